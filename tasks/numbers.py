@@ -1,28 +1,78 @@
 """Whole numbers and their notations: divisors, primes, digits, bases, sorting."""
 import math
+from fractions import Fraction
 from random import Random
 
-from tasks.base import Instance, Task, at, integer, norm
+from tasks.base import Instance, Task, at, integer, items, norm, number
 
 
-class Gcd(Task):
+def decimals(rng: Random, count: int, top: int, low: int, high: int) -> list[str]:
+    """Different numbers up to `top` in size (from 0 if all are whole) with `low` to `high` decimals, as text."""
+    bottom, numbers = -top if high else 0, {}
+    while len(numbers) < count:
+        places = rng.randint(low, high)
+        n = Fraction(rng.randint(bottom * 10 ** places, top * 10 ** places), 10 ** places)
+        numbers.setdefault(n, f"{float(n):.{places}f}")
+    return list(numbers.values())
+
+
+def sharing(rng: Random, count: int, top: int) -> list[int]:
+    """Different numbers up to `top` with a planted common factor."""
+    factor = rng.randint(2, math.isqrt(top))
+    return [factor * n for n in rng.sample(range(2, top // factor + 1), count)]
+
+
+class Divisors(Task, abstract=True):
     parse = staticmethod(integer)
+    what, tops = "", (0, 0, 0)
 
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (2, 2), (2, 3), (3, 5)))
-        top = at(rng, level, 240, 6_000, 10 ** 9)
-        factor = rng.randint(2, math.isqrt(top))
-        numbers = [factor * rng.randint(2, top // factor) for _ in range(count)]
-        listed = " and ".join(map(str, numbers)) if count == 2 else ", ".join(map(str, numbers))
-        return f"What is the greatest common divisor of {listed}? Answer with one integer.", dict(numbers=numbers)
+        numbers = sharing(rng, count, at(rng, level, *self.tops))
+        listed = ", ".join(map(str, numbers))
+        return f"What is the {self.what} of {listed}? Answer with one integer.", dict(numbers=numbers)
+
+    def program(self, instance: Instance) -> str:
+        return f"import math\nprint(math.{self.name}({', '.join(map(str, instance.facts['numbers']))}))\n"
+
+
+class Gcd(Divisors):
+    what, tops = "greatest common divisor", (240, 6_000, 10 ** 9)
 
     @staticmethod
     def solve(numbers):
         import math
         return math.gcd(*numbers)
 
+
+class Lcm(Divisors):
+    what, tops = "least common multiple", (100, 300, 1_000)
+
+    @staticmethod
+    def solve(numbers):
+        import math
+        return math.lcm(*numbers)
+
+
+class NumberSorting(Task):
+    def make(self, rng: Random, level: int) -> tuple:
+        count = rng.randint(*at(rng, level, (3, 4), (5, 10), (20, 40)))
+        numbers = decimals(rng, count, *at(rng, level, (99, 0, 0), (999, 0, 2), (9_999, 0, 4)))
+        order = rng.choice(("ascending", "descending"))
+        return (f"Sort {', '.join(numbers)} in {order} order. Answer with the numbers.",
+                dict(numbers=numbers, order=order))
+
+    @staticmethod
+    def solve(numbers, order):
+        return ", ".join(sorted(numbers, key=float, reverse=order == "descending"))
+
+    @staticmethod
+    def parse(text: str) -> list:
+        return [number(part) for part in items(text)]
+
     def program(self, instance: Instance) -> str:
-        return f"import math\nprint(math.gcd({', '.join(map(str, instance.facts['numbers']))}))\n"
+        reverse = ", reverse=True" * (instance.facts["order"] == "descending")
+        return f"print(sorted([{', '.join(instance.facts['numbers'])}]{reverse}))\n"
 
 
 class CountBits(Task):
