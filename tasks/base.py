@@ -23,6 +23,7 @@ import ast
 import hashlib
 import inspect
 import json
+import math
 import re
 import textwrap
 from dataclasses import dataclass
@@ -138,9 +139,59 @@ class Task:
         facts = ", ".join(f"{name}={fact!r}" for name, fact in instance.facts.items())
         return "\n".join(sources) + f"\nprint(solve({facts}))\n"
 
+    def script(self, instance: Instance) -> str:
+        """The program without the function around it, for a `solve` that returns once: `program = Task.script`."""
+        sources = [textwrap.dedent(inspect.getsource(function)) for function in (*self.uses, self.solve)]
+        body = textwrap.dedent(sources.pop().split("):\n", 1)[1])
+        before, result = body.rsplit("return ", 1)
+        facts = "".join(f"{name} = {fact!r}\n" for name, fact in instance.facts.items())
+        return "\n".join([*sources, f"{facts}{before}print({result.strip()})\n"])
+
     def rationale(self, instance: Instance) -> str:
         """A short derivation in words that ends in the answer: tasks without a program override it."""
         return f"The answer is {instance.expect}."
+
+
+class Choice(Task, abstract=True):
+    """Multiple choice: `facts["options"]` is the block of choices that the question shows; see `options` below."""
+
+    def check(self, answer: str, instance: Instance) -> bool:
+        return letter(answer, instance.facts["options"]) == instance.expect
+
+
+class Formula(Task, abstract=True):
+    """Questions from a `table` of (text, formula). Both hold slots such as {a * b}: expressions over what is drawn.
+
+    The formula with its slots filled is the program, so it is Python over + - * / ** and the `functions` by name.
+    """
+    table: tuple[tuple[str, str], ...] = ()
+    functions: dict[str, Callable] = {}
+    ending = "Answer with one number."
+
+    def slots(self, rng: Random, level: int) -> dict[str, Any]:
+        """What the slots may name: numbers and words."""
+        raise NotImplementedError
+
+    def fits(self, answer: Any, level: int) -> bool:
+        return answer > 0
+
+    def make(self, rng: Random, level: int) -> tuple:
+        table = self.table[:max(8, len(self.table) // 3)] if level == 1 else self.table  # the easy ones come first
+        while True:
+            slots = self.slots(rng, level)
+            text, formula = (re.sub(r"{(.*?)}", lambda slot: decimal(value(slot[1], slots)), part)
+                             for part in rng.choice(table))
+            answer = value(formula, {"pi": math.pi}, self.functions)
+            if self.fits(answer, level):
+                return f"{text} {self.ending}", dict(formula=formula), answer
+
+    def program(self, instance: Instance) -> str:
+        formula = instance.facts["formula"]
+        used = [name for name in (*sorted(self.functions), "pi") if re.search(rf"\b{name}\b", formula)]
+        modules = {"Fraction": "fractions", **dict.fromkeys(vars(math), "math")}
+        imports = "".join(f"from {modules[name]} import {name}\n" for name in used if name in modules)
+        helpers = "".join(inspect.getsource(self.functions[name]) for name in used if name not in modules)
+        return f"{imports}{helpers}print({formula})\n"
 
 
 # ---- for generators -------------------------------------------------------------------------------------------------
@@ -158,6 +209,11 @@ def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple
         rng.shuffle(choices)
     lines = [f"({chr(65 + i)}) {choice}" for i, choice in enumerate(choices)]
     return "\n".join(lines), chr(65 + choices.index(str(right)))
+
+
+def decimal(x: Any) -> str:
+    """A number as a story tells it: whole, or with two digits after the point; a word stays as it is."""
+    return str(x) if isinstance(x, str) or x == int(x) else f"{float(x):.2f}"
 
 
 def show(grid: list[list]) -> str:
@@ -217,11 +273,28 @@ def ints(text: str) -> list[int]:
 def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
     """A grid: one row a line, cells apart by commas or blanks; or a literal list of lists."""
     text = str(text).strip()
-    if text.startswith("[["):
+    if re.match(r"\[\s*\[", text):
+        if not re.fullmatch(r"\[(?:[\s,]*\[[^\[\]]*\])+[\s,]*\]", text):
+            raise ValueError("not a list of lists")
         rows = re.findall(r"\[([^\[\]]*)\]", text)
+        if re.sub(r"\[[^\[\]]*\]", "", text).strip("[], \r\n\t"):
+            raise ValueError("text between the rows of a grid")
     else:
         rows = [line.strip().strip("[],") for line in text.splitlines() if line.strip()]
     return [[cell(part) for part in items(row)] for row in rows]
+
+
+def amount(text: str) -> Any:
+    """A number as a formula: 12, 7/2, 3*sqrt(2), 5π/6, \\frac{7}{2} or 2√3; exact unless a root or pi is in it."""
+    text = norm(text)[:500].split("=")[-1].strip("$° ").replace("^\\circ", "").removesuffix("degrees")
+    text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"((\1)/(\2))", text)
+    text = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", text)
+    for old, new in (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("·", "*"), ("×", "*"), ("^", "**"), ("−", "-"),
+                     ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("), ("}", ")")):
+        text = text.replace(old, new)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", text)  # 2sqrt(3), 5 pi: a product
+    return value(text.strip(), {"pi": math.pi}, {"sqrt": math.sqrt})
 
 
 def literal(text: str) -> Any:
