@@ -286,9 +286,12 @@ def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
 
 def amount(text: str) -> Any:
     """A number as a formula: 12, 7/2, 3*sqrt(2), 5π/6, \\frac{7}{2} or 2√3; exact unless a root or pi is in it."""
-    text = norm(text)[:500].split("=")[-1].strip("$° ").replace("^\\circ", "").removesuffix("degrees")
-    text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"((\1)/(\2))", text)
-    text = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", text)
+    text = norm(text).split("=")[-1].strip("$° ").replace("^\\circ", "").removesuffix("degrees")
+    if len(text) > 500:
+        raise ValueError("formula too long")
+    for _ in "ab":  # a root in a fraction, or a fraction in a root
+        text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"((\1)/(\2))", text)
+        text = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", text)
     for old, new in (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("·", "*"), ("×", "*"), ("^", "**"), ("−", "-"),
                      ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("), ("}", ")")):
         text = text.replace(old, new)
