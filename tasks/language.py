@@ -6,7 +6,8 @@ would agree with, stated beside each task. Each rationale names that rule.
 import re
 from random import Random
 
-from tasks.base import Instance, Task, at, letter
+from tasks.base import Instance, Task, at, letter, options, yes_no
+from tasks.words import COMMON, NAMES
 
 
 class Choice(Task, abstract=True):
@@ -84,7 +85,7 @@ class DisambiguationQa(Choice):
             role, other, *reasons = rng.choice(ROLES)
             people = [role, other] if rng.random() < 0.5 else [other, role]
             fitting = reasons[people["AB".index(label)] == other]
-            deed = f"talked to the {{y}} because {{he}} {fitting}"
+            deed = f"{rng.choice(('talked to', 'met', 'phoned', 'wrote to'))} the {{y}} because {{he}} {fitting}"
         else:
             people = rng.sample(jobs, 2)
             deed = rng.choice(rng.choice([deeds for tag, _, deeds in readings if tag == label]))
@@ -174,7 +175,8 @@ class Snarks(Choice):
         news = [re.sub(r"(?<=, and )[A-HJ-Z]", lambda capital: capital[0].lower(), told) for told in news]
         sign = rng.randrange(2)  # of the sarcastic statement's news: 0 bad, 1 good
         snark = [news[sign], comments[sign]]
-        twin = [news[sign], comments[1 - sign]] if level == 1 or rng.random() < 0.5 else [news[1 - sign], comments[sign]]
+        news_differ = level > 1 and rng.random() < 0.5
+        twin = [news[1 - sign], comments[sign]] if news_differ else [news[sign], comments[1 - sign]]
         statements = [snark, twin] if rng.random() < 0.5 else [twin, snark]
         shown = "\n".join(f"({tag}) {told}. {comment}" for tag, (told, comment) in zip("AB", statements))
         return (f"Which one is sarcastic?\n{shown}\nAnswer A or B.", dict(statements=statements),
@@ -184,3 +186,255 @@ class Snarks(Choice):
         _, comment = instance.facts["statements"]["AB".index(instance.expect)]
         news, verdict = ("bad", "good") if comment in [good for good, _ in COMMENTS] else ("good", "bad")
         return f"In {instance.expect} the news is {news} but is called {verdict}, so the answer is {instance.expect}."
+
+
+# ---- cause and intention --------------------------------------------------------------------------------------------
+
+ACCIDENTS = [tuple(pair.strip().split("/")) for pair in """
+left the gate open/the dog ran off; dropped the vase/it broke; lit the match/the straw burned;
+cut the cable/the lamp died; spilt the ink/the page was ruined; kicked the ladder/it fell;
+left the tap on/the cellar was flooded; let go of the rope/the boat drifted off; rang the bell/the baby woke up;
+opened the cage/the bird flew off; shook the tree/the apples fell; pulled the plug/the pump stopped""".split(";")]
+IDLE = "was asleep", "was out", "was in bed", "read a book", "was in town", "wrote a letter"
+
+# Story: (label, text, question, why, settings). {x} and {y} are people, {0}, {1}, ... come from a setting.
+STORIES_EASY = [
+    ("Yes", "{x} {0}, so {1}. {y} {2}.", "Did {x} cause that?", "Without {x} it would not have happened",
+     [(*pair, idle) for pair in ACCIDENTS for idle in IDLE]),
+    ("No", "{x} {0}, so {1}. {y} {2}.", "Did {y} cause that?", "{y} did nothing that led to it",
+     [(*pair, idle) for pair in ACCIDENTS for idle in IDLE])]
+
+# Two people do the same, which one of them may not; only the two together bring it about.
+RULES = [("Only nurses may use the small lift", "a nurse", "used the lift", "It bears one person, so it got stuck"),
+         ("Only editors may log in before noon", "an editor", "logged in at nine", "Two were too many: it crashed"),
+         ("Only tutors may take pens from the desk", "a tutor", "took a pen", "So no pen was left for the next caller"),
+         ("Only guests may park in the yard", "a guest", "parked in the yard", "So the fire engine was stuck")]
+TOGETHER = "{0}. {x} is {1}, {y} is not. On Monday both {2}. {3}."
+RACES = [("threw a stone at the bottle", "broke it", "flew over the shards"),
+         ("shot an arrow at the balloon", "burst it", "met nothing but air"),
+         ("rolled a ball at the last skittle", "knocked it over", "rolled across the empty place"),
+         ("threw a snowball at the hat of the snowman", "knocked it off", "flew past above the bare head")]
+RACE = "{x} and {y} each {0}. That of {x} came first and {1}. That of {y} was aimed as well, but came later and {2}."
+DUTIES = [("water the plants", "watered them", "they dried up"), ("lock the shop", "locked it", "it was robbed"),
+          ("oil the machine", "oiled it", "it broke down"), ("feed the fish", "fed them", "they died"),
+          ("salt the icy steps", "salted them", "the postman slipped"), ("empty the bin", "emptied it", "it stank")]
+DUTY = "It is the task of {x} alone to {0}. {y} works elsewhere and could have done it. Nobody {1}, and {2}."
+PLANS = [("programme", "environment"), ("road", "village"), ("factory", "river"), ("timetable", "pupils"),
+         ("tower", "neighbours"), ("price", "farmers"), ("airport", "forest"), ("law", "fishermen")]
+PLAN = "{x} was told: \"The new {0} will make money, and it will also {2} the {1}.\" {x} said: \"I do not care about " \
+       "the {1}, I want the money.\" So it was done, and it did {2} the {1}."
+AIMS = [("hit the bull's eye", "dart", "hit a lamp and fell on the bull's eye"),
+        ("score from the half-way line", "ball", "hit a dog and rolled into the goal"),
+        ("ring the bell with one throw", "stone", "hit a pigeon, which fell on the bell"),
+        ("sink the long putt", "ball", "hit a tree and a bench and rolled into the hole")]
+STORIES = STORIES_EASY + [
+    ("Yes", TOGETHER, "Did {y} cause that?", "Of two joint causes people name the one against the rule", RULES),
+    ("No", TOGETHER, "Did {x} cause that?", "Of two joint causes people name the one against the rule", RULES),
+    ("Yes", RACE, "Did {x} cause what happened first?", "The first to arrive brought it about", RACES),
+    ("No", RACE, "Did {y} cause what happened first?", "The other one had brought it about before", RACES),
+    ("Yes", DUTY, "Did {x} cause that by doing nothing?", "It was the task of {x}", DUTIES),
+    ("No", DUTY, "Did {y} cause that by doing nothing?", "It was not the task of {y}", DUTIES),
+    ("Yes", PLAN, "Did {x} {2} the {1} intentionally?", "A harm that one foresees and accepts counts as intended",
+     [(*plan, "harm") for plan in PLANS]),
+    ("No", PLAN, "Did {x} {2} the {1} intentionally?", "A good that one does not care about does not count as intended",
+     [(*plan, "help") for plan in PLANS]),
+    ("Yes", "{x}, a master of the sport, wanted to {0}, took careful aim, and succeeded as planned. {y} watched.",
+     "Did {x} {0} intentionally?", "{x} wanted it, could do it, and did it as planned", AIMS),
+    ("No", "{x}, a beginner, wanted to {0}. The hand of {x} slipped, the {1} flew the wrong way, {2}. {y} watched.",
+     "Did {x} {0} intentionally?", "It came about by a fluke and not by skill", AIMS)]
+ASIDES = ["It was a cold day in March.", "The radio was on all the time.", "A neighbour had come to borrow some sugar.",
+          "There was soup for lunch.", "The streets were full of people.", "Nobody had slept much the night before."]
+
+
+class CausalJudgement(Choice):
+    """Ten structures of stories on whose causes and intentions nearly everybody agrees."""
+    grade = "C"
+    parse = staticmethod(yes_no)
+    check = Task.check
+
+    def make(self, rng: Random, level: int) -> tuple:
+        label = rng.choice(("Yes", "No"))
+        stories = at(rng, level, STORIES_EASY, STORIES, STORIES[2:])
+        _, text, question, _, settings = rng.choice([story for story in stories if story[0] == label])
+        x, y = (name for name, _ in rng.sample(NAMES, 2))
+        setting = rng.choice(settings)
+        story, question = (part.format(*setting, x=x, y=y) for part in (text, question))
+        if level > 3:
+            before, after = rng.sample(ASIDES, 2)
+            story = f"{before} {story} {after}"
+        hint = "" if level == 1 else " as most people would,"
+        facts = dict(story=story, question=question, people=[x, y])
+        return f"{story}\n{question} Answer{hint} Yes or No.", facts, label
+
+    def rationale(self, instance: Instance) -> str:
+        story, question, (x, y) = instance.facts.values()
+        why = next(why for label, text, asked, why, settings in STORIES for setting in settings
+                   if label == instance.expect and text.format(*setting, x=x, y=y) in story
+                   and asked.format(*setting, x=x, y=y) == question)
+        return f"{why.format(x=x, y=y)}, so the answer is {instance.expect}."
+
+
+# ---- films ----------------------------------------------------------------------------------------------------------
+
+FILMS = {kind: [title.strip() for title in titles.split(";")] for kind, titles in {
+    "animated films for families": "Toy Story; Finding Nemo; Shrek; Bambi; Ratatouille; Pinocchio; Dumbo; Up; Coco; "
+                                   "Zootopia",
+    "science fiction in space": "Star Wars; Alien; Interstellar; Gravity; Solaris; The Martian; Star Trek; Avatar; "
+                                "Moon; Dune",
+    "westerns": "High Noon; Unforgiven; Rio Bravo; Shane; Stagecoach; The Searchers; True Grit; Tombstone; Hombre; "
+                "Silverado",
+    "horror films": "The Exorcist; The Shining; Halloween; Scream; Saw; Poltergeist; The Omen; Hereditary; The Ring; "
+                    "Carrie",
+    "romantic comedies": "Notting Hill; Pretty Woman; Sleepless in Seattle; Love Actually; When Harry Met Sally; "
+                         "You've Got Mail; Bridget Jones's Diary; Four Weddings and a Funeral; Hitch; Sabrina",
+    "gangster films": "The Godfather; Goodfellas; Casino; Scarface; The Departed; Carlito's Way; Donnie Brasco; "
+                      "The Untouchables; Mean Streets; Miller's Crossing",
+    "war films": "Saving Private Ryan; Platoon; Full Metal Jacket; Dunkirk; Paths of Glory; Das Boot; Hacksaw Ridge; "
+                 "Apocalypse Now; Black Hawk Down; The Bridge on the River Kwai",
+    "musicals": "Singin' in the Rain; West Side Story; The Sound of Music; Grease; Cabaret; Chicago; La La Land; "
+                "My Fair Lady; Hairspray; Fiddler on the Roof",
+    "superhero films": "Batman Begins; Iron Man; Spider-Man; The Avengers; Superman; Wonder Woman; Black Panther; "
+                       "Thor; Ant-Man; X-Men",
+    "sports films": "Rocky; Raging Bull; Hoosiers; Moneyball; Remember the Titans; Field of Dreams; Chariots of Fire; "
+                    "Million Dollar Baby; Creed; Bend It Like Beckham",
+    "spy films": "Goldfinger; Skyfall; Dr. No; GoldenEye; Moonraker; Spectre; The Bourne Identity; "
+                 "Mission: Impossible; Tinker Tailor Soldier Spy; From Russia with Love",
+    "disaster films": "The Towering Inferno; Twister; The Poseidon Adventure; Armageddon; Deep Impact; San Andreas; "
+                      "Volcano; Dante's Peak; Airport; The Day After Tomorrow"}.items()}
+FILMS_EASY = ["animated films for families", "science fiction in space", "westerns", "horror films"]
+NEAR = [{"science fiction in space", "superhero films"}, {"superhero films", "animated films for families"},
+        {"animated films for families", "musicals"}, {"romantic comedies", "musicals"}, {"gangster films", "spy films"},
+        {"science fiction in space", "disaster films"}, {"superhero films", "spy films"}, {"westerns", "war films"},
+        {"science fiction in space", "horror films"}]
+
+
+class MovieRecommendation(Choice):
+    """Most alike are two films of one kind; decoys are never of a kind near to it."""
+    grade = "C"
+
+    def make(self, rng: Random, level: int) -> tuple:
+        kinds, count, decoys = at(rng, level, (FILMS_EASY, 2, 2), (list(FILMS), 4, 3), (list(FILMS), 6, 5))
+        kind = rng.choice(kinds)
+        right, *liked = rng.sample(FILMS[kind], count + 1)
+        others = rng.sample([other for other in kinds if other != kind and {kind, other} not in NEAR], decoys)
+        block, label = options(rng, right, [rng.choice(FILMS[other]) for other in others])
+        return (f"Which film is most like {', '.join(liked[:-1])} and {liked[-1]}?\n{block}\nAnswer with the letter.",
+                dict(liked=liked, block=block), label)
+
+    def rationale(self, instance: Instance) -> str:
+        kind = next(kind for kind, titles in FILMS.items() if instance.facts["liked"][0] in titles)
+        right = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
+        return f"The films named are {kind}, and so is {right}, so the answer is {instance.expect}."
+
+
+# ---- names spoilt by one letter -------------------------------------------------------------------------------------
+
+PUNS = {name: puns.split(", ") for name, puns in (line.split(": ") for line in """
+star wars: star jars, scar wars, stir wars
+the lion king: the lion sing, the lion ring, the loon king
+jaws: jars, paws, laws
+top gun: top bun, mop gun, top gum
+toy story: toe story, joy story
+the godfather: the codfather, the goofather
+king kong: king song, king gong
+home alone: hole alone, home clone, dome alone
+finding nemo: finding memo, binding nemo, minding nemo
+high noon: high moon, nigh noon
+rain man: ruin man, rain fan, brain man
+the birds: the bids, the bards
+the sting: the string, the sling, the stink
+the shining: the whining, the shinning
+pulp fiction: pulp friction, gulp fiction, pulp diction
+fight club: light club, night club, fight cub
+blade runner: blade gunner, blame runner
+die hard: die lard, pie hard, die card
+dances with wolves: dunces with wolves, lances with wolves
+gone with the wind: gone with the wine, bone with the wind
+singing in the rain: singing in the drain, swinging in the rain, singing in the train
+the sound of music: the hound of music, the pound of music
+mary poppins: marry poppins
+snow white: snow whine, slow white, show white
+sleeping beauty: sweeping beauty, seeping beauty
+the jungle book: the jungle cook, the jingle book, the jungle boot
+peter pan: peter pen, peter pain, meter pan
+iron man: iron pan, icon man, iron fan
+the mask: the task, the mast, the musk
+the ring: the ping, the wring
+the mummy: the tummy, the dummy, the yummy
+the beatles: the beetles
+the rolling stones: the rolling scones, the trolling stones, the lolling stones
+the doors: the donors, the boors
+the police: the polite
+pink floyd: sink floyd, pink flood
+deep purple: jeep purple, beep purple, weep purple
+led zeppelin: bed zeppelin, leg zeppelin, lead zeppelin
+black sabbath: slack sabbath, back sabbath, block sabbath
+iron maiden: icon maiden
+green day: green hay, greed day, green dad
+guns n roses: buns n roses, guns n noses, guns n hoses
+the cure: the curd, the cube, the curse
+pearl jam: pear jam, pearl ham, pearl jar
+foo fighters: food fighters, fog fighters, fox fighters
+red hot chili peppers: red hat chili peppers, red hut chili peppers, bed hot chili peppers
+rage against the machine: page against the machine, cage against the machine
+talking heads: walking heads, talking beads
+simple minds: simple mints, dimple minds
+dire straits: fire straits, dire traits, wire straits
+fleetwood mac: fleetwood mat, fleetwood map
+nine inch nails: nine inch snails, nine inch tails, wine inch nails
+the clash: the cash, the crash, the flash
+citizen kane: citizen cane, citizen lane
+rear window: rear widow, bear window, tear window
+some like it hot: some like it hat, some bike it hot, some like it pot
+lord of the rings: lard of the rings, lord of the kings, lord of the wings
+harry potter: hairy potter, harry otter, harry porter
+the silence of the lambs: the silence of the lamps, the silence of the limbs
+raging bull: raging ball, raging bulb, raging dull
+taxi driver: taxi diver, taxi drivel
+the deer hunter: the beer hunter, the deer punter
+the green mile: the green mule, the green smile, the greed mile
+dead poets society: dead pets society, dear poets society
+full metal jacket: full petal jacket, full medal jacket, fill metal jacket
+good will hunting: food will hunting, good bill hunting, good will bunting
+the big sleep: the big sheep, the pig sleep, the big steep
+groundhog day: groundhog dad, groundhog bay
+beauty and the beast: beauty and the feast, beauty and the yeast
+chicken run: chicken bun, chicken nun, chicken rug
+ice age: rice age, ice cage, mice age
+wall street: ball street, tall street
+war and peace: war and pence, car and peace, wax and peace
+brave new world: grave new world, brave new word
+the old man and the sea: the old man and the tea, the old man and the pea, the old mat and the sea
+great expectations: treat expectations, greet expectations
+a tale of two cities: a table of two cities, a sale of two cities
+lord of the flies: lord of the fries, lard of the flies
+animal farm: animal harm, animal fare""".split("\n") if line)}
+_known = {*COMMON, *(word for name, puns in PUNS.items() for text in (name, *puns) for word in text.split())}
+PAIRS = {word[i:i + 2] for word in _known for i in range(len(word) - 1)}  # neighbours that occur in some word
+
+
+class RuinNames(Choice):
+    """Funny is the edit that leaves real words; each decoy has neighbouring consonants that no word has."""
+    grade = "C"
+
+    def make(self, rng: Random, level: int) -> tuple:
+        short = [name for name in PUNS if len(name) < 10]
+        name = rng.choice(at(rng, level, short, list(PUNS), list(PUNS)))
+        decoys, wanted = [], at(rng, level, 1, 3, 5)
+        while len(decoys) < wanted:
+            decoy = self._spoil(rng, name)
+            pairs = {decoy[i:i + 2] for i in range(len(decoy) - 1)} - PAIRS
+            if decoy not in decoys and any(not set(pair) & set("aeiouy ") for pair in pairs):
+                decoys.append(decoy)
+        block, label = options(rng, rng.choice(PUNS[name]), decoys)
+        return (f"Which one-letter edit of \"{name}\" is a funny name?\n{block}\nAnswer with the letter.",
+                dict(name=name, block=block), label)
+
+    def _spoil(self, rng: Random, name: str) -> str:
+        """The name with a rare letter inserted, or in place of another."""
+        i = rng.choice([i for i, letter in enumerate(name) if letter != " "])
+        return name[:i] + rng.choice("jqvxz") + name[i + rng.randint(0, 1):]
+
+    def rationale(self, instance: Instance) -> str:
+        pun = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
+        return f"Only {pun} still consists of real words, so the answer is {instance.expect}."
