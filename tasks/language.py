@@ -438,3 +438,239 @@ class RuinNames(Choice):
     def rationale(self, instance: Instance) -> str:
         pun = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
         return f"Only {pun} still consists of real words, so the answer is {instance.expect}."
+
+
+# ---- faults in translations -----------------------------------------------------------------------------------------
+
+CITIES = ("Rom/Rome; Wien/Vienna; Prag/Prague; Köln/Cologne; München/Munich; Genf/Geneva; Athen/Athens; "
+                  "Mailand/Milan; Warschau/Warsaw; Brüssel/Brussels; Lissabon/Lisbon; Kopenhagen/Copenhagen")
+MEN = ("Karl Weber/Karl Weber; Otto Lang/Otto Lang; Emil Berg/Emil Berg; Hugo Stein/Hugo Stein; "
+               "Max Vogel/Max Vogel; Paul Richter/Paul Richter; Anton Huber/Anton Huber; Jakob Frei/Jakob Frei")
+WOMEN = ("Klara Weber/Klara Weber; Ida Lang/Ida Lang; Emma Berg/Emma Berg; Rosa Stein/Rosa Stein; "
+                 "Martha Vogel/Martha Vogel; Anna Richter/Anna Richter; Greta Huber/Greta Huber; Lena Frei/Lena Frei")
+THINGS = ("Uhren/clocks; Schuhe/shoes; Möbel/furniture; Brillen/spectacles; Fahrräder/bicycles; Hüte/hats; "
+                  "Klaviere/pianos; Messer/knives; Teppiche/carpets; Glocken/bells")
+
+# Frame: (German, English, names, nouns, adjectives, two opposites, parts to leave out), each entry German/English.
+# No two adjectives of a frame are opposites, so that a wrong adjective is never also a wrong sense.
+FRAMES = [
+    ("{noun} in {name}, {number} {extra} gebaut, gilt als {adjective} und ist heute {sense}.",
+     "{noun} in {name}, built {extra} in {number}, is regarded as {adjective} and is {sense} today.", CITIES,
+     "Die Kirche/The church; Der Turm/The tower; Das Schloss/The castle; Die Brücke/The bridge; "
+     "Das Rathaus/The town hall; Die Mühle/The mill; Der Bahnhof/The railway station; Das Theater/The theatre",
+     "berühmt/famous; rätselhaft/mysterious; prächtig/splendid; romantisch/romantic; kostbar/precious",
+     "geöffnet/open; geschlossen/closed",
+     "gleich neben dem Fluss/right beside the river; von zwei Brüdern/by two brothers; nach einem Brand/after a fire"),
+    ("{name} wurde {number} {extra} geboren, arbeitete als {noun}, war {adjective} und blieb {sense}.",
+     "{name} was born {extra} in {number}, worked as {noun}, was {adjective} and remained {sense}.", MEN,
+     "Bäcker/a baker; Maler/a painter; Schneider/a tailor; Gärtner/a gardener; Drucker/a printer; Koch/a cook",
+     "freundlich/friendly; fleißig/diligent; humorvoll/humorous; fromm/pious; musikalisch/musical",
+     "arm/poor; reich/rich",
+     "auf einer Insel/on an island; als drittes Kind/as the third child; in einem Dorf/in a village"),
+    ("{name} schrieb {number} {extra} {noun}; das Werk gilt als {adjective} und ist bis heute {sense}.",
+     "{name} wrote {noun} {extra} in {number}; the work is regarded as {adjective} and is {sense} to this day.", WOMEN,
+     "einen Roman/a novel; eine Oper/an opera; ein Lied/a song; ein Gedicht/a poem; ein Kochbuch/a cookery book",
+     "witzig/witty; spannend/thrilling; feierlich/solemn; lehrreich/instructive; poetisch/poetic",
+     "bekannt/known; unbekannt/unknown",
+     "auf einer Reise/on a journey; in wenigen Wochen/within a few weeks; für ihre Kinder/for her children"),
+    ("Die Firma aus {name} hat {number} Angestellte, liefert {extra} {noun}, gilt als {adjective} und macht {sense}.",
+     "The firm from {name} has {number} employees, supplies {noun} {extra}, is regarded as {adjective} and makes "
+     "{sense}.", CITIES, THINGS,
+     "modern/modern; sparsam/thrifty; gerecht/fair; ehrgeizig/ambitious; zuverlässig/reliable",
+     "Gewinn/a profit; Verlust/a loss",
+     "seit vielen Jahren/for many years; in alle Welt/all over the world; auf Bestellung/to order"),
+    ("Im Zoo von {name} leben {extra} {number} {noun}; sie sind {adjective} und schlafen meist {sense}.",
+     "In the zoo of {name} there live {number} {noun} {extra}; they are {adjective} and mostly sleep {sense}.", CITIES,
+     "Affen/monkeys; Pinguine/penguins; Schildkröten/turtles; Papageien/parrots; Elefanten/elephants; Bären/bears",
+     "neugierig/curious; gefräßig/greedy; friedlich/peaceful; eitel/vain; klug/clever",
+     "am Tag/by day; in der Nacht/by night",
+     "neben dem Teich/beside the pond; hinter Glas/behind glass; auf einem Hügel/on a hill"),
+    ("{noun} nach {name} ist {number} Meter lang, führt {extra} bergauf, ist {adjective} und nachts {sense}.",
+     "{noun} to {name} is {number} metres long, leads uphill {extra}, is {adjective} and {sense} at night.",
+     CITIES,
+     "Die Straße/The road; Der Radweg/The cycle track; Der Fußweg/The footpath; Die Bahnlinie/The railway line",
+     "schön/beautiful; gefährlich/dangerous; eintönig/monotonous; berühmt/famous; teuer/expensive",
+     "gesperrt/closed; offen/open",
+     "durch viele Wälder/through many forests; an einem See entlang/along a lake; über zwei Pässe/over two passes"),
+    ("{noun} von {name} verließ {number} {extra} den Hafen, galt als {adjective} und kam {sense} an.",
+     "{noun} of {name} left the harbour {extra} in {number}, was regarded as {adjective} and arrived {sense}.", MEN,
+     "Die Fähre/The ferry; Das Boot/The boat; Der Dampfer/The steamer; Das Floß/The raft; Die Jacht/The yacht",
+     "schnell/fast; elegant/elegant; bequem/comfortable; robust/sturdy; berühmt/famous",
+     "zu früh/too early; zu spät/too late",
+     "bei Nebel/in fog; ohne Ladung/without cargo; mit einer Kapelle an Bord/with a band on board"),
+    ("In {name} fand {number} {extra} {noun} statt; der Abend war {adjective} und endete mit einem {sense}.",
+     "In {name} {noun} took place {extra} in {number}; the evening was {adjective} and ended with a {sense}.", CITIES,
+     "ein Konzert/a concert; eine Hochzeit/a wedding; eine Wahl/an election; ein Rennen/a race; ein Ball/a ball",
+     "warm/warm; laut/loud; festlich/festive; aufregend/exciting; lang/long",
+     "Erfolg/success; Misserfolg/failure",
+     "unter freiem Himmel/in the open air; trotz der Hitze/despite the heat; zum ersten Mal/for the first time"),
+    ("{name} besaß {number} {noun} {extra}, lebte {adjective} und ging {sense} zu Bett.",
+     "{name} owned {number} {noun} {extra}, lived {adjective} and went to bed {sense}.", WOMEN,
+     "Katzen/cats; Hunde/dogs; Bücher/books; Puppen/dolls; Teller/plates; Lampen/lamps; Uhren/clocks",
+     "gesund/healthily; bescheiden/modestly; zufrieden/contentedly; zurückgezogen/secludedly",
+     "früh/early; spät/late",
+     "aus aller Welt/from all over the world; in drei Zimmern/in three rooms; von ihrer Tante/from her aunt"),
+    ("{noun} in {name} hat {number} Sitzplätze, liegt {extra}, wirkt {adjective} und ist am Sonntag {sense}.",
+     "{noun} in {name} has {number} seats, is situated {extra}, appears {adjective} and is {sense} on Sundays.", CITIES,
+     "Das Kino/The cinema; Das Stadion/The stadium; Die Bücherei/The library; Das Gasthaus/The inn; "
+     "Die Schule/The school",
+     "gemütlich/cosy; vornehm/genteel; altmodisch/old-fashioned; freundlich/friendly",
+     "voll/full; leer/empty",
+     "am Stadtrand/at the edge of the town; unter der Erde/below ground; an einem Platz/on a square")]
+FRAMES_EASY = [
+    ("{noun} in {name} ist {adjective}.", "{noun} in {name} is {adjective}.", CITIES,
+     "Das Haus/The house; Der Garten/The garden; Die Kirche/The church; Der Turm/The tower; Die Straße/The street",
+     "alt/old; schön/beautiful; grün/green; berühmt/famous; klein/small", "/", "/")]
+FAULTS = dict(name="a name", adjective="an adjective", noun="a noun, hence a fact", number="a number",
+              sense="the sense, which is now the opposite", extra="a part that was left out")
+
+
+class SalientTranslationErrorDetection(Choice):
+    """One slot of a sentence is translated wrongly; the kind of that slot is the answer."""
+    grade = "B"
+
+    def make(self, rng: Random, level: int) -> tuple:
+        frames, count, kinds = at(rng, level, (FRAMES_EASY, 1, 3), (FRAMES, 1, 6), (FRAMES, 2, 6))
+        kinds = list(FAULTS)[:kinds]
+        kind, faulty = rng.choice(kinds), rng.randrange(count)
+        pairs = [self._translate(rng, frame, kind if i == faulty else "") for i, frame in
+                 enumerate(rng.sample(frames, count))]
+        german, english = map(" ".join, zip(*pairs))
+        block, label = options(rng, FAULTS[kind], [FAULTS[other] for other in kinds if other != kind])
+        return (f"German: {german}\nEnglish: {english}\nWhat is wrong in the English?\n{block}\n"
+                "Answer with the letter.", dict(german=german, english=english, block=block), label)
+
+    def _translate(self, rng: Random, frame: tuple, fault: str) -> tuple[str, str]:
+        """A German sentence and its English translation, in which one slot may be wrong."""
+        german, english, *lexicons = frame
+        year = rng.randint(1600, 1990)
+        words = {slot: [entry.strip().split("/") for entry in lexicon.split(";")]
+                 for slot, lexicon in zip(("name", "noun", "adjective", "sense", "extra"), lexicons)}
+        words["number"] = [(str(year + change),) * 2 for change in (0, -100, -30, -10, -1, 1, 10, 30, 100)]
+        chosen = {slot: entries[0] if slot == "number" else rng.choice(entries) for slot, entries in words.items()}
+        target = {slot: pair[1] for slot, pair in chosen.items()}
+        if fault:
+            target[fault] = rng.choice([pair[1] for pair in words[fault] if pair != chosen[fault]])
+        if fault == "extra":
+            target["extra"] = ""
+        english = " ".join(english.format(**target).split()).replace(" ,", ",").replace(" ;", ";")
+        return german.format(**{slot: pair[0] for slot, pair in chosen.items()}), english
+
+    def rationale(self, instance: Instance) -> str:
+        fault = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
+        return f"Compared part by part, the English differs in {fault}, so the answer is {instance.expect}."
+
+
+# ---- the order of adjectives ----------------------------------------------------------------------------------------
+
+KINDS = "opinion size age shape colour origin material purpose".split()  # in the order of English
+ADJECTIVES = dict(zip(KINDS, (line.split() for line in """
+lovely ugly nice awful pretty silly charming dreadful splendid wonderful horrible boring
+big small tiny huge little enormous gigantic large massive miniature
+old new ancient modern brand-new prehistoric medieval
+round square oval triangular spherical rectangular star-shaped heart-shaped
+red blue green yellow black white brown purple pink grey
+French German Italian Chinese Japanese Brazilian Mexican Turkish Danish Canadian Indian Russian
+wooden plastic leather cotton paper steel woollen rubber ceramic granite
+drinking hiking typing driving cooking fishing sleeping whittling""".strip().splitlines())))
+OBJECTS = "bag ball box car chair clock cup dog hat house jar kettle knife lamp mug ring ship shoe table vase".split()
+
+
+class Hyperbaton(Choice):
+    split = "test"
+
+    def make(self, rng: Random, level: int) -> tuple:
+        count = rng.randint(*at(rng, level, (2, 2), (3, 5), (6, 7)))
+        kinds = [KINDS[i] for i in sorted(rng.sample(range(len(KINDS)), count))]
+        right = [rng.choice(ADJECTIVES[kind]) for kind in kinds]
+        wrong = list(right)
+        if level > 3:  # one exchange of neighbours is the hardest to see
+            i = rng.randrange(count - 1)
+            wrong[i:i + 2] = wrong[i + 1], wrong[i]
+        while wrong == right:
+            rng.shuffle(wrong)
+        thing = rng.choice(OBJECTS)
+        block, label = options(rng, " ".join([*right, thing]), [" ".join([*wrong, thing])])
+        return (f"English puts adjectives in this order: {', '.join(KINDS)}. Which is right?\n{block}\nAnswer A or B.",
+                dict(block=block), label)
+
+    def rationale(self, instance: Instance) -> str:
+        text = instance.facts["block"].splitlines()["AB".index(instance.expect)][4:]
+        kinds = [f"{word} ({kind})" for word in text.split()[:-1] for kind in KINDS if word in ADJECTIVES[kind]]
+        return f"The order is {', '.join(kinds)}, so the answer is {instance.expect}."
+
+
+# ---- sports ---------------------------------------------------------------------------------------------------------
+
+# Players known for one sport alone; deeds that belong to one sport alone; events of that sport.
+SPORTS = {sport: tuple([entry.strip() for entry in entries.split(";")] for entries in parts) for sport, parts in {
+    "basketball": (
+        "LeBron James; Magic Johnson; Larry Bird; Kobe Bryant; Stephen Curry; Tim Duncan; Shaquille O'Neal; Yao Ming; "
+        "Kareem Abdul-Jabbar; Dirk Nowitzki; Scottie Pippen; Karl Malone; John Stockton; Patrick Ewing; Kevin Durant; "
+        "Pau Gasol; Dwyane Wade; Chris Paul; Reggie Miller; Bill Russell; Tony Parker; Vince Carter; Jason Kidd",
+        "dunked the ball; made a layup; hit a three-pointer; grabbed a rebound; threw an alley-oop pass; "
+        "was called for goaltending; made two free throws; was called for a double dribble; scored with a hook shot; "
+        "hit a jump shot from the baseline",
+        "the NBA Finals; the NBA All-Star Game; the NBA playoffs"),
+    "American football": (
+        "Tom Brady; Peyton Manning; Joe Montana; Jerry Rice; Dan Marino; Brett Favre; Emmitt Smith; Barry Sanders; "
+        "Aaron Rodgers; Drew Brees; Eli Manning; Randy Moss; Walter Payton; Lawrence Taylor; Joe Namath; Troy Aikman; "
+        "Terry Bradshaw; Patrick Mahomes; Rob Gronkowski; Ray Lewis; Steve Young; Roger Staubach; Larry Fitzgerald",
+        "threw a touchdown pass; caught a Hail Mary pass; ran for a first down; sacked the quarterback; "
+        "fumbled at the two-yard line; caught a screen pass; returned a kickoff; converted a fourth down; "
+        "recovered an onside kick; ran into the end zone",
+        "the Super Bowl; the Pro Bowl; the NFL playoffs"),
+    "baseball": (
+        "Babe Ruth; Hank Aaron; Willie Mays; Ted Williams; Derek Jeter; Barry Bonds; Mickey Mantle; Joe DiMaggio; "
+        "Lou Gehrig; Cal Ripken; Pete Rose; Mike Trout; Ken Griffey; Nolan Ryan; Randy Johnson; Greg Maddux; "
+        "Yogi Berra; Stan Musial; Ichiro Suzuki; Mariano Rivera; David Ortiz; Albert Pujols; Roger Clemens",
+        "hit a home run; stole second base; struck out swinging; threw a no-hitter; walked with the bases loaded; "
+        "bunted for a single; grounded into a double play; threw a curveball; hit a sacrifice fly; "
+        "slid into home plate",
+        "the World Series; the American League Championship Series; the National League Championship Series"),
+    "ice hockey": (
+        "Wayne Gretzky; Mario Lemieux; Sidney Crosby; Bobby Orr; Gordie Howe; Alexander Ovechkin; Jaromir Jagr; "
+        "Mark Messier; Patrick Roy; Martin Brodeur; Dominik Hasek; Steve Yzerman; Joe Sakic; Peter Forsberg; "
+        "Nicklas Lidstrom; Teemu Selanne; Bobby Hull; Maurice Richard; Guy Lafleur; Mike Bossy; Phil Esposito; "
+        "Connor McDavid; Ray Bourque",
+        "was called for icing; took a slap shot; was sent to the penalty box; hit the puck off the post; "
+        "cleared the puck; was called for high-sticking; skated behind the net; scored with a wrist shot; "
+        "blocked a shot with the stick; "
+        "lost the puck at the blue line",
+        "the Stanley Cup Final; the NHL Winter Classic; the NHL playoffs"),
+    "soccer": (
+        "Pele; Diego Maradona; Lionel Messi; Cristiano Ronaldo; Zinedine Zidane; David Beckham; Franz Beckenbauer; "
+        "Johan Cruyff; Ronaldinho; Thierry Henry; Wayne Rooney; Michel Platini; Andrea Pirlo; Andres Iniesta; Neymar; "
+        "Kylian Mbappe; Didier Drogba; Robert Lewandowski; Paolo Maldini; Iker Casillas; Gianluigi Buffon; Harry Kane; "
+        "Luka Modric",
+        "headed the ball into the net; was shown a yellow card; was shown a red card; nutmegged a defender; "
+        "scored with a bicycle kick; took a corner kick; curled a free kick over the wall; took a goal kick; "
+        "took a throw-in; volleyed the ball over the crossbar",
+        "the FIFA World Cup; the Champions League final; the FA Cup final")}.items()}
+
+
+class SportsUnderstanding(Choice):
+    """Plausible is what keeps to one sport: the player's, the deed's and the event's."""
+    split, grade = "test", "B"
+    parse = staticmethod(yes_no)
+    check = Task.check
+
+    def make(self, rng: Random, level: int) -> tuple:
+        label = rng.choice(("yes", "no"))
+        known, event_share = at(rng, level, (5, 0), (23, 0.3), (23, 1))
+        sports = [rng.choice(list(SPORTS))] * 3  # of the player, the deed, the event
+        with_event = rng.random() < event_share
+        if label == "no":
+            odd = rng.randrange(3 if with_event else 2)
+            sports[odd] = rng.choice([sport for sport in SPORTS if sport != sports[odd]])
+        player, deed, event = (rng.choice(SPORTS[sport][part][:known]) for part, sport in enumerate(sports))
+        sentence = f"{player} {deed}{f' in {event}' * with_event}."
+        return (f"Does all of this belong to one sport, so that it is plausible: \"{sentence}\" Answer yes or no.",
+                dict(sentence=sentence), label)
+
+    def rationale(self, instance: Instance) -> str:
+        sentence = instance.facts["sentence"]
+        found = [(entry, sport) for part in range(3) for sport, parts in SPORTS.items() for entry in parts[part]
+                 if entry in sentence]
+        told = ", ".join(f"\"{entry}\" belongs to {sport}" for entry, sport in found)
+        return f"{told}, so the answer is {instance.expect}."
