@@ -181,17 +181,27 @@ class Formula(Task, abstract=True):
             slots = self.slots(rng, level)
             text, formula = (re.sub(r"{(.*?)}", lambda slot: decimal(value(slot[1], slots)), part)
                              for part in rng.choice(table))
-            answer = value(formula, {"pi": math.pi}, self.functions)
+            answer = value(formula, {"pi": math.pi}, {name: self._exact(f) for name, f in self.functions.items()})
             if self.fits(answer, level):
-                return f"{text} {self.ending}", dict(formula=formula), answer
+                return f"{text} {self.ending}", dict(formula=formula), int(answer) if answer == int(answer) else answer
+
+    @staticmethod
+    def _exact(function: Callable) -> Callable:
+        """The function for exact numbers: whole ones reach it as int, and an int comes back as a Fraction."""
+        def call(*numbers: Any) -> Any:
+            result = function(*(int(x) if x == int(x) else x for x in numbers))
+            return Fraction(result) if isinstance(result, int) else result
+        return call
 
     def program(self, instance: Instance) -> str:
         formula = instance.facts["formula"]
-        used = [name for name in (*sorted(self.functions), "pi") if re.search(rf"\b{name}\b", formula)]
-        modules = {"Fraction": "fractions", **dict.fromkeys(vars(math), "math")}
-        imports = "".join(f"from {modules[name]} import {name}\n" for name in used if name in modules)
-        helpers = "".join(inspect.getsource(self.functions[name]) for name in used if name not in modules)
-        return f"{imports}{helpers}print({formula})\n"
+        used = [name for name in ["pi", *self.functions] if re.search(rf"\b{name}\b", formula)]
+        known = ", ".join(sorted(name for name in used if hasattr(math, name)))
+        lines = [f"from math import {known}\n"] if known else []
+        lines += ["from fractions import Fraction\n"] if "Fraction" in used else []
+        own = [self.functions[name] for name in used if inspect.isfunction(self.functions.get(name))]
+        lines += [inspect.getsource(function) for function in own]
+        return "".join(lines) + f"print({formula})\n"
 
 
 # ---- for generators -------------------------------------------------------------------------------------------------
@@ -274,8 +284,6 @@ def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
     """A grid: one row a line, cells apart by commas or blanks; or a literal list of lists."""
     text = str(text).strip()
     if re.match(r"\[\s*\[", text):
-        if not re.fullmatch(r"\[(?:[\s,]*\[[^\[\]]*\])+[\s,]*\]", text):
-            raise ValueError("not a list of lists")
         rows = re.findall(r"\[([^\[\]]*)\]", text)
         if re.sub(r"\[[^\[\]]*\]", "", text).strip("[], \r\n\t"):
             raise ValueError("text between the rows of a grid")
