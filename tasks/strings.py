@@ -1,15 +1,44 @@
-"""Strings and lists of words: reversing, sorting, counting, rearranging."""
+"""Strings and lists of words: reversing, sorting, counting, rearranging, deciphering."""
+import re
 from random import Random
-from string import ascii_lowercase
+from string import ascii_lowercase, ascii_uppercase
 
-from tasks.base import Instance, Task, at, items, norm
-from tasks.words import COMMON
+from tasks.base import Instance, Task, at, grid, integer, items, norm, yes_no
+from tasks.words import ADJECTIVES, ANAGRAMS, COMMON, NAMES, NOUNS, PLACES, VERBS
 
+
+def letters(text: str) -> str:
+    """A string given as an answer: quotes, case and blanks do not matter."""
+    return norm(text).replace(" ", "")
+
+
+def words_of(text: str) -> list[str]:
+    """A list of words; their case counts."""
+    return items(text.strip().removesuffix("."))
+
+
+def scramble(rng: Random, length: int, alphabet: str = ascii_lowercase) -> str:
+    return "".join(rng.choices(alphabet, k=length))
+
+
+def sentence(rng: Random, low: int, high: int) -> str:
+    """A made-up sentence of low to high words; one of them, not the first or last, is "the"."""
+    words: list[str] = []
+    while not low <= len(words) <= high:
+        words = words + ["and"] if words and len(words) < low else []
+        words += [rng.choice(NAMES)[0], rng.choice(VERBS), "the"]
+        words += [rng.choice(ADJECTIVES)] * rng.randrange(2) + [rng.choice(NOUNS)[0]]
+        words += ["near", "the", rng.choice(PLACES)] * rng.randrange(2)
+    return " ".join(words)
+
+
+# ---- reversing and sorting ------------------------------------------------------------------------------------------
 
 class SpellBackward(Task):
+    parse = staticmethod(letters)
+
     def make(self, rng: Random, level: int) -> tuple:
-        low, high = at(rng, level, (3, 5), (5, 10), (20, 40))
-        word = "".join(rng.choice(ascii_lowercase) for _ in range(rng.randint(low, high)))
+        word = scramble(rng, rng.randint(*at(rng, level, (3, 5), (5, 10), (20, 40))))
         return f'Spell "{word}" backward. Answer with the letters alone.', dict(word=word)
 
     @staticmethod
@@ -31,7 +60,7 @@ class WordSequenceReversal(Task):
 
     @staticmethod
     def parse(text: str) -> list[str]:
-        return items(norm(text))
+        return words_of(text.lower())
 
     def program(self, instance: Instance) -> str:
         return f"print(*\"{' '.join(instance.facts['words'])}\".split()[::-1])\n"
@@ -41,7 +70,9 @@ class WordSorting(Task):
     suite = "bbh"
 
     def make(self, rng: Random, level: int) -> tuple:
-        words = rng.sample(COMMON, rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40))))
+        initials = at(rng, level, ascii_lowercase, ascii_lowercase, rng.choice(("bcs", "cps", "lmps", "bfgw")))
+        pool = [word for word in COMMON if word[0] in initials]  # many shared beginnings make sorting hard
+        words = rng.sample(pool, rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40))))
         return f"Sort these words alphabetically: {' '.join(words)}. Answer with the words.", dict(words=words)
 
     @staticmethod
@@ -50,7 +81,355 @@ class WordSorting(Task):
 
     @staticmethod
     def parse(text: str) -> list[str]:
-        return items(norm(text))
+        return words_of(text.lower())
 
     def program(self, instance: Instance) -> str:
         return f"print(*sorted(\"{' '.join(instance.facts['words'])}\".split()))\n"
+
+
+class AsciiWordSorting(Task):
+    name = "word_sorting"
+    parse = staticmethod(words_of)
+
+    def make(self, rng: Random, level: int) -> tuple:
+        words = rng.sample(COMMON, rng.randint(*at(rng, level, (3, 6), (5, 10), (20, 40))))
+        if level > 1:
+            words = [rng.choice((str.lower, str.upper, str.title))(word) for word in words]
+        order = rng.choice(("ascending", "descending"))
+        return (f"Sort these words by ASCII order (capitals before small letters), {order}: {' '.join(words)}. "
+                "Answer with the words.", dict(words=words, order=order))
+
+    @staticmethod
+    def solve(words, order):
+        return " ".join(sorted(words, reverse=order == "descending"))
+
+    def program(self, instance: Instance) -> str:
+        reverse = ", reverse=True" * (instance.facts["order"] == "descending")
+        return f"print(*sorted(\"{' '.join(instance.facts['words'])}\".split(){reverse}))\n"
+
+
+# ---- counting -------------------------------------------------------------------------------------------------------
+
+class LetterCounting(Task):
+    split = "test"
+    parse = staticmethod(integer)
+
+    def make(self, rng: Random, level: int) -> tuple:
+        text = sentence(rng, *at(rng, level, (5, 8), (5, 15), (30, 60)))
+        letter = rng.choice([c for c in text.lower() if c != " " and text.lower().count(c) > 1])
+        return (f'How often does the letter "{letter}" occur in "{text}", capital or not? Answer with one integer.',
+                dict(text=text, letter=letter))
+
+    @staticmethod
+    def solve(text, letter):
+        return text.lower().count(letter)
+
+    def program(self, instance: Instance) -> str:
+        return 'print("{text}".lower().count("{letter}"))\n'.format(**instance.facts)
+
+
+class Letters(Task):
+    suite, split = "symbench", "test"
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        letter = rng.choice(ascii_lowercase)
+        others = ascii_lowercase.replace(letter, "")
+        word = list(scramble(rng, rng.randint(*at(rng, level, (5, 10), (10, 25), (30, 60))), others))
+        for i in rng.sample(range(len(word)), rng.randint(*at(rng, level, (1, 3), (0, 5), (0, 8)))):
+            word[i] = letter
+        word = "".join(word)
+        return (f'How often does "{letter}" occur in "{word}", and at which positions, counted from 1? '
+                "Answer in the form Count: 2, Positions: [1, 3].", dict(word=word, letter=letter))
+
+    @staticmethod
+    def solve(word, letter):
+        found = [i for i, c in enumerate(word, 1) if c == letter]
+        return f"Count: {len(found)}, Positions: {found}"
+
+    @staticmethod
+    def parse(text: str) -> tuple[int, list[int]]:
+        match = re.fullmatch(r"count:? (\d{1,9})[,;.]? positions:? (\[[\d, ]*\]|[\d, ]+)", norm(text), re.ASCII)
+        return int(match[1]), sorted(map(int, items(match[2])))
+
+
+class StatisticalCounting(Task):
+    suite = "symbench"
+    parse = staticmethod(integer)
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        alphabet = ascii_uppercase[:rng.randint(*at(rng, level, (2, 2), (3, 5), (4, 7)))]
+        longest = at(rng, level, 2, 3, 4)
+        rules = {c: [rng.randint(1, 9), rng.randint(2, longest)] for c in alphabet}  # letter: points, shortest run
+        size, text = rng.randint(*at(rng, level, (6, 12), (20, 60), (150, 300))), ""
+        while len(text) < size:
+            text += rng.choice(alphabet) * rng.choice((1, 1, 2, 2, 3, 4, 5))
+        score = ", ".join(f"{points} for {least} or more {c}" for c, (points, least) in rules.items())
+        return (f"What is the score of {text}, if each unbroken run of one letter scores once: {score}? "
+                "Answer with one integer.", dict(text=text, rules=rules))
+
+    @staticmethod
+    def solve(text, rules):
+        from itertools import groupby
+        return sum(rules[c][0] for c, run in groupby(text) if len(list(run)) >= rules[c][1])
+
+
+class BinaryAlternation(Task):
+    parse = staticmethod(integer)
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        size = rng.randint(*at(rng, level, (6, 10), (10, 30), (50, 100)))
+        ones = (size + rng.randrange(2)) // 2
+        if rng.random() < 0.2:  # one case in five is impossible
+            ones = rng.choice([n for n in range(1, size) if abs(2 * n - size) > 1])
+        bits = ["1"] * ones + ["0"] * (size - ones)
+        rng.shuffle(bits)
+        text = "".join(bits)
+        return (f"What is the smallest number of swaps of any two characters that makes {text} alternate? "
+                "Answer with one integer, -1 if it is impossible.", dict(text=text))
+
+    # A swap mends two places, and as many must be mended among the ones as among the zeros.
+    @staticmethod
+    def solve(text):
+        wrong = [sum(a != b for a, b in zip(text, unit * len(text))) for unit in ("01", "10")]
+        swaps = [n // 2 for n in wrong if n % 2 == 0]
+        return min(swaps) if abs(text.count("1") - text.count("0")) < 2 else -1
+
+
+# ---- rearranging ----------------------------------------------------------------------------------------------------
+
+class GroupAnagrams(Task):
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        count = rng.randint(*at(rng, level, (2, 3), (4, 8), (8, 12)))
+        if at(rng, level, 0, 0, 1):
+            groups = [self._scrambles(rng) for _ in range(count)]
+        else:
+            groups = [rng.sample(group, rng.randint(2, min(len(group), at(rng, level, 2, 5, 5))))
+                      for group in rng.sample(ANAGRAMS, count)]
+        words = sorted({word for group in groups for word in group})
+        rng.shuffle(words)
+        return (f"Group the anagrams among these words: {' '.join(words)}. Answer with a list of lists of words.",
+                dict(words=words))
+
+    def _scrambles(self, rng: Random) -> list[str]:
+        source = scramble(rng, rng.randint(4, 7))
+        return ["".join(rng.sample(source, len(source))) for _ in range(rng.randint(2, 5))]
+
+    @staticmethod
+    def solve(words):
+        from itertools import groupby
+        return [list(group) for _, group in groupby(sorted(words, key=sorted), sorted)]
+
+    @staticmethod
+    def parse(text: str) -> list[list[str]]:
+        return sorted(map(sorted, grid(text.lower())))
+
+
+class IsomorphicStrings(Task):
+    parse = staticmethod(yes_no)
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        label = rng.choice((True, False))
+        size = rng.randint(*at(rng, level, (3, 5), (5, 10), (15, 40)))
+        s = scramble(rng, size, rng.sample(ascii_lowercase, max(2, size // 2)))
+        renamed = dict(zip(ascii_lowercase, rng.sample(ascii_lowercase, 26)))
+        t = right = "".join(renamed[c] for c in s)
+        while self.solve(s, t) is not label:  # one changed place breaks a false pair
+            i = rng.randrange(size)
+            t = right[:i] + rng.choice(ascii_lowercase) + right[i + 1:]
+        return (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? Answer True or False.', dict(s=s, t=t))
+
+    @staticmethod
+    def solve(s, t):
+        return len(set(s)) == len(set(t)) == len(set(zip(s, t)))
+
+
+class PalindromeGeneration(Task):
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        size = rng.randint(*at(rng, level, (3, 6), (6, 12), (20, 40)))
+        given = "a"
+        while given == given[::-1]:
+            given = scramble(rng, size // 2) * 2 + rng.choice(ascii_lowercase) * (size % 2)
+            given = "".join(rng.sample(given, size))
+        return (f'Rearrange the letters of "{given}" into a palindrome. Answer with the letters alone.',
+                dict(given=given))
+
+    @staticmethod
+    def solve(given):
+        half = "".join(c * (given.count(c) // 2) for c in sorted(set(given)))
+        middle = "".join(c for c in set(given) if given.count(c) % 2)
+        return half + middle + half[::-1]
+
+    def check(self, answer: str, instance: Instance) -> bool:
+        word = letters(answer)
+        return word == word[::-1] and sorted(word) == sorted(instance.facts["given"])
+
+
+class PalindromePartitioning(Task):
+    def make(self, rng: Random, level: int) -> tuple:
+        low, high = at(rng, level, (4, 6), (5, 9), (9, 12))
+        while True:
+            alphabet, text = rng.sample(ascii_lowercase, rng.randint(3, 5)), ""
+            while len(text) < low:
+                half = scramble(rng, rng.randint(1, 2), alphabet)
+                text += half + half[::-1][rng.randrange(2):]
+            if len(text) <= high and 1 < len(ways := self.solve(text)) <= 40 and len(str(ways)) < 1_400:
+                return (f'List all ways to cut "{text}" into palindromes (single letters are palindromes). '
+                        "Answer with a list of lists of pieces, the pieces in order.", dict(text=text))
+
+    @staticmethod
+    def solve(text):
+        def ways(rest):
+            if not rest:
+                return [[]]
+            heads = [rest[:i] for i in range(1, len(rest) + 1) if rest[:i] == rest[:i][::-1]]
+            return [[head] + tail for head in heads for tail in ways(rest[len(head):])]
+
+        return ways(text)
+
+    @staticmethod
+    def parse(text: str) -> list[list[str]]:
+        return sorted(grid(text.lower()))  # a way given twice differs from a way given once
+
+
+class RansomNote(Task):
+    parse = staticmethod(yes_no)
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        label = rng.choice((True, False))
+        size = rng.randint(*at(rng, level, (2, 5), (5, 10), (20, 40)))
+        pool = rng.sample(ascii_lowercase, at(rng, level, 6, 10, 16))
+        note = scramble(rng, size, pool)
+        magazine = list(note)
+        if not label:  # one letter is lacking once
+            lacking = rng.choice(note)
+            magazine.remove(lacking)
+            pool.remove(lacking)
+        magazine += rng.choices(pool, k=rng.randint(2 * size, 4 * size) - len(magazine))
+        rng.shuffle(magazine)
+        magazine = "".join(magazine)
+        return (f'Can "{note}" be put together from the letters of "{magazine}", each used at most once? '
+                "Answer True or False.", dict(note=note, magazine=magazine))
+
+    @staticmethod
+    def solve(note, magazine):
+        return all(note.count(c) <= magazine.count(c) for c in note)
+
+
+class DyckLanguages(Task):
+    suite, split = "bbh", "test"
+    parse = staticmethod(letters)
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        missing = rng.randint(*at(rng, level, (1, 2), (2, 4), (4, 8)))
+        text = ""
+        for _ in range(missing):
+            text += self._balanced(rng, rng.randint(*at(rng, level, (0, 1), (0, 4), (2, 5)))) + rng.choice("([{<")
+        text += self._balanced(rng, rng.randint(*at(rng, level, (0, 1), (0, 4), (2, 5))))
+        return (f"Which closing brackets complete {text} so that all are properly nested? "
+                "Answer with the brackets that are to be added.", dict(text=text))
+
+    def _balanced(self, rng: Random, pairs: int) -> str:
+        if not pairs:
+            return ""
+        inside = rng.randrange(pairs)
+        left, right = rng.choice(("()", "[]", "{}", "<>"))
+        return left + self._balanced(rng, inside) + right + self._balanced(rng, pairs - 1 - inside)
+
+    @staticmethod
+    def solve(text):
+        missing = ""
+        for c in text:
+            if c in "([{<":
+                missing = ")]}>"["([{<".index(c)] + missing
+            else:
+                missing = missing[1:]
+        return missing
+
+
+# ---- deciphering ----------------------------------------------------------------------------------------------------
+
+class CaesarCipher(Task):
+    split = "test"
+    program = Task.script
+
+    def make(self, rng: Random, level: int) -> tuple:
+        plain = sentence(rng, *at(rng, level, (4, 6), (6, 10), (12, 20))).upper()
+        key = rng.randint(1, 25)
+        text = "".join(chr((ord(c) - 65 + key) % 26 + 65) if c != " " else c for c in plain)
+        return ("Each letter was moved on by the same unknown number of places in the alphabet (A follows Z): "
+                f"{text}. The plain text has the word THE. Answer with it.", dict(text=text), plain)
+
+    @staticmethod
+    def solve(text):
+        for key in range(26):
+            plain = "".join(chr((ord(c) - 65 - key) % 26 + 65) if c > " " else c for c in text)
+            if " THE " in plain:
+                break
+        return plain
+
+
+def feedback(guess, code):
+    """What a guess of two different symbols tells about two true ones."""
+    placed, found = (guess[0] == code[0]) + (guess[1] == code[1]), len(set(guess) & set(code))
+    if found == 2:
+        return "both right" if placed else "both right but swapped"
+    if found == 1:
+        return "one in place" if placed else "one misplaced"
+    if max(guess) < min(code):
+        return "both too low"
+    return "both too high" if min(guess) > max(code) else "both wrong"
+
+
+def pairs():
+    """All pairs of different digits, and all pairs of different capital letters."""
+    return [[a + b for a in symbols for b in symbols if a != b]
+            for symbols in ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
+
+
+def narrow(left, guess, said):
+    """The digit pairs and letter pairs, of those left, that agree with what was said of a guess."""
+    return [[pair for pair in half if feedback(part, pair) == word]
+            for half, part, word in zip(left, (guess[:2], guess[2:]), said)]
+
+
+class Cryptanalysis(Task):
+    suite, split = "symbench", "test"
+    uses = (feedback, pairs, narrow)
+
+    def make(self, rng: Random, level: int) -> tuple:
+        low, high = at(rng, level, (4, 6), (7, 11), (14, 18))
+        guesses: list[list[str]] = []
+        while not low <= len(guesses) <= high:  # guesses are drawn until a single code is left
+            code, left, guesses = "".join(map(rng.choice, pairs())), pairs(), []
+            while len(guesses) <= high and len(left[0]) * len(left[1]) > 1:
+                guess = "".join(map(rng.choice, pairs()))
+                said = [feedback(guess[:2], code[:2]), feedback(guess[2:], code[2:])]
+                left = narrow(left, guess, said)
+                guesses.append([guess, *said])
+        lines = "\n".join(f"{guess}: digits {one}, letters {two}" for guess, one, two in guesses)
+        return ("A code has two different digits, then two different capital letters. Guesses and what was said of them:\n"
+                f"{lines}\nDigits and letters are judged apart. A symbol is in place, or misplaced (it belongs in the other "
+                "place of its pair), or wrong. If only one symbol is mentioned, the other is wrong. Too low means: both "
+                "wrong and both below the two true ones (B is above A); too high: both wrong and both above; both wrong: "
+                "neither of these. What is the code? Answer in the form 12AB.", dict(guesses=guesses))
+
+    @staticmethod
+    def solve(guesses):
+        left = pairs()
+        for guess, *said in guesses:
+            left = narrow(left, guess, said)
+        return left[0][0] + left[1][0]
+
+    @staticmethod
+    def parse(text: str) -> str:
+        return "".join(items(norm(text)))

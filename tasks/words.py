@@ -30,7 +30,7 @@ Judith Julia Karen Laura Leila Lily Lucy Maria Martha Mei Mona Nadia Nina Nora O
 """), ("m", """
 Aaron Adam Ahmed Albert Amir Anton Arthur Ben Boris Bruno Carlos Cyril Daniel David Diego Edgar Elias Emil Eric Felix
 Frank Fred George Gustav Hans Harold Henry Hugo Ian Igor Isaac Ivan Jack James John Jonas Kenji Kevin Leo Liam Louis
-Luca Marco Martin Max Miguel Milan Nathan Nils Oliver Omar Oscar Otto Paul Peter Ravi Simon Theo Victor Walter
+Luca Marco Mark Martin Miguel Milan Nathan Nils Oliver Omar Oscar Otto Paul Peter Ravi Simon Theo Victor Walter
 """)) for name in names.split()]
 
 NOUNS = [tuple(pair.split("/")) for pair in """
