@@ -5,7 +5,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import Instance, Task, at, integer, norm, number, value
+from tasks.base import Instance, Task, at, integer, norm, number, tie, value
 
 
 class Expression(Task, abstract=True):
@@ -33,11 +33,6 @@ def digits(rng: Random, low: int, high: int) -> int:
 def row(rng: Random, signs: str, numbers: list) -> str:
     """The numbers in a row with random signs between them."""
     return str(numbers[0]) + "".join(f" {rng.choice(signs)} {n}" for n in numbers[1:])
-
-
-def tie(x: Fraction) -> bool:
-    """Whether x is so near the middle of two integers that rounding it should decide nothing."""
-    return abs(abs(x) % 1 - Fraction(1, 2)) < Fraction(1, 100)
 
 
 def grow(rng: Random, size: int, nesting: float, draw: Callable[[], str],
@@ -376,6 +371,8 @@ class CombinatorialCalculation(Task):
                             if b:
                                 found[a / b] = f"({left} / {right})"
         return reach[0, n][target]
+
+    program = Task.script
 
     def check(self, answer: str, instance: Instance) -> bool:
         numbers, target = instance.facts["numbers"], instance.facts["target"]

@@ -226,6 +226,11 @@ def decimal(x: Any) -> str:
     return str(x) if isinstance(x, str) or x == int(x) else f"{float(x):.2f}"
 
 
+def tie(x: Fraction) -> bool:
+    """Whether x is so near the middle of two integers that an answer should not depend on rounding it."""
+    return abs(abs(x) % 1 - Fraction(1, 2)) < Fraction(1, 100)
+
+
 def show(grid: list[list]) -> str:
     """A grid as text: one row a line, cells apart by blanks."""
     return "\n".join(" ".join(map(str, row)) for row in grid)
@@ -345,26 +350,34 @@ def value(text: str, names: dict[str, Any] | None = None, functions: dict[str, C
     """The value of an arithmetic expression over + - * / ** and brackets, exact unless `const` is float.
 
     Walks a whitelist of syntax nodes: no attribute, index, comparison or call but of the given `functions`.
-    Raises ValueError on anything else, and on powers beyond about 10,000 bits.
+    Raises ValueError on anything else, and on numbers beyond about 10,000 bits.
     """
     text = str(text).strip()
     if len(text) > 2_000:
         raise ValueError("expression too long")
 
+    def bits(x: Fraction) -> int:
+        return max(x.numerator.bit_length(), x.denominator.bit_length())
+
     def walk(node: ast.AST) -> Any:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return const(ast.get_source_segment(text, node).replace("_", ""))
+            digits = ast.get_source_segment(text, node).replace("_", "").lower()
+            if len(digits.partition("e")[2]) > 4:  # 1e9999 is a number of 9,999 digits
+                raise ValueError("exponent out of bounds")
+            return const(digits)
         if isinstance(node, ast.Name) and node.id in (names or {}):
             return names[node.id]
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             return -walk(node.operand) if isinstance(node.op, ast.USub) else walk(node.operand)
         if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](walk(node.left), walk(node.right))
+            result = _OPERATORS[type(node.op)](walk(node.left), walk(node.right))
+            if isinstance(result, Fraction) and bits(result) > 10_000:  # else a long product takes seconds
+                raise ValueError("number out of bounds")
+            return result
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
             base, exponent = walk(node.left), walk(node.right)
             if isinstance(base, Fraction):
-                size = max(base.numerator.bit_length(), base.denominator.bit_length())
-                if exponent.denominator != 1 or size * abs(exponent) > 10_000:
+                if exponent.denominator != 1 or bits(base) * abs(exponent) > 10_000:
                     raise ValueError("exponent out of bounds")
                 exponent = int(exponent)
             return base ** exponent

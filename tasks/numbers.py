@@ -83,7 +83,7 @@ class BaseConversion(Task):
         facts = instance.facts
         n = facts["digits"] if facts["source"] == 10 else f'int("{facts["digits"]}", {facts["source"]})'
         kind = {2: "b", 8: "o", 10: "d", 16: "x"}.get(facts["target"])
-        return f'print(format({n}, "{kind}"))\n' if kind else super().program(instance)
+        return f'print(format({n}, "{kind}"))\n' if kind else self.script(instance)
 
 
 # ---- primes ---------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class CountPrimes(Task):
     def program(self, instance: Instance) -> str:
         start, end = instance.facts["start"], instance.facts["end"]
         if end > 100:
-            return super().program(instance)
+            return self.script(instance)
         return f"print(sum(all(n % d for d in range(2, n)) for n in range({max(start, 2)}, {end + 1})))\n"
 
 
@@ -137,7 +137,7 @@ class PrimeFactorization(Task):
     def program(self, instance: Instance) -> str:
         n = instance.facts["n"]
         if n > 1_000:
-            return super().program(instance)
+            return self.script(instance)
         return f"n, p = {n}, 2\nwhile n > 1:\n    if n % p:\n        p += 1\n    else:\n" \
                "        print(p)\n        n //= p\n"
 
