@@ -417,11 +417,11 @@ class Cryptanalysis(Task):
                 left = narrow(left, guess, said)
                 guesses.append([guess, *said])
         lines = "\n".join(f"{guess}: digits {one}, letters {two}" for guess, one, two in guesses)
-        return ("A code has two different digits, then two different capital letters. Guesses and what was said of them:\n"
-                f"{lines}\nDigits and letters are judged apart. A symbol is in place, or misplaced (it belongs in the other "
-                "place of its pair), or wrong. If only one symbol is mentioned, the other is wrong. Too low means: both "
-                "wrong and both below the two true ones (B is above A); too high: both wrong and both above; both wrong: "
-                "neither of these. What is the code? Answer in the form 12AB.", dict(guesses=guesses))
+        return ("A code has two different digits, then two different capital letters. Some guesses were judged:\n"
+                f"{lines}\nDigits and letters are judged apart. In place: a right symbol in its place. Misplaced: it "
+                "belongs in the other place of its pair. Where one symbol is mentioned, the other is wrong. Both too low: "
+                "both are wrong and below the two true ones (B is above A); both too high: likewise above; both wrong: "
+                "neither of these two. What is the code? Answer in the form 12AB.", dict(guesses=guesses))
 
     @staticmethod
     def solve(guesses):
