@@ -1,0 +1,1354 @@
+"""r1ci.py -- the model, its sampler and the rollout: a language model that reasons in words and in Python that runs.
+
+    python r1ci.py ask "What is 17 * 23?" --model runs/grpo        one conversation, streamed in colour
+    python r1ci.py eval --model runs/grpo --mode ci --n 84         accuracy on held-out questions
+    python r1ci.py show runs/grpo/trajectories.jsonl               saved trajectories, trained tokens in colour
+    python r1ci.py plot runs/grpo                                  the reward curve (needs matplotlib)
+
+One conversation (ChatML; "|" marks the tokens that the model itself samples, and only those are ever trained on):
+
+      <|im_start|>system ...  <|im_start|>user\\nWhat is 17 * 23? ... <|im_end|>\\n<|im_start|>assistant\\n
+    | ```python\\nprint(17 * 23)\\n```
+      <|im_end|>\\n<|im_start|>user\\nCode Execution Results:\\n391<|im_end|>\\n<|im_start|>assistant\\n
+    | <<<391>>><|im_end|>
+
+Read from top to bottom: model, cache, weights, chat format, rollout, evaluation, plumbing, command line.
+sft.py and grpo.py import this file; it imports the tasks and the sandbox. Letters for shapes: B rows, T tokens,
+D width, H heads, K key-value heads, C cache capacity, V vocabulary, G group, N trained tokens.
+"""
+import os
+
+# Threads that wait by spinning starve the sandbox's workers (a small matrix product: 88 us -> 32 ms). Before torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import hashlib
+import json
+import math
+import random
+import re
+import shutil
+import signal
+import sys
+import time
+from collections import Counter, deque
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from tqdm import tqdm
+
+from sandbox import Result, Sandbox
+from tasks import LEVELS, TASKS, Instance
+from tasks.base import norm, number
+
+MODES = ("ci", "text", "code", "guided")
+
+
+# ---- model: Qwen2, under the parameter names of its Hugging Face checkpoints -----------------------------------------
+
+@dataclass
+class ModelConfig:
+    """The fields of a Hugging Face config.json that the architecture needs. The defaults are the tiny model's."""
+    vocab_size: int
+    hidden_size: int = 128
+    intermediate_size: int = 384
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 2
+    max_position_embeddings: int = 2048
+    rope_theta: float = 10_000.0
+    rms_norm_eps: float = 1e-6
+    tie_word_embeddings: bool = True
+    initializer_range: float = 0.02
+
+    @property
+    def head_dim(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        # In float32: the mean of squares of a bf16 row loses half of its few digits.
+        y = x.float()
+        y = y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + self.eps)
+        return self.weight * y.to(x.dtype)
+
+
+def rope_tables(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of position * frequency: [..., T] -> 2 x [..., 1, T, head_dim] (the 1 is for the heads)."""
+    exponents = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
+    angles = positions[..., None].float() * theta ** -exponents   # [..., T, head_dim / 2]
+    angles = torch.cat((angles, angles), dim=-1).unsqueeze(-3)    # [..., 1, T, head_dim]
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def apply_rotary_emb(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle; [B, heads, T, head_dim] -> the same."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.head_dim, width = config.head_dim, config.hidden_size
+        kv_width = config.num_key_value_heads * config.head_dim
+        self.q_proj = nn.Linear(width, width, bias=True)     # Qwen2 has biases on q, k and v, and only there
+        self.k_proj = nn.Linear(width, kv_width, bias=True)
+        self.v_proj = nn.Linear(width, kv_width, bias=True)
+        self.o_proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: "KVCache | None", layer: int) -> Tensor:
+        B, T, D = x.shape
+        split = lambda y: y.view(B, T, -1, self.head_dim).transpose(1, 2)                # [B, heads, T, head_dim]
+        q, k, v = split(self.q_proj(x)), split(self.k_proj(x)), split(self.v_proj(x))    # H, K and K heads
+        q, k = apply_rotary_emb(q, *rope), apply_rotary_emb(k, *rope)
+        mask = None
+        if cache is not None:
+            k, v, mask = cache.update(layer, k, v)           # [B, K, length, head_dim], mask [B, 1, T, length]
+        # Grouped queries: each key-value head serves H / K query heads.
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None,
+                                           enable_gqa=k.shape[1] != q.shape[1])
+        return self.o_proj(y.transpose(1, 2).reshape(B, T, D))
+
+
+class MLP(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))  # SwiGLU
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: "KVCache | None", layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, cache, layer)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Decoder(nn.Module):
+    """Everything between token ids and the last hidden states; its own module only for the names "model.*"."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+
+class CausalLM(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config)
+        if not config.tie_word_embeddings:  # tied (0.5B to 3B): the head is the embedding, and no file holds it twice
+            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def init_weights(self) -> None:
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(module.weight, std=self.config.initializer_range)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+            if isinstance(module, RMSNorm):
+                nn.init.ones_(module.weight)
+
+    def forward(self, ids: Tensor, cache: "KVCache | None" = None,
+                head: Callable[[Tensor, Tensor], Any] | None = None) -> Any:
+        """ids [B, T] -> logits [B, T, V]; or head(hidden [B, T, D], weight [V, D]), whatever that returns.
+
+        Without a cache the rows start at position 0, and padding belongs on the right: a causal row never sees it.
+        With a cache, `cache.select` has said which rows and positions these ids are. `head` runs in here because
+        under FSDP the weights are whole only during forward.
+        """
+        positions = torch.arange(ids.shape[1], device=ids.device) if cache is None else cache.positions
+        x = self.model.embed_tokens(ids)                                                              # [B, T, D]
+        rope = rope_tables(positions, self.config.head_dim, self.config.rope_theta, x.dtype)
+        for i, block in enumerate(self.model.layers):
+            x = block(x, rope, cache, i)
+        x = self.model.norm(x)
+        weight = self.model.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
+        return F.linear(x, weight) if head is None else head(x, weight)
+
+
+def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: int, temperature: float = 1.0,
+                chunk: int = 8192) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of the trained tokens, and the entropies of the distributions they were drawn from.
+
+    ids [B, T] right-padded, loss_mask [B, T] -> 2 x [N] in float32, N = loss_mask[:, 1:].sum(), row by row (the
+    first token of a row has no predecessor). Only trained positions reach the head, so what is masked cannot enter a
+    loss, and logits exist for `chunk` tokens at a time: they are computed again in the backward pass.
+    Entropies carry no gradient. Rows of the vocabulary from `vocab_size` on have no token: they get no probability.
+    """
+    predicts, targets = loss_mask[:, 1:].bool(), ids[:, 1:][loss_mask[:, 1:].bool()]
+
+    def some(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logits = F.linear(hidden, weight).float() / temperature                                        # [chunk, V]
+        logits[:, vocab_size:] = -torch.inf
+        logps = F.log_softmax(logits, dim=-1)
+        with torch.no_grad():
+            entropy = -(logps.exp() * logps.clamp(min=-1e4)).sum(-1)
+        return logps.gather(-1, targets[:, None]).squeeze(-1), entropy
+
+    def head(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = hidden[:, :-1][predicts]                                                              # [N, D]
+        parts = [checkpoint(some, h, weight, t, use_reentrant=False)
+                 for h, t in zip(hidden.split(chunk), targets.split(chunk))]
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+    return model(ids, head=head)
+
+
+# ---- cache ----------------------------------------------------------------------------------------------------------
+
+class KVCache:
+    """Keys and values of `slots` rows of at most `capacity` tokens. It lives inside one rollout: weights change after.
+
+    Rows that decode stand together in the first slots, so that a step reads a plain slice and copies nothing.
+    """
+
+    def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device, dtype: torch.dtype):
+        shape = (config.num_hidden_layers, slots, config.num_key_value_heads, capacity, config.head_dim)
+        self.k = torch.zeros(shape, device=device, dtype=dtype)
+        self.v = torch.zeros(shape, device=device, dtype=dtype)
+        self.capacity = capacity
+
+    def select(self, start: int, positions: Tensor, length: int) -> None:
+        """The next forward writes the slots from `start` on at `positions` [B, T] and reads the first `length`."""
+        self.rows = torch.arange(start, start + len(positions), device=positions.device)
+        self.start, self.positions, self.length = start, positions, length
+        # A query sees the keys up to its own position, whatever older rows or padding left behind it.
+        self.mask = (torch.arange(length, device=positions.device) <= positions[..., None])[:, None]  # [B, 1, T, length]
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Store k and v [B, K, T, head_dim]; return all keys and values of these rows, and who may see them."""
+        at = (self.rows[:, None], slice(None), self.positions)
+        self.k[layer][at], self.v[layer][at] = k.transpose(1, 2), v.transpose(1, 2)
+        rows = slice(self.start, self.start + len(k))
+        return self.k[layer, rows, :, :self.length], self.v[layer, rows, :, :self.length], self.mask
+
+    def swap(self, a: int, b: int) -> None:
+        for store in (self.k, self.v):
+            store[:, [a, b]] = store[:, [b, a]]
+
+    def copy(self, source: int, targets: list[int], length: int) -> None:
+        """Give other slots the first `length` tokens of one: a group shares its prompt."""
+        for store in (self.k, self.v):
+            store[:, targets, :, :length] = store[:, source:source + 1, :, :length]
+
+
+# ---- weights: Hugging Face directories in and out --------------------------------------------------------------------
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SystemExit(f"{path} does not exist: --model takes a directory with config.json, "
+                         "*.safetensors and a tokenizer")
+    except ValueError as error:
+        raise SystemExit(f"{path} is not valid JSON: {error}")
+
+
+def read_config(directory: str | Path) -> ModelConfig:
+    """config.json as a ModelConfig; whatever this code does not implement is refused by name."""
+    path = Path(directory) / "config.json"
+    raw = read_json(path)
+    if raw.get("model_type") != "qwen2":
+        raise SystemExit(f"{path}: model_type {raw.get('model_type')!r} is not supported, only 'qwen2' is")
+    rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}  # transformers 5 and 4
+    if rope.get("rope_type", rope.get("type", "default")) != "default":
+        raise SystemExit(f"{path}: rope scaling {rope} is not supported")
+    for key in ("use_sliding_window", "quantization_config"):
+        if raw.get(key):
+            raise SystemExit(f"{path}: {key} is not supported")
+    raw = {**raw, "rope_theta": rope.get("rope_theta", raw.get("rope_theta", 10_000.0))}
+    missing = [key for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                               "num_attention_heads") if key not in raw]
+    if missing:
+        raise SystemExit(f"{path} lacks {', '.join(missing)}")
+    raw.setdefault("num_key_value_heads", raw["num_attention_heads"])
+    raw.setdefault("tie_word_embeddings", False)
+    return ModelConfig(**{key: raw[key] for key in ModelConfig.__dataclass_fields__ if key in raw})
+
+
+def load_model(source: str | Path | ModelConfig, device: str | torch.device = "cpu",
+               dtype: torch.dtype = torch.float32) -> CausalLM:
+    """A model from a Hugging Face directory, strictly; or from a ModelConfig, with random weights."""
+    if isinstance(source, ModelConfig):
+        model = CausalLM(source)
+        model.init_weights()
+        return model.to(device=device, dtype=dtype)
+    from safetensors.torch import load_file
+    directory = Path(source)
+    with torch.device("meta"):
+        model = CausalLM(read_config(directory))
+    index = directory / "model.safetensors.index.json"
+    names = sorted(set(read_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    tensors = {}
+    for name in names:
+        if not (directory / name).exists():
+            raise SystemExit(f"{directory / name} does not exist: the model's weights are incomplete")
+        try:
+            shard = load_file(directory / name, device=str(device))
+        except Exception as error:  # safetensors raises its own type for a truncated or corrupt file
+            raise SystemExit(f"{directory / name} cannot be read as safetensors: {error}")
+        tensors.update({key: tensor.to(dtype) for key, tensor in shard.items()})
+    if model.config.tie_word_embeddings:
+        tensors.pop("lm_head.weight", None)  # a second copy of the embedding
+    wanted = model.state_dict()
+    problems = [f"{key} is missing" for key in wanted.keys() - tensors.keys()]
+    problems += [f"{key} is unexpected" for key in tensors.keys() - wanted.keys()]
+    problems += [f"{key} has shape {list(tensors[key].shape)} instead of {list(wanted[key].shape)}"
+                 for key in wanted.keys() & tensors.keys() if wanted[key].shape != tensors[key].shape]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise SystemExit(f"{directory}: the weights do not fit config.json: {'; '.join(sorted(problems)[:3])}{more}")
+    model.load_state_dict(tensors, strict=True, assign=True)
+    return model
+
+
+def load_tokenizer(directory: str | Path) -> Any:
+    """The tokenizer of a Hugging Face directory (a transformers fast tokenizer)."""
+    from transformers import AutoTokenizer
+    if not (Path(directory) / "tokenizer.json").exists():
+        raise SystemExit(f"{Path(directory) / 'tokenizer.json'} does not exist: the model directory has no tokenizer")
+    return AutoTokenizer.from_pretrained(directory)
+
+
+def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
+               tensors: dict[str, Tensor] | None = None) -> None:
+    """Write a Hugging Face directory that transformers opens. `tensors` replaces the model's own (sharded) weights.
+
+    Every file is written under a temporary name and then renamed; config.json goes first and comes back last, so a
+    directory that was cut off half-way has none and is refused when it is loaded.
+    """
+    from safetensors.torch import save_file
+    directory, part = Path(directory), Path(directory) / ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    tensors = model.state_dict() if tensors is None else tensors
+    save_file({key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()},
+              part / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save_pretrained(part)
+    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    (part / "config.json").write_text(json.dumps(
+        {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", **asdict(model.config), "hidden_act": "silu",
+         "use_sliding_window": False, "dtype": dtype, "bos_token_id": None,
+         "eos_token_id": tokenizer.eos_token_id}, indent=2) + "\n")
+    (directory / "config.json").unlink(missing_ok=True)
+    for path in sorted(part.iterdir(), key=lambda path: path.name == "config.json"):
+        os.replace(path, directory / path.name)
+    part.rmdir()
+
+
+# ---- chat format -----------------------------------------------------------------------------------------------------
+
+_ANSWER = "End with your final answer alone between <<< and >>>."
+SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of them, rollouts the first
+    "ci": (
+        "Solve the problem step by step. You may think in words, and at any point you may write one Python script in a "
+        "block that opens with ```python and closes with ```. It is run at once and what it prints comes back to you as "
+        "code execution results, so print what you need. Use code where computing or searching helps, several times if "
+        "necessary, and check doubtful results. " + _ANSWER,
+        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in a ```python "
+        "block, print its result, close the block with ```, and you will be shown its output before you go on. Plain "
+        "words are enough where code does not help. " + _ANSWER,
+        "You can mix reasoning in words with Python code that is really executed. A script goes into a ```python block "
+        "closed by ```; after it you receive its printed output or its error, and may correct it. " + _ANSWER,
+    ),
+    "text": (
+        "Solve the problem step by step in words alone, without writing any code. " + _ANSWER,
+        "Reason in plain text; no program will be run for you. " + _ANSWER,
+    ),
+    "code": (
+        "Solve the problem by writing Python. First put a complete script that prints the result into a block that opens "
+        "with ```python and closes with ```; you are then shown its output. " + _ANSWER,
+        "Write code first: one ```python block, closed by ```, that computes and prints the answer; its output comes "
+        "back to you. " + _ANSWER,
+    ),
+    "guided": (
+        "Solve the problem step by step. Before anything else decide what suits it: exact calculation, long enumeration, "
+        "search, sorting and string work call for Python in a ```python block closed by ```, whose printed output comes "
+        "back to you; common sense, word meaning and short deductions call for words. If words lead to doubt, switch to "
+        "code; if code fails twice, think again in words. " + _ANSWER,
+    ),
+}
+TOOL_PREFIX = "Code Execution Results:\n"
+ANSWER = re.compile(r"<<<(.*?)>>>(?!>)", re.DOTALL)
+
+
+def find_code(text: str) -> tuple[str, int] | None:
+    """The first closed Python block: its source and the offset just behind its closing fence."""
+    offset, opened, python = 0, None, False
+    for line in text.split("\n"):
+        if line.startswith("```"):
+            if opened is None:
+                opened, python = offset + len(line) + 1, line[3:].strip().lower() in ("python", "python3", "py")
+            elif python:
+                return text[opened:offset], offset + 3
+            else:
+                opened = None  # some other block is over
+        offset += len(line) + 1
+    return None
+
+
+def extract_code(text: str) -> str | None:
+    found = find_code(text)
+    return found and found[0]
+
+
+def extract_answer(text: str) -> str | None:
+    """The last <<<answer>>> outside of fenced blocks; it may span lines and end in ">"."""
+    outside, fenced = [], False
+    for line in text.split("\n"):
+        if line.startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            outside.append(line)
+    text = "\n".join(outside)
+    text = text[:text.rfind(">>>") + 3] if ">>>" in text else ""  # without an end every "<<<" would scan to the end
+    found = ANSWER.findall(text)
+    return found[-1].strip() if found else None
+
+
+def tool_text(result: Result, limit: int) -> str:
+    """What the model reads of a run: output, then the error if there was one, `limit` characters in all."""
+    note = {"timeout": "The time limit was exceeded.", "signal": f"The process died of signal {-result.exit_code}.",
+            "error": result.stderr.strip()}.get(result.status, "")
+    note = note[-limit // 2:]  # an error's last lines say most
+    output = result.stdout.rstrip("\n")
+    room = limit - len(note)
+    if len(output) > room:
+        left_out = f"\n[{len(output) - room} characters left out]\n"
+        output = output[:room // 2] + left_out + output[len(output) - room // 2:]
+    return "\n".join(part for part in (output, note) if part) or "(no output)"
+
+
+class Chat:
+    """A tokenizer with the fixed pieces of a ChatML conversation as token ids.
+
+    Pieces are encoded apart and joined as ids, here and in the rollout: text that a model sampled is never encoded
+    again, and no template can change what was already written.
+    """
+
+    def __init__(self, tokenizer: Any):
+        vocabulary = tokenizer.get_vocab()
+        for mark in ("<|im_start|>", "<|im_end|>"):
+            if mark not in vocabulary:
+                raise SystemExit(f"the tokenizer has no {mark}: only the ChatML format (Qwen2.5) is supported")
+        self.tokenizer = tokenizer
+        self.end = vocabulary["<|im_end|>"]
+        self.ends = {self.end, vocabulary.get("<|endoftext|>", self.end)}  # either one ends a turn
+        self.vocab_size = max(vocabulary.values()) + 1  # the model may have more rows: they are never sampled
+        self.backticks = {i for token, i in vocabulary.items() if "`" in token}  # only these can close a fence
+        self.close = tokenizer.encode("<|im_end|>\n", add_special_tokens=False)
+        self.open = {role: tokenizer.encode(f"<|im_start|>{role}\n", add_special_tokens=False)
+                     for role in ("system", "user", "assistant")}
+
+    def encode(self, text: str) -> list[int]:
+        """Content as ids. A "<|im_end|>" that stands in a question or in a script's output stays plain text."""
+        return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+    def decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def prompt(self, instance: Instance, mode: str, wording: int = 0) -> list[dict[str, str]]:
+        return [{"role": "system", "content": SYSTEM_PROMPTS[mode][wording]},
+                {"role": "user", "content": instance.question}]
+
+    def tool_reply(self, text: str) -> list[int]:
+        """The environment's words between a code block and the model's next turn."""
+        return self.close + self.open["user"] + self.encode(TOOL_PREFIX + text) + self.close + self.open["assistant"]
+
+
+def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
+    """A conversation as (ids, loss_mask), token for token what the rollout makes of it.
+
+    Mask 1: what the model has to sample, that is the text of its turns and the <|im_end|> it stops with. After a code
+    block it does not stop by itself, the environment stops it: there <|im_end|> has mask 0. A conversation whose
+    last message is the user's is a prompt: it ends with the opening of the model's turn.
+    """
+    ids, loss_mask = [], []
+
+    def add(piece: list[int], sampled: bool) -> None:
+        ids.extend(piece)
+        loss_mask.extend([int(sampled)] * len(piece))
+
+    for message in messages:
+        role, content = message["role"], message["content"]
+        sampled = role == "assistant"
+        code = find_code(content) if sampled else None
+        if code and code[1] < len(content):
+            raise ValueError("text follows the closing fence of a code block: the model's turn ends there")
+        add(chat.open[role], False)
+        add(chat.encode(content), sampled)
+        add(chat.close[:1], sampled and not code)
+        add(chat.close[1:], False)
+    if messages[-1]["role"] == "assistant":
+        last = len(ids) - len(chat.close[1:])  # nothing is fed after the last token
+        return ids[:last], loss_mask[:last]
+    add(chat.open["assistant"], False)
+    return ids, loss_mask
+
+
+# ---- rollout: tokens in, tokens out ----------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a conversation is held; the same in training and evaluation, temperature aside."""
+    mode: str = "ci"
+    temperature: float = 1.0
+    max_turn_tokens: int = 128
+    max_tokens: int = 384      # of everything behind the prompt, the environment's words included
+    max_calls: int = 8
+    tool_chars: int = 400      # of a script's output and error that the model gets to read
+    slots: int = 96
+
+
+@dataclass
+class Trajectory:
+    """One conversation as the model lived it. loss_mask is 1 and logps are the sampler's where it chose the token."""
+    instance: Instance
+    sample: int
+    messages: list[dict[str, str]]
+    ids: list[int]
+    loss_mask: list[int]
+    logps: list[float]
+    prompt_len: int
+    stop_reason: str = ""      # answer | eos | calls | budget | tool_failure
+    answer: str | None = None
+    reward: float = 0.0
+    statuses: list[str] = field(default_factory=list)  # of its code calls
+
+    def append(self, ids: list[int], sampled: bool, logps: list[float] | None = None) -> None:
+        self.ids += ids
+        self.loss_mask += [int(sampled)] * len(ids)
+        self.logps += logps if logps else [0.0] * len(ids)
+
+    @property
+    def calls(self) -> int:
+        return len(self.statuses)
+
+    @property
+    def response_len(self) -> int:
+        """Tokens that the model sampled."""
+        return sum(self.loss_mask)
+
+    def to_json(self) -> dict[str, Any]:
+        instance = self.instance
+        return dict(messages=self.messages, task=instance.task, seed=instance.seed, level=instance.level,
+                    purpose=instance.purpose, sample=self.sample, reward=self.reward, stop_reason=self.stop_reason,
+                    calls=self.calls, ids=self.ids, loss_mask=self.loss_mask)
+
+
+def keyed_bytes(*key: Any) -> bytes:
+    """32 bytes that depend on the key alone: not on rank, row, slot, process or hash seed."""
+    return hashlib.sha256("/".join(map(str, key)).encode()).digest()
+
+
+@dataclass
+class Row:
+    """A trajectory on its way: its noise, what the cache knows of it, and the script it waits for."""
+    trajectory: Trajectory
+    key: tuple
+    noise: np.ndarray         # [max_tokens] uniform numbers, one for each position behind the prompt
+    fed: int = 0              # ids[:fed] are in the cache; the last id is always fed by the next decode step
+    turn_start: int = 0
+    future: Future | None = None
+
+
+class Sampler:
+    """A cache with slots. Rows that decode fill the first `running`; behind them stand rows that wait for a script."""
+
+    def __init__(self, model: CausalLM, vocab_size: int, slots: int, capacity: int, temperature: float):
+        weight = next(model.parameters())
+        self.model, self.vocab_size, self.temperature = model, vocab_size, temperature
+        self.device = weight.device
+        self.cache = KVCache(model.config, slots, capacity, weight.device, weight.dtype)
+        self.rows: list[Row | None] = [None] * slots
+        self.running = 0
+
+    def free(self) -> int:
+        return self.rows.count(None)
+
+    def _swap(self, a: int, b: int) -> None:
+        if a != b:
+            self.cache.swap(a, b)
+            self.rows[a], self.rows[b] = self.rows[b], self.rows[a]
+
+    def _place(self, slot: int) -> None:
+        self._swap(slot, self.running)
+        self.running += 1
+
+    def admit(self, groups: list[list[Row]]) -> None:
+        """Let new groups decode: the prompt is computed once for the first row, and copied for the others."""
+        start = self.running
+        for group in groups:
+            slot = self.rows.index(None)
+            self.rows[slot] = group[0]
+            self._place(slot)
+        self._prefill(start)
+        for leader, group in enumerate(groups, start):
+            first = self.running
+            for row in group[1:]:
+                slot = self.rows.index(None)
+                self.rows[slot] = row
+                self._place(slot)
+                row.fed = group[0].fed
+            if len(group) > 1:
+                self.cache.copy(leader, list(range(first, self.running)), group[0].fed)
+
+    def resume(self, rows: list[Row]) -> None:
+        """Let rows decode again whose script has run: all their new text is computed in one pass."""
+        start = self.running
+        for row in rows:
+            self._place(self.rows.index(row))
+        self._prefill(start)
+
+    def leave(self, i: int, keep: bool) -> None:
+        """Take a row out of the decoding ones; its slot is kept for its return, or freed."""
+        self.running -= 1
+        self._swap(i, self.running)
+        if not keep:
+            self.rows[self.running] = None
+
+    def drop(self, row: Row) -> None:
+        self.rows[self.rows.index(row)] = None
+
+    def _prefill(self, start: int) -> None:
+        """Feed all but the last id of the rows from `start` on; padding on the right is overwritten before it is seen."""
+        rows = self.rows[start:self.running]
+        pending = [row.trajectory.ids[row.fed:-1] for row in rows]
+        longest = max(map(len, pending), default=0)
+        if longest == 0:
+            return
+        ids = torch.tensor([p + [0] * (longest - len(p)) for p in pending], device=self.device)          # [B, T]
+        fed = torch.tensor([row.fed for row in rows], device=self.device)
+        # Padding may point past the end; the last position is nobody's (see `rollout`), so it goes there.
+        positions = (fed[:, None] + torch.arange(longest, device=self.device)).clamp(max=self.cache.capacity - 1)
+        length = min(max(row.fed for row in rows) + longest, self.cache.capacity)
+        self.cache.select(start, positions, length)
+        self.model(ids, self.cache, head=lambda hidden, weight: None)
+        for row, p in zip(rows, pending):
+            row.fed += len(p)
+
+    def decode(self) -> tuple[list[int], list[float]]:
+        """One token for every running row, and its log-probability."""
+        rows = self.rows[:self.running]
+        ids = torch.tensor([[row.trajectory.ids[-1]] for row in rows], device=self.device)               # [B, 1]
+        positions = torch.tensor([[row.fed] for row in rows], device=self.device)
+        self.cache.select(0, positions, max(row.fed for row in rows) + 1)
+        logits = self.model(ids, self.cache)[:, -1].float()                                              # [B, V]
+        logits[:, self.vocab_size:] = -torch.inf
+        noise = [row.noise[len(row.trajectory.ids) - row.trajectory.prompt_len] for row in rows]
+        tokens, logps = sample(logits, torch.tensor(np.array(noise), device=self.device), self.temperature)
+        for row in rows:
+            row.fed += 1
+        return tokens.tolist(), logps.tolist()
+
+
+def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """logits [B, V], uniform noise [B] -> tokens [B] and their log-probabilities [B]; temperature 0 is greedy.
+
+    By inverting the distribution function: one number decides a token, so a row's choice depends on nothing else.
+    """
+    if temperature == 0:
+        logps = F.log_softmax(logits, dim=-1)
+        tokens = logits.argmax(-1)
+    else:
+        logps = F.log_softmax(logits / temperature, dim=-1)
+        cumulative = logps.double().exp().cumsum(-1)                                                     # [B, V]
+        # Below the total by a margin: a number rounded up to it would choose behind the last possible token.
+        wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * cumulative[:, -1:]
+        tokens = torch.searchsorted(cumulative, wanted, right=True).squeeze(-1)
+    return tokens, logps.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+@torch.no_grad()
+def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], group_size: int,
+            protocol: Protocol, key: tuple, progress: tqdm | None = None,
+            on_append: Callable[[str, bool], None] | None = None) -> list[list[Trajectory]]:
+    """Hold `group_size` conversations about every question: a list of groups, in the order of the questions.
+
+    A turn ends with the end-of-turn token or with the closing fence of its first Python block. Then the script runs
+    in the sandbox while other rows go on decoding, and the row comes back with the output. `key` (seed and
+    step) fixes all randomness. `on_append(text, sampled)` hears every piece of text, for streaming one conversation.
+    """
+    limits, groups = protocol, []
+    for instance in instances:
+        messages = chat.prompt(instance, limits.mode)
+        prompt = render_messages(chat, messages)[0]
+        if len(prompt) + limits.max_tokens > model.config.max_position_embeddings:
+            raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with --max-tokens "
+                             f"{limits.max_tokens} it exceeds the model's context of "
+                             f"{model.config.max_position_embeddings}")
+        group = []
+        for g in range(group_size):
+            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, g)
+            noise = np.random.Generator(np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big")))
+            group.append(Row(Trajectory(instance, g, list(messages), list(prompt), [0] * len(prompt),
+                                        [0.0] * len(prompt), len(prompt)), row_key,
+                             noise.random(limits.max_tokens, dtype=np.float32), turn_start=len(prompt)))
+        groups.append(group)
+    slots = max(min(limits.slots, len(instances) * group_size), group_size)
+    capacity = max((group[0].trajectory.prompt_len for group in groups), default=0) + limits.max_tokens + 1
+    sampler = Sampler(model, chat.vocab_size, slots, capacity, limits.temperature)
+    waiting, calling = deque(groups), []
+
+    def finish(row: Row, reason: str) -> None:
+        t = row.trajectory
+        t.stop_reason = reason
+        t.reward = float(t.answer is not None and grade(t.instance, t.answer))
+        if progress is not None:
+            progress.update()
+
+    def end_turn(row: Row, end: int) -> str:
+        """Close the turn that ends before index `end` of the ids; returns its text."""
+        text = chat.decode(row.trajectory.ids[row.turn_start:end])
+        row.trajectory.messages.append({"role": "assistant", "content": text})
+        return text
+
+    def after_token(row: Row) -> str | None:
+        """What the newest token does to its row: nothing, a call of the sandbox, or an end."""
+        t = row.trajectory
+        token, size = t.ids[-1], len(t.ids)
+        if token in chat.ends:
+            t.answer = extract_answer(end_turn(row, size - 1))
+            return "eos" if t.answer is None else "answer"
+        if token in chat.backticks:
+            code = extract_code(chat.decode(t.ids[row.turn_start:]))
+            if code is not None:
+                end_turn(row, size)
+                if t.calls == limits.max_calls:
+                    return "calls"
+                seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
+                row.future = sandbox.submit(code, seed=seed)
+                return "call"
+        if size - t.prompt_len >= limits.max_tokens or size - row.turn_start >= limits.max_turn_tokens:
+            end_turn(row, size)
+            return "budget"
+        return None
+
+    def read_result(row: Row) -> str | None:
+        """Append what the row's script printed; returns why the row ends here, if it does."""
+        t, result = row.trajectory, row.future.result()
+        t.statuses.append(result.status)
+        if result.status == "sandbox_error":  # ours, not the model's: such rows never enter a loss
+            return "tool_failure"
+        text = tool_text(result, limits.tool_chars)
+        ids = chat.tool_reply(text)
+        if len(t.ids) + len(ids) - t.prompt_len >= limits.max_tokens:
+            return "budget"
+        t.append(ids, sampled=False)
+        t.messages.append({"role": "user", "content": TOOL_PREFIX + text})
+        row.turn_start = len(t.ids)
+        if on_append:
+            on_append(chat.decode(ids), False)
+        return None
+
+    while waiting or calling or sampler.running:
+        # 1. Let rows in. A prefill costs as much as several decode steps, so they enter in batches: once a quarter of
+        #    the slots stands idle. Which rows depends on tokens alone, never on how fast a script ran: runs repeat.
+        if sampler.running == 0 or 4 * (slots - sampler.running) >= slots:
+            back, calling = calling, []
+            reasons = [read_result(row) for row in back]
+            for row, reason in zip(back, reasons):
+                if reason:
+                    sampler.drop(row)
+                    finish(row, reason)
+            sampler.resume([row for row, reason in zip(back, reasons) if reason is None])
+            fitting = min(len(waiting), sampler.free() // group_size)
+            if fitting:
+                sampler.admit([waiting.popleft() for _ in range(fitting)])
+            if sampler.running == 0:
+                continue
+        # 2. One token for every running row.
+        tokens, logps = sampler.decode()
+        # 3. Look at each new token, from the last row to the first: a leaving row is replaced by the last one.
+        for i in reversed(range(len(tokens))):
+            row = sampler.rows[i]
+            row.trajectory.append([tokens[i]], sampled=True, logps=[logps[i]])
+            if on_append:
+                on_append(chat.decode([tokens[i]]), True)
+            event = after_token(row)
+            if event:
+                sampler.leave(i, keep=event == "call")
+                if event == "call":
+                    calling.append(row)
+                else:
+                    finish(row, event)
+    return [[row.trajectory for row in group] for group in groups]
+
+
+def grade(instance: Instance, answer: str) -> bool:
+    """Whether an answer is right: the task decides; a user's own question compares numbers, or else text."""
+    if instance.task in TASKS:
+        return TASKS[instance.task].verify(instance, answer)
+    try:
+        return abs(number(answer) - number(instance.expect)) <= abs(number(instance.expect)) / 10 ** 6
+    except (ValueError, ZeroDivisionError):
+        return norm(answer) == norm(instance.expect)
+
+
+# ---- questions and evaluation ----------------------------------------------------------------------------------------
+
+def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
+    """--tasks as (task, level) pairs: "rg/gcd,bbh/word_sorting@2", and "all", "train", "test" or a suite's name."""
+    chosen = []
+    for part in text.split(","):
+        name, _, at_level = part.strip().partition("@")
+        keys = [key for key, task in TASKS.items() if name in (key, "all", task.split, task.suite)]
+        if not keys:
+            from difflib import get_close_matches
+            near = get_close_matches(name, TASKS, 3, 0.4)
+            raise SystemExit(f"unknown task {name!r}" + (f", did you mean {' or '.join(near)}?" if near else "")
+                             + " `python -m tasks` lists them all")
+        if at_level and not (at_level.isdigit() and int(at_level) in LEVELS):
+            raise SystemExit(f"unknown level {at_level!r} of task {name}: levels are 1 to 5")
+        chosen += [(key, int(at_level or level)) for key in keys]
+    return chosen
+
+
+def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int, seed: int = 0) -> list[Instance]:
+    """The first n different questions of every task (all it has, if fewer): the arguments alone decide which."""
+    questions = []
+    for key, level in tasks:
+        seen: dict[str, Instance] = {}
+        for i in range(20 * n):
+            instance = TASKS[key].generate(seed * 1_000_000 + i, level, purpose)
+            seen.setdefault(instance.question, instance)
+            if len(seen) == n:
+                break
+        else:
+            tqdm.write(f"note: {key} has only {len(seen)} different {purpose} questions at level {level}", file=sys.stderr)
+        questions += seen.values()
+    return questions
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) for each line of a JSON-lines file; a broken line ends the program and is named."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{path} cannot be read: {error}")
+    for number_, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise SystemExit(f"{path}, line {number_}: not valid JSON ({error})")
+            if not isinstance(value, dict):
+                raise SystemExit(f"{path}, line {number_}: a JSON object was expected")
+            yield number_, value
+
+
+def read_questions(path: str) -> list[Instance]:
+    """A user's own questions: JSON lines with "question" and "answer"."""
+    questions = []
+    for i, line in read_jsonl(path):
+        if not isinstance(line.get("question"), str) or not isinstance(line.get("answer"), (str, int, float)):
+            raise SystemExit(f'{path}, line {i}: "question" (text) and "answer" (text or number) are needed')
+        questions.append(Instance(f"user/{Path(path).stem}", i, 0, "eval", line["question"], {}, str(line["answer"])))
+    if not questions:
+        raise SystemExit(f"{path} holds no question")
+    return questions
+
+
+def mean_stderr(values: list[float]) -> tuple[float, float]:
+    """Mean and standard error of the mean."""
+    if not values:
+        return 0.0, 0.0
+    mean = sum(values) / len(values)
+    return mean, math.sqrt(sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1) / len(values))
+
+
+def check_tool_failures(trajectories: list[Trajectory], share: float = 0.02) -> int:
+    """How many rows the sandbox itself failed; above a share of the calls the numbers would be about the sandbox."""
+    failures = sum(t.stop_reason == "tool_failure" for t in trajectories)
+    calls = sum(t.calls for t in trajectories)
+    if failures > max(1, share * calls):
+        raise SystemExit(f"the sandbox failed {failures} of {calls} calls: run `python sandbox.py` to see why")
+    return failures
+
+
+def majority_right(group: list[Trajectory]) -> bool:
+    """Whether the answer given most often (the earliest of equals) is right; rows without an answer do not vote."""
+    votes = Counter(norm(t.answer) for t in group if t.answer is not None)
+    if not votes:
+        return False
+    winner = votes.most_common(1)[0][0]
+    return any(t.reward > 0 for t in group if t.answer is not None and norm(t.answer) == winner)
+
+
+def summarise(groups: list[list[Trajectory]]) -> dict[str, Any]:
+    """Accuracy over questions (samples of a question averaged first), and how the answers came about."""
+    groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
+    groups = [group for group in groups if group]
+    rows = [t for group in groups for t in group]
+    accuracy, stderr = mean_stderr([sum(t.reward for t in group) / len(group) for group in groups])
+    share = lambda values: round(sum(values) / max(len(rows), 1), 4)
+    return dict(accuracy=round(accuracy, 4), stderr=round(stderr, 4), n=len(groups),
+                pass_at_k=round(mean_stderr([float(any(t.reward > 0 for t in g)) for g in groups])[0], 4),
+                majority=round(mean_stderr([float(majority_right(g)) for g in groups])[0], 4),
+                code_rate=share(t.calls > 0 for t in rows), calls=share(t.calls for t in rows),
+                failed_calls=share(sum(s != "ok" for s in t.statuses) for t in rows),
+                response_len=share(t.response_len for t in rows),
+                stop_reasons=dict(sorted(Counter(t.stop_reason for t in rows).items())))
+
+
+def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], samples: int,
+             protocol: Protocol, seed: int, world: "World", title: str = "eval") \
+        -> tuple[dict[str, Any], list[list[Trajectory]]]:
+    """A report on fixed questions, per task and in all; every rank answers its share."""
+    mine = instances[world.rank::world.size]
+    with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as progress:
+        groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), progress)
+    parts = world.gather(groups)
+    groups = [parts[i % world.size][i // world.size] for i in range(len(instances))]  # back into their order
+    failures = check_tool_failures([t for group in groups for t in group])
+    tasks = {}
+    for key in dict.fromkeys(instance.task for instance in instances):
+        tasks[key] = summarise([g for instance, g in zip(instances, groups) if instance.task == key])
+    return {**summarise(groups), "samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
+            "tool_failures": failures, "tasks": tasks}, groups
+
+
+def report_table(report: dict[str, Any]) -> str:
+    """The report as text: one line a task, the whole last."""
+    many = report["samples"] > 1
+    width = max(len(key) for key in (*report["tasks"], "all"))
+    lines = [f"{'task':{width}}      n  accuracy  +- stderr" + (f"  pass@{report['samples']}  majority" if many else "")
+             + "  code calls  stopped by"]
+    for key, r in (*report["tasks"].items(), ("all", report)):
+        stops = ", ".join(f"{reason} {count}" for reason, count in r["stop_reasons"].items())
+        lines.append(f"{key:{width}}  {r['n']:5d}    {100 * r['accuracy']:5.1f}%     {100 * r['stderr']:4.1f}%"
+                     + (f"   {100 * r['pass_at_k']:5.1f}%    {100 * r['majority']:5.1f}%" if many else "")
+                     + f"       {r['calls']:5.2f}  {stops}")
+    return "\n".join(lines)
+
+
+# ---- plumbing: ranks, runs, metrics, checkpoints ---------------------------------------------------------------------
+
+@dataclass
+class World:
+    """The processes that train together: this one's rank, their number, this one's device."""
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def main(self) -> bool:
+        return self.rank == 0
+
+    def gather(self, value: Any) -> list[Any]:
+        """Everybody's value, on everybody."""
+        values = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(values, value)
+        return values
+
+    def sum(self, *values: float) -> list[float]:
+        """Sums over the ranks, in float64."""
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device if self.device.type == "cuda" else "cpu")
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor.tolist()
+
+
+def start_world(device: str = "auto") -> World:
+    """Join the processes that torchrun started; without torchrun, a world of one. nccl on CUDA, gloo on CPU."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: no CUDA device is available; use --device cpu")
+    if device not in ("cpu", "cuda"):
+        raise SystemExit(f"--device {device}: one of auto, cpu, cuda")
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device("cpu")
+    if device == "cuda":
+        torch.cuda.set_device(place)
+    backend = "nccl" if device == "cuda" else "gloo"
+    if "RANK" in os.environ:
+        dist.init_process_group(backend)
+    else:
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    return World(rank, size, place)
+
+
+def shard(model: CausalLM, world: World) -> CausalLM:
+    """FSDP2 by hand: every block, then the rest. float32 master weights; bf16 compute on CUDA, float32 on CPU."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+    mesh = init_device_mesh(world.device.type, (world.size,))
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if world.device.type == "cuda" \
+        else MixedPrecisionPolicy()
+    for block in model.model.layers:
+        fully_shard(block, mesh=mesh, mp_policy=policy)
+    return fully_shard(model, mesh=mesh, mp_policy=policy)
+
+
+def full_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The whole weights of a sharded model; every rank has to call it."""
+    return {key: value.full_tensor() if hasattr(value, "full_tensor") else value
+            for key, value in model.state_dict().items()}
+
+
+@torch.no_grad()
+def copy_weights(trained: nn.Module, sampler: CausalLM) -> None:
+    """Bring the sampler's plain copy up to date: one gathering for a whole rollout instead of one for every token."""
+    own = dict(sampler.named_parameters())
+    for key, value in full_tensors(trained).items():
+        own[key].copy_(value)
+
+
+def micro_batches(lengths: list[int], max_tokens: int) -> list[list[int]]:
+    """Indices grouped by length so that rows * longest row, padding included, is at most `max_tokens` (or one row)."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= max_tokens:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+def pad(rows: list[list], value: float, device: torch.device, dtype: torch.dtype = torch.long) -> Tensor:
+    """Rows of different lengths as one tensor [B, T], padded on the right."""
+    longest = max(map(len, rows))
+    return torch.tensor([list(row) + [value] * (longest - len(row)) for row in rows], dtype=dtype, device=device)
+
+
+def memory_gb(device: torch.device) -> float:
+    """Peak memory in GiB: the device's on CUDA, else the process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2 ** 30
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2 ** 30 if sys.platform == "darwin" else 2 ** 20)
+
+
+def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World, micro_tokens: int,
+               vocab_size: int, temperature: float, loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> None:
+    """Gradients of sum(loss_of(rows, logps [N], entropies [N])) over this rank's rows, in micro-batches.
+
+    `loss_of` divides by totals over all ranks and micro-batches, so the gradient does not depend on the split. Every
+    rank runs as many backward passes as the one with most: without rows left it runs one that trains no token.
+    """
+    batches = micro_batches([len(row) for row in ids], micro_tokens)
+    for i in range(max(world.gather(len(batches)))):
+        batch = batches[i] if i < len(batches) else []
+        rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                                 # [B, T]
+        mask = pad([loss_masks[j] for j in batch] or [[0, 0]], 0, world.device)
+        logps, entropies = token_logps(model, rows, mask, vocab_size, temperature)
+        (loss_of(batch, logps, entropies) * world.size).backward()  # FSDP averages over the ranks: undo that
+
+
+def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float) -> float:
+    """Clip, step, and clear the gradients; returns the gradient's norm. A norm that is not finite skips the step."""
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+    norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+class RunDir:
+    """A run's directory: the model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
+
+    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool):
+        self.path, self.world, self.flags = Path(out), world, flags
+        self.checkpoints = self.path / "checkpoints"
+        self.resumed: Path | None = None
+        if resume:
+            found = sorted(self.checkpoints.glob("step-??????"))
+            if not found:
+                raise SystemExit(f"--resume: {self.checkpoints} holds no checkpoint")
+            self.resumed = found[-1]
+            saved = read_json(self.resumed / "state.json")["flags"]
+            free = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device"}
+            changed = [key for key in saved.keys() | flags.keys() if key not in free and saved.get(key) != flags.get(key)]
+            if changed:
+                key = sorted(changed)[0]
+                raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run began and is "
+                                 f"{flags.get(key)} now; a run goes on with its own flags")
+        elif (self.path / "metrics.jsonl").exists() and not overwrite:
+            raise SystemExit(f"{self.path} already holds a run: choose another --out, or --resume it, or --overwrite it")
+        world.gather(None)  # nobody writes before everybody has looked
+        if world.main:
+            if not resume and overwrite:
+                shutil.rmtree(self.path, ignore_errors=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                self.write("metrics.jsonl", json.dumps({"flags": flags}) + "\n")
+                self.write("trajectories.jsonl", "")
+
+    def write(self, name: str, text: str) -> None:
+        part = self.path / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, self.path / name)
+
+    def add_line(self, name: str, value: dict[str, Any]) -> None:
+        if self.world.main:
+            with open(self.path / name, "a", encoding="utf-8") as file:
+                file.write(json.dumps(value) + "\n")
+
+    def log(self, metrics: dict[str, Any], show: bool = True) -> None:
+        """One step: a JSON line with everything, and a line on the screen."""
+        self.add_line("metrics.jsonl", {key: round(v, 6) if isinstance(v, float) else v for key, v in metrics.items()})
+        if self.world.main and show:
+            tqdm.write("  ".join(f"{key} {v:.3g}" if isinstance(v, float) else f"{key} {v}" for key, v in metrics.items()))
+
+    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any, state: dict[str, Any],
+             keep: int, best: int | None = None) -> Path:
+        """Checkpoint: a Hugging Face directory, the sharded state, and state.json; complete or not there at all."""
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.state_dict import get_state_dict
+        final = self.checkpoints / f"step-{step:06d}"
+        part = self.checkpoints / f"part-{step:06d}"
+        weights = full_tensors(model)
+        if self.world.main:
+            shutil.rmtree(part, ignore_errors=True)
+            save_model(model, tokenizer, part, weights)
+            state = {**state, "step": step, "flags": self.flags,
+                     "lines": {name: sum(1 for _ in open(self.path / name, encoding="utf-8"))
+                               for name in ("metrics.jsonl", "trajectories.jsonl")}}
+            (part / "state.json").write_text(json.dumps(state))
+        self.world.gather(None)
+        model_state, optimizer_state = get_state_dict(model, optimizer)
+        dcp.save({"model": model_state, "optimizer": optimizer_state}, checkpoint_id=part / "state")
+        self.world.gather(None)
+        if self.world.main:
+            shutil.rmtree(final, ignore_errors=True)
+            os.rename(part, final)
+            old = sorted(self.checkpoints.glob("step-??????"))[:-keep]
+            for path in old:
+                if best is None or path.name != f"step-{best:06d}":
+                    shutil.rmtree(path)
+        self.world.gather(None)
+        return final
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Restore the newest checkpoint, on any number of ranks; log lines written after it are forgotten."""
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+        state = read_json(self.resumed / "state.json")
+        model_state, optimizer_state = get_state_dict(model, optimizer)
+        whole = {"model": model_state, "optimizer": optimizer_state}
+        dcp.load(whole, checkpoint_id=self.resumed / "state")
+        set_state_dict(model, optimizer, model_state_dict=whole["model"], optim_state_dict=whole["optimizer"])
+        if self.world.main:
+            for name, count in state["lines"].items():
+                lines = (self.path / name).read_text(encoding="utf-8").splitlines(keepends=True)
+                self.write(name, "".join(lines[:count]))
+        self.world.gather(None)
+        return state
+
+
+class Interrupt:
+    """Ctrl-C asks the loop to stop after the step it is in; a second one stops at once."""
+
+    def __init__(self, world: World):
+        self.world, self.asked = world, False
+        self.previous = signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self.previous)
+        tqdm.write("stopping after this step; Ctrl-C again stops at once", file=sys.stderr)
+
+    def wanted(self) -> bool:
+        """Whether any rank was asked to stop."""
+        return self.world.sum(float(self.asked))[0] > 0
+
+
+def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument("--out", default=out, help="directory of the run (default: %(default)s)")
+    group.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of --out")
+    group.add_argument("--overwrite", action="store_true", help="delete a run that --out already holds")
+    group.add_argument("--seed", type=int, default=0, help="fixes all randomness (default: %(default)s)")
+    group.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    group.add_argument("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
+    group.add_argument("--keep", type=int, default=1, help="newest checkpoints kept (default: %(default)s)")
+    group.add_argument("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
+    group.add_argument("--workers", type=int, default=None, help="sandbox processes (default: the number of cores)")
+
+
+def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float) -> None:
+    base, group = Protocol(), parser.add_argument_group("conversation")
+    group.add_argument("--mode", choices=MODES, default=base.mode, help="system prompt (default: %(default)s)")
+    group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy (default: %(default)s)")
+    group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn (default: %(default)s)")
+    group.add_argument("--max-tokens", type=int, default=base.max_tokens,
+                       help="per conversation behind the prompt, script output included (default: %(default)s)")
+    group.add_argument("--max-calls", type=int, default=base.max_calls, help="code calls (default: %(default)s)")
+    group.add_argument("--tool-chars", type=int, default=base.tool_chars,
+                       help="characters of a script's output and error shown (default: %(default)s)")
+    group.add_argument("--slots", type=int, default=base.slots, help="rows that decode together (default: %(default)s)")
+    group.add_argument("--code-timeout", type=float, default=5.0, help="seconds a script may run (default: %(default)s)")
+
+
+def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
+    values = {key: getattr(args, key) for key in Protocol.__dataclass_fields__}
+    return Protocol(**{**values, **changes})
+
+
+# ---- command line ----------------------------------------------------------------------------------------------------
+
+GREEN, GREY, BOLD, RESET = "\033[32m", "\033[90m", "\033[1m", "\033[0m"
+
+
+def paint(text: str, colour: str) -> str:
+    return f"{colour}{text}{RESET}" if sys.stdout.isatty() or os.environ.get("FORCE_COLOR") else text
+
+
+def paint_trajectory(line: dict[str, Any], chat: Chat | None = None) -> str:
+    """A saved trajectory; what the model sampled (and is trained on) in green, everything else in grey."""
+    if chat and line.get("ids"):
+        parts, ids, mask = [], line["ids"], line["loss_mask"]
+        start = 0
+        for i in range(1, len(ids) + 1):
+            if i == len(ids) or mask[i] != mask[start]:
+                parts.append(paint(chat.decode(ids[start:i]), GREEN if mask[start] else GREY))
+                start = i
+        text = "".join(parts)
+    else:
+        text = "\n".join(paint(m["content"], GREEN if m["role"] == "assistant" else GREY) for m in line["messages"])
+    about = "  ".join(f"{key} {line[key]}" for key in ("task", "level", "seed", "reward", "stop_reason", "calls")
+                      if key in line)
+    return f"{paint(about, BOLD)}\n{text}\n"
+
+
+def command_ask(args: argparse.Namespace) -> None:
+    world = start_world(args.device)
+    model = load_model(args.model, world.device, torch.bfloat16 if world.device.type == "cuda" else torch.float32).eval()
+    chat = Chat(load_tokenizer(args.model))
+    question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
+    write = lambda text, sampled: print(paint(text, GREEN if sampled else GREY), end="", flush=True)
+    print(paint(args.question, GREY))
+    with Sandbox(workers=1, timeout=args.code_timeout) as sandbox:
+        [[t]] = rollout(model, chat, sandbox, [question], 1, protocol_of(args), (args.seed, "ask"), on_append=write)
+    ended = {"eos": "the model stopped without an answer", "budget": "the token budget was used up",
+             "calls": f"more than {args.max_calls} code calls", "tool_failure": "the sandbox failed"}
+    print("\n" + paint(f"answer: {t.answer}" if t.answer is not None else ended[t.stop_reason], BOLD))
+
+
+def command_eval(args: argparse.Namespace) -> None:
+    if args.json and not Path(args.json).resolve().parent.is_dir():
+        raise SystemExit(f"--json {args.json}: its directory does not exist")
+    tasks = parse_tasks(args.tasks, args.level)
+    world = start_world(args.device)
+    model = load_model(args.model, world.device, torch.bfloat16 if world.device.type == "cuda" else torch.float32).eval()
+    chat = Chat(load_tokenizer(args.model))
+    questions = read_questions(args.questions) if args.questions else \
+        draw_questions(tasks, args.purpose, args.n, args.question_seed)
+    with Sandbox(workers=args.workers, timeout=args.code_timeout) as sandbox:
+        report, groups = evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args), args.seed, world)
+    if world.main:
+        print(report_table(report))
+        if args.json:
+            Path(args.json).write_text(json.dumps({"flags": vars(args) | {"run": None}, **report}, indent=1) + "\n")
+        if args.trajectories:
+            with open(args.trajectories, "w", encoding="utf-8") as file:
+                file.writelines(json.dumps(t.to_json()) + "\n" for group in groups for t in group)
+
+
+def command_show(args: argparse.Namespace) -> None:
+    directory = Path(args.model or Path(args.file).parent)
+    chat = Chat(load_tokenizer(directory)) if (directory / "tokenizer.json").exists() else None
+    for i, (number_, line) in enumerate(read_jsonl(args.file)):
+        if not isinstance(line.get("messages"), list):
+            raise SystemExit(f'{args.file}, line {number_}: no "messages"')
+        if args.first <= i < args.first + args.n:
+            print(paint_trajectory(line, chat))
+
+
+def command_plot(args: argparse.Namespace) -> None:
+    lines = [line for _, line in read_jsonl(Path(args.directory) / "metrics.jsonl") if "step" in line]
+    try:
+        import matplotlib
+    except ImportError:
+        raise SystemExit("plot needs matplotlib: pip install matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    keys = [key for key in ("reward", "val_accuracy", "code_rate", "entropy", "loss") if any(key in line for line in lines)]
+    figure, axes = plt.subplots(len(keys), 1, figsize=(7, 1.8 * len(keys) + 0.6), sharex=True, squeeze=False)
+    for axis, key in zip(axes[:, 0], keys):
+        points = [(line["step"], line[key]) for line in lines if key in line]
+        axis.plot(*zip(*points), marker="o" if key == "val_accuracy" else None, linewidth=1.2)
+        axis.set_ylabel(key)
+        axis.grid(alpha=0.3)
+    axes[-1, 0].set_xlabel("step")
+    figure.tight_layout()
+    out = args.out or str(Path(args.directory) / "curve.png")
+    figure.savefig(out, dpi=120)
+    print(f"wrote {out}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Ask, evaluate and look at a model that reasons with code.")
+    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | plot")
+
+    ask = commands.add_parser("ask", help="hold one conversation and stream it")
+    ask.add_argument("question", help="what to ask")
+    ask.set_defaults(run=command_ask)
+    evaluation = commands.add_parser("eval", help="accuracy on fixed questions, per task")
+    evaluation.add_argument("--tasks", default="train", help="names, name@level, suites, train, test or all, with commas "
+                            "between (default: %(default)s)")
+    evaluation.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions (default: %(default)s)")
+    evaluation.add_argument("--n", type=int, default=50, help="questions per task (default: %(default)s)")
+    evaluation.add_argument("--samples", type=int, default=1, help="answers per question (default: %(default)s)")
+    evaluation.add_argument("--purpose", choices=("eval", "val"), default="eval", help="which questions (default: %(default)s)")
+    evaluation.add_argument("--question-seed", type=int, default=0, help="another set of questions (default: %(default)s)")
+    evaluation.add_argument("--questions", help="JSON lines of your own: question, answer")
+    evaluation.add_argument("--json", help="write the report there")
+    evaluation.add_argument("--trajectories", help="write the conversations there, as JSON lines")
+    evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes (default: the number of cores)")
+    evaluation.set_defaults(run=command_eval)
+    for command in (ask, evaluation):
+        command.add_argument("--model", required=True, help="a Hugging Face directory")
+        command.add_argument("--seed", type=int, default=0, help="of the sampling noise (default: %(default)s)")
+        command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+        add_protocol_flags(command, temperature=0.6)
+    show = commands.add_parser("show", help="print saved trajectories, trained tokens in green")
+    show.add_argument("file", help="a trajectories.jsonl")
+    show.add_argument("--model", help="directory of the tokenizer (default: the file's directory)")
+    show.add_argument("--first", type=int, default=0, help="index of the first one (default: %(default)s)")
+    show.add_argument("--n", type=int, default=5, help="how many (default: %(default)s)")
+    show.set_defaults(run=command_show)
+    plot = commands.add_parser("plot", help="draw the curves of a run (needs matplotlib)")
+    plot.add_argument("directory", help="a run directory")
+    plot.add_argument("--out", help="picture file (default: curve.png in the run directory)")
+    plot.set_defaults(run=command_plot)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()
