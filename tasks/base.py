@@ -352,16 +352,17 @@ def value(text: str, names: dict[str, Any] | None = None, functions: dict[str, C
     Walks a whitelist of syntax nodes: no attribute, index, comparison or call but of the given `functions`.
     Raises ValueError on anything else, and on numbers beyond about 10,000 bits.
     """
-    text = str(text).strip()
+    text = " ".join(str(text).split())  # one line, so that an offset is a place in it
     if len(text) > 2_000:
         raise ValueError("expression too long")
+    source = text.encode()
 
     def bits(x: Fraction) -> int:
         return max(x.numerator.bit_length(), x.denominator.bit_length())
 
     def walk(node: ast.AST) -> Any:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            digits = ast.get_source_segment(text, node).replace("_", "").lower()
+            digits = source[node.col_offset:node.end_col_offset].decode().replace("_", "").lower()
             if len(digits.partition("e")[2]) > 4:  # 1e9999 is a number of 9,999 digits
                 raise ValueError("exponent out of bounds")
             return const(digits)
