@@ -322,16 +322,17 @@ def literal(text: str) -> Any:
         return ast.literal_eval(text)
 
 
-def letter(text: str, choices: str = "") -> str:
-    """The letter of a choice: "(B)", "B", "b.", "B) text"; or, given the block of choices, the text of one."""
+def letter(text: str, choices: str) -> str:
+    """The letter of a choice: "(B)", "B", "b.", "B) text" or its text alone. A letter with another text is no choice."""
     text = " ".join(str(text).split()).strip("\"'`* ")
-    match = re.fullmatch(r"\(?([A-Za-z])\)?(?:[.:)]\s.*|\.)?", text) or re.fullmatch(r"\(([A-Za-z])\)\s.*", text)
-    if match:
-        return match[1].upper()
-    for line in choices.splitlines():
-        if norm(line[3:]) == norm(text):
-            return line[1]
-    raise ValueError(f"not a choice: {text[:40]!r}")
+    texts = {line[1]: norm(line[3:]) for line in choices.splitlines()}
+    for tag, choice in texts.items():
+        if choice == norm(text):
+            return tag
+    match = re.fullmatch(r"\(?([A-Za-z])(?:\)?[.:)]?\s(.*)|\)?[.:]?)", text)
+    if not match or match[2] and norm(match[2]) != texts.get(match[1].upper()):
+        raise ValueError(f"not a choice: {text[:40]!r}")
+    return match[1].upper()
 
 
 def yes_no(text: str) -> bool:

@@ -6,18 +6,14 @@ would agree with, stated beside each task. Each rationale names that rule.
 import re
 from random import Random
 
-from tasks.base import Instance, Task, at, letter, options, yes_no
+from tasks.base import Choice, Instance, Task, at, options, yes_no
 from tasks.words import COMMON, NAMES
 
 
-class Choice(Task, abstract=True):
-    """A lettered choice that is read, not computed; the text of an option is as good as its letter."""
+class Reading(Choice, abstract=True):
+    """A choice that is read, not computed."""
     suite, natural = "bbh", False
     program = None
-
-    def check(self, answer: str, instance: Instance) -> bool:
-        choices = [line for line in instance.question.splitlines() if line.startswith("(")]
-        return letter(answer, "\n".join(choices)) == instance.expect
 
 
 # ---- who is meant ---------------------------------------------------------------------------------------------------
@@ -73,7 +69,7 @@ SETTINGS = ["On the way home from the market, ", "Late in the evening, when the 
             "During the long journey by train, ", "Before the meeting had even begun, ", "In the park, "]
 
 
-class DisambiguationQa(Choice):
+class DisambiguationQa(Reading):
     """The pronoun goes by a rule: tellers speak of themselves, askers of others, reasons fit one role or both."""
     grade = "B"
 
@@ -93,8 +89,9 @@ class DisambiguationQa(Choice):
         if level > 3:
             sentence = rng.choice(SETTINGS) + sentence[0].lower() + sentence[1:]
         hint = " Choose C if both fit equally well." if level > 1 else ""
-        return (f"{sentence}\nWho is \"{pronoun}\"?{hint}\n(A) the {people[0]}\n(B) the {people[1]}\n(C) unclear\n"
-                "Answer A, B or C.", dict(sentence=sentence, people=people, pronoun=pronoun), label)
+        block = f"(A) the {people[0]}\n(B) the {people[1]}\n(C) unclear"
+        return (f"{sentence}\nWho is \"{pronoun}\"?{hint}\n{block}\nAnswer A, B or C.",
+                dict(sentence=sentence, people=people, pronoun=pronoun, options=block), label)
 
     def rationale(self, instance: Instance) -> str:
         facts = instance.facts
@@ -160,7 +157,7 @@ COMMENTS = COMMENTS_EASY[:3] + [
     ("I could jump for joy.", "I could weep."), ("My day could not be better.", "My day could not be worse.")]
 
 
-class Snarks(Choice):
+class Snarks(Reading):
     """Sarcastic is the statement whose comment goes against its news; its twin differs in the comment or the news."""
     grade = "C"
 
@@ -179,7 +176,7 @@ class Snarks(Choice):
         twin = [news[1 - sign], comments[sign]] if news_differ else [news[sign], comments[1 - sign]]
         statements = [snark, twin] if rng.random() < 0.5 else [twin, snark]
         shown = "\n".join(f"({tag}) {told}. {comment}" for tag, (told, comment) in zip("AB", statements))
-        return (f"Which one is sarcastic?\n{shown}\nAnswer A or B.", dict(statements=statements),
+        return (f"Which one is sarcastic?\n{shown}\nAnswer A or B.", dict(statements=statements, options=shown),
                 "AB"[statements.index(snark)])
 
     def rationale(self, instance: Instance) -> str:
@@ -246,11 +243,11 @@ ASIDES = ["It was a cold day in March.", "The radio was on all the time.", "A ne
           "There was soup for lunch.", "The streets were full of people.", "Nobody had slept much the night before."]
 
 
-class CausalJudgement(Choice):
+class CausalJudgement(Task):
     """Ten structures of stories on whose causes and intentions nearly everybody agrees."""
-    grade = "C"
+    suite, grade, natural = "bbh", "C", False
+    program = None
     parse = staticmethod(yes_no)
-    check = Task.check
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("Yes", "No"))
@@ -308,7 +305,7 @@ NEAR = [{"science fiction in space", "superhero films"}, {"superhero films", "an
         {"science fiction in space", "horror films"}]
 
 
-class MovieRecommendation(Choice):
+class MovieRecommendation(Reading):
     """Most alike are two films of one kind; decoys are never of a kind near to it."""
     grade = "C"
 
@@ -319,11 +316,11 @@ class MovieRecommendation(Choice):
         others = rng.sample([other for other in kinds if other != kind and {kind, other} not in NEAR], decoys)
         block, label = options(rng, right, [rng.choice(FILMS[other]) for other in others])
         return (f"Which film is most like {', '.join(liked[:-1])} and {liked[-1]}?\n{block}\nAnswer with the letter.",
-                dict(liked=liked, block=block), label)
+                dict(liked=liked, options=block), label)
 
     def rationale(self, instance: Instance) -> str:
         kind = next(kind for kind, titles in FILMS.items() if instance.facts["liked"][0] in titles)
-        right = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
+        right = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
         return f"The films named are {kind}, and so is {right}, so the answer is {instance.expect}."
 
 
@@ -413,7 +410,7 @@ _known = {*COMMON, *(word for name, puns in PUNS.items() for text in (name, *pun
 PAIRS = {word[i:i + 2] for word in _known for i in range(len(word) - 1)}  # neighbours that occur in some word
 
 
-class RuinNames(Choice):
+class RuinNames(Reading):
     """Funny is the edit that leaves real words; each decoy has neighbouring consonants that no word has."""
     grade = "C"
 
@@ -428,7 +425,7 @@ class RuinNames(Choice):
                 decoys.append(decoy)
         block, label = options(rng, rng.choice(PUNS[name]), decoys)
         return (f"Which one-letter edit of \"{name}\" is a funny name?\n{block}\nAnswer with the letter.",
-                dict(name=name, block=block), label)
+                dict(name=name, options=block), label)
 
     def _spoil(self, rng: Random, name: str) -> str:
         """The name with a rare letter inserted, or in place of another."""
@@ -436,7 +433,7 @@ class RuinNames(Choice):
         return name[:i] + rng.choice("jqvxz") + name[i + rng.randint(0, 1):]
 
     def rationale(self, instance: Instance) -> str:
-        pun = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
+        pun = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
         return f"Only {pun} still consists of real words, so the answer is {instance.expect}."
 
 
@@ -525,7 +522,7 @@ FAULTS = dict(name="a name", adjective="an adjective", noun="a noun, hence a fac
               sense="the sense, which is now the opposite", extra="a part that was left out")
 
 
-class SalientTranslationErrorDetection(Choice):
+class SalientTranslationErrorDetection(Reading):
     """One slot of a sentence is translated wrongly; the kind of that slot is the answer."""
     grade = "B"
 
@@ -538,7 +535,7 @@ class SalientTranslationErrorDetection(Choice):
         german, english = map(" ".join, zip(*pairs))
         block, label = options(rng, FAULTS[kind], [FAULTS[other] for other in kinds if other != kind])
         return (f"German: {german}\nEnglish: {english}\nWhat is wrong in the English?\n{block}\n"
-                "Answer with the letter.", dict(german=german, english=english, block=block), label)
+                "Answer with the letter.", dict(german=german, english=english, options=block), label)
 
     def _translate(self, rng: Random, frame: tuple, fault: str) -> tuple[str, str]:
         """A German sentence and its English translation, in which one slot may be wrong."""
@@ -557,7 +554,7 @@ class SalientTranslationErrorDetection(Choice):
         return german.format(**{slot: pair[0] for slot, pair in chosen.items()}), english
 
     def rationale(self, instance: Instance) -> str:
-        fault = instance.facts["block"].splitlines()["ABCDEF".index(instance.expect)][4:]
+        fault = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
         return f"Compared part by part, the English differs in {fault}, so the answer is {instance.expect}."
 
 
@@ -576,7 +573,7 @@ drinking hiking typing driving cooking fishing sleeping whittling""".strip().spl
 OBJECTS = "bag ball box car chair clock cup dog hat house jar kettle knife lamp mug ring ship shoe table vase".split()
 
 
-class Hyperbaton(Choice):
+class Hyperbaton(Reading):
     split = "test"
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -592,10 +589,10 @@ class Hyperbaton(Choice):
         thing = rng.choice(OBJECTS)
         block, label = options(rng, " ".join([*right, thing]), [" ".join([*wrong, thing])])
         return (f"English puts adjectives in this order: {', '.join(KINDS)}. Which is right?\n{block}\nAnswer A or B.",
-                dict(block=block), label)
+                dict(options=block), label)
 
     def rationale(self, instance: Instance) -> str:
-        text = instance.facts["block"].splitlines()["AB".index(instance.expect)][4:]
+        text = instance.facts["options"].splitlines()["AB".index(instance.expect)][4:]
         kinds = [f"{word} ({kind})" for word in text.split()[:-1] for kind in KINDS if word in ADJECTIVES[kind]]
         return f"The order is {', '.join(kinds)}, so the answer is {instance.expect}."
 
@@ -649,11 +646,11 @@ SPORTS = {sport: tuple([entry.strip() for entry in entries.split(";")] for entri
         "the FIFA World Cup; the Champions League final; the FA Cup final")}.items()}
 
 
-class SportsUnderstanding(Choice):
+class SportsUnderstanding(Task):
     """Plausible is what keeps to one sport: the player's, the deed's and the event's."""
-    split, grade = "test", "B"
+    suite, split, grade, natural = "bbh", "test", "B", False
+    program = None
     parse = staticmethod(yes_no)
-    check = Task.check
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("yes", "no"))
