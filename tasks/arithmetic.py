@@ -112,7 +112,8 @@ class BasicArithmetic(Expression):
         low, high = at(rng, level, (1, 2), (1, 4), (3, 6))
 
         def divisor(term: Fraction) -> str:
-            found = [n for n in range(2, min(1000, 10 ** high)) if term and term % n == 0]
+            whole = int(term)
+            found = [n for n in range(2, min(1000, 10 ** high)) if whole and whole % n == 0]
             return str(rng.choice(found)) if found else ""
 
         return grow(rng, size, at(rng, level, 0, 0.4, 0.6), lambda: str(digits(rng, low, high)), divisor)[0]
