@@ -3,6 +3,7 @@ import ast
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -133,6 +134,11 @@ def test_neighbouring_seeds_levels_and_purposes_share_no_question():
     assert len(set(drawn)) == len(drawn)
 
 
+def test_a_fresh_interpreter_with_another_hash_seed_makes_the_same_questions(fresh, seeds):
+    for key, prints in fresh().items():
+        assert prints == [fingerprint(instance) for instance in instances(key, seeds)], key
+
+
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 @every_task
@@ -173,3 +179,156 @@ def test_hostile_answers_are_refused_soon_and_without_an_exception(key, seeds, s
             start = time.process_time()
             assert task.verify(instance, answer) is False, f"{str(answer)[:50]!r} for {instance.expect!r}"
             assert time.process_time() - start < 1, f"{str(answer)[:50]!r} takes too long"
+
+
+def near_misses(rng, instance):
+    """Answers that look like the expected one and are wrong whatever the task."""
+    text = instance.expect
+    yield from (f"{text} {text}", f"{text} or {text}", f"{text}x", f"not {text}", f"{text} 5", text[:len(text) // 2] + "?")
+    first = re.search(r"\d+", text)
+    if first:
+        yield text[:first.start()] + str(int(first[0]) + rng.choice((1, 10))) + text[first.end():]
+    opposite = dict(yes="no", no="yes", true="false", false="true", valid="invalid", invalid="valid", on="off", off="on")
+    if text.casefold() in opposite:
+        yield opposite[text.casefold()]
+    if "options" in instance.facts:
+        yield from (line[1] for line in instance.facts["options"].splitlines() if line[1] != text)
+    for parts, glue in ((text.split(), " "), (text.splitlines(), "\n")):
+        if len(parts) > 2:  # of two, one may be a unit
+            yield from (glue.join(parts[1:]), glue.join(parts[:-1]))
+
+
+@every_task
+def test_answers_that_miss_by_little_are_refused(key, seeds):
+    for instance in instances(key, seeds):
+        for answer in near_misses(Random(0), instance):
+            assert not TASKS[key].verify(instance, answer), f"{answer!r} for {instance.expect!r}"
+
+
+# ---- fuzz ------------------------------------------------------------------------------------------------------------
+
+ALPHABET = "0123456789+-*/=.,:;()[]{}<>'\" \n^abcxyzABCQ_#%&|~→×÷½²٣"
+
+
+def mutate(rng, text):
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        i = rng.randrange(len(text) + 1)
+        j = min(len(text), i + rng.choice((1, 1, 2, 5, 20)))
+        a, b, c = text[:i], text[i:j], text[j:]
+        text = rng.choice((a + rng.choice(ALPHABET) + b + c, a + c, a + rng.choice(ALPHABET) + c, a + b + b + c,
+                           a + b[::-1] + c, a + b.swapcase() + c))
+    return text
+
+
+def reading(text):
+    """What an answer says, apart from its form: its numbers, and the letters and signs between them."""
+    parts = re.findall(r"\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|[^\W\d]|[^\s\w]", text.casefold(), re.ASCII)
+    parts = [float(part) if part[-1].isdigit() or part[0].isdigit() else part for part in parts]
+    return [part for part in parts if part not in list("\"'`()[]{},;:.=+*_")]
+
+
+def same_reading(answer, expect):
+    """Whether two answers say the same, with 1 % for tasks that state a tolerance."""
+    one, two = reading(answer), reading(expect)
+    return len(one) == len(two) and all(
+        a == b or float in (type(a), type(b)) and type(a) is type(b) and abs(a - b) <= 0.01 * max(1, abs(b))
+        for a, b in zip(one, two))
+
+
+def same_up_to_a_constant(answer, expect, facts):
+    """Whether two antiderivatives differ by a constant: evaluated here, where every answer is our own mutation."""
+    values = [[eval(text.split("+ C")[0], {name: getattr(math, name) for name in dir(math)} | dict(x=x, y=x, z=x, t=x))
+               for x in (0.3, 0.7)] for text in (answer, expect)]
+    return math.isclose(values[0][0] - values[1][0], values[0][1] - values[1][1], abs_tol=1e-6)
+
+
+SAME_MEANING = {"rg/simple_integration": same_up_to_a_constant, "rg/intermediate_integration": same_up_to_a_constant}
+
+
+def test_of_random_and_mutated_answers_only_those_that_say_the_same_are_accepted(slow):
+    rng = Random("fuzz")
+    accepted = 0
+    for round in range(20_000 if slow else 1_000):
+        key = KEYS[round % len(KEYS)]
+        instance = made(key, round // len(KEYS) % 3, LEVELS[round // len(KEYS) % 3])[0]
+        answer = mutate(rng, instance.expect) if rng.random() < 0.8 else \
+            "".join(rng.choices(ALPHABET, k=rng.choice((1, 3, 10, 100))))
+        right = TASKS[key].verify(instance, answer)
+        assert type(right) is bool
+        if right and not same_reading(answer, instance.expect):
+            assert key in SAME_MEANING and SAME_MEANING[key](answer, instance.expect, instance.facts), \
+                f"{key}: {answer!r} is accepted for {instance.expect!r}"
+        accepted += right
+    assert accepted > 20, "the mutations are too wild to test anything"
+
+
+# ---- the set as a whole ----------------------------------------------------------------------------------------------
+
+def test_at_least_forty_tasks_are_tiny_at_level_one(seeds):
+    def tiny(key):
+        drawn = instances(key, seeds, levels=(1,))
+        return all(len(text) < 200 for instance in drawn for text in
+                   (instance.question, TASKS[key].program(instance) if TASKS[key].program else "x" * 200))
+    assert sum(map(tiny, KEYS)) >= 40
+
+
+def test_tasks_use_the_standard_library_alone_and_evaluate_nothing():
+    for path in sorted((ROOT / "tasks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
+                [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                local = name.split(".")[0] == "tasks" or name == "sandbox" and path.name == "__main__.py"
+                assert local or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec", "compile", "__import__"), f"{path.name}:{node.lineno}"
+
+
+# ---- the command line ------------------------------------------------------------------------------------------------
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "tasks", *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_without_arguments_the_tasks_are_listed():
+    listed = command().stdout.splitlines()
+    assert listed[0].split()[:4] == ["task", "split", "family", "grade"]
+    assert [line.split()[0] for line in listed[1:-2]] == KEYS
+    assert listed[-1].startswith(f"{len(KEYS)} tasks: ")
+
+
+@pytest.mark.parametrize("arguments, parts", [
+    (("rg/gcd", "--level", "1", "--seed", "7", "--purpose", "sft"), ("math.gcd(", "verify accepts the output")),
+    (("bbh/snarks",), ("so the answer is", "verify accepts the answer"))])
+def test_a_task_is_shown_with_its_question_program_output_and_answer(arguments, parts):
+    done = command(*arguments)
+    options = dict(zip(arguments[1::2], arguments[2::2]))
+    instance = TASKS[arguments[0]].generate(int(options.get("--seed", 0)), int(options.get("--level", 3)),
+                                            options.get("--purpose", "eval"))
+    assert done.returncode == 0, done.stderr
+    for part in (instance.question, f"--- accepted answer\n{instance.expect}\n", *parts):
+        assert part in done.stdout
+
+
+@pytest.mark.parametrize("arguments, culprit, mend", [
+    (("rg/gdc",), "'rg/gdc'", "rg/gcd"), (("gcd",), "'gcd'", "rg/gcd"), (("zzz",), "'zzz'", "lists them all"),
+    (("rg/gcd", "--level", "9"), "invalid choice: 9", "1, 2, 3, 4, 5"),
+    (("rg/gcd", "--purpose", "test"), "'test'", "eval"), (("rg/gcd", "--seed", "x"), "--seed", "'x'")])
+def test_a_wrong_name_or_number_is_answered_with_one_sentence(arguments, culprit, mend):
+    done = command(*arguments)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 2 and culprit in last and mend in last and "Traceback" not in done.stderr
+
+
+def test_the_bench_gives_the_seconds_of_a_task_and_succeeds_within_the_bounds():
+    done = command("--bench", "rg/gcd")
+    assert done.returncode == 0 and "above a bound (*): none" in done.stdout and "1/1 rg/gcd" in done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.startswith("rg/gcd"))
+    assert len(row.split()) == 7 and 0 < float(row.split()[1]) < 1
+
+
+def test_the_bench_fails_where_a_task_is_too_slow(monkeypatch, capsys):
+    from tasks import __main__ as cli
+    monkeypatch.setattr(cli, "BOUNDS", {3: 0.0, 5: 0.0})
+    assert cli.bench(["rg/gcd"]) is False
+    assert "above a bound (*): rg/gcd" in capsys.readouterr().out
