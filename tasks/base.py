@@ -223,7 +223,7 @@ def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple
 
 def decimal(x: Any) -> str:
     """A number as a story tells it: whole, or with two digits after the point; a word stays as it is."""
-    return str(x) if isinstance(x, str) or x == int(x) else f"{float(x):.2f}"
+    return str(x) if isinstance(x, str) or x == int(x) else f"{int(x)}.{int(x * 100) % 100:02}"
 
 
 def tie(x: Fraction) -> bool:
