@@ -325,8 +325,9 @@ class RectangleCount(Task):
             ways = list(islice(decompositions(rows), 1000))
             if len(ways) < 1000 and len({*ways} - {0}) == 1:
                 break
+        drawing = "\n".join(rows)
         return 'A canvas shows outlines of rectangles, each at least 3 x 3: "#" is a cell on one outline, "@" a cell ' \
-               "on two.\n" + "\n".join(rows) + "\nHow many rectangles are there? Answer with one integer.", dict(rows=rows)
+               f"on two.\n{drawing}\nHow many rectangles are there? Answer with one integer.", dict(rows=rows)
 
     @staticmethod
     def solve(rows):
@@ -569,10 +570,10 @@ class Game2048(Task):
         for r, c in rng.sample(places, rng.randint(n, min(2 * n, n * n))):
             board[r][c] = 2 ** rng.randint(1, at(rng, level, 2, 3, 4))
         start = rng.choice([[r + 1, c + 1] for r, c in places if board[r][c]])
-        return f"Tiles on a board (0 is an empty cell):\n{show(board)}\nThe tile in row {start[0]}, column {start[1]} " \
-               f"(counted from 1) takes the steps {', '.join(moves)} (u up, d down, l left, r right). Each step moves " \
-               "it one cell: it slides into an empty cell; it merges with an equal tile into one with the sum, which " \
-               "takes the further steps; at the edge or another tile it stays where it is. No other tile moves. " \
+        return f"Tiles on a board (0 is an empty cell):\n{show(board)}\nThe tile in row {start[0]}, column " \
+               f"{start[1]}, counted from 1, takes the steps {', '.join(moves)} (u up, d down, l left, r right). " \
+               "Each moves it one cell: it slides into an empty cell; it merges with an equal tile into their sum, " \
+               "which takes the further steps; at the edge or another tile it stays. No other tile moves. " \
                f"What is the board in the end? {ROWS}", dict(board=board, start=start, moves=moves)
 
     @staticmethod

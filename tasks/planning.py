@@ -92,8 +92,8 @@ class Jugs(Search):
             goals = [amount for amount in sorted(least) if low <= least[amount] <= high]
         goal = rng.choice(goals)
         return f"Jugs A, B and C are empty and can hold {sizes[0]}, {sizes[1]} and {sizes[2]} litres. Steps: fill A, " \
-               f"empty A, pour A->B (until A is empty or B full). Get exactly {goal} litres into a jug. " \
-               "Answer with the steps, separated by commas.", dict(sizes=sizes, goal=goal)
+               "empty A, pour A->B (until A is empty or B full). " \
+               f"Get exactly {goal} litre{'s' * (goal > 1)} into a jug. Answer with the steps, separated by commas.", dict(sizes=sizes, goal=goal)
 
     @staticmethod
     def rules(sizes, goal):
@@ -358,7 +358,7 @@ class Boxlift(Task):
             capacities = [rng.randint(strongest // 3, strongest) for _ in range(rng.randint(*lifters))]
         limit = len(self.solve(weights, capacities, len(weights)).splitlines())
         listed = ", ".join(f"{i}: {capacity}" for i, capacity in enumerate(capacities))
-        return f"Boxes weigh {', '.join(map(str, weights))}. Lifters can lift (number: weight) {listed}. In each step " \
+        return f"Boxes weigh {', '.join(map(str, weights))}. Lifters can lift (number: weight) {listed}. In a step " \
                "a lifter works at one box at most; several may lift a box together, and what they can lift adds up. " \
                f"Lift each box once, in at most {limit} steps. Answer with a line for each step, with the weight of " \
                "each box lifted and its lifters, such as \"Step 1: [(50, [0, 2]), (20, [1])]\".", \
@@ -386,8 +386,8 @@ class Boxlift(Task):
     def check(self, answer: str, instance: Instance) -> bool:
         weights, capacities, limit = instance.facts.values()
         lines, lifted = [line.strip() for line in answer.splitlines() if line.strip()], []
-        for line in lines:
-            lifts = literal(re.fullmatch(r"(?i)(?:step\s*\d+\s*:)?\s*(\[.*\])", line)[1])
+        for k, line in enumerate(lines, 1):
+            lifts = literal(re.fullmatch(rf"(?i)(?:step\s*{k}\s*:)?\s*(\[.*\])", line)[1])
             working = [lifter for _, team in lifts for lifter in team]
             if len(set(working)) < len(working) or not all(type(i) is int and i >= 0 for i in working) \
                     or any(sum(capacities[i] for i in team) < box for box, team in lifts):
@@ -416,7 +416,7 @@ class Boxnet1(Task):
         return f"Each square of a grid, named by its centre, has an agent of the same name:\n{shown}\nIn a step each " \
                "agent may act once: move a box from its square (where it is when the step begins) to a square that " \
                "shares a side, or to a target of the box's colour in its own square, which removes both. Match all " \
-               f"boxes with targets in at most {self.MOST} steps. Answer with a JSON list that has an object for each " \
+               f"boxes with targets in at most {self.MOST} steps. Answer with a JSON list with an object for each " \
                'step, such as [{"Agent[0.5, 0.5]": "move(box_red, square[0.5, 1.5])"}, ' \
                '{"Agent[0.5, 1.5]": "move(box_red, target_red)"}].', dict(cells=cells), expect
 

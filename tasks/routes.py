@@ -91,8 +91,8 @@ class Sokoban(Search):
             cells[r][c] = "G"
         rows = ["".join(row) for row in cells]
         return "Push each box (B) onto a goal (G). P is you, # a wall, . free floor.\n" + "\n".join(rows) + \
-            "\nA step U, D, L or R moves you by one cell and pushes a box that is there one cell further, if there is " \
-            "no wall or box. A step that is blocked is not allowed. Answer with the steps, such as UURD.", dict(rows=rows)
+            "\nA step U, D, L or R moves you by one cell and pushes a box that is there one cell further, if there " \
+            "is no wall or box. A blocked step is not allowed. Answer with the steps, such as UURD.", dict(rows=rows)
 
     @staticmethod
     def rules(rows):
@@ -215,11 +215,11 @@ class KnightSwap(Search):
             path = self.path(**facts)
             if path is None if stuck else path and len(path) <= most:
                 break
-        return f"A board has only the squares {' '.join(squares)}. White knights are on {' and '.join(facts['white'])}, " \
-               f"black ones on {' and '.join(facts['black'])}. {first.title()} begins; then the sides take turns. " \
-               "Each moves one of its knights as in chess to an empty square of this board: it may jump over anything, " \
-               "but neither take nor pass. Exchange the places of white and black. Answer with the moves, such as A1-B3, " \
-               "C2-A1, or with No if it is impossible.", facts
+        white, black = (" and ".join(facts[side]) for side in ("white", "black"))
+        return f"A board has only the squares {' '.join(squares)}. White knights: {white}; black knights: {black}. " \
+               f"{first.title()} begins; then the sides take turns. Each moves one of its knights as in chess to an " \
+               "empty square of this board; it may jump over anything, but not take or pass. Exchange the places " \
+               "of white and black. Answer with the moves, such as A1-B3, C2-A1, or with No if it is impossible.", facts
 
     @staticmethod
     def rules(squares, white, black, first):
