@@ -139,8 +139,8 @@ class MathGeometry(Formula):
          "sqrt({a} ** 2 + {b} ** 2 - {a} * {b})"),
         ("What is the area of the triangle with the corners (0, 0), ({a}, {b}) and ({c}, {d})?",
          "abs({a} * {d} - {b} * {c}) / 2"),
-        ("A polygon has its corners on points with whole coordinates. {a} such points lie inside it and {b + 2} on its "
-         "edge. What is its area?", "{a} + {b + 2} / 2 - 1"),
+        ("A polygon has its corners on points with whole coordinates, no holes and no crossing sides. {a} such points "
+         "lie inside it and {b + 2} on its edge. What is its area?", "{a} + {b + 2} / 2 - 1"),
     )
 
     def slots(self, rng: Random, level: int) -> dict[str, Any]:

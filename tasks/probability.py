@@ -57,7 +57,7 @@ class MathCountingAndProbability(Formula):
                  "lcm": math.lcm, "abs": abs, "Fraction": Fraction, "derangements": derangements}
     ending = "Answer with an integer or a fraction."
     table = (
-        ("In how many ways can {a} of {a + b} {T} be chosen?", "comb({a + b}, {a})"),
+        ("In how many ways can {a} of {a + b} different {T} be chosen?", "comb({a + b}, {a})"),
         ("In how many orders can {a + 1} different {T} stand in a row?", "factorial({a + 1})"),
         ("How many codes of {a} signs are there if each sign is one of {n}?", "{n} ** {a}"),
         ("How many subsets has a set of {a + b} elements?", "2 ** {a + b}"),
@@ -111,7 +111,7 @@ class MathCountingAndProbability(Formula):
          "smaller square with side {a} inside?", "Fraction({a} ** 2, {a + b} ** 2)"),
         ("How many diagonals has a convex polygon with {n + 3} corners?", "comb({n + 3}, 2) - {n + 3}"),
         ("{n + 2} points lie on a circle. How many triangles have three of them as corners?", "comb({n + 2}, 3)"),
-        ("In how many ways can {a} different letters be put into {n} boxes?", "{n} ** {a}"),
+        ("In how many ways can {a} different letters be put into {n} numbered boxes?", "{n} ** {a}"),
         ("{a} of {a + b} people are chosen at random for a team. What is the probability that {X} and {Y}, two "
          "of the {a + b}, are both in it?", "Fraction(comb({a + b} - 2, {a} - 2), comb({a + b}, {a}))"),
         ("{a} people each pick one of {a + b} boxes at random. What is the probability that they all pick different "

@@ -346,8 +346,7 @@ class ObjectCounting(Task):
         chosen = rng.sample(right, wanted) + rng.sample(other, size - wanted)
         rng.shuffle(chosen)
         counts = [rng.randint(1, at(rng, level, 3, 5, 12)) for _ in chosen]
-        told = listed([f"{COUNTS[n]} {many}" if n > 1 else a(one)
-                       for n, (_, (one, many)) in zip(counts, chosen)])
+        told = listed([f"{COUNTS[n]} {many}" if n > 1 else a(one) for n, (_, (one, many)) in zip(counts, chosen)])
         things = [[n, pair[n > 1], kind] for n, (kind, pair) in zip(counts, chosen)]
         return (f"I have {told}. How many {asked} do I have? Answer with one integer.",
                 dict(things=[thing[:2] for thing in things], asked=asked),
