@@ -93,7 +93,8 @@ class Jugs(Search):
         goal = rng.choice(goals)
         return f"Jugs A, B and C are empty and can hold {sizes[0]}, {sizes[1]} and {sizes[2]} litres. Steps: fill A, " \
                "empty A, pour A->B (until A is empty or B full). " \
-               f"Get exactly {goal} litre{'s' * (goal > 1)} into a jug. Answer with the steps, separated by commas.", dict(sizes=sizes, goal=goal)
+               f"Get exactly {goal} litre{'s' * (goal > 1)} into a jug. Answer with the steps, separated by commas.", \
+            dict(sizes=sizes, goal=goal)
 
     @staticmethod
     def rules(sizes, goal):

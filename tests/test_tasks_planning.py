@@ -211,7 +211,8 @@ def test_liftings_with_strange_lifters_or_boxes_are_refused():
     instance = made("symbench/boxlift", weights=[30, 30], capacities=[40, 40], limit=2)
     assert TASKS["symbench/boxlift"].verify(instance, "step 1: [[30, [1]], [30, [0]]]")
     for wrong in ("Step 1: [(30, [-1]), (30, [0])]", "Step 1: [(30, [0]), (30, [True])]", "Step 1: [(30, [0])]",
-                  "Step 1: [(30, [0]), (30, [2])]", "Step 2: [(30, [0]), (30, [1])]", "Step 1: [(30, [0]), (30, [1])] and done", "",
+                  "Step 1: [(30, [0]), (30, [2])]", "Step 2: [(30, [0]), (30, [1])]",
+                  "Step 1: [(30, [0]), (30, [1])] and done", "",
                   "Step 1: [(30, [0]), (30, [1])]\nStep 2: [(30, [0])]", "Step 1: [(30, [0, 0]), (30, [1])]"):
         assert not TASKS["symbench/boxlift"].verify(instance, wrong), wrong
 
