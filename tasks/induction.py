@@ -242,8 +242,8 @@ class NumberSequence(Task):
                 break
         return (f"{', '.join(map(str, shown))}: from the third on, each term is made from the term y before it and the "
                 f"term x before that by one rule, with whole numbers a from 1 to {limit} and b, c from -{limit} to "
-                f"{limit}: a*y + b; or x + y + b; or y/2 rounded down, plus b; or y + (y - x) + b; or y + b and y + c in turn. "
-                "What is the next term? Answer with one integer.", dict(terms=shown, limit=limit))
+                f"{limit}: a*y + b; or x + y + b; or y/2 rounded down, plus b; or y + (y - x) + b; or y + b and y + c "
+                "in turn. What is the next term? Answer with one integer.", dict(terms=shown, limit=limit))
 
     @staticmethod
     def solve(terms, limit):

@@ -193,9 +193,9 @@ class BinaryAlternation(Task):
     # A swap mends two places, and as many must be mended among the ones as among the zeros.
     @staticmethod
     def solve(text):
-        wrong = [sum(a != b for a, b in zip(text, unit * len(text))) for unit in ("01", "10")]
-        swaps = [n // 2 for n in wrong if n % 2 == 0]
-        return min(swaps) if abs(text.count("1") - text.count("0")) < 2 else -1
+        n = sum(a == b for a, b in zip(text, "01" * len(text)))
+        swaps = [wrong // 2 for wrong in (n, len(text) - n) if wrong % 2 == 0]
+        return min(swaps) if abs(2 * text.count("1") - len(text)) < 2 else -1
 
 
 # ---- rearranging ----------------------------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ class CaesarCipher(Task):
     @staticmethod
     def solve(text):
         for key in range(26):
-            plain = "".join(chr((ord(c) - 65 - key) % 26 + 65) if c > " " else c for c in text)
+            plain = "".join(chr((ord(c) - key) % 26 + 65) if c > " " else c for c in text)
             if " THE " in plain:
                 break
         return plain
@@ -380,7 +380,8 @@ class CaesarCipher(Task):
 
 def feedback(guess, code):
     """What a guess of two different symbols tells about two true ones."""
-    placed, found = (guess[0] == code[0]) + (guess[1] == code[1]), len(set(guess) & set(code))
+    placed = (guess[0] == code[0]) + (guess[1] == code[1])
+    found = (guess[0] in code) + (guess[1] in code)
     if found == 2:
         return "both right" if placed else "both right but swapped"
     if found == 1:
@@ -408,20 +409,20 @@ class Cryptanalysis(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (4, 6), (7, 11), (14, 18))
-        guesses: list[list[str]] = []
+        every, guesses = pairs(), []
         while not low <= len(guesses) <= high:  # guesses are drawn until a single code is left
-            code, left, guesses = "".join(map(rng.choice, pairs())), pairs(), []
+            code, left, guesses = "".join(map(rng.choice, every)), every, []
             while len(guesses) <= high and len(left[0]) * len(left[1]) > 1:
-                guess = "".join(map(rng.choice, pairs()))
+                guess = "".join(map(rng.choice, every))
                 said = [feedback(guess[:2], code[:2]), feedback(guess[2:], code[2:])]
                 left = narrow(left, guess, said)
                 guesses.append([guess, *said])
         lines = "\n".join(f"{guess}: digits {one}, letters {two}" for guess, one, two in guesses)
         return ("A code has two different digits, then two different capital letters. Some guesses were judged:\n"
                 f"{lines}\nDigits and letters are judged apart. In place: a right symbol in its place. Misplaced: it "
-                "belongs in the other place of its pair. Where one symbol is mentioned, the other is wrong. Both too low: "
-                "both are wrong and below the two true ones (B is above A); both too high: likewise above; both wrong: "
-                "neither of these two. What is the code? Answer in the form 12AB.", dict(guesses=guesses))
+                "belongs in the other place of its pair. Where one symbol is mentioned, the other is wrong. Both too "
+                "low: both are wrong and below the two true ones (B is above A); both too high: likewise above; both "
+                "wrong: neither of these two. What is the code? Answer in the form 12AB.", dict(guesses=guesses))
 
     @staticmethod
     def solve(guesses):
