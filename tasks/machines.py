@@ -3,7 +3,7 @@ from random import Random
 from string import ascii_uppercase
 
 from tasks.base import Instance, Task, at, integer, ints, items
-from tasks.words import COMMON
+from tasks.words import COMMON, THREE
 
 
 def unquoted(text: str) -> str:
@@ -284,7 +284,7 @@ class Bf(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         kind, low, high = at(rng, level, ("plain", 3, 4), ("loop", 5, 7), ("nested", 3, 5))
-        printed = rng.choice([word for word in COMMON if low <= len(word) <= high])
+        printed = rng.choice([word for word in COMMON + THREE if low <= len(word) <= high])
         printed = rng.choice((str.lower, str.upper, str.title))(printed)
         code = self._loop(rng, printed)
         if kind == "plain":  # the letters one after another in one cell
