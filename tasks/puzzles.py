@@ -124,8 +124,8 @@ class Game24(Reach):
             if wanted(numbers):
                 break
         listed = ", ".join(map(str, numbers))
-        return (f"Make 24 from {listed}: use each number once, with + - * / and brackets. Answer with the expression.",
-                dict(numbers=numbers, target=24))
+        return (f"Make 24 from {listed}: use each number once, with brackets and + - * / between values. "
+                "Answer with the expression.", dict(numbers=numbers, target=24))
 
     @staticmethod
     def _divides(numbers: list[int]) -> bool:
@@ -147,7 +147,7 @@ class Countdown(Reach):
             if low <= target <= high and (level > 1 or self.folds(numbers, target)):
                 break
         listed = ", ".join(map(str, numbers))
-        return (f"Make {target} from {listed}: use each number once, with + - * / and brackets. "
+        return (f"Make {target} from {listed}: use each number once, with brackets and + - * / between values. "
                 "Answer with the expression.", dict(numbers=numbers, target=target), expression)
 
     @staticmethod
