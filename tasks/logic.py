@@ -197,7 +197,7 @@ class PropositionalLogic(Task):
                     if tokens.pop() != ")":
                         raise ValueError("a bracket is not closed")
                     return inner
-                if token not in "pqrs":
+                if token not in list("pqrs"):
                     raise ValueError(f"not a letter: {token!r}")
                 return token
             sign = list(binary)[loosest]
