@@ -99,7 +99,7 @@ def test_a_conclusion_is_accepted_if_all_premises_are_needed_for_it(count):
                 right += fits
                 assert task.verify(instance, text) is fits
                 assert task.verify(instance, f"¬¬({text})".translate(str.maketrans("|&~", "∨∧¬"))) is fits
-                other = ({"r", "s"} - {p, q}).pop()
+                other = min({*"pqrs"} - {p, q})
                 assert not task.verify(instance, f"({text}) & ({other} | ~{other})")
             assert right >= 1
             assert not any(task.verify(instance, premise) for premise in premises)
