@@ -71,28 +71,24 @@ def test_1362_of_the_1820_hands_make_24():
     assert (len(hands), sum(reach(hand, 24) is not None for hand in hands)) == (1820, 1362)
 
 
-def test_every_solution_of_a_cryptarithm_is_accepted_and_no_other_assignment():
+def test_every_solution_of_a_cryptarithm_is_accepted_and_no_other_true_sum():
     small = [(t, i) for t, i in some("rg/cryptarithm", 1, range(40)) if all(len(w) == 2 for w in i.facts["addends"])]
     assert len(small) >= 3
     for task, instance in small[:5]:
-        words = [*instance.facts["addends"], instance.facts["total"]]
-        solutions = []
-        for x, y in product(range(10, 100), repeat=2):  # from the numbers to the letters: the other way round
-            numbers = [str(x), str(y), str(x + y)]
-            told = set(zip("".join(words), "".join(numbers)))
-            one_to_one = len(told) == len({letter for letter, _ in told}) == len({digit for _, digit in told})
-            if list(map(len, words)) == list(map(len, numbers)) and one_to_one:
-                solutions.append(dict(told))
-        assert solutions
-        for digits in solutions:
-            assert task.verify(instance, ", ".join(f"{letter}={digit}" for letter, digit in digits.items()))
-            for a, b in combinations(sorted(digits), 2):
-                swapped = {**digits, a: digits[b], b: digits[a]}
-                text = ",".join(f"{letter}={digit}" for letter, digit in swapped.items())
-                assert task.verify(instance, text) is (swapped in solutions)
-            parts = [f"{letter}={digit}" for letter, digit in digits.items()]
-            assert not task.verify(instance, ", ".join(parts[1:]))
-            assert not task.verify(instance, ", ".join(parts + parts[:1]))
+        words, right = [*instance.facts["addends"], instance.facts["total"]], 0
+        for x, y in product(range(100), repeat=2):  # from the numbers to the letters: the other way round
+            digits = f"{x:02}{y:02}{x + y:0{len(words[2])}}"
+            told = dict(zip("".join(words), digits))
+            if "".join(told[letter] for letter in "".join(words)) != digits:
+                continue
+            fits = len(set(told.values())) == len(told) and all(told[word[0]] != "0" for word in words)
+            right += fits
+            parts = [f"{letter}={digit}" for letter, digit in told.items()]
+            assert task.verify(instance, ", ".join(parts)) is fits
+            assert task.verify(instance, str(told)) is fits
+            for wrong in (parts[1:], parts + parts[:1], parts + ["?=1"], [part.replace("=", "=1") for part in parts]):
+                assert not task.verify(instance, ", ".join(wrong))
+        assert right >= 1
 
 
 # ---- squares to fill ------------------------------------------------------------------------------------------------
@@ -130,6 +126,13 @@ def test_exactly_the_squares_that_keep_the_rules_are_accepted():
                 assert task.verify(instance, "\n".join(" ".join(row) for row in rows)) is fits
                 assert task.verify(instance, "\n".join(map("".join, rows))) is fits
             assert right == 1 or "letter" in key and right > 1
+
+
+def test_the_diagonal_of_a_letter_diagram_must_be_one_letter():
+    task, instance = some("symbench/letter_logic_diagram")[0]
+    instance = type(instance)(**{**vars(instance), "facts": dict(puzzle=["____"] * 4)})
+    accepted = [rows for rows in squares(["____"] * 4, "abcd") if task.verify(instance, "\n".join(map(",".join, rows)))]
+    assert len(accepted) == 96 and all(len({row[3 - r] for r, row in enumerate(rows)}) == 1 for rows in accepted)
 
 
 def covers(puzzle: list[str]) -> int:
@@ -183,6 +186,7 @@ def covers(puzzle: list[str]) -> int:
 def test_a_sudoku_has_one_solution_and_no_changed_square_is_accepted(key, level):
     for task, instance in some(key, level, range(3)):
         assert covers(instance.facts["puzzle"]) == 1
+        assert sum(row.count("0") for row in instance.facts["puzzle"]) >= {1: 20, 3: 30, 5: 46}[level]
         assert task.solve(**instance.facts) == instance.expect
         rows = [line.split() for line in instance.expect.splitlines()]
         for i, j in combinations(range(9), 2):  # rows that change places keep rows and columns, not what is given
