@@ -248,7 +248,7 @@ def main() -> None:
     group.add_argument("--model", default="runs/sft", help="Hugging Face directory to start from (default: %(default)s)")
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all (default: the tiny set)")
     group.add_argument("--level", type=int, default=1, help="of the questions (default: %(default)s)")
-    group.add_argument("--n", type=int, default=60, help="training questions per task (default: %(default)s)")
+    group.add_argument("--per-task", type=int, default=60, help="training questions per task (default: %(default)s)")
     group = parser.add_argument_group("curriculum")
     group.add_argument("--order", choices=("potential", "difficulty", "none"), default="potential",
                        help="what comes first: high 4p(1-p), high p, or no order (default: %(default)s)")
@@ -303,7 +303,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     sampler = load_model(args.model, world.device, dtype).eval()   # a plain copy that rolls out
     reference = load_model(args.model, world.device, dtype).eval() if args.kl_coef else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
-    questions = draw_questions(tasks, "rl", args.n, args.seed)
+    questions = draw_questions(tasks, "rl", args.per_task, args.seed)
     validation = draw_questions(tasks, "val", args.val_n)
     held_out = draw_questions(tasks, "eval", args.eval_n)
 

@@ -19,6 +19,8 @@ import json
 import math
 import random
 import re
+import string
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -202,16 +204,46 @@ def tiny_tokenizer(questions: list[str]) -> Any:
                                    chat_template=CHAT_TEMPLATE, clean_up_tokenization_spaces=False)
 
 
-def copy_rows(rng: random.Random, vocab_size: int, count: int) -> list[tuple[list[int], list[int]]]:
-    """Random tokens, a gap, the same tokens again: loss on the second time, from its second token on."""
+def copy_rows(rng: random.Random, tokens: list[int], progress: float) -> list[tuple[list[int], list[int]]]:
+    """Rows that repeat a random segment with random tokens between: loss on the repetitions, about 1,500 tokens in all.
+
+    What repeats is short and close together at first, and grows with `progress` (0 to 1).
+    """
+    length = int(24 + 48 * progress)
+    draw = lambda count: rng.choices(tokens, k=count)
     rows = []
-    for _ in range(count):
-        segment = [rng.randrange(vocab_size) for _ in range(rng.randint(4, 24))]
-        before = [rng.randrange(vocab_size) for _ in range(rng.randint(0, 24))]
-        gap = [rng.randrange(vocab_size) for _ in range(rng.randint(0, 48))]
-        ids = before + segment + gap + segment
-        rows.append((ids, [0] * (len(ids) - len(segment) + 1) + [1] * (len(segment) - 1)))
+    for _ in range(1536 // length):
+        segment, ids, loss_mask = draw(rng.randint(3, 5 + int(15 * progress))), [], []
+        while len(ids) < length or not any(loss_mask):
+            gap = draw(rng.randint(0, int(24 * progress)))
+            seen = bool(ids)  # the first token of a repetition cannot be foreseen
+            ids += gap + segment
+            loss_mask += [0] * (len(gap) + 1) + [int(seen)] * (len(segment) - 1)
+        rows.append((ids, loss_mask))
     return rows
+
+
+def learn_to_copy(model: torch.nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
+    """Pre-train on repeated random text, growing longer as the model keeps up, until it copies at full length.
+
+    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps; on long rows from
+    the start it had not formed after 1,000.
+    """
+    symbols = [i for i in chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    progress, left = 0.0, 100
+    with tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step", disable=not world.main) as bar:
+        for step in bar:
+            rows = copy_rows(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
+            lr = args.lr * min(step / args.warmup, 1)
+            loss = sft_step(model, optimizer, rows, world, chat.vocab_size, args.micro_tokens, lr, args.clip)["loss"]
+            bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
+            progress = min(progress + 0.01, 1.0) if loss < 0.7 else progress
+            left -= progress == 1.0
+            if not left:
+                return
+    if world.main and args.copy_steps:
+        tqdm.write(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full length only")
 
 
 # ---- 3. training -----------------------------------------------------------------------------------------------------
@@ -248,20 +280,19 @@ def main() -> None:
     group.add_argument("--model", help="Hugging Face directory to start from (default: a new tiny model)")
     group.add_argument("--width", type=int, default=128, help="of the tiny model (default: %(default)s)")
     group.add_argument("--layers", type=int, default=2, help="of the tiny model (default: %(default)s)")
-    group.add_argument("--copy-steps", type=int, default=800, help="copy pre-training of the tiny model (default: %(default)s)")
-    group.add_argument("--copy-batch", type=int, default=16, help="its rows per step (default: %(default)s)")
+    group.add_argument("--copy-steps", type=int, default=800, help="at most, of copy pre-training (default: %(default)s)")
     group = parser.add_argument_group("data")
     group.add_argument("--data", help="train on these JSON lines instead of writing conversations")
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all (default: the tiny set)")
     group.add_argument("--level", type=int, default=1, help="of the questions (default: %(default)s)")
-    group.add_argument("--n", type=int, default=600, help="questions per task (default: %(default)s)")
+    group.add_argument("--per-task", type=int, default=800, help="questions per task (default: %(default)s)")
     group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True,
                        help="train on first scripts that fail, too (default: yes)")
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=float, default=6, help="passes over the data (default: %(default)s)")
     group.add_argument("--batch-size", type=int, default=32, help="conversations per step (default: %(default)s)")
     group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass (default: %(default)s)")
-    group.add_argument("--lr", type=float, default=3e-3, help="peak learning rate (default: %(default)s)")
+    group.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
     group.add_argument("--warmup", type=int, default=50, help="steps of warm-up (default: %(default)s)")
     group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW (default: %(default)s)")
     group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm (default: %(default)s)")
@@ -283,7 +314,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     # 1. Conversations.
     if not args.data and not run.resumed:
         if world.main:
-            lines = write_conversations(draw_questions(tasks, "sft", args.n, args.seed), sandbox, args.seed, args.tool_chars)
+            lines = write_conversations(draw_questions(tasks, "sft", args.per_task, args.seed), sandbox, args.seed, args.tool_chars)
             run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             say(f"wrote {data}: {len(lines)} conversations, forms {dict(Counter(line['form'] for line in lines))}")
         world.gather(None)
@@ -296,20 +327,14 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         tokenizer = tiny_tokenizer(questions)
         torch.manual_seed(args.seed)
         model = load_model(ModelConfig(vocab_size=len(tokenizer), hidden_size=args.width, num_hidden_layers=args.layers,
-                                       intermediate_size=3 * args.width))
+                                       intermediate_size=3 * args.width, rope_theta=100.0))
     chat = Chat(tokenizer)
     model = shard(model.to(world.device), world)
     vocab_size = chat.vocab_size
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
     if not source:
         say(f"tiny model: {sum(p.numel() for p in model.parameters()):,} parameters, {vocab_size} tokens")
-        with tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step", disable=not world.main) as bar:
-            for step in bar:
-                rows = copy_rows(random.Random(f"copy/{args.seed}/{step}"), vocab_size, args.copy_batch)
-                lr = learning_rate(step, args.copy_steps, args.lr, args.warmup)
-                metrics = sft_step(model, optimizer, rows, world, vocab_size, args.micro_tokens, lr, args.clip)
-                bar.set_postfix(loss=f"{metrics['loss']:.3f}")
-        optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
+        learn_to_copy(model, chat, world, args)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
     # 3. Training.
     rows = read_conversations(data, chat, args.train_failed)
     if len(rows) < args.batch_size:
@@ -319,7 +344,6 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     interrupt = Interrupt(world)
-    import time
     with tqdm(range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1, total=steps,
               disable=not world.main) as bar:
         for step in bar:

@@ -1,0 +1,193 @@
+"""sft.py, grpo.py and r1ci.py as a reader types them, at a size of seconds."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+SFT = ["sft.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "12", "--width", "32", "--copy-steps", "2", "--epochs", "1",
+       "--batch-size", "4", "--eval-n", "2", "--max-tokens", "60", "--workers", "1"]
+GRPO = ["grpo.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "4", "--stages", "2", "--steps-per-stage", "2",
+        "--potential-samples", "2", "--batch-size", "2", "--group-size", "2", "--val-n", "2", "--eval-n", "2", "--eval-every",
+        "2", "--max-tokens", "60", "--max-turn-tokens", "30", "--workers", "1", "--kl-coef", "0.01"]
+ENV = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+
+
+def run(*args: str, code: int = 0, ranks: int = 0) -> str:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks \
+        else [sys.executable]
+    done = subprocess.run([*launcher, *map(str, args)], cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=300)
+    assert (done.returncode != 0) == (code != 0), done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def refusal(*args: str) -> str:
+    """The one sentence with which a command refuses bad input."""
+    done = subprocess.run([sys.executable, *map(str, args)], cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    return done.stderr.strip().split("\n")[-1]
+
+
+def metrics(directory: Path) -> list[dict]:
+    """The metric lines without times and memory, and the flags without the names of directories."""
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        for key in ("seconds", "t_sample", "t_update", "tok_s", "mem_gb"):
+            line.pop(key, None)
+        for key in ("out", "stop_after", "resume", "save_every"):
+            line.get("flags", {}).pop(key, None)
+    return lines
+
+
+@pytest.fixture(scope="session")
+def sft_run(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("sft")
+    run(*SFT, "--out", directory, "--overwrite")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def grpo_run(sft_run, tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("grpo")
+    run(*GRPO, "--model", sft_run, "--out", directory, "--overwrite")
+    return directory
+
+
+def test_supervised_fine_tuning_writes_its_run(sft_run):
+    lines = [json.loads(line) for line in (sft_run / "data.jsonl").read_text().splitlines()]
+    assert len(lines) >= 20 and all(line["reward"] == 1.0 for line in lines)
+    assert {line["purpose"] for line in lines} == {"sft"}
+    report = json.loads((sft_run / "eval.json").read_text())
+    assert report["n"] == 4 and set(report["tasks"]) == {"rg/gcd", "bbh/disambiguation_qa"}
+    assert "flags" in metrics(sft_run)[0] and [line["step"] for line in metrics(sft_run)[1:]] == list(range(1, 6 + 1))
+
+
+def test_grpo_writes_its_run_and_evaluates_before_and_after_on_the_same_questions(grpo_run):
+    report = json.loads((grpo_run / "eval.json").read_text())
+    assert report["n"] == report["before"]["n"] == 4 and set(report["modes"]) == {"ci", "text"}
+    steps = metrics(grpo_run)[1:]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4] and [line["stage"] for line in steps] == [1, 1, 2, 2]
+    assert all(0 <= line["reward"] <= 1 and line["dp_mean"] < 0.005 for line in steps)
+    assert ["val_accuracy" in line for line in steps] == [False, True, False, True]
+    rates = [json.loads(line) for line in (grpo_run / "pass_rates.jsonl").read_text().splitlines()]
+    assert len(rates) == 8 and all(line["potential"] == 4 * line["pass_rate"] * (1 - line["pass_rate"]) for line in rates)
+
+
+@pytest.mark.parametrize("script", ["sft", "grpo"])
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(script, sft_run, grpo_run, tmp_path):
+    args = [*SFT] if script == "sft" else [*GRPO, "--model", sft_run]
+    whole = sft_run if script == "sft" else grpo_run
+    run(*args, "--out", tmp_path, "--overwrite", "--stop-after", "2")
+    assert not (tmp_path / "eval.json").exists()
+    run(*args, "--out", tmp_path, "--resume")
+    assert metrics(tmp_path)[1:] == metrics(whole)[1:]
+    assert (tmp_path / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert (tmp_path / "eval.json").read_text() == (whole / "eval.json").read_text()
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(sft_run, grpo_run, tmp_path):
+    run(*GRPO, "--model", sft_run, "--out", tmp_path / "same")
+    assert metrics(tmp_path / "same")[1:] == metrics(grpo_run)[1:]
+    run(*GRPO, "--model", sft_run, "--out", tmp_path / "other", "--seed", "1")
+    assert metrics(tmp_path / "other")[1:] != metrics(grpo_run)[1:]
+
+
+def test_one_rank_and_two_give_the_same_gradients_and_metrics(tmp_path):
+    outcomes = []
+    for ranks in (1, 2):
+        run(ROOT / "tests" / "ranks.py", tmp_path / f"{ranks}.pt", ranks=ranks)
+        outcomes.append(torch.load(tmp_path / f"{ranks}.pt"))
+    one, two = outcomes
+    assert len(one["gradients"]) == len(two["gradients"]) == 2
+    for a, b in zip(one["gradients"], two["gradients"]):
+        scale = max(x.abs().max() for x in a)
+        assert scale > 0 and max((x - y).abs().max() for x, y in zip(a, b)) / scale < 1e-5
+    for part in ("sft", "grpo", "rollout"):
+        assert one["outcome"][part] == pytest.approx(two["outcome"][part], rel=1e-5, abs=1e-6)
+
+
+def test_two_ranks_train_and_one_rank_resumes_them(sft_run, grpo_run, tmp_path):
+    run(*GRPO, "--model", sft_run, "--out", tmp_path, "--stop-after", "2", ranks=2)
+    for a, b in zip(metrics(tmp_path)[1:], metrics(grpo_run)[1:3]):
+        for key in ("reward", "loss", "kl", "entropy", "grad_norm", "response_len", "val_accuracy"):
+            assert a.get(key, 0) == pytest.approx(b.get(key, 0), rel=1e-4, abs=1e-5)
+    run(*GRPO, "--model", sft_run, "--out", tmp_path, "--resume")
+    assert [line["step"] for line in metrics(tmp_path)[1:]] == [1, 2, 3, 4]
+
+
+def test_ctrl_c_leaves_a_checkpoint_that_resumes(sft_run, tmp_path):
+    started = subprocess.Popen([sys.executable, *GRPO, "--model", str(sft_run), "--out", str(tmp_path), "--steps-per-stage", "500"],
+                               cwd=ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log = tmp_path / "metrics.jsonl"
+    for _ in range(600):
+        if log.exists() and log.read_text().count("\n") >= 3:
+            break
+        time.sleep(0.1)
+    started.send_signal(signal.SIGINT)
+    output, _ = started.communicate(timeout=60)
+    assert started.returncode == 130 and "resumes with --resume" in output, output[-2000:]
+    [checkpoint] = [path for path in (tmp_path / "checkpoints").iterdir() if path.name == max(
+        p.name for p in (tmp_path / "checkpoints").iterdir())]
+    done = json.loads((checkpoint / "state.json").read_text())["step"]
+    run(*GRPO, "--model", sft_run, "--out", tmp_path, "--steps-per-stage", "500", "--resume", "--stop-after", str(done + 1))
+    assert [line["step"] for line in metrics(tmp_path)[1:]] == list(range(1, done + 2))
+
+
+def test_checkpoints_beyond_the_newest_and_the_best_are_removed(grpo_run):
+    assert 1 <= len(list((grpo_run / "checkpoints").iterdir())) <= 2
+
+
+def test_evaluation_asking_and_showing_work_on_a_trained_model(grpo_run, tmp_path):
+    common = ["--model", grpo_run, "--max-tokens", "60", "--max-turn-tokens", "30"]
+    out = run("r1ci.py", "eval", *common, "--tasks", "rg/gcd,bbh/disambiguation_qa", "--n", "3", "--samples", "2",
+              "--json", tmp_path / "report.json", "--trajectories", tmp_path / "t.jsonl", "--workers", "1")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["n"] == 6 and report["samples"] == 2 and "pass@2" in out and "rg/gcd" in out
+    (tmp_path / "q.jsonl").write_text('{"question": "What is 1 + 1?", "answer": 2}\n')
+    assert "user/q" in run("r1ci.py", "eval", *common, "--questions", tmp_path / "q.jsonl", "--workers", "1")
+    assert "What is 2 + 2?" in run("r1ci.py", "ask", "What is 2 + 2?", *common)
+    shown = run("r1ci.py", "show", tmp_path / "t.jsonl", "--model", grpo_run, "--n", "2")
+    assert shown.count("stop_reason") == 2 and "<|im_start|>assistant" in shown
+
+
+def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
+    assert "unknown task 'rg/gdc', did you mean rg/gcd" in refusal("sft.py", "--tasks", "rg/gdc", "--out", tmp_path / "a")
+    assert "unknown level '7'" in refusal("grpo.py", "--tasks", "rg/gcd@7", "--model", sft_run, "--out", tmp_path / "a")
+    assert "--level" in refusal("sft.py", "--level", "9", "--out", tmp_path / "a")
+    assert "invalid choice: 'poem'" in refusal("r1ci.py", "eval", "--model", sft_run, "--mode", "poem")
+    assert "config.json" in refusal("r1ci.py", "eval", "--model", tmp_path)
+    assert "already holds a run" in refusal(*SFT, "--out", sft_run)
+    assert "holds no checkpoint" in refusal(*SFT, "--out", tmp_path / "nothing", "--resume")
+    assert "group-size must be at least 2" in refusal(*GRPO, "--model", sft_run, "--group-size", "1")
+    assert "does not exist" in refusal(*GRPO, "--model", tmp_path / "nothing", "--out", tmp_path / "a")
+    (tmp_path / "broken.jsonl").write_text('{"messages": []}\n')
+    assert "broken.jsonl, line 1" in refusal(*SFT, "--data", tmp_path / "broken.jsonl", "--out", tmp_path / "b")
+    (tmp_path / "broken.jsonl").write_text((sft_run / "data.jsonl").read_text() + "{oops\n")
+    assert "not valid JSON" in refusal(*SFT, "--data", tmp_path / "broken.jsonl", "--out", tmp_path / "c")
+    if not torch.cuda.is_available():
+        assert "no CUDA device is available" in refusal(*SFT, "--device", "cuda", "--out", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(sft_run, tmp_path):
+    out = run(*GRPO, "--model", sft_run, "--out", tmp_path / "a", "--batch-size", "3", ranks=2, code=1)
+    assert "--batch-size 3 does not divide over 2 ranks" in out and not (tmp_path / "a").exists()
+
+
+def test_resuming_with_other_flags_is_refused(grpo_run, sft_run):
+    assert "--lr was 0.0003 when the run began and is 0.5 now" in \
+        refusal(*GRPO, "--model", sft_run, "--out", grpo_run, "--resume", "--lr", "0.5")
+
+
+@pytest.mark.parametrize("command", [["sft.py"], ["grpo.py"], ["r1ci.py"], ["r1ci.py", "ask"], ["r1ci.py", "eval"],
+                                     ["r1ci.py", "show"], ["r1ci.py", "plot"]])
+def test_help_explains_every_flag(command):
+    out = run(*command, "--help")
+    flags = [line for line in out.splitlines() if line.strip().startswith("--")]
+    assert "usage" in out and (flags or command == ["r1ci.py"])
