@@ -1,0 +1,501 @@
+"""The sandbox under attack, at honest work, and over time. attacks.py holds the scripts and the arena they are judged in."""
+import ctypes
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("the layers of the sandbox are Linux's", allow_module_level=True)
+
+import sandbox as module
+from attacks import ATTACKS, HONEST, Arena, run_honest
+from sandbox import Result, Sandbox, SandboxError, self_test
+
+TESTS = Path(__file__).parent
+PROJECT = TESTS.parent
+ROOT = os.getuid() == 0
+USER = 65534
+
+
+@pytest.fixture(scope="module")
+def box():
+    with Sandbox(workers=2, max_output=1 << 20) as sandbox:
+        yield sandbox
+
+
+# ---- the other settings: they run beside the tests of the first ------------------------------------------------------
+
+def python_of_user(directory: Path) -> str | None:
+    """An interpreter that the unprivileged user can start: ours, or a virtual environment of the system's with our packages."""
+    def starts(python: str) -> bool:
+        command = [python, "-c", "import sys; print(*sys.version_info[:2])"]
+        try:
+            version = subprocess.run(command, user=USER, group=USER, extra_groups=[], capture_output=True, text=True, cwd="/")
+        except OSError:
+            return False
+        return version.stdout.split() == [str(number) for number in sys.version_info[:2]]
+
+    if starts(sys.executable):
+        return sys.executable
+    if not starts("/usr/bin/python3"):
+        return None
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", directory / "venv"], check=True)
+    packages = Path(*directory.glob("venv/lib/python*/site-packages"))
+    packages.rmdir()
+    packages.symlink_to(Path(module.sysconfig.get_path("purelib")))
+    return str(directory / "venv/bin/python")
+
+
+SETTINGS = {"root" if ROOT else "user": [[], ["landlock"], ["namespaces"]], **({"nobody": [[], ["landlock"], ["namespaces"]]} if ROOT else {})}
+OTHERS = [(who, without) for who, all_of_them in SETTINGS.items() for without in all_of_them if who == "nobody" or without]
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Starts attacks.py for each of the other settings; a function that waits for one and returns what failed there."""
+    directory = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    directory.chmod(0o755)
+    nobody, started = python_of_user(directory) if ROOT else None, {}
+    for who, without in OTHERS:
+        log = open(directory / f"{who} {without}", "w+")
+        options = dict(user=USER, group=USER, extra_groups=[]) if who == "nobody" else {}
+        python = nobody if who == "nobody" else sys.executable
+        if python:
+            command = [python, "-B", TESTS / "attacks.py", "--timeout", "0.3", "--without", *without]
+            started[who, *without] = log, subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **options)
+
+    def wait(who: str, without: list[str]) -> str:
+        if (who, *without) not in started:
+            pytest.skip("no interpreter of this version that an unprivileged user may start")
+        log, process = started[who, *without]
+        process.wait(300)
+        log.seek(0)
+        return log.read()
+
+    yield wait
+    for log, process in started.values():
+        process.kill()
+        process.wait()
+        log.close()
+    subprocess.run(["rm", "-rf", directory])
+
+
+# ---- attacks and honest scripts --------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def arena(others, tmp_path_factory):
+    arena = Arena(tmp_path_factory.mktemp("arena"))
+    with arena.sandbox(workers=1) as sandbox:
+        arena.all_layers = sandbox
+        yield arena
+    arena.close()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_holds(arena, name):
+    assert arena.judge(arena.all_layers, name, timeout=0.3)[1] == []
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_script_gives_its_exact_output(box, name):
+    if name.split("_")[0] in box.missing:
+        pytest.skip("the package is not installed")
+    assert run_honest(box, name) is None
+
+
+@pytest.mark.parametrize("who, without", OTHERS, ids=lambda value: value if isinstance(value, str) else "-".join(["without", *value]))
+def test_attacks_and_honest_scripts_hold_in_the_other_settings(others, who, without):
+    report = others(who, without)
+    assert report.rstrip().endswith("{}"), report
+
+
+# ---- what a Result says ----------------------------------------------------------------------------------------------
+
+def test_a_traceback_shows_the_lines_of_the_script(box):
+    code = "def half(x):\n    return x / 0\n\n\nprint('before')\nhalf(1)\n"
+    result = box.run(code)
+    assert (result.status, result.stdout, result.exit_code) == ("error", "before\n", 1)
+    lines = [line for line in result.stderr.splitlines() if "^" not in line]
+    assert lines == ["Traceback (most recent call last):",
+                     '  File "main.py", line 6, in <module>', "    half(1)",
+                     '  File "main.py", line 2, in half', "    return x / 0",
+                     "ZeroDivisionError: division by zero"]
+
+
+def test_a_syntax_error_shows_its_line(box):
+    result = box.run("x = 1\nprint(x\n")
+    assert result.status == "error" and 'File "main.py", line 2' in result.stderr and "print(x" in result.stderr
+
+
+@pytest.mark.parametrize("code, status, exit_code", [
+    ("pass", "ok", 0), ("raise SystemExit", "ok", 0), ("raise SystemExit(0)", "ok", 0), ("import os; os._exit(0)", "ok", 0),
+    ("raise SystemExit(7)", "error", 7), ("raise SystemExit(True)", "error", 1), ("raise SystemExit(256)", "ok", 0),
+    ("raise SystemExit('text')", "error", 1), ("raise KeyboardInterrupt", "error", 1), ("1 / 0", "error", 1),
+    ("import os; os.abort()", "signal", -6), ("import os; os.kill(os.getpid(), 9)", "signal", -9),
+    ("import ctypes; ctypes.string_at(0)", "signal", -11)])
+def test_status_and_exit_code_are_those_of_the_script(box, code, status, exit_code):
+    result = box.run(code)
+    assert (result.status, result.exit_code) == (status, exit_code)
+
+
+def test_long_output_is_cut_and_says_so():
+    with Sandbox(workers=1, max_output=1000, preload=()) as sandbox:
+        result = sandbox.run("import sys\nprint('a' * 999 + 'b' * 999)\nraise ValueError('c' * 2000 + 'the end')")
+        assert result.stdout == "a" * 999 + "b" and result.truncated
+        assert len(result.stderr) == 1000 and result.stderr.endswith("the end\n")
+        assert not sandbox.run("print('a' * 999)").truncated
+
+
+def test_a_flood_ends_at_the_file_limit_with_an_error_in_words(box):
+    result = box.run("while True: print('x' * 1000)")
+    assert result.status == "error" and result.truncated and "File too large" in result.stderr
+
+
+def test_times_and_memory_are_measured(box):
+    idle = box.run("import time; time.sleep(0.4)")
+    busy = box.run("import time\nwhile time.process_time() < 0.3: pass\nx = b'x' * (100 << 20)")
+    assert idle.wall >= 0.4 and idle.cpu < 0.2
+    assert busy.cpu >= 0.3 and busy.rss_mb > idle.rss_mb + 90
+
+
+@pytest.mark.parametrize("code", [
+    "print('kept'); print('this too', end='')\nwhile True: pass",
+    "print('kept'); print('this too', end='')\nimport time; time.sleep(60)",
+    "print('kept'); print('this too', end='', flush=True)\nprint(len(str(7 ** 10 ** 9)))",
+    "print('kept\\nthis too', end='', flush=True)\nimport signal, time\nsignal.signal(signal.SIGXCPU, lambda *_: time.sleep(9)); time.sleep(60)"])
+def test_a_deadline_keeps_what_was_printed_and_kills_within_a_third_of_a_second(box, code):
+    results = [box.run(code, timeout=0.4) for _ in range(3)]
+    assert {(r.status, r.stdout, r.exit_code) for r in results} == {("timeout", "kept\nthis too", -9)}
+    assert min(r.wall for r in results) <= 0.4 + 0.3  # of three: this machine may be busy
+
+
+def test_the_kernel_keeps_the_deadline_too_and_it_is_a_timeout(box):
+    code = "import threading\nfor _ in range(6): threading.Thread(target=pow, args=(7, 10 ** 9)).start()"
+    assert box.run(code, timeout=0.5).status == "timeout"
+
+
+def test_arguments_are_checked(box):
+    for wrong in (dict(timeout=0), dict(timeout=-1), dict(timeout=float("nan")), dict(seed="x"), dict(seed=1.5)):
+        with pytest.raises(ValueError):
+            box.run("print(1)", **wrong)
+
+
+# ---- random state ----------------------------------------------------------------------------------------------------
+
+DRAW = "import random\nprint(random.random(), random.sample(range(99), 3))"
+DRAW_NUMPY = "import numpy as np\nprint(np.random.rand(2), np.random.default_rng().random(2), np.random.randint(9, size=4))"
+
+
+@pytest.mark.parametrize("code", [DRAW, DRAW_NUMPY], ids=["random", "numpy"])
+def test_a_seed_repeats_and_no_seed_never_does(box, code):
+    if "numpy" in box.missing and "numpy" in code:
+        pytest.skip("numpy is not installed")
+    seeded = {seed: {box.run(code, seed=seed).stdout for _ in range(3)} for seed in (0, 1, 2**70, -5)}
+    assert all(len(outputs) == 1 for outputs in seeded.values()) and len(set.union(*seeded.values())) == 4
+    assert len({box.run(code).stdout for _ in range(6)}) == 6
+
+
+def test_a_seed_is_the_one_that_a_reader_expects(box):
+    assert box.run("import random\nprint(random.random() == random.Random(5).random())", seed=5).stdout == "True\n"
+
+
+def test_a_printed_set_has_the_same_order_in_each_process(box):
+    with Sandbox(workers=1, preload=()) as other:
+        code = "print({'apple', 'pear', 'plum', 'fig', 'date'})"
+        assert len({sandbox.run(code).stdout for sandbox in (box, other) for _ in range(4)}) == 1
+
+
+# ---- the sandbox as an object ----------------------------------------------------------------------------------------
+
+def test_map_keeps_order_and_submit_returns_a_future(box):
+    codes = [f"import time; time.sleep({(7 - i) / 100}); print({i})" for i in range(8)]
+    assert [r.stdout for r in box.map(codes)] == [f"{i}\n" for i in range(8)]
+    future = box.submit("print(input())", stdin="hello")
+    assert isinstance(future, Future) and isinstance(future.result(), Result) and future.result().stdout == "hello\n"
+
+
+def test_64_threads_share_two_workers(box):
+    answers, threads = {}, []
+    for i in range(64):
+        def work(i=i):
+            answers[i] = [box.run(f"print({i} * {j})").stdout for j in range(3)]
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert answers == {i: [f"{i * j}\n" for j in range(3)] for i in range(64)}
+
+
+def test_a_closed_sandbox_says_so_and_leaves_no_process():
+    sandbox = Sandbox(workers=2, preload=())
+    pids = [worker.process.pid for worker in sandbox.team]
+    late = sandbox.submit("import time; time.sleep(0.2); print('done')")
+    time.sleep(0.05)
+    sandbox.close()
+    sandbox.close()
+    assert late.result().stdout == "done\n"
+    with pytest.raises(RuntimeError, match="closed"):
+        sandbox.run("print(1)")
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+
+
+def test_32_scripts_of_a_third_of_a_cpu_second_do_not_time_out_beside_each_other():
+    code = "import time\nwhile time.process_time() < 0.3: pass\nprint('done')"
+    with Sandbox(preload=()) as sandbox:
+        for _ in range(3):  # other programs may take the cores away: then a script alone is slow as well
+            alone = max(sandbox.run(code, timeout=60).wall for _ in range(3))
+            results = sandbox.map([code] * 32, timeout=max(1.0, 3.3 * alone))
+            if {r.stdout for r in results} == {"done\n"}:
+                return
+    pytest.fail(f"{sum(r.status == 'timeout' for r in results)} time-outs, {alone:.2f} s alone")
+
+
+def test_importing_has_no_side_effect_and_needs_no_torch():
+    code = ("import sys, threading, os; before = set(os.listdir('/proc/self/fd')); import sandbox; "
+            "print(threading.active_count(), set(os.listdir('/proc/self/fd')) == before, 'torch' in sys.modules, 'numpy' in sys.modules)")
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True).stdout == "1 True False False\n"
+
+
+def test_the_environment_of_a_script_holds_nothing_of_ours(box):
+    os.environ["A_KEY"] = "secret"
+    with Sandbox(workers=1, preload=()) as fresh:
+        names = set(fresh.run("import os; print(*os.environ)").stdout.split())
+    del os.environ["A_KEY"]
+    assert names <= {*module.ENVIRONMENT, "HOME", "TMPDIR", "LC_CTYPE"}
+
+
+def test_a_worker_is_a_program_of_its_own_without_our_descriptors(tmp_path):
+    with open(tmp_path / "ours", "w") as file:
+        os.set_inheritable(file.fileno(), True)
+        with Sandbox(workers=1, preload=()) as sandbox:
+            fds = Path(f"/proc/{sandbox.team[0].process.pid}/fd")
+            targets = [os.readlink(fd) for fd in fds.iterdir()]
+            assert str(tmp_path / "ours") not in targets
+            assert sum(target.startswith("socket:") for target in targets) == 1
+            assert os.getsid(sandbox.team[0].process.pid) != os.getsid(0)
+
+
+def test_no_lock_on_a_shared_file_holds_anybody_up(box):
+    import fcntl
+    path = os.__file__
+    holding = box.submit(f"import fcntl, time\nf = open({path!r})\nfcntl.flock(f, fcntl.LOCK_EX)\nprint('locked', flush=True)\ntime.sleep(0.5)")
+    time.sleep(0.25)
+    with open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert holding.result().stdout == "locked\n"
+
+
+def test_preloaded_modules_that_start_threads_are_refused_in_words(box, monkeypatch):
+    if "numpy" in box.missing or len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("needs numpy and two cores: its BLAS starts threads then")
+    monkeypatch.setitem(module.ENVIRONMENT, "OPENBLAS_NUM_THREADS", "2")
+    with pytest.raises(SandboxError, match="1 threads, which a fork would lose"):
+        Sandbox(workers=1)
+
+
+# ---- layers ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("disable, words", [
+    (["seccomp"], "start processes"), (["landlock", "namespaces"], "read and change"),
+    (["seccomp", "landlock", "namespaces"], "start processes.*read and change")])
+def test_too_few_layers_are_refused_and_a_weak_sandbox_says_what_it_allows(disable, words):
+    with pytest.raises(SandboxError, match=words):
+        Sandbox(workers=1, preload=(), disable=disable)
+    with pytest.warns(RuntimeWarning, match=words), Sandbox(workers=1, preload=(), disable=disable, allow_weak=True) as sandbox:
+        assert sandbox.run("print(6 * 7)").stdout == "42\n"
+        assert "switched off" in sandbox.describe_layers() and "\n" not in sandbox.describe_layers()
+        assert "passed" in self_test(sandbox)
+
+
+def test_a_weak_sandbox_kills_the_group_of_a_script():
+    with pytest.warns(RuntimeWarning), Sandbox(workers=1, preload=(), disable=["seccomp"], allow_weak=True) as sandbox:
+        result = sandbox.run("import os, time\npid = os.fork()\nprint(pid) if pid else time.sleep(60)")
+        assert wait_for(lambda: gone(int(result.stdout)))
+
+
+def test_layers_say_what_protects_this_machine(box):
+    assert set(box.layers) == {"seccomp", "landlock", "namespaces"}
+    assert box.layers["seccomp"] is True and box.describe_layers().startswith("sandbox: seccomp")
+    assert "passed" in self_test(box)
+
+
+def test_the_self_test_fails_in_one_sentence(box, monkeypatch):
+    monkeypatch.setattr(box, "run", lambda *_, **__: Result("ok", "", "", 0, False, 0, 0, 0))
+    with pytest.raises(SandboxError, match="it should answer"):
+        self_test(box)
+
+
+def test_no_seccomp_filter_number_is_wrong():
+    """Against the headers of the kernel: x86-64's own, and the generic table that aarch64 uses."""
+    tables = []
+    for header, pattern in (("x86_64-linux-gnu/asm/unistd_64.h", r"#define __NR_(\w+)\s+(\d+)"),
+                            ("asm-generic/unistd.h", r"#define __NR(?:3264)?_(\w+)\s+(\d+)")):
+        path = Path("/usr/include") / header
+        if not path.exists():
+            pytest.skip(f"no {path}")
+        tables.append({name: int(number) for name, number in re.findall(pattern, path.read_text())})
+    ours = {name: row for table in (module.REFUSED, module.IGNORED) for name, row in table.items()}
+    ours |= {name.split("_kind")[0]: row[0] for name, row in module.LIMITED.items()} | {"pivot_root": (155, 41)}
+    for column, table in enumerate(tables):
+        wrong = {name: (row[column], table.get(name)) for name, row in ours.items() if row[column] != table.get(name)}
+        assert not wrong
+
+
+def test_the_filter_of_the_other_architecture_is_well_formed(monkeypatch):
+    """Each jump of the program stays inside it."""
+    for architecture in ((0xC000003E, 0), (0xC00000B7, 1)):
+        monkeypatch.setattr(module, "ARCHITECTURE", architecture)
+        program = module.seccomp_program().raw
+        lines = [module.struct.unpack_from("HBBI", program, i) for i in range(0, len(program), 8)]
+        assert len(lines) < 4096 and lines[-1] == (0x06, 0, 0, 0x7FFF0000)
+        assert all(i + 1 + max(yes, no) < len(lines) for i, (code, yes, no, _) in enumerate(lines) if code & 7 == 5)
+
+
+def test_plain_subprocesses_stand_in_on_macos(monkeypatch):
+    monkeypatch.setattr(module.sys, "platform", "darwin")
+    with pytest.raises(SandboxError, match="allow_weak"):
+        Sandbox(workers=1)
+    with pytest.warns(RuntimeWarning, match="weak"), Sandbox(workers=2, allow_weak=True) as sandbox:
+        assert [r.stdout for r in sandbox.map(["print(1)", "print(2)"])] == ["1\n", "2\n"]
+        assert sandbox.run("print(input())", stdin="x").stdout == "x\n"
+        assert 'File "main.py", line 1' in sandbox.run("1 / 0").stderr
+        assert sandbox.run(DRAW, seed=3).stdout == sandbox.run(DRAW, seed=3).stdout != sandbox.run(DRAW).stdout
+        late = sandbox.run("import os, time\nprint(os.fork())\ntime.sleep(60)", timeout=1.5)
+        assert late.status == "timeout" and all(wait_for(lambda: gone(pid)) for pid in map(int, late.stdout.split()) if pid)
+
+
+# ---- accidents -------------------------------------------------------------------------------------------------------
+
+def gone(pid: int) -> bool:
+    """Dead; a zombie whose parent is not ours counts as dead."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_for(condition, seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=["all-layers", "without-namespaces"])
+def test_a_killed_worker_costs_one_sandbox_error_and_is_replaced(disable):
+    with Sandbox(workers=1, preload=(), disable=disable) as sandbox:
+        worker, scratch = sandbox.team[0].process.pid, sandbox.team[0].hello["scratch"]
+        running = sandbox.submit("import time\nprint('on', flush=True)\ntime.sleep(60)", timeout=60)
+        children = Path(f"/proc/{worker}/task/{worker}/children")
+        assert wait_for(lambda: children.read_text())
+        script = int(children.read_text())
+        os.kill(worker, signal.SIGKILL)
+        assert running.result().status == "sandbox_error" and running.result().stderr
+        assert wait_for(lambda: gone(script))  # the script dies with its worker
+        assert [sandbox.run("print(6 * 7)").stdout for _ in range(3)] == ["42\n"] * 3
+        assert scratch is None or not os.path.exists(scratch)
+        os.kill(sandbox.team[0].process.pid, signal.SIGKILL)  # this time idle
+        assert [sandbox.run("print(6 * 7)").status for _ in range(3)] == ["sandbox_error", "ok", "ok"]
+
+
+@pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=["all-layers", "without-namespaces"])
+def test_a_killed_trainer_leaves_nothing_behind(disable):
+    code = ("import json, os, sys; from sandbox import Sandbox\n"
+            f"box = Sandbox(workers=2, preload=(), disable={disable})\n"
+            "box.submit('open(\"file\", \"w\").close()\\nwhile True: pass', timeout=2)\n"
+            "print(json.dumps([[w.process.pid for w in box.team], [w.hello['scratch'] for w in box.team]]), flush=True)\n"
+            "import time; time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as trainer:
+        workers, scratch = json.loads(trainer.stdout.readline())
+        children = [Path(f"/proc/{pid}/task/{pid}/children") for pid in workers]
+        assert wait_for(lambda: any(file.read_text() for file in children))
+        scripts = [int(pid) for file in children for pid in file.read_text().split()]
+        trainer.kill()
+    assert scripts and wait_for(lambda: all(map(gone, workers + scripts)), seconds=2 + 2)
+    assert not any(path and os.path.exists(path) for path in scratch)
+
+
+def test_an_interrupted_run_does_not_confuse_the_next_one():
+    with Sandbox(workers=1, preload=()) as sandbox:
+        timer = threading.Timer(0.3, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            sandbox.run("import time; time.sleep(60)\nprint('old')", timeout=60)
+        assert sandbox.run("print('new')").stdout == "new\n"
+
+
+def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
+    with Sandbox(workers=1, preload=()) as sandbox:
+        sandbox.settings["disable"] = ["namespaces"]
+        sandbox.team[0].process.kill()
+        assert sandbox.run("print(1)").status == "sandbox_error"
+        assert "other layers" in sandbox.run("print(1)").stderr
+
+
+def soak(count: int) -> None:
+    mixed = ["print(6 * 7)", "1 / 0", "raise SystemExit(3)", "import os; os.abort()", "import ctypes; ctypes.string_at(0)",
+             "open('f', 'w').write('x' * 100000)\nprint(42)", "while True: print('flood' * 100)", "import os; os.mkdir('d', 0o300)",
+             "x = [0] * 10**9 * 10", "def f(): f()\nf()", "import os; os.fork()",
+             "import random; print(random.random())", "import threading; threading.Thread(target=print, args=(42,)).start()"]
+    slow = ["while True: pass", "import time; time.sleep(60)"]
+    with Sandbox(workers=2) as sandbox:
+        sandbox.map(mixed * 2)
+
+        def measure() -> list[list[int]]:
+            pids = [os.getpid(), *(worker.process.pid for worker in sandbox.team)]
+            return [[len(os.listdir(f"/proc/{pid}/fd")) for pid in pids],
+                    [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]]
+
+        before, scratch = measure(), [worker.process.pid for worker in sandbox.team]
+        for start in range(0, count, 100):
+            codes = [mixed[i % len(mixed)] for i in range(start, start + 97)]
+            results = sandbox.map(codes) + sandbox.map([*slow, slow[0]], timeout=0.1)
+            assert "sandbox_error" not in {r.status for r in results}
+            assert {r.status for r in results} == {"ok", "error", "signal", "timeout"}
+        after = measure()
+        assert [worker.process.pid for worker in sandbox.team] == scratch  # none was replaced
+        assert after[0] == before[0], "descriptors"
+        assert all(now <= 1.1 * then for then, now in zip(before[1], after[1])), f"memory: {before[1]} -> {after[1]} pages"
+        for pid in scratch:
+            assert Path(f"/proc/{pid}/task/{pid}/children").read_text() == ""
+        assert sandbox.run("import os; print(os.listdir('.'))").stdout == "[]\n"
+    assert not any(map(os.path.exists, (f"/proc/{pid}" for pid in scratch)))
+
+
+def test_200_mixed_scripts_leave_everything_as_it_was():
+    soak(200)
+
+
+@pytest.mark.slow
+def test_2000_mixed_scripts_leave_everything_as_it_was():
+    soak(2000)
+
+
+# ---- the command line ------------------------------------------------------------------------------------------------
+
+def test_the_command_line_tests_the_machine_and_runs_a_file(tmp_path):
+    def cli(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, PROJECT / "sandbox.py", *arguments], capture_output=True, text=True)
+
+    own = cli()
+    assert own.returncode == 0 and own.stdout.startswith("sandbox: seccomp") and "passed" in own.stdout.splitlines()[-1]
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint('hello')\nsys.exit(3)")
+    ran = cli(str(script))
+    assert (ran.stdout, ran.returncode) == ("hello\n", 3)
+    script.write_text("while True: pass")
+    ran = cli(str(script), "--timeout", "0.3")
+    assert ran.returncode == 128 + 9 and "timeout" in ran.stderr
+    assert cli(str(tmp_path / "none.py")).returncode == 2
