@@ -61,10 +61,10 @@ def timed(function: Callable, *arguments: Any) -> tuple[Any, float]:
 
 def bench(keys: list[str]) -> bool:
     """Prints the worst seconds of each task; says whether all keep their bounds."""
-    titles = [f"level {level} {what}" for level in BOUNDS for what in ("question", "program", "verify")]
-    print(f"{'worst seconds':<48} " + " ".join(f"{title:>16}" for title in titles))
+    titles = [f"{what} {level}" for level in BOUNDS for what in ("question", "program", "verify")]
+    print(f"{'worst seconds, at levels 3 and 5':<48} " + " ".join(f"{title:>11}" for title in titles))
     bounds = [bound for level in BOUNDS for bound in (BOUNDS[level], PROGRAM_BOUND, BOUNDS[level])]
-    print(f"{'bound':<48} " + " ".join(f"{bound:>16.1f}" for bound in bounds))
+    print(f"{'bound':<48} " + " ".join(f"{bound:>10.1f} " for bound in bounds))
     total, late = 0.0, []
     with Sandbox(workers=1, timeout=2 * PROGRAM_BOUND) as sandbox:
         for count, key in enumerate(keys, 1):
@@ -77,7 +77,7 @@ def bench(keys: list[str]) -> bool:
             marks = ["*" if seconds > bound else " " for seconds, bound in zip(worst, bounds)]
             late += [key] * ("*" in marks)
             print("\r" * (sys.stderr.isatty() and sys.stdout.isatty()) + f"{key:<48} "
-                  + " ".join(f"{seconds:>15.4f}{mark}" for seconds, mark in zip(worst, marks)), flush=True)
+                  + " ".join(f"{seconds:>10.4f}{mark}" for seconds, mark in zip(worst, marks)), flush=True)
     print(f"\r{'':<60}\r", end="", file=sys.stderr)
     print(f"\n{QUESTIONS[3]} questions of each task at level 3: {total:.1f} s (bound {TOTAL_BOUND:.0f} s)")
     print(f"above a bound (*): {', '.join(late) or 'none'}")
