@@ -651,10 +651,11 @@ class CourseSchedule(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         possible = rng.choice((True, False))
-        low, high, *ring = at(rng, level, (5, 5, 3, 4), (5, 10, 3, 5), (20, 40, 6, 12))
+        low, high, *ring = at(rng, level, (5, 5, 3, 3), (5, 10, 3, 5), (20, 40, 6, 12))
         count = rng.randint(low, high)
         order = rng.sample(range(count), count)
-        needs = [[order[i], order[rng.randrange(i)]] for i in range(1, count) for _ in range(rng.randint(level > 1, 2))]
+        most = min(level, 2)
+        needs = [[order[i], order[rng.randrange(i)]] for i in range(1, count) for _ in range(rng.randint(1, most))]
         # A chain of courses, closed to a ring or not.
         chain = [order[i] for i in sorted(rng.sample(range(count), rng.randint(*ring)))]
         needs += [[b, a] for a, b in zip(chain, chain[1:])]
@@ -667,9 +668,9 @@ class CourseSchedule(Task):
 
     @staticmethod
     def solve(needs):
-        left = {course for pair in needs for course in pair}
-        while ready := left - {course for course, before in needs if before in left}:
-            left -= ready
+        left = {a for need in needs for a in need}
+        while new := left - {a for a, b in needs if b in left}:
+            left -= new
         return not left
 
     program = Task.script
