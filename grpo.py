@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags, add_run_flags,
-                  check_tool_failures, copy_weights, draw_questions, evaluate, full_tensors, load_model, load_tokenizer,
+                  check_tool_failures, checked_sandbox, copy_weights, draw_questions, evaluate, full_tensors, load_model, load_tokenizer,
                   memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, parse_tasks, protocol_of, read_jsonl,
                   report_table, rollout, save_model, shard, start_world, token_logps)
 import torch
@@ -288,8 +288,8 @@ def main() -> None:
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
     load_tokenizer(args.model)  # a wrong --model ends the program before --out is touched
-    run = RunDir(args.out, vars(args), world, args.resume, args.overwrite)
-    with Sandbox(workers=args.workers, timeout=args.code_timeout) as sandbox:
+    with checked_sandbox(args.workers, args.code_timeout) as sandbox:
+        run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
         train(args, run, world, sandbox, tasks)
 
 

@@ -33,6 +33,7 @@ import sys
 import time
 from collections import Counter, deque
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
@@ -45,7 +46,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
-from sandbox import Result, Sandbox
+from sandbox import Result, Sandbox, SandboxError, self_test
 from tasks import LEVELS, TASKS, Instance
 from tasks.base import norm, number
 
@@ -1078,10 +1079,24 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
     return norm
 
 
+@contextmanager
+def checked_sandbox(workers: int | None, timeout: float) -> Iterator[Sandbox]:
+    """A sandbox that has passed its self-test; the processes of one machine share its cores."""
+    if workers is None:
+        workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))) \
+            if hasattr(os, "sched_getaffinity") else None
+    try:
+        with Sandbox(workers=workers, timeout=timeout) as sandbox:
+            self_test(sandbox)
+            yield sandbox
+    except SandboxError as error:
+        raise SystemExit(str(error))
+
+
 class RunDir:
     """A run's directory: the model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
 
-    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool):
+    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool, sandbox: Sandbox):
         self.path, self.world, self.flags = Path(out), world, flags
         self.checkpoints = self.path / "checkpoints"
         self.resumed: Path | None = None
@@ -1101,11 +1116,12 @@ class RunDir:
             raise SystemExit(f"{self.path} already holds a run: choose another --out, or --resume it, or --overwrite it")
         world.gather(None)  # nobody writes before everybody has looked
         if world.main:
+            print(f"{sandbox.describe_layers()}\nwriting to {self.path}", flush=True)
             if not resume and overwrite:
                 shutil.rmtree(self.path, ignore_errors=True)
             self.path.mkdir(parents=True, exist_ok=True)
             if not resume:
-                self.write("metrics.jsonl", json.dumps({"flags": flags}) + "\n")
+                self.write("metrics.jsonl", json.dumps({"flags": flags, "sandbox": sandbox.describe_layers()}) + "\n")
                 self.write("trajectories.jsonl", "")
 
     def write(self, name: str, text: str) -> None:
@@ -1252,7 +1268,7 @@ def command_ask(args: argparse.Namespace) -> None:
     question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
     write = lambda text, sampled: print(paint(text, GREEN if sampled else GREY), end="", flush=True)
     print(paint(args.question, GREY))
-    with Sandbox(workers=1, timeout=args.code_timeout) as sandbox:
+    with checked_sandbox(1, args.code_timeout) as sandbox:
         [[t]] = rollout(model, chat, sandbox, [question], 1, protocol_of(args), (args.seed, "ask"), on_append=write)
     ended = {"eos": "the model stopped without an answer", "budget": "the token budget was used up",
              "calls": f"more than {args.max_calls} code calls", "tool_failure": "the sandbox failed"}
@@ -1268,7 +1284,7 @@ def command_eval(args: argparse.Namespace) -> None:
     chat = Chat(load_tokenizer(args.model))
     questions = read_questions(args.questions) if args.questions else \
         draw_questions(tasks, args.purpose, args.n, args.question_seed)
-    with Sandbox(workers=args.workers, timeout=args.code_timeout) as sandbox:
+    with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         report, groups = evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args), args.seed, world)
     if world.main:
         print(report_table(report))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate, add_protocol_flags,
-                  add_run_flags, draw_questions, evaluate, full_tensors, load_model, load_tokenizer, memory_gb,
+                  add_run_flags, checked_sandbox, draw_questions, evaluate, full_tensors, load_model, load_tokenizer, memory_gb,
                   optimizer_step, parse_tasks, protocol_of, read_jsonl, render_messages, report_table, save_model, shard,
                   start_world, tool_text)
 import torch
@@ -35,7 +35,8 @@ from tqdm import tqdm
 from sandbox import Result, Sandbox
 from tasks import TASKS, Instance
 
-TINY_TASKS = "rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,bbh/disambiguation_qa"
+TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
+              "bbh/disambiguation_qa@2,bbh/snarks@2")
 
 
 # ---- 1. conversations from programs ----------------------------------------------------------------------------------
@@ -286,7 +287,7 @@ def main() -> None:
     group.add_argument("--data", help="train on these JSON lines instead of writing conversations")
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all (default: the tiny set)")
     group.add_argument("--level", type=int, default=1, help="of the questions (default: %(default)s)")
-    group.add_argument("--per-task", type=int, default=700, help="questions per task (default: %(default)s)")
+    group.add_argument("--per-task", type=int, default=600, help="questions per task (default: %(default)s)")
     group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True,
                        help="train on first scripts that fail, too (default: yes)")
     group = parser.add_argument_group("training")
@@ -304,8 +305,8 @@ def main() -> None:
     world = start_world(args.device)
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
-    run = RunDir(args.out, vars(args), world, args.resume, args.overwrite)
-    with Sandbox(workers=args.workers, timeout=args.code_timeout) as sandbox:
+    with checked_sandbox(args.workers, args.code_timeout) as sandbox:
+        run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
         train(args, run, world, sandbox, tasks)
 
 

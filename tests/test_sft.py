@@ -1,0 +1,151 @@
+"""Conversations, the tiny tokenizer, and the supervised step."""
+import json
+import random
+
+import pytest
+import torch
+
+import sft
+import tiny
+from r1ci import World, extract_answer, extract_code, render_messages
+from tasks import TASKS
+
+WORLD = World(0, 1, torch.device("cpu"))
+TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_qa")
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[dict]:
+    instances = [i for key in TASK_KEYS for i in tiny.task_instances(key, 40)]
+    return sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
+
+
+def test_conversations_come_in_every_form_and_mode(lines):
+    assert {line["form"] for line in lines} == {"text", "code", "check", "repair", "switch"}
+    assert {line["mode"] for line in lines} == {"ci", "text", "code"}
+    assert len({line["messages"][0]["content"] for line in lines}) > 4  # several wordings of the system prompt
+    for line in lines:
+        ran = sum(m["content"].startswith("Code Execution Results:") for m in line["messages"])
+        assert ran == line["calls"] == {"text": 0, "code": 1, "check": 2, "repair": 2, "switch": 1}[line["form"]]
+
+
+def test_every_kept_answer_is_right_and_what_the_code_printed(lines):
+    for line in lines:
+        instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
+        answer = extract_answer(line["messages"][-1]["content"])
+        assert TASKS[line["task"]].verify(instance, answer) and line["reward"] == 1.0
+        if line["form"] in ("code", "repair", "switch"):
+            assert answer in line["messages"][-2]["content"]
+
+
+def test_a_repair_fails_first_and_shows_its_traceback(lines):
+    repairs = [line for line in lines if line["form"] == "repair"]
+    for line in repairs:
+        assert "Error" in line["messages"][3]["content"]
+        assert extract_code(line["messages"][2]["content"]) != extract_code(line["messages"][4]["content"])
+
+
+def test_a_conversation_whose_script_did_not_do_its_job_is_dropped(monkeypatch):
+    monkeypatch.setattr(type(TASKS["rg/gcd"]), "program", lambda self, instance: "print(0)\n")  # a wrong program
+    instances = tiny.task_instances("rg/gcd", 30)
+    lines = sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
+    assert lines and all(line["form"] == "text" for line in lines)
+
+
+def test_checking_programs_compare_with_the_answer():
+    assert sft.checking("import math\nprint(math.gcd(4, 6))\n", "2") == "import math\nprint(str(math.gcd(4, 6)) == '2')\n"
+    assert sft.checking('print(*sorted("b a".split()))\n', "a b") == "print(\" \".join(sorted(\"b a\".split())) == 'a b')\n"
+    assert sft.checking("for i in range(3):\n    print(i)\n", "0") is None
+
+
+def test_slips_make_a_program_fail():
+    rng = random.Random(0)
+    slips = {sft.broken(rng, "import math\nprint(math.gcd(4, 6))\n") for _ in range(50)}
+    assert len(slips) == 3
+    assert all(tiny.sandbox().run(slip).status == "error" for slip in slips)
+
+
+def test_failing_first_scripts_can_be_left_out_of_the_loss(lines, tmp_path):
+    repair = next(line for line in lines if line["form"] == "repair")
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps(repair) + "\n")
+    [(ids, with_slip)] = sft.read_conversations(path, tiny.chat(), train_failed=True)
+    [(same, without)] = sft.read_conversations(path, tiny.chat(), train_failed=False)
+    slip = len(tiny.chat().encode(repair["messages"][2]["content"]))
+    assert ids == same and sum(with_slip) - sum(without) == slip
+    assert with_slip[-20:] == without[-20:]
+
+
+def test_wrong_conversations_are_not_trained_on_and_broken_ones_named(lines, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps({**line, "reward": reward}) + "\n" for line, reward in zip(lines[:3], (1.0, 0.0, 1.0))))
+    assert len(sft.read_conversations(path, tiny.chat(), True)) == 2
+    for broken, why in ((json.dumps({"messages": [{"role": "user"}]}), "messages"), ("[1]", "JSON object"), ("{", "not valid JSON"),
+                        (json.dumps({"messages": lines[0]["messages"][:2]}), "assistant")):
+        path.write_text(json.dumps(lines[0]) + "\n" + broken + "\n")
+        with pytest.raises(SystemExit, match=f"data.jsonl, line 2.*{why}"):
+            sft.read_conversations(path, tiny.chat(), True)
+    path.write_text(json.dumps({**lines[0], "reward": 0.0}) + "\n")
+    with pytest.raises(SystemExit, match="no conversation with reward 1"):
+        sft.read_conversations(path, tiny.chat(), True)
+
+
+def test_set_phrases_become_tokens_and_numbers_stay_bytes(lines):
+    tokenizer = sft.tiny_tokenizer([m["content"] for line in lines for m in line["messages"][1:]])
+    phrase = "What is the greatest common divisor of"
+    assert len(tokenizer.encode(phrase)) == 1
+    assert len(tokenizer.encode("12345", add_special_tokens=False)) == 5
+    assert len(tokenizer) < 450
+
+
+def test_copy_rows_train_repetitions_only():
+    rng = random.Random(0)
+    for progress in (0.0, 0.5, 1.0):
+        for ids, mask in sft.copy_rows(rng, list(range(1000, 9000)), progress):
+            assert len(ids) == len(mask) and any(mask)
+            for i, m in enumerate(mask):
+                if m:  # a trained token follows the same token as it did before
+                    assert any(ids[j - 1:j + 1] == ids[i - 1:i + 1] for j in range(1, i))
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    rates = [sft.learning_rate(step, 100, 2.0, 10) for step in range(1, 101)]
+    assert rates[0] == 0.2 and rates[9] == 2.0 == max(rates) and rates[-1] < 1e-12
+    assert all(a > b for a, b in zip(rates[9:], rates[10:]))
+
+
+def test_the_supervised_loss_is_the_mean_over_all_trained_tokens_for_any_split():
+    """Against float64 cross-entropy over full logits; the mean of means of micro-batches would differ."""
+    g = torch.Generator().manual_seed(0)
+    vocab = tiny.chat().vocab_size
+    rows = []
+    for n in (5, 9, 30, 17):
+        mask = [0] * (n // 3) + [1] * (n - n // 3)
+        rows.append((torch.randint(0, vocab, (n,), generator=g).tolist(), mask))
+    gradients, losses = [], []
+    for micro_tokens in (10_000, 31, 1):
+        model = tiny.model()
+        captured = []
+
+        class Capture(torch.optim.SGD):
+            def step(self):
+                captured.extend(p.grad.clone() for p in model.parameters())
+
+        metrics = sft.sft_step(model, Capture(model.parameters(), lr=0.0), rows, WORLD, vocab, micro_tokens, 0.0, 1e9)
+        losses.append(metrics["loss"])
+        gradients.append(captured)
+    model = tiny.model().double()
+    total = sum(sum(mask[1:]) for _, mask in rows)
+    loss = sum(-(model(torch.tensor([ids]))[0, :-1].log_softmax(-1).gather(-1, torch.tensor(ids)[1:, None])[:, 0]
+                 * torch.tensor(mask[1:])).sum() for ids, mask in rows) / total
+    loss.backward()
+    for value, its in zip(losses, gradients):
+        assert value == pytest.approx(loss.item(), rel=1e-5)
+        for a, p in zip(its, model.parameters()):
+            assert (a - p.grad).abs().max() < 1e-4 * (1 + p.grad.abs().max())
+
+
+def test_masks_of_data_equal_what_the_chat_format_says(lines):
+    for line in lines[:20]:
+        ids, mask = render_messages(tiny.chat(), line["messages"])
+        assert mask[0] == 0 and mask[-1] == 1 and ids[-1] == tiny.chat().end
