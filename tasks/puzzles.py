@@ -523,7 +523,7 @@ class GraphColor(Task):
         if instance.level > 1:
             return super().program(instance)
         return ("from itertools import *\n"
-                f"print(next(dict(enumerate(c)) for c in product([1, 2, 3], repeat={n})\n"
+                f"print(next(dict(enumerate(c)) for c in product([1,2,3], repeat={n})\n"
                 f"if all(c[a] != c[b] for a, b in {edges})))\n")
 
 
