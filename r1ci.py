@@ -1244,21 +1244,51 @@ def paint(text: str, colour: str) -> str:
     return f"{colour}{text}{RESET}" if sys.stdout.isatty() or os.environ.get("FORCE_COLOR") else text
 
 
+def segments(line: dict[str, Any], chat: Chat | None) -> list[tuple[str, bool]]:
+    """A saved trajectory as (text, sampled by the model): by its loss mask, or else by the roles of its messages."""
+    if not (chat and line.get("ids")):
+        return [(m["content"] + "\n", m["role"] == "assistant") for m in line["messages"]]
+    ids, mask, parts, start = line["ids"], line["loss_mask"], [], 0
+    for i in range(1, len(ids) + 1):
+        if i == len(ids) or mask[i] != mask[start]:
+            parts.append((chat.decode(ids[start:i]), bool(mask[start])))
+            start = i
+    return parts
+
+
 def paint_trajectory(line: dict[str, Any], chat: Chat | None = None) -> str:
     """A saved trajectory; what the model sampled (and is trained on) in green, everything else in grey."""
-    if chat and line.get("ids"):
-        parts, ids, mask = [], line["ids"], line["loss_mask"]
-        start = 0
-        for i in range(1, len(ids) + 1):
-            if i == len(ids) or mask[i] != mask[start]:
-                parts.append(paint(chat.decode(ids[start:i]), GREEN if mask[start] else GREY))
-                start = i
-        text = "".join(parts)
-    else:
-        text = "\n".join(paint(m["content"], GREEN if m["role"] == "assistant" else GREY) for m in line["messages"])
     about = "  ".join(f"{key} {line[key]}" for key in ("task", "level", "seed", "reward", "stop_reason", "calls")
                       if key in line)
-    return f"{paint(about, BOLD)}\n{text}\n"
+    return paint(about, BOLD) + "\n" + "".join(paint(text, GREEN if sampled else GREY)
+                                               for text, sampled in segments(line, chat)) + "\n"
+
+
+def pyplot() -> Any:
+    try:
+        import matplotlib
+    except ImportError:
+        raise SystemExit("pictures need matplotlib: pip install matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    return plt
+
+
+def draw_trajectory(line: dict[str, Any], chat: Chat | None, path: str, columns: int = 100) -> None:
+    """The same as a picture, on a grid of monospaced cells."""
+    plt, cells, row, column = pyplot(), [], 0, 0
+    for text, sampled in segments(line, chat):
+        for character in text:
+            if character == "\n" or column == columns:
+                row, column = row + 1, 0
+            if character != "\n":
+                cells.append((column, row, character, "#116329" if sampled else "#8b949e"))
+                column += 1
+    figure = plt.figure(figsize=(0.085 * columns, 0.18 * (row + 2)))
+    for column, at, character, colour in cells:
+        figure.text((column + 0.5) / columns, 1 - (at + 1) / (row + 2), character, family="monospace", fontsize=9,
+                    color=colour, ha="center", va="center", fontweight="bold" if colour == "#116329" else "normal")
+    figure.savefig(path, dpi=130)
 
 
 def command_ask(args: argparse.Namespace) -> None:
@@ -1303,24 +1333,20 @@ def command_show(args: argparse.Namespace) -> None:
             raise SystemExit(f'{args.file}, line {number_}: no "messages"')
         if args.first <= i < args.first + args.n:
             print(paint_trajectory(line, chat))
+            if args.picture and i == args.first:
+                draw_trajectory(line, chat, args.picture)
 
 
 def command_plot(args: argparse.Namespace) -> None:
     lines = [line for _, line in read_jsonl(Path(args.directory) / "metrics.jsonl") if "step" in line]
-    try:
-        import matplotlib
-    except ImportError:
-        raise SystemExit("plot needs matplotlib: pip install matplotlib")
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    keys = [key for key in ("reward", "val_accuracy", "code_rate", "entropy", "loss") if any(key in line for line in lines)]
-    figure, axes = plt.subplots(len(keys), 1, figsize=(7, 1.8 * len(keys) + 0.6), sharex=True, squeeze=False)
-    for axis, key in zip(axes[:, 0], keys):
-        points = [(line["step"], line[key]) for line in lines if key in line]
-        axis.plot(*zip(*points), marker="o" if key == "val_accuracy" else None, linewidth=1.2)
-        axis.set_ylabel(key)
+    plt = pyplot()
+    keys = [key for key in ("reward", "val_accuracy", "code_rate", "entropy", "grad_norm") if any(key in line for line in lines)]
+    figure, axes = plt.subplots(1, len(keys), figsize=(3.2 * len(keys), 2.6), squeeze=False)
+    for axis, key in zip(axes[0], keys):
+        axis.plot(*zip(*[(line["step"], line[key]) for line in lines if key in line]),
+                  marker="o" if key == "val_accuracy" else None, linewidth=1.2)
+        axis.set(title=key, xlabel="step")
         axis.grid(alpha=0.3)
-    axes[-1, 0].set_xlabel("step")
     figure.tight_layout()
     out = args.out or str(Path(args.directory) / "curve.png")
     figure.savefig(out, dpi=120)
@@ -1357,6 +1383,7 @@ def main() -> None:
     show.add_argument("--model", help="directory of the tokenizer (default: the file's directory)")
     show.add_argument("--first", type=int, default=0, help="index of the first one (default: %(default)s)")
     show.add_argument("--n", type=int, default=5, help="how many (default: %(default)s)")
+    show.add_argument("--picture", help="draw the first one into this file, too (needs matplotlib)")
     show.set_defaults(run=command_show)
     plot = commands.add_parser("plot", help="draw the curves of a run (needs matplotlib)")
     plot.add_argument("directory", help="a run directory")
