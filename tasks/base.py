@@ -354,8 +354,8 @@ def value(text: str, names: dict[str, Any] | None = None, functions: dict[str, C
     Raises ValueError on anything else, and on numbers beyond about 10,000 bits.
     """
     text = " ".join(str(text).split())  # one line, so that an offset is a place in it
-    if len(text) > 2_000:
-        raise ValueError("expression too long")
+    if len(text) > 2_000 or "#" in text:
+        raise ValueError("expression too long, or with a comment")
     source = text.encode()
 
     def bits(x: Fraction) -> int:
