@@ -2,6 +2,7 @@
 import ast
 import functools
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from sandbox import Sandbox
 from tasks import PURPOSES, TASKS
+from test_tasks_routes import drives_out
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (1, 3, 5)
@@ -69,7 +71,7 @@ def fingerprint(instance):
 
 FRESH = """
 import json, sys
-from tests.test_tasks import KEYS, fingerprint, instances
+from test_tasks import KEYS, fingerprint, instances
 seeds = range(int(sys.argv[1]))
 print(json.dumps({key: [fingerprint(instance) for instance in instances(key, seeds)] for key in KEYS}))
 """
@@ -78,7 +80,7 @@ print(json.dumps({key: [fingerprint(instance) for instance in instances(key, see
 @pytest.fixture(scope="module", autouse=True)
 def fresh(seeds):
     """The fingerprints of all questions in a new interpreter with another hash seed, made while other tests run."""
-    environment = dict(os.environ, PYTHONHASHSEED="12345", PYTHONPATH=str(ROOT))
+    environment = dict(os.environ, PYTHONHASHSEED="12345", PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
     process = subprocess.Popen([sys.executable, "-c", FRESH, str(len(seeds))], cwd=ROOT, env=environment,
                                stdout=subprocess.PIPE, text=True)
     yield functools.cache(lambda: json.loads(process.communicate()[0]))
@@ -193,8 +195,9 @@ def test_hostile_answers_are_refused_soon_and_without_an_exception(key, seeds, s
 def near_misses(rng, instance):
     """Answers that look like the expected one and are wrong whatever the task."""
     text = instance.expect
-    yield from (f"{text} {text}", f"{text}, or else {text}", f"{text}x", f"{text} not", f"{text} 5",
-                text[:len(text) // 2] + "?")
+    yield from (f"{text}, or else {text}", f"{text}x", f"{text} not", text[:len(text) // 2] + "?")
+    if instance.task != "rg/sokoban":  # who has pushed all boxes home may walk on
+        yield f"{text} {text}"
     first = re.search(r"\d+", text)
     if first:
         yield text[:first.start()] + str(int(first[0]) + rng.choice((1, 10))) + text[first.end():]
@@ -204,6 +207,8 @@ def near_misses(rng, instance):
         yield opposite[text.casefold()]
     if "options" in instance.facts:
         yield from (line[1] for line in instance.facts["options"].splitlines() if line[1] != text)
+    else:
+        yield f"{text} 5"
     for parts, glue in ((text.split(), " "), (text.splitlines(), "\n")):
         if len(parts) > 2:  # of two, one may be a unit
             yield from (glue.join(parts[1:]), glue.join(parts[:-1]))
@@ -233,12 +238,13 @@ def mutate(rng, text):
 
 def reading(text):
     """What an answer says, apart from its form: its numbers, and the letters and signs between them."""
-    parts = re.findall(r"\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|[^\W\d]|[^\s\w]", text.casefold(), re.ASCII)
+    text = re.sub(r"-\s*(?=0+\b(?!\.))", "", text.casefold())  # -0 is 0
+    parts = re.findall(r"\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|[^\W\d]|[^\s\w]", text, re.ASCII)
     parts = [float(part) if part[-1].isdigit() or part[0].isdigit() else part for part in parts]
     return [part for part in parts if part not in list("\"'`()[]{},;:.=+*_")]
 
 
-def same_reading(answer, expect):
+def same_reading(answer, expect, facts):
     """Whether two answers say the same, with 1 % for tasks that state a tolerance."""
     one, two = reading(answer), reading(expect)
     return len(one) == len(two) and all(
@@ -246,30 +252,129 @@ def same_reading(answer, expect):
         for a, b in zip(one, two))
 
 
+def same_signs(answer, expect, facts):
+    """For digits, letters and words that may be set apart in any way."""
+    one, two = (re.sub(r"[\W_]|\ban?\b", "", text.casefold()) for text in (answer, expect))
+    return one == two
+
+
 def same_up_to_a_constant(answer, expect, facts):
     """Whether two antiderivatives differ by a constant: evaluated here, where every answer is our own mutation."""
-    values = [[eval(text.split("+ C")[0], {name: getattr(math, name) for name in dir(math)} | dict(x=x, y=x, z=x, t=x))
+    values = [[eval(text.split("+ C")[0], {name: getattr(math, name) for name in dir(math)} | dict(x=x))
                for x in (0.3, 0.7)] for text in (answer, expect)]
     return math.isclose(values[0][0] - values[1][0], values[0][1] - values[1][1], abs_tol=1e-6)
 
 
-SAME_MEANING = {"rg/simple_integration": same_up_to_a_constant, "rg/intermediate_integration": same_up_to_a_constant}
+def same_cells(answer, expect, facts):
+    one, two = (re.findall(r"\d+", text) for text in (answer, expect))
+    return sorted(zip(one[::2], one[1::2])) == sorted(zip(two[::2], two[1::2]))
 
 
-def test_of_random_and_mutated_answers_only_those_that_say_the_same_are_accepted(slow):
-    rng = Random("fuzz")
-    accepted = 0
-    for round in range(20_000 if slow else 1_000):
-        key = KEYS[round % len(KEYS)]
-        instance = made(key, round // len(KEYS) % 3, LEVELS[round // len(KEYS) % 3])[0]
+def all_boxes_home(answer, expect, facts):
+    board = {(r, c): mark for r, row in enumerate(facts["rows"]) for c, mark in enumerate(row)}
+    boxes = {cell for cell, mark in board.items() if mark in "B"}
+    r, c = next(cell for cell, mark in board.items() if mark == "P")
+    for step in re.findall("[UDLR]", answer.upper()):
+        i, j = dict(U=(-1, 0), D=(1, 0), L=(0, -1), R=(0, 1))[step]
+        r, c = r + i, c + j
+        if (r, c) in boxes:
+            boxes ^= {(r, c), (r + i, c + j)}
+        if board[r, c] == "#" or any(board[box] == "#" for box in boxes) or len(boxes) != str(facts).count("B"):
+            return False
+    return all(board[box] == "G" for box in boxes)
+
+
+def unlocked_as_soon(answer, expect, facts):
+    shown, light = 0, "red"
+    for name in answer.replace(",", " ").split():
+        sign, n, when = facts["buttons"][name]
+        if when not in (light, "always"):
+            return False
+        shown = {"+": shown + n, "-": shown - n, "*": shown * n}[sign]
+        light = "green" if light == "red" else "red"
+    return shown == facts["target"] and len(re.findall(r"\w", answer)) == len(re.findall(r"\w", expect))
+
+
+def keeps_to_the_way(answer, expect, facts):
+    """Whether points close together on the way lie where they should, and on the boxes to visit in their order."""
+    points = [list(map(float, pair)) for pair in re.findall(r"(-?[\d.]+)\s*,\s*(-?[\d.]+)", answer)]
+    way = [(a + (c - a) * t / 999, b + (d - b) * t / 999) for (a, b), (c, d) in zip(points, points[1:])
+           for t in range(1_000)]
+
+    def hits(name):
+        left, right, low, high = facts["boxes"][name]
+        return [i for i, (x, y) in enumerate(way) if left <= x <= right and low <= y <= high]
+
+    visits, last = [hits(name) for name in facts["visit"]], 0
+    for found in visits if facts["ordered"] else []:
+        later = [i for i in found if i >= last]
+        if not later:
+            return False
+        last = later[0]
+    return (all(visits) and not any(map(hits, facts["avoid"])) and all(max(map(abs, point)) < 1.4 for point in way)
+            and [points[0], points[-1]] == [facts["start"], facts["end"]])
+
+
+def same_value_of_the_same_numbers(answer, expect, facts):
+    values = [eval(text.replace("÷", "/").replace("×", "*")) for text in (answer, expect)]
+    numbers = [re.findall(r"\d+", text) for text in (answer, expect)]
+    one, two = numbers if "ordered" in facts else map(sorted, numbers)
+    return math.isclose(*values) and one == two
+
+
+def same_truth_table(answer, expect, facts):
+    """Formulas in ~ & | over the same letters; other signs are not mutated into."""
+    letters = sorted(set(re.findall("[a-z]", expect)))
+    python = [re.sub(r"~", " not ", re.sub(r"&+", " and ", re.sub(r"\|+", " or ", text))) for text in (answer, expect)]
+    worlds = [dict(zip(letters, world)) for world in itertools.product((True, False), repeat=len(letters))]
+    return all(eval(python[0], world.copy()) == eval(python[1], world.copy()) for world in worlds)
+
+
+def keeps_the_rules(answer, expect, facts):
+    order = re.findall("[A-Z]", answer.upper())
+    place = {book: i for i, book in enumerate(order, 1)}
+    kept = {"at": lambda a, n: place[a] == n, "not at": lambda a, n: place[a] != n,
+            "before": lambda a, b: place[a] < place[b], "next": lambda a, b: abs(place[a] - place[b]) == 1,
+            "not next": lambda a, b: abs(place[a] - place[b]) != 1, "end": lambda a, n: place[a] in (1, len(order)),
+            "apart": lambda a, b, n: abs(place[a] - place[b]) == n}
+    return sorted(order) == sorted(facts["books"]) and all(kept[kind](*rest) for kind, *rest in facts["rules"])
+
+
+def gives_the_results(answer, expect, facts):
+    other, beats = re.findall("[A-Z]", answer.upper()), facts["beats"]
+    results = ["win" if b in beats[a] else "loss" if a in beats[b] else "draw" for a, b in zip(facts["mine"], other)]
+    return len(set(other)) == len(other) == len(facts["mine"]) and results == facts["results"]
+
+
+# How an accepted answer that looks different is judged here, independently of its task.
+JUDGES = {
+    "rg/rush_hour": lambda answer, expect, facts: drives_out(facts["rows"], answer.split()),
+    "rg/propositional_logic": same_truth_table, "rg/countdown": same_value_of_the_same_numbers,
+    "symbench/game24": same_value_of_the_same_numbers,
+    "symbench/combinatorial_calculation": lambda answer, expect, facts:
+        same_value_of_the_same_numbers(answer, expect, dict(ordered=True)),
+    "symbench/permutations_and_combinations": keeps_the_rules,
+    "symbench/constrained_linear_arrangement": gives_the_results,
+    "rg/simple_integration": same_up_to_a_constant, "rg/intermediate_integration": same_up_to_a_constant,
+    "rg/sokoban": all_boxes_home, "rg/quantum_lock": unlocked_as_soon, "symbench/path_plan": keeps_to_the_way,
+    "symbench/logic_puzzle": same_cells, "rg/arc_1d": same_signs, "rg/family_relationships": same_signs,
+    "rg/knights_knaves": same_signs, "rg/number_format": same_signs, "symbench/cryptanalysis": same_signs}
+
+
+def test_of_random_and_mutated_answers_none_raises_and_no_wrong_one_is_accepted(slow):
+    rng, accepted, wrong = Random("fuzz"), 0, []
+    for turn in range(20_000 if slow else 1_000):
+        key = KEYS[turn % len(KEYS)]
+        instance = made(key, turn // len(KEYS) % 3, LEVELS[turn // len(KEYS) % 3])[0]
         answer = mutate(rng, instance.expect) if rng.random() < 0.8 else \
             "".join(rng.choices(ALPHABET, k=rng.choice((1, 3, 10, 100))))
         right = TASKS[key].verify(instance, answer)
         assert type(right) is bool
-        if right and not same_reading(answer, instance.expect):
-            assert key in SAME_MEANING and SAME_MEANING[key](answer, instance.expect, instance.facts), \
-                f"{key}: {answer!r} is accepted for {instance.expect!r}"
+        facts = answer, instance.expect, instance.facts
+        if right and not same_reading(*facts) and not (key in JUDGES and JUDGES[key](*facts)):
+            wrong.append(f"{key} accepts {answer!r} for {instance.expect!r}")
         accepted += right
+    assert not wrong, "\n".join(wrong)  # should one of them be right after all, its task needs a judge above
     assert accepted > 20, "the mutations are too wild to test anything"
 
 
