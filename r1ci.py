@@ -699,6 +699,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     step) fixes all randomness. `on_append(text, sampled)` hears every piece of text, for streaming one conversation.
     """
     limits, groups = protocol, []
+    max_calls = 0 if limits.mode == "text" else limits.max_calls  # words alone: a code block ends the conversation
     for instance in instances:
         messages = chat.prompt(instance, limits.mode)
         prompt = render_messages(chat, messages)[0]
@@ -743,7 +744,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
             code = extract_code(chat.decode(t.ids[row.turn_start:]))
             if code is not None:
                 end_turn(row, size)
-                if t.calls == limits.max_calls:
+                if t.calls == max_calls:
                     return "calls"
                 seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
                 row.future = sandbox.submit(code, seed=seed)

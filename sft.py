@@ -287,7 +287,7 @@ def main() -> None:
     group.add_argument("--data", help="train on these JSON lines instead of writing conversations")
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all (default: the tiny set)")
     group.add_argument("--level", type=int, default=1, help="of the questions (default: %(default)s)")
-    group.add_argument("--per-task", type=int, default=600, help="questions per task (default: %(default)s)")
+    group.add_argument("--per-task", type=int, default=800, help="questions per task (default: %(default)s)")
     group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True,
                        help="train on first scripts that fail, too (default: yes)")
     group = parser.add_argument_group("training")

@@ -329,6 +329,13 @@ def test_every_row_ends_with_its_reason(monkeypatch):
     assert all(len(t.ids) - t.prompt_len <= 400 for t in ts)
 
 
+def test_text_mode_runs_no_code(monkeypatch):
+    tiny.Script(monkeypatch, tiny.turns(CODE, "<<<46>>>"))
+    monkeypatch.setattr(tiny.sandbox(), "submit", None)
+    [[t]] = rollout(tiny.model(), tiny.chat(), tiny.sandbox(), [tiny.instance()], 1, Protocol(mode="text"), (0,))
+    assert t.stop_reason == "calls" and t.calls == 0 and t.reward == 0
+
+
 def test_a_turn_never_outgrows_the_whole_budget(monkeypatch):
     [t] = scripted(monkeypatch, tiny.turns("x" * 300), max_turn_tokens=200, max_tokens=90)
     assert t.stop_reason == "budget" and len(t.ids) - t.prompt_len == 90
