@@ -196,6 +196,8 @@ def near_misses(rng, instance):
     """Answers that look like the expected one and are wrong whatever the task."""
     text = instance.expect
     yield from (f"{text}, or else {text}", f"{text}x", f"{text} not", text[:len(text) // 2] + "?")
+    if text[-1:].isalnum():  # a list may have a comment after it
+        yield f"{text} # 1"
     if instance.task != "rg/sokoban":  # who has pushed all boxes home may walk on
         yield f"{text} {text}"
     first = re.search(r"\d+", text)
