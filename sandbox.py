@@ -48,6 +48,7 @@ import platform
 import queue
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -72,9 +73,9 @@ PRELOAD = tuple("""
     array ast asyncio bisect calendar cmath collections copy csv dataclasses datetime decimal enum fractions
     functools hashlib heapq inspect io itertools json math operator pprint queue random re secrets statistics
     string textwrap threading time traceback typing unicodedata
-    numpy numpy.fft numpy.linalg numpy.polynomial numpy.random networkx
-    sympy sympy.assumptions.wrapper sympy.integrals.heurisch sympy.integrals.manualintegrate sympy.integrals.risch
-    sympy.physics.units sympy.sets.setexpr sympy.tensor.tensor""".split())  # the last: what sympy loads when used
+    numpy numpy.fft numpy.linalg numpy.polynomial numpy.random networkx sympy
+    sympy.assumptions.wrapper sympy.integrals.heurisch sympy.integrals.manualintegrate
+    sympy.integrals.risch sympy.physics.units sympy.sets.setexpr sympy.tensor.tensor""".split())
 HOME = "/home/script"  # the scratch directory, in the private root
 ENVIRONMENT = dict(
     PATH="/usr/bin:/bin", LANG="C.UTF-8", TZ="UTC", CUDA_VISIBLE_DEVICES="", MPLBACKEND="Agg",
@@ -100,7 +101,7 @@ class Result:
     rss_mb: float  # peak memory, with the warm libraries (some 80 MB)
 
 
-# ---- kernel calls ------------------------------------------------------------------------------------------
+# ---- kernel calls -----------------------------------------------------------------------------------------
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -122,7 +123,7 @@ def readable_paths() -> list[str]:
     return sorted(path for path in paths if os.path.exists(path))
 
 
-# ---- private root: own mounts, network and IPC, once per worker --------------------------------------------
+# ---- private root: own mounts, network and IPC, once per worker -------------------------------------------
 # What is not mounted here does not exist for a script: secrets, /proc, GPUs, sockets of services. A user
 # namespace gives the right to mount; Docker's default profile and Ubuntu 24.04 do not let us have one.
 
@@ -165,8 +166,9 @@ def enter_private_root(disk_mb: int) -> None:
             flags |= 0 if point.startswith(new + "/dev/") else MS_RDONLY
             mount("", point, "", MS_REMOUNT | MS_BIND | MS_NOSUID | flags)
     os.makedirs(new + HOME)
-    if not os.path.exists(new + "/tmp"):
-        os.symlink(HOME, new + "/tmp")
+    for path in ("/tmp", "/dev/shm"):
+        if not os.path.exists(new + path):
+            os.symlink(HOME, new + path)
     mount("", new, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     mount_scratch(new + HOME, disk_mb)
     os.close(proc)
@@ -176,7 +178,7 @@ def enter_private_root(disk_mb: int) -> None:
     os.chdir("/")
 
 
-# ---- Landlock: which files ---------------------------------------------------------------------------------
+# ---- Landlock: which files --------------------------------------------------------------------------------
 # Rules for directories that a process lays on itself and can never take off. They protect contents, not
 # metadata (stat answers); truncate() only since ABI 3, so seccomp refuses that.
 
@@ -184,8 +186,8 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = 1, 2, 4, 8, 0x40, 0x200, 0x800
 
 
-def landlock_rules(scratch: str) -> int:
-    """Returns the rules, as a descriptor for LANDLOCK_RESTRICT_SELF."""
+def landlock_rules(scratch: str) -> tuple[int, int]:
+    """Returns the kernel's ABI version and the rules, a descriptor for LANDLOCK_RESTRICT_SELF."""
     abi = call("syscall", LANDLOCK_CREATE_RULESET, None, 0, 1)
     every = 0x1FFF | (abi >= 2) << 13 | (abi >= 3) << 14 | (abi >= 5) << 15  # the rights it knows
     network, scope = 3 * (abi >= 4), 3 * (abi >= 6)  # TCP; signals and abstract sockets
@@ -198,10 +200,10 @@ def landlock_rules(scratch: str) -> int:
         right &= -1 if os.path.isdir(path) else READ_FILE | WRITE_FILE
         call("syscall", LANDLOCK_ADD_RULE, rules, 1, struct.pack("=Qi", right, fd), 0)
         os.close(fd)
-    return rules
+    return abi, rules
 
 
-# ---- rlimits: how much -------------------------------------------------------------------------------------
+# ---- rlimits: how much ------------------------------------------------------------------------------------
 
 def set_limits(timeout: float, address_space: int, file_mb: int) -> None:
     """Hard limits of one script. Not RLIMIT_NPROC: it counts the user's other processes, and root's never."""
@@ -210,7 +212,7 @@ def set_limits(timeout: float, address_space: int, file_mb: int) -> None:
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
 
-# ---- seccomp: which system calls ---------------------------------------------------------------------------
+# ---- seccomp: which system calls --------------------------------------------------------------------------
 # A filter that the kernel runs before each call. Numbers are (x86-64, aarch64).
 
 ARCHITECTURE = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}.get(platform.machine())  # id, column
@@ -281,7 +283,7 @@ def install_seccomp(program: ctypes.Array) -> None:
     call("prctl", 22, 2, struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(program)), 0, 0)
 
 
-# ---- the script: what `python main.py` does ----------------------------------------------------------------
+# ---- the script: what `python main.py` does ---------------------------------------------------------------
 
 def set_seed(seed: int | None) -> None:
     """Fresh random state; a fork has its parent's. With a seed, `random` and numpy draw the same again."""
@@ -300,11 +302,17 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
         sys.stdout.flush()  # the line that has not ended
         leave(1)
 
+    def in_thread(error: threading.ExceptHookArgs) -> None:
+        if error.exc_type is not SystemExit:
+            print(f"Exception in thread {error.thread.name}:", file=sys.stderr)
+            sys.excepthook(error.exc_type, error.exc_value, error.exc_traceback)
+
     signal.signal(signal.SIGXCPU, at_deadline)
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     main.__file__, sys.argv = "main.py", ["main.py"]
     linecache.cache["main.py"] = len(source), None, source.splitlines(True), "main.py"  # lines for tracebacks
     sys.excepthook = functools.partial(traceback.print_exception, limit=-1000)  # the last 1000 calls
+    threading.excepthook = in_thread
     status, reserve = 1, bytes(1 << 22)
     try:
         try:
@@ -331,7 +339,7 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
         leave(status)
 
 
-# ---- the worker: a fork server -----------------------------------------------------------------------------
+# ---- the worker: a fork server ----------------------------------------------------------------------------
 
 MAX_FILES = 128  # descriptors of a worker, hence what a child has to close
 
@@ -384,12 +392,15 @@ class ForkServer:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # where memory runs out, a script dies before the trainer
 
-        self.layers: dict[str, bool | str] = dict(seccomp=False, landlock=False, namespaces=False)
+        self.layers: dict[str, bool | int | str] = dict(seccomp=False, landlock=False, namespaces=False)
         self.private = self.works("namespaces", lambda: enter_private_root(disk_mb))
         if self.private:
             enter_private_root(disk_mb)
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        roomy = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30
+        memory = "/dev/shm" if roomy else None  # Docker's default has 64 MB, for the trainer
         self.scratch = HOME if self.private else tempfile.mkdtemp(prefix="sandbox-", dir=memory)
+        if not self.private:
+            atexit.register(remove, self.scratch)
         tempfile.tempdir = None  # a script finds its own, in TMPDIR
         os.environ.update(HOME=self.scratch, TMPDIR=self.scratch)
         sys.path.insert(0, self.scratch)  # a script may import what it wrote
@@ -399,7 +410,7 @@ class ForkServer:
             self.program = None
         self.rules = None
         if self.works("landlock", lambda: landlock_rules(self.scratch)):
-            self.rules = landlock_rules(self.scratch)
+            self.layers["landlock"], self.rules = landlock_rules(self.scratch)
 
         self.missing = []
         for name in preload:
@@ -449,8 +460,6 @@ class ForkServer:
                 if os.listdir(self.scratch):
                     self.renew_scratch()
                 self.trainer.send(json.dumps(answer).encode())
-        if not self.private:
-            remove(self.scratch)
 
     def renew_scratch(self) -> None:
         """Nothing that a script can leave in a directory has to be understood: it gets another one."""
@@ -462,7 +471,7 @@ class ForkServer:
             os.mkdir(self.scratch, 0o700)
         if self.rules is not None:  # they hold on to the directory that is gone
             os.close(self.rules)
-            self.rules = landlock_rules(self.scratch)
+            _, self.rules = landlock_rules(self.scratch)
 
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, waits until the deadline, kills, reaps. A script has no part in any of it."""
@@ -507,6 +516,7 @@ class ForkServer:
     def child(self, files: list[int], ready: int, timeout: float, seed: int | None) -> None:
         """The forked process; never returns. Until it says "ready", as no script can, a failure is ours."""
         os.dup2(ready, 3)  # over the socket to the trainer
+        atexit.unregister(remove)  # the worker does that
         try:
             with open(files[0], "rb") as file:
                 source = file.read().decode("utf-8", "surrogatepass")
@@ -546,7 +556,7 @@ class ForkServer:
             os.setsid()  # the script can have children then: they are killed as a group
 
 
-# ---- the trainer's side ------------------------------------------------------------------------------------
+# ---- the trainer's side -----------------------------------------------------------------------------------
 
 # As `python -P`, which 3.10 lacks: the directory of this file, the project's, is not on the path of scripts.
 START = "import sys; del sys.path[0], sys.argv[0]; import runpy; runpy.run_path(sys.argv[0], {}, '__main__')"
@@ -581,11 +591,11 @@ class Worker:
                 [*command, json.dumps(settings)], stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.log,
                 env=ENVIRONMENT, cwd="/", start_new_session=True)
 
-    def ready(self, layers: dict | None) -> None:
-        """`layers`: what it has to have."""
+    def ready(self, layers: dict) -> None:
+        """Waits for it, and insists on the same `layers` as the first worker's."""
         if self.hello is None:
             hello = self.receive(timeout=120)
-            if layers not in (None, hello["layers"]):
+            if layers not in ({}, hello["layers"]):
                 raise SandboxError(f"a worker has other layers: {hello['layers']}, not {layers}")
             self.hello = hello
 
@@ -656,7 +666,7 @@ class Sandbox:
     timeout: seconds of wall time. memory_mb: of a script, beyond the warm libraries. max_output: bytes kept
     of stdout and of stderr. file_mb: largest file. disk_mb: the whole scratch directory. preload: modules to
     hold warm; those not installed are listed in `missing`. disable: layers to do without, for tests. `layers`
-    says True for seccomp, landlock and namespaces, or why it is missing. Thread-safe."""
+    says for seccomp, landlock and namespaces: True, the ABI version, or why it is missing. Thread-safe."""
 
     def __init__(self, workers: int | None = None, timeout: float = 5.0, memory_mb: int = 512,
                  max_output: int = 65536, file_mb: int = 16, disk_mb: int = 64,
@@ -668,7 +678,7 @@ class Sandbox:
         self.settings = dict(memory_mb=memory_mb, file_mb=file_mb, disk_mb=disk_mb, preload=list(preload),
                              disable=list(disable))
         names = ("seccomp", "landlock", "namespaces")
-        self.layers: dict[str, bool | str] | None = None if linux else dict.fromkeys(names, sys.platform)
+        self.layers: dict[str, bool | int | str] = {} if linux else dict.fromkeys(names, f"on {sys.platform}")
         self.missing: list[str] = []
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
         self.team = [Worker(self.settings) for _ in range(self.workers)] if linux else []
@@ -685,13 +695,13 @@ class Sandbox:
             raise
 
     def has(self, layer: str) -> bool:
-        return self.layers[layer] is True
+        return not isinstance(self.layers[layer], str)
 
     def describe_layers(self) -> str:
         """One line for a log."""
         names = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root and network")
-        words = [names[layer] if value is True else f"no {names[layer]} ({value})"
-                 for layer, value in self.layers.items()]
+        words = [name if self.has(layer) else f"no {name} ({self.layers[layer]})"
+                 for layer, name in names.items()]
         words += [f"no {name}" for name in self.missing if "." not in name]
         return f"sandbox: {', '.join(words)}; {self.workers} workers"
 
@@ -758,7 +768,7 @@ class Sandbox:
         self.close()
 
 
-# ---- self-test and command line ----------------------------------------------------------------------------
+# ---- self-test and command line ---------------------------------------------------------------------------
 
 def self_test(sandbox: Sandbox) -> str:
     """Runs a few scripts, some hostile, in about a second. Returns one sentence, or raises SandboxError."""

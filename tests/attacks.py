@@ -1,11 +1,12 @@
 """The scripts that the sandbox is tried with: ATTACKS and HONEST, and the Arena in which an attack is judged.
 
-    python tests/attacks.py [--without LAYER ...] [NAME ...]     judge attacks and honest scripts, print what fails
+    python tests/attacks.py [--without LAYER ...] [NAME ...]    judge attacks, run honest scripts
 
-An attack holds when it comes back in time, prints no secret and no BREACH (its own word for success), leaves no process, and
-the victim, the caller, the files and the listeners around it are as before; and when the next script prints 42.
-The names at the top of PRELUDE are filled in with what is there to be attacked. Signals sent to many processes at
-once are harmless ones (SIGURG): the victim counts them.
+An attack holds when it comes back in time, prints no secret and no BREACH (its own word for success), leaves
+no process, when the victim, the caller, the files and the listeners around it are as before, and when the
+next script prints 42. Attacks know the functions of PRELUDE, and by name what there is to attack
+(SECRET_FILE, VICTIM, ...); MARK becomes a word that shows where something came from. What is sent to many
+processes at once is a harmless signal, SIGURG, and the victim notices.
 """
 import argparse
 import ctypes
@@ -24,7 +25,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
-from sandbox import Result, Sandbox
+from sandbox import PRELOAD, Sandbox
 
 PRELUDE = """
 import ctypes, errno, mmap, os, signal, socket, struct, subprocess, sys, threading, time
@@ -55,7 +56,7 @@ def attack(name: str, code: str, hangs: bool = False) -> None:
         HANGS.add(name)
 
 
-# ---- time ------------------------------------------------------------------------------------------------------------
+# ---- time -------------------------------------------------------------------------------------------------
 
 attack("infinite_loop", "while True: pass", hangs=True)
 attack("sleep_ignoring_signals", """
@@ -75,7 +76,7 @@ attack("bigint_power", "print(len(str(10 ** 10 ** 9)))", hangs=True)
 attack("regex_bomb", "import re\nprint(re.match('(a+)+$', 'a' * 64 + 'b'))", hangs=True)
 attack("sigstop_self", "os.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(100)", hangs=True)
 attack("stop_by_tty_signals", "os.kill(os.getpid(), signal.SIGTSTP)\ntime.sleep(100)", hangs=True)
-attack("threads_left", "threading.Thread(target=time.sleep, args=(100,)).start()\nprint('main is done')", hangs=True)
+attack("threads_left", "threading.Thread(target=time.sleep, args=(100,)).start()\nprint('done')", hangs=True)
 attack("atexit_hang", "import atexit\natexit.register(time.sleep, 100)", hangs=True)
 attack("finalizer_hang", """
 class Tail:
@@ -85,7 +86,9 @@ attack("main_thread_exits_alone", """
 threading.Thread(target=time.sleep, args=(100,)).start()
 libc.syscall(number(60, 93), 0)""", hangs=True)
 attack("stdin_deadlock", "if sys.stdin.read(): breach('input')\nos.read(0, 1)")
-attack("deadline_handler", "signal.signal(signal.SIGXCPU, lambda *_: time.sleep(100))\ntime.sleep(100)", hangs=True)
+attack("deadline_handler", """
+signal.signal(signal.SIGXCPU, lambda *_: time.sleep(100))
+time.sleep(100)""", hangs=True)
 attack("signal_storm", """
 signal.signal(signal.SIGALRM, lambda *_: None)
 signal.setitimer(signal.ITIMER_REAL, 1e-6, 1e-6)
@@ -96,7 +99,7 @@ class Loud(Exception):
     def __str__(self): time.sleep(100)
 raise Loud""", hangs=True)
 
-# ---- processes -------------------------------------------------------------------------------------------------------
+# ---- processes --------------------------------------------------------------------------------------------
 
 attack("fork_bomb", """
 def bomb(depth):
@@ -111,14 +114,16 @@ if os.fork() == 0:
     os._exit(0)""")
 attack("daemon_keeps_stdout", "if os.fork() == 0:\n    os.setsid(); time.sleep(30)\n    os._exit(0)")
 attack("raw_fork_calls", """
-for what, numbers, arguments in (("fork", (57, None), ()), ("vfork", (58, None), ()), ("clone", (56, 220), (17, 0, 0, 0, 0)),
-                                 ("clone parent", (56, 220), (0x8011, 0, 0, 0, 0)), ("clone3", (435, 435), (struct.pack("QQQQQQQQ", 0, 0, 0, 0, 17, 0, 0, 0), 64))):
+clone3 = struct.pack("8Q", 0, 0, 0, 0, 17, 0, 0, 0)
+for what, numbers, arguments in (
+        ("fork", (57, None), ()), ("vfork", (58, None), ()), ("clone", (56, 220), (17, 0, 0, 0, 0)),
+        ("with my parent", (56, 220), (0x8011, 0, 0, 0, 0)), ("clone3", (435, 435), (clone3, 64))):
     nr = number(*numbers)
     if nr is None: continue
     pid = libc.syscall(nr, *arguments)
     if pid == 0: time.sleep(30); os._exit(0)
     if pid > 0: breach(what)""")
-attack("subprocess_background", "subprocess.Popen('exec -a MARK sleep 30 &', shell=True, executable='/bin/bash')")
+attack("subprocess_background", "subprocess.Popen(['/bin/bash', '-c', 'exec -a MARK sleep 30 &'])")
 attack("every_way_to_spawn", """
 import multiprocessing, pty
 if os.system("true") == 0: breach("system")
@@ -206,15 +211,16 @@ refused("readv", (310, 270), VICTIM, local, 1, remote, 1, 0)
 refused("writev", (311, 271), VICTIM, local, 1, remote, 1, 0)
 refused("traceme", (101, 117), 0, 0, 0, 0)""")
 attack("inspect_victim", """
-for name in ("environ", "cmdline", "status", "stack", "syscall", "fd", "fdinfo", "task", "ns", "auxv", "io"):
-    path = f"/proc/{VICTIM}/{name}"
-    fails(name, lambda: os.listdir(path) if name in ("fd", "fdinfo", "task", "ns") else open(path, "rb").read())
+for name in ("environ", "cmdline", "status", "stack", "syscall", "auxv", "io"):
+    fails(name, lambda: open(f"/proc/{VICTIM}/{name}", "rb").read())
+for name in ("fd", "fdinfo", "task", "ns"): fails(name, os.listdir, f"/proc/{VICTIM}/{name}")
 out = ctypes.c_void_p(), ctypes.c_size_t()
 refused("robust list", (274, 100), VICTIM, ctypes.byref(out[0]), ctypes.byref(out[1]))
 refused("kcmp", (312, 272), VICTIM, VICTIM, 0, 0, 0)
 page, node, status = ctypes.c_void_p(VICTIM_ADDRESS & -4096), ctypes.c_int(0), ctypes.c_int()
 refused("move_pages", (279, 239), VICTIM, 1, ctypes.byref(page), None, ctypes.byref(status), 0)
-refused("migrate_pages", (256, 238), VICTIM, 8, ctypes.byref(ctypes.c_ulong(1)), ctypes.byref(ctypes.c_ulong(1)))
+nodes = ctypes.byref(ctypes.c_ulong(1))
+refused("migrate_pages", (256, 238), VICTIM, 8, nodes, nodes)
 refused("pidfd_getfd", 438, 0, 0, 0)
 refused("process_madvise", 440, 0, None, 0, 0, 0)
 attribute = struct.pack("II", 1, 128) + bytes(120)
@@ -236,7 +242,7 @@ out = ctypes.c_int()
 libc.prctl(2, ctypes.byref(out), 0, 0, 0)
 if out.value not in (0, 9): breach(out.value)""")
 
-# ---- memory and crashes ----------------------------------------------------------------------------------------------
+# ---- memory and crashes -----------------------------------------------------------------------------------
 
 attack("memory_bomb", "hoard = []\nfor _ in range(48): hoard.append(b'x' * (32 << 20))\nbreach('1.5 GiB')")
 attack("mapping_bomb", """
@@ -261,7 +267,7 @@ from multiprocessing import shared_memory
 fails("shm", shared_memory.SharedMemory, "MARK", True, 1 << 30)
 fails("memfd", os.memfd_create, "MARK")
 refused("memfd_secret", 447, 0)
-for directory in ("/dev/shm", "/run", "/var/tmp", "/run/shm"): fails(directory, open, directory + "/MARK", "w")""")
+for directory in ("/run", "/var/tmp", "/run/shm"): fails(directory, open, directory + "/MARK", "w")""")
 attack("pipe_and_socket_memory", """
 import fcntl
 try:
@@ -323,10 +329,11 @@ if ARM: sys.exit()
 page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 page.write(CODE)
 if ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))() > 0: breach()"""
-attack("int_0x80", FOREIGN.replace("CODE", r"b'\xb8\x14\0\0\0\xcd\x80\xc3'"))  # getpid by the number of 32-bit programs
-attack("x32_system_call", FOREIGN.replace("CODE", r"b'\xb8\x27\0\0\x40\x0f\x05\xc3'"))  # getpid with the x32 bit
+# getpid, by the number of 32-bit programs, and with the bit of x32
+attack("int_0x80", FOREIGN.replace("CODE", r"b'\xb8\x14\0\0\0\xcd\x80\xc3'"))
+attack("x32_system_call", FOREIGN.replace("CODE", r"b'\xb8\x27\0\0\x40\x0f\x05\xc3'"))
 
-# ---- output and results ----------------------------------------------------------------------------------------------
+# ---- output and results -----------------------------------------------------------------------------------
 
 attack("stdout_flood", """
 block = b"x" * (1 << 20)
@@ -345,7 +352,10 @@ fails("fallocate", os.posix_fallocate, 1, 0, 1 << 34)
 for fd in (0, 1, 2):
     try: os.lseek(fd, 15 << 20, 0); os.write(fd, b"x")
     except OSError: pass""")
-attack("binary_output", "os.write(1, bytes(range(256)) * 100)\nos.write(2, b'\\xff\\xfe\\x00')\nprint('\\ud800', '\\0')")
+attack("binary_output", """
+os.write(1, bytes(range(256)) * 100)
+os.write(2, b'\\xff\\xfe\\x00')
+print('\\ud800', '\\0')""")
 attack("close_fds", "os.closerange(0, 4096)\nprint('nobody hears')")
 attack("swap_fds", """
 for fd in range(256):
@@ -360,7 +370,7 @@ for fd in range(3, 4096):
     except OSError: continue
     breach("descriptor", fd)""")
 attack("forge_result", """
-for answer in (b'{"error": "", "late": false, "code": 0, "wall": 0, "cpu": 0, "rss_mb": 0}', b"ready", b"[0, 0]"):
+for answer in (b'{"error": "", "late": false, "code": 0, "wall": 0, "cpu": 0, "rss_mb": 0}', b"ready"):
     for fd in range(1, 512):
         try: os.write(fd, answer)
         except OSError: pass
@@ -419,7 +429,7 @@ attack("source_with_nul", "print('a\0b')")
 attack("source_with_surrogate", "print('\ud800')")
 attack("source_with_bad_cookie", "# -*- coding: rot13 -*-\nprint(1)")
 
-# ---- other scripts, the worker, secrets ------------------------------------------------------------------------------
+# ---- other scripts, the worker, secrets -------------------------------------------------------------------
 
 attack("poison_state", """
 import builtins, json, math, random
@@ -443,11 +453,11 @@ for pid in ("self", os.getppid(), CALLER, VICTIM, 1):
     except OSError: pass""")
 attack("find_other_scripts", """
 import re
-wanted = re.compile(b"tell" + b"tale:" + b"MARK" + b":([0-9]+)")   # the script before held it, printed it, read it
+wanted = re.compile(b"tell" + b"tale:" + b"MARK" + b":([0-9]+)")   # of the script before
 r, w = os.pipe()
 for near in (id(re), id([0] * 100000), id(b"x" * 100), ctypes.addressof(ctypes.c_int())):
     for page in range((near >> 12) - 8192, (near >> 12) + 8192):
-        if libc.write(w, ctypes.c_void_p(page << 12), ctypes.c_size_t(4096)) == 4096:   # EFAULT where there is no memory
+        if libc.write(w, ctypes.c_void_p(page << 12), ctypes.c_size_t(4096)) == 4096:   # else EFAULT
             found = wanted.search(os.read(r, 4096))
             if found: breach(found)""")
 attack("read_secret_file", """
@@ -456,9 +466,9 @@ def read(path): return open(path, "rb").read()
 os.symlink(SECRET_FILE, "link")
 os.symlink("/", "root")
 parent = os.getppid()
-for path in (SECRET_FILE, "link", "root" + SECRET_FILE, "../../../../../../../../.." + SECRET_FILE, "/proc/self/root" + SECRET_FILE,
-             f"/proc/{parent}/root{SECRET_FILE}", f"/proc/{CALLER}/root{SECRET_FILE}", f"/proc/{CALLER}/cwd/sandbox.py",
-             f"/proc/1/root{SECRET_FILE}", "/dev/fd/../../.." + SECRET_FILE):
+for path in (SECRET_FILE, "link", "root" + SECRET_FILE, "../" * 20 + SECRET_FILE, "/dev/fd/.." + SECRET_FILE,
+             *(f"/proc/{pid}/root{SECRET_FILE}" for pid in ("self", parent, CALLER, VICTIM, 1)),
+             f"/proc/{CALLER}/cwd/sandbox.py"):
     fails(path, read, path)
     fails(path, shutil.copy, path, "copy")
     if path != "link": fails(path, os.link, path, "hard")
@@ -468,8 +478,8 @@ refused("openat2", 437, -100, SECRET_FILE.encode(), struct.pack("QQQ", 0, 0, 0),
 handle = struct.pack("Ii", 128, 0) + bytes(128)
 refused("handle", (303, 264), -100, SECRET_FILE.encode(), handle, ctypes.byref(ctypes.c_int()), 0)
 refused("by handle", (304, 265), 0, handle, 0)
-for d in ("/etc/passwd", "/etc/shadow", "/etc/hostname", "/root/.bashrc", "/proc/cmdline", "/proc/mounts", "/var/log/syslog"):
-    fails(d, read, d)""")
+for path in ("/etc/passwd", "/etc/shadow", "/root/.bashrc", "/proc/cmdline", "/proc/mounts"):
+    fails(path, read, path)""")
 attack("read_the_project", """
 for path in (PROJECT + "/sandbox.py", PROJECT + "/tasks/base.py", PROJECT + "/.git/config"):
     fails(path, open, path)
@@ -483,13 +493,15 @@ for _ in range(40): os.chdir("..")
 fails("read", lambda: open(SECRET_FILE.lstrip("/")).read())
 refused("pivot_root", (155, 41), b".", b".")""")
 attack("write_outside", """
-for d in (OUTSIDE, PROJECT, "/", "/etc", "/usr/lib", "/var/tmp", "/root", "/dev", "/dev/shm", "/run", os.path.dirname(os.__file__)):
+library = os.path.dirname(os.__file__)
+for d in (OUTSIDE, PROJECT, library, "/", "/etc", "/usr/lib", "/var/tmp", "/root", "/dev", "/run"):
     fails(d, lambda: open(d + "/MARK", "w").write("x"))
     fails(d, os.mkdir, d + "/MARK.d")
     fails(d, os.symlink, "/", d + "/MARK.l")
     fails(d, os.mkfifo, d + "/MARK.f")
-try: open("/tmp/MARK", "w").close()    # may be the scratch
-except OSError: pass""")
+for d in ("/tmp", "/dev/shm"):
+    try: open(d + "/MARK", "w").close()    # may be the scratch
+    except OSError: pass""")
 attack("tamper_outside", """
 f = OUTSIDE + "/keep.txt"
 for mode in ("w", "a", "r+", "x"): fails(mode, open, f, mode)
@@ -503,8 +515,9 @@ fails("link", os.link, f, OUTSIDE + "/hard.txt")
 fails("link here", os.link, f, "hard.txt")
 fails("rmdir", os.rmdir, OUTSIDE + "/empty")
 fails("chown", os.chown, f, os.getuid(), os.getgid())
-for change in (lambda: os.chmod(f, 0o777), lambda: os.utime(f, (0, 0)), lambda: os.setxattr(f, "user.MARK", b"x"),
-               lambda: os.chmod(OUTSIDE, 0), lambda: libc.syscall(452, -100, f.encode(), 0o777, 0)):
+for change in (lambda: os.chmod(f, 0o777), lambda: os.chmod(OUTSIDE, 0), lambda: os.utime(f, (0, 0)),
+               lambda: os.setxattr(f, "user.MARK", b"x"),
+               lambda: libc.syscall(452, -100, f.encode(), 0o777, 0)):
     try: change()
     except OSError: pass""")
 attack("tamper_with_packages", """
@@ -514,7 +527,7 @@ for path in (os.__file__, struct.__file__, json.__file__):
     fails("unlink", os.unlink, path)
     fails("truncate", os.truncate, path, os.path.getsize(path))
     with open(path) as file:
-        for command, argument in ((1024, 0), (1024, 1), (8, VICTIM)): fails("lease", fcntl.fcntl, file, command, argument)
+        for lease in (0, 1): fails("lease", fcntl.fcntl, file, fcntl.F_SETLEASE, lease)
         fails("flags", fcntl.ioctl, file, 0x40086602, struct.pack("l", 64))      # FS_IOC_SETFLAGS, nodump
         fails("attributes", fcntl.ioctl, file, 0x401C5820, bytes(28))
         fails("version", fcntl.ioctl, file, 0x40087602, struct.pack("l", 1))
@@ -523,14 +536,17 @@ attack("watch_outside", """
 refused("inotify", (254, 27), libc.inotify_init(), OUTSIDE.encode(), 0xFFF)
 refused("fanotify", (300, 262), 0, 0)
 import fcntl
-fails("dnotify", lambda: fcntl.fcntl(os.open(os.path.dirname(os.__file__), os.O_RDONLY), 1026, 0x80000001))""")
+fails("dnotify", fcntl.fcntl, os.open(os.path.dirname(os.__file__), os.O_RDONLY), fcntl.F_NOTIFY, 1)""")
 
-# ---- the scratch directory -------------------------------------------------------------------------------------------
+# ---- the scratch directory --------------------------------------------------------------------------------
 
 attack("symlink_cleanup", """
-os.symlink(OUTSIDE, "outside"); os.symlink(OUTSIDE + "/keep.txt", "file"); os.symlink("/", "root"); os.symlink("self", "self")
+for target, name in ((OUTSIDE, "outside"), (OUTSIDE + "/keep.txt", "file"), ("/", "root"), ("self", "self")):
+    os.symlink(target, name)
 os.mkdir("d"); os.symlink("..", "d/up")""")
-attack("persist_in_scratch", "open('leftover', 'w').write('x'); os.makedirs('a/b/c'); open('sitecustomize.py', 'w').write('1/0')\nopen('json.py', 'w').write('1/0')")
+attack("persist_in_scratch", """
+os.makedirs("a/b/c")
+for name in ("leftover", "json.py", "sitecustomize.py", "main.py"): open(name, "w").write("1 / 0")""")
 attack("fill_disk", """
 for i in range(128):
     try: open(f"f{i}", "wb").write(bytes(8 << 20))
@@ -578,8 +594,8 @@ fails("char", os.mknod, "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
 fails("block", os.mknod, "disk", 0o666 | stat.S_IFBLK, os.makedev(254, 0))""")
 attack("delete_the_scratch", """
 here = os.getcwd()
-for step in (lambda: os.rmdir(here), lambda: os.rename(here, here + "2"), lambda: os.rmdir("."), lambda: os.unlink(here)):
-    try: step()
+for step, *paths in (os.rmdir, here), (os.rename, here, here + "2"), (os.rmdir, "."), (os.unlink, here):
+    try: step(*paths)
     except OSError: pass
 try: os.symlink(OUTSIDE, here)
 except OSError: pass""")
@@ -590,9 +606,10 @@ refused("umount", (166, 39), os.getcwd().encode(), 2)
 refused("fsopen", 430, b"tmpfs", 0)
 refused("open_tree", 428, -100, b"/", 1)
 refused("mount_setattr", 442, -100, b"/", 0, bytes(32), 32)""")
-attack("odd_names", "for n in (b'\\xff\\xfe', b'-rf', b'a\\nb', b' ', b'$(touch x)', b'\\'\"', b'x' * 255): open(n, 'w').close()")
+attack("odd_names", r"""
+for name in b'\xff\xfe', b'-rf', b'a\nb', b' ', b'$(touch x)', b'\'"', b'x' * 255: open(name, 'w').close()""")
 
-# ---- network ---------------------------------------------------------------------------------------------------------
+# ---- network ----------------------------------------------------------------------------------------------
 
 attack("tcp_loopback", """
 fails("tcp", lambda: socket.create_connection(("127.0.0.1", TCP), 1))
@@ -604,8 +621,9 @@ attack("udp_loopback", """
 fails("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", UDP)))
 fails("dns", socket.getaddrinfo, "example.com", 80)""")
 attack("unix_sockets", """
-for kind, names in ((socket.SOCK_STREAM, (UNIX, ABSTRACT)), (socket.SOCK_DGRAM, (UNIX_DGRAM, ABSTRACT_DGRAM))):
-    for name in names: fails(name, lambda: socket.socket(socket.AF_UNIX, kind).connect(name))""")
+for name in (UNIX, ABSTRACT, UNIX_DGRAM, ABSTRACT_DGRAM):
+    kind = socket.SOCK_STREAM if name in (UNIX, ABSTRACT) else socket.SOCK_DGRAM
+    fails(name, lambda: socket.socket(socket.AF_UNIX, kind).connect(name))""")
 attack("datagram_from_a_pair", """
 for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
     for name in (UNIX_DGRAM, ABSTRACT_DGRAM):
@@ -624,17 +642,19 @@ for family in range(50):
     for kind in (1, 2, 3, 5): fails(family, socket.socket, family, kind)
     if family != 1: refused(family, (53, 199), family, 1, 0, struct.pack("ii", 0, 0))""")
 
-# ---- the kernel ------------------------------------------------------------------------------------------------------
+# ---- the kernel -------------------------------------------------------------------------------------------
 
 attack("new_user_namespace", """
 for flag in (0x10000000, 0x20000, 0x40000000, 0x20000000, 0x04000000, 0x08000000, 0x02000000, 0x80):
     refused("unshare", (272, 97), flag)
     if flag > 0x80: refused("clone", (56, 220), flag | 0x10F00, 0, 0, 0, 0)
 for name in ("net", "mnt", "user"):
-    for pid in (1, CALLER, os.getppid()): fails("setns", lambda: libc.setns(os.open(f"/proc/{pid}/ns/{name}", 0), 0))
+    for pid in (1, CALLER, os.getppid()):
+        fails("setns", lambda: libc.setns(os.open(f"/proc/{pid}/ns/{name}", 0), 0))
 refused("setns", (308, 268), 0, 0)""")
 attack("mount_and_caps", """
-refused("capset", (126, 91), struct.pack("Ii", 0x20080522, 0), struct.pack("IIIIII", 1 << 21, 1 << 21, 0, 0, 0, 0))
+sets = struct.pack("6I", 1 << 21, 1 << 21, 0, 0, 0, 0)
+refused("capset", (126, 91), struct.pack("Ii", 0x20080522, 0), sets)
 status = ctypes.create_string_buffer(24)
 libc.capget(struct.pack("Ii", 0x20080522, 0), status)
 if any(status.raw): breach("capabilities", status.raw)
@@ -658,7 +678,7 @@ refused("accounting", (163, 89), b"/dev/null")
 refused("syslog", (103, 116), 3, ctypes.create_string_buffer(4096), 4096)
 refused("iopl", (172, None), 3)
 refused("modify_ldt", (154, None), 0, ctypes.create_string_buffer(64), 64)
-for path in ("/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/sys/power/state", "/sys/kernel/mm/transparent_hugepage/enabled"):
+for path in ("/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/sys/power/state"):
     fails(path, open, path, "w")""")
 attack("system_v_memory", """
 refused("shmget", (29, 194), 0x4D41524B, 4096, 0o1666)
@@ -686,17 +706,18 @@ refused("another filter", (157, 167), 22, 2, 0, 0, 0)
 refused("no_new_privs", (157, 167), 38, 0, 0, 0, 0)""")
 attack("devices", """
 import glob
-paths = {"/dev/tty", "/dev/kvm", "/dev/mem", "/dev/fuse", "/dev/ptmx", "/dev/dri/card0", "/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"}
-for path in paths.union(glob.glob("/dev/*")) - {"/dev/null", "/dev/zero", "/dev/urandom"}:
-    if not os.path.isdir(path):
+names = "tty kvm mem fuse ptmx dri/card0 nvidia0 nvidiactl nvidia-uvm".split()
+for path in {f"/dev/{name}" for name in names}.union(glob.glob("/dev/*")):
+    if not os.path.isdir(path) and path not in ("/dev/null", "/dev/zero", "/dev/urandom"):
         for mode in (os.O_RDONLY, os.O_RDWR): fails(path, os.open, path, mode | os.O_NONBLOCK)""")
 attack("typing_into_terminals", """
 import fcntl, glob
-for path in ["/dev/tty", "/dev/console", *glob.glob("/dev/pts/*"), *glob.glob("/dev/tty?")]: fails(path, open, path, "w")
+paths = ["/dev/tty", "/dev/console", *glob.glob("/dev/pts/*"), *glob.glob("/dev/tty?")]
+for path in paths: fails(path, open, path, "w")
 for fd in (0, 1, 2): fails("TIOCSTI", fcntl.ioctl, fd, 0x5412, b"x")""")
 
 
-# ---- honest scripts --------------------------------------------------------------------------------------------------
+# ---- honest scripts ---------------------------------------------------------------------------------------
 
 HONEST = {}  # name: (code, standard input, exact stdout, exit code)
 
@@ -705,13 +726,27 @@ def honest(name: str, code: str, stdout: str, stdin: str = "", exit_code: int = 
     HONEST[name] = code, stdin, stdout, exit_code
 
 
-honest("numpy", "import numpy as np\nprint(np.linalg.solve(np.array([[2., 1], [1, 3]]), np.array([3., 5])))", "[0.8 1.4]\n")
-honest("numpy_types", "import numpy as np\na = np.arange(12).reshape(3, 4)\nprint(a[1:, ::2].sum(), a.T.shape, a.dtype)", "28 (4, 3) int64\n")
-honest("sympy", "from sympy import *\nx = symbols('x')\nprint(factor(x**3 - 1), integrate(sin(x)**2, (x, 0, pi)), solve(x**2 - 2))",
+honest("numpy", """
+import numpy as np
+print(np.linalg.solve(np.array([[2., 1], [1, 3]]), np.array([3., 5])))""", "[0.8 1.4]\n")
+honest("numpy_types", """
+import numpy as np
+a = np.arange(12).reshape(3, 4)
+print(a[1:, ::2].sum(), a.T.shape, a.dtype)""", "28 (4, 3) int64\n")
+honest("sympy", """
+from sympy import *
+x = symbols("x")
+print(factor(x**3 - 1), integrate(sin(x)**2, (x, 0, pi)), solve(x**2 - 2))""",
        "(x - 1)*(x**2 + x + 1) pi/2 [-sqrt(2), sqrt(2)]\n")
-honest("networkx", "import networkx as nx\nprint(nx.shortest_path(nx.cycle_graph(7), 0, 4))", "[0, 6, 5, 4]\n")
+honest("networkx", """
+import networkx as nx
+print(nx.shortest_path(nx.cycle_graph(7), 0, 4))""", "[0, 6, 5, 4]\n")
 honest("recursion", "def f(n): return n and 1 + f(n - 1)\nprint(f(900))", "900\n")
-honest("deeper_recursion", "import sys\nsys.setrecursionlimit(20000)\ndef f(n): return n and 1 + f(n - 1)\nprint(f(15000))", "15000\n")
+honest("deeper_recursion", """
+import sys
+sys.setrecursionlimit(20000)
+def f(n): return n and 1 + f(n - 1)
+print(f(15000))""", "15000\n")
 honest("files", """
 import os, shutil
 os.makedirs("a/b")
@@ -725,13 +760,22 @@ import tempfile
 with tempfile.NamedTemporaryFile("w+") as f:
     f.write("x" * 10); f.seek(0); print(len(f.read()))
 with tempfile.TemporaryDirectory() as d: print(d != "")""", "10\nTrue\n")
-honest("own_module", "open('helper.py', 'w').write('def twice(x): return 2 * x')\nimport helper\nprint(helper.twice(21))", "42\n")
+honest("own_module", """
+open("helper.py", "w").write("def twice(x): return 2 * x")
+import helper
+print(helper.twice(21))""", "42\n")
 honest("database", """
 import sqlite3
-db = sqlite3.connect("db"); db.execute("create table t (x)"); db.executemany("insert into t values (?)", [(i,) for i in range(9)])
-db.commit(); print(db.execute("select sum(x) from t").fetchone())""", "(36,)\n")
-honest("stdin", "import sys\nn = int(input())\nprint(sum(map(int, sys.stdin.read().split())) + n)", "16\n", stdin="1\n2 3\n4 6\n")
-honest("stdin_lines", "for line in open(0):\n    print(line.strip()[::-1])", "cba\nüß\n", stdin="abc\nßü\n")
+db = sqlite3.connect("db")
+db.execute("create table t (x)")
+db.executemany("insert into t values (?)", [(i,) for i in range(9)])
+db.commit()
+print(db.execute("select sum(x) from t").fetchone())""", "(36,)\n")
+honest("stdin", """
+import sys
+n = int(input())
+print(sum(map(int, sys.stdin.read().split())) + n)""", "16\n", stdin="1\n2 3\n4 6\n")
+honest("stdin_lines", "for line in open(0): print(line.strip()[::-1])", "cba\nüß\n", stdin="abc\nßü\n")
 honest("end_of_input", "try: input()\nexcept EOFError: print('EOF')", "EOF\n")
 honest("unicode", "print('Grüße, 世界 🌍', 'naïve'.upper())", "Grüße, 世界 🌍 NAÏVE\n")
 honest("output_300k", "for i in range(30000): print(f'{i:09d}')", "".join(f"{i:09d}\n" for i in range(30000)))
@@ -752,7 +796,7 @@ for t in threads: t.start(); t.join()
 print(total)""", "".join(f"thread {i}\n" for i in range(8)) + "28\n")
 honest("thread_pool", """
 from concurrent.futures import ThreadPoolExecutor
-with ThreadPoolExecutor(8) as pool: print(list(pool.map(lambda x: x * x, range(10))))""", "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n")
+with ThreadPoolExecutor(8) as pool: print(list(pool.map(abs, range(-4, 0))))""", "[4, 3, 2, 1]\n")
 honest("dataclasses", """
 from dataclasses import dataclass, field, asdict
 @dataclass(order=True)
@@ -760,7 +804,8 @@ class Point:
     x: int
     y: int = 0
     tags: list[str] = field(default_factory=list)
-print(asdict(Point(1)), Point(1) < Point(2), Point(1, 2))""", "{'x': 1, 'y': 0, 'tags': []} True Point(x=1, y=2, tags=[])\n")
+print(asdict(Point(1)), Point(1) < Point(2), Point(1, 2))""",
+       "{'x': 1, 'y': 0, 'tags': []} True Point(x=1, y=2, tags=[])\n")
 honest("pickle", """
 import pickle
 class Thing:
@@ -768,7 +813,9 @@ class Thing:
 print(pickle.loads(pickle.dumps(Thing())).n)""", "42\n")
 honest("sys_exit", "import sys\nprint('before')\nsys.exit(3)", "before\n", exit_code=3)
 honest("sys_exit_text", "import sys\nprint('before')\nsys.exit('a reason')", "before\n", exit_code=1)
-honest("main_guard", "def main(): print(__name__, __file__)\nif __name__ == '__main__': main()", "__main__ main.py\n")
+honest("main_guard", """
+def main(): print(__name__, __file__)
+if __name__ == "__main__": main()""", "__main__ main.py\n")
 honest("endings", """
 import atexit
 class Thing:
@@ -788,18 +835,29 @@ import subprocess, socket, os
 for attempt in (lambda: subprocess.run(["ls"]), socket.socket, os.fork):
     try: attempt()
     except PermissionError as error: print(error)""", "[Errno 1] Operation not permitted\n" * 3)
-honest("big_numbers", "from fractions import Fraction\nfrom decimal import *\nprint(2**200 % 10**9 + 7, Fraction(1, 3) + Fraction(1, 6), Decimal(1) / 7)",
+honest("big_numbers", """
+from fractions import Fraction
+from decimal import Decimal
+print(2**200 % 10**9 + 7, Fraction(1, 3) + Fraction(1, 6), Decimal(1) / 7)""",
        "835301383 1/2 0.1428571428571428571428571429\n")
-honest("memory_within_limits", "x = bytearray(256 << 20)\nx[::4096] = b'x' * 65536\nprint(len(x))", "268435456\n")
+honest("memory_within_limits", """
+x = bytearray(256 << 20)
+x[::4096] = b'x' * 65536
+print(len(x))""", "268435456\n")
 honest("memory_error_caught", "try: bytearray(1 << 34)\nexcept MemoryError: print('too much')", "too much\n")
-honest("source_of_a_function", "import inspect\ndef f(x):\n    return x\nprint(inspect.getsource(f))", "def f(x):\n    return x\n\n")
+honest("source_of_a_function", """
+import inspect
+def f(x):
+    return x
+print(inspect.getsource(f), end="")""", "def f(x):\n    return x\n")
 
 
-# ---- the arena -------------------------------------------------------------------------------------------------------
+# ---- the arena --------------------------------------------------------------------------------------------
 
 VICTIM = """
 import ctypes, signal, time
-for s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(s, lambda s, _: print("signal", s, flush=True))
+for s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(s, lambda s, _: print("signal", s, flush=True))
 memory = ctypes.create_string_buffer(b"the victim's memory", 64)
 print(ctypes.addressof(memory), flush=True)
 while True: time.sleep(1)
@@ -821,7 +879,8 @@ class Arena:
         for path, text in ((directory / "secret.txt", self.secret), (self.outside / "keep.txt", "keep")):
             path.write_text(text)
             path.chmod(0o600)
-        self.victim = subprocess.Popen([sys.executable, "-c", VICTIM], stdout=subprocess.PIPE, start_new_session=True)
+        command = [sys.executable, "-c", VICTIM]
+        self.victim = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         self.victim_address = int(self.victim.stdout.readline())
         self.shared_memory = libc.shmget(0, 4096, 0o1600)
         self.listeners = {}
@@ -837,12 +896,12 @@ class Arena:
             listener.setblocking(False)
             if kind == socket.SOCK_STREAM:
                 listener.listen()
-        names = {name: listener.getsockname() for name, listener in self.listeners.items()}
-        names = {name: address[1] if isinstance(address, tuple) else address for name, address in names.items()}
-        names = {name: address.decode() if isinstance(address, bytes) else address for name, address in names.items()}
-        names |= dict(SECRET_FILE=str(directory / "secret.txt"), OUTSIDE=str(self.outside), VICTIM=self.victim.pid,
-                      PROJECT=str(Path(__file__).resolve().parent.parent), CALLER=os.getpid(),
-                      VICTIM_ADDRESS=self.victim_address, SHM_ID=self.shared_memory)
+        names = dict(SECRET_FILE=str(directory / "secret.txt"), OUTSIDE=str(self.outside), CALLER=os.getpid(),
+                     PROJECT=str(Path(__file__).resolve().parent.parent), SHM_ID=self.shared_memory,
+                     VICTIM=self.victim.pid, VICTIM_ADDRESS=self.victim_address)
+        for name, listener in self.listeners.items():
+            address = listener.getsockname()
+            names[name] = address[1] if isinstance(address, tuple) else address
         self.prelude = PRELUDE + "".join(f"{name} = {value!r}\n" for name, value in names.items())
 
     def close(self) -> None:
@@ -858,22 +917,22 @@ class Arena:
         """Whatever an attack may not change."""
         files = {str(p): (p.lstat().st_mode, p.lstat().st_size, p.lstat().st_mtime_ns, p.lstat().st_nlink,
                           p.read_text() if p.is_file() else "") for p in sorted(self.directory.rglob("*"))}
-        limits = [r for r in range(16)]
-        people = {pid: (os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid), os.sched_getscheduler(pid),
-                        [resource.prlimit(pid, r) for r in limits], os.getpgid(pid), os.getsid(pid),
-                        Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (self.victim.pid, os.getpid())}
+        people = {pid: (os.getpriority(os.PRIO_PROCESS, pid), os.sched_getaffinity(pid), os.getpgid(pid),
+                        os.sched_getscheduler(pid), [resource.prlimit(pid, limit) for limit in range(16)],
+                        Path(f"/proc/{pid}/oom_score_adj").read_text())
+                  for pid in (self.victim.pid, os.getpid())}
         with open(f"/proc/{self.victim.pid}/mem", "rb") as file:
             file.seek(self.victim_address)
             memory = file.read(19)
-        marked = [str(path) for d in ("/tmp", "/dev/shm", "/var/tmp", "/run", "/", os.path.dirname(os.__file__))
-                  for path in Path(d).glob(f"{self.mark}*")]
+        places = ("/tmp", "/dev/shm", "/var/tmp", "/run", "/", os.path.dirname(os.__file__))
+        marked = [str(path) for place in places for path in Path(place).glob(f"{self.mark}*")]
         ipc = [line.split()[:2] for kind in ("shm", "sem", "msg") for line in open(f"/proc/sysvipc/{kind}")
                if str(0x4D41524B) in line or str(self.shared_memory) in line.split()[:2]]
-        return dict(files=files, people=people, memory=memory, marked=marked, ipc=ipc, host=socket.gethostname(),
-                    descriptors=len(os.listdir("/proc/self/fd")))
+        return dict(files=files, people=people, memory=memory, marked=marked, ipc=ipc,
+                    host=socket.gethostname(), descriptors=len(os.listdir("/proc/self/fd")))
 
-    def processes(self) -> tuple[set[int], list[str]]:
-        """The living processes that carry our mark (workers, and whatever was forked of them), and zombies of ours."""
+    def processes(self) -> tuple[set[int], list[int]]:
+        """The processes that carry our mark (workers, and whatever they forked), and their zombies."""
         marked, zombies, parents = set(), [], {}
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -885,18 +944,18 @@ class Arena:
                     zombies.append(int(entry.name))
             except (FileNotFoundError, ProcessLookupError):
                 pass
-        return marked, [pid for pid in zombies if parents[pid] in marked | {os.getpid()}]
+        return marked, [pid for pid in zombies if parents[pid] in marked]
 
     def sandbox(self, **options: object) -> Sandbox:
         """A module that nobody has is preloaded: its name is our mark in the command line of the workers."""
-        from sandbox import PRELOAD
         return Sandbox(preload=[*PRELOAD, self.mark], **options)
 
-    def judge(self, sandbox: Sandbox, name: str, timeout: float) -> tuple[Result, list[str]]:
+    def judge(self, sandbox: Sandbox, name: str, timeout: float) -> list[str]:
         """Runs one attack in a sandbox with one worker. Returns what is wrong afterwards."""
         wrong = []
         telltale = f"telltale:{self.mark}:{self.telltale}"
-        before, echo = self.state(), sandbox.run(f"import sys\nprint({telltale!r}, sys.stdin.read())", stdin=telltale)
+        before = self.state()
+        echo = sandbox.run(f"import sys\nprint({telltale!r}, sys.stdin.read())", stdin=telltale)
         if telltale not in echo.stdout:
             wrong.append(f"the script before it failed: {echo}")
         start = time.monotonic()
@@ -908,10 +967,11 @@ class Arena:
             wrong.append(f"broke the sandbox: {result.stderr}")
         if name in HANGS and result.status != "timeout":
             wrong.append(f"was to use all its time, but gave {result}")
-        for word in ("BREACH", self.secret, self.telltale, "NameError", "SyntaxError") if name[:6] != "source" else ("BREACH",):
+        own_mistakes = [] if name.startswith("source") else ["NameError", "SyntaxError"]
+        for word in ["BREACH", self.secret, self.telltale, *own_mistakes]:
             if word in result.stdout + result.stderr:
                 wrong.append(f"printed {word}: {(result.stdout + result.stderr)[-600:]}")
-        after = sandbox.run("import json, math, os\nprint(int(math.sqrt(json.loads('1764'))), os.listdir('.'))")
+        after = sandbox.run("import json, math, os\nprint(int(math.sqrt(json.loads('1764'))), os.listdir())")
         if (after.status, after.stdout) != ("ok", "42 []\n"):
             wrong.append(f"the next script gave {after}")
         marked, zombies = self.processes()
@@ -921,13 +981,13 @@ class Arena:
         for pid in survivors:
             os.kill(pid, signal.SIGKILL)
         if self.victim.poll() is not None or select.select([self.victim.stdout], [], [], 0)[0]:
-            wrong.append(f"reached the victim: {self.victim.poll()} {os.read(self.victim.stdout.fileno(), 1000)}")
+            wrong.append(f"reached the victim: {os.read(self.victim.stdout.fileno(), 1000)}")
         now = self.state()
         wrong += [f"changed {key}: {before[key]} -> {now[key]}" for key in before if before[key] != now[key]]
         for kind in select.select(list(self.listeners.values()), [], [], 0)[0]:
             wrong.append(f"reached the listener {kind.getsockname()}")
             kind.accept() if kind.type == socket.SOCK_STREAM else kind.recv(100)
-        return result, wrong
+        return wrong
 
 
 def run_honest(sandbox: Sandbox, name: str) -> str | None:
@@ -953,7 +1013,7 @@ def main() -> None:
     with arena.sandbox(workers=1, max_output=1 << 20, disable=args.without, allow_weak=weak) as sandbox:
         print(sandbox.describe_layers(), file=sys.stderr)
         for name in args.names:
-            wrong = arena.judge(sandbox, name, args.timeout)[1] if name in ATTACKS else run_honest(sandbox, name)
+            wrong = arena.judge(sandbox, name, args.timeout) if name in ATTACKS else run_honest(sandbox, name)
             if wrong:
                 failures[name] = wrong
     arena.close()

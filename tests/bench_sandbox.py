@@ -1,9 +1,10 @@
-"""The sandbox against subprocess.run, and against itself without layers: medians of interleaved rounds, and ratios.
+"""The sandbox against subprocess.run, and against itself without layers, in interleaved rounds.
 
-    python tests/bench_sandbox.py [--rounds 5] [--seconds 1.0]
+    python tests/bench_sandbox.py [--rounds 9] [--seconds 0.5]
 
-Rates are scripts a second with as many threads (subprocess) or workers (sandbox) as `--workers`, one BLAS thread on both
-sides. Absolute numbers move with what else the machine does; the ratios move little, as the rounds A B C A B C alternate.
+Rates are scripts a second with as many threads (subprocess) or workers (sandbox) as `--workers`, one BLAS
+thread on both sides. They move with whatever else the machine does, ratios much less: the rounds go A B C A B C,
+a ratio is the median of those of the rounds.
 """
 import argparse
 import os
@@ -46,8 +47,8 @@ def rate(run: Callable[[str], object], code: str, threads: int, seconds: float) 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     environment = {**os.environ, **{name: ENVIRONMENT[name] for name in ENVIRONMENT if "THREADS" in name}}
@@ -61,14 +62,15 @@ def main() -> None:
     bare = Sandbox(args.workers, allow_weak=True, disable=NO_LAYERS)
     print(full.describe_layers())
     print(f"{args.workers} workers warm after {warm:.2f} s\n")
-    print("scripts a second   subprocess   no layers     sandbox | sandbox/subprocess   bar | sandbox/no layers   bar")
+    print("scripts a second  subprocess  no layers  sandbox | sandbox/subprocess  bar | sandbox/no layers   bar")
     for name, (code, bar) in SCRIPTS.items():
         if name in full.missing:
             continue
         rounds = [[rate(run, code, args.workers, args.seconds) for run in (plain, bare.run, full.run)]
                   for _ in range(args.rounds)]
         a, b, c = (statistics.median(column) for column in zip(*rounds))
-        print(f"{name:16s} {a:12.1f} {b:11.1f} {c:11.1f} | {c / a:18.1f}x {bar:4d}x | {c / b:17.2f}x 0.75x")
+        plainly, layers = (statistics.median(row[2] / row[i] for row in rounds) for i in (0, 1))
+        print(f"{name:17s} {a:10.1f} {b:10.1f} {c:8.1f} | {plainly:17.1f}x {bar:3d}x | {layers:16.2f}x 0.75x")
 
     print("\nlatency in ms (one caller for each worker)   median     p99   ratio   bar")
     for name, code in {"print": "print(1)", "numpy": SCRIPTS["numpy"][0]}.items():
@@ -79,9 +81,10 @@ def main() -> None:
         print(f"{name:40s} {1e3 * median:10.1f} {1e3 * p99:7.1f} {p99 / median:6.1f}x  4.0x")
 
     write = "open('f', 'w').write('x')\nprint(1)"
-    rounds = [[rate(full.run, code, args.workers, args.seconds) for code in ("print(1)", write)] for _ in range(args.rounds)]
-    a, b = (statistics.median(column) for column in zip(*rounds))
-    print(f"\nwriting a file: {b:.0f} scripts a second against {a:.0f} without, {b / a:.2f}x (bar 0.60x)")
+    rounds = [[rate(full.run, code, args.workers, args.seconds) for code in ("print(1)", write)]
+              for _ in range(args.rounds)]
+    writing = statistics.median(b / a for a, b in rounds)
+    print(f"\nwriting a file: {writing:.2f}x of the rate without (bar 0.60x)")
 
     late = [full.run("while True: pass", timeout=0.5).wall - 0.5 for _ in range(10)]
     stuck = [full.run("10 ** 10 ** 9", timeout=0.5).wall - 0.5 for _ in range(10)]
@@ -90,8 +93,9 @@ def main() -> None:
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     with Sandbox() as default:
         results = default.map([busy] * 32, timeout=1.0)
-    print(f"32 scripts of 0.3 CPU seconds, limit 1 s, {default.workers} workers: "
-          f"{sum(r.status == 'timeout' for r in results)} time-outs, slowest {max(r.wall for r in results):.2f} s")
+    late, slowest = sum(r.status == "timeout" for r in results), max(r.wall for r in results)
+    print(f"32 scripts of 0.3 CPU seconds, limit 1 s, {default.workers} workers: {late} time-outs, "
+          f"slowest {slowest:.2f} s")
     full.close()
     bare.close()
 

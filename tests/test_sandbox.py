@@ -1,15 +1,16 @@
-"""The sandbox under attack, at honest work, and over time. attacks.py holds the scripts and the arena they are judged in."""
-import ctypes
+"""The sandbox under attack, at honest work, and over time. attacks.py holds the scripts and their arena."""
 import json
+import math
 import os
 import re
-import resource
+import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-import warnings
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from sandbox import Result, Sandbox, SandboxError, self_test
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
 ROOT = os.getuid() == 0
-USER = 65534
+AS_USER = dict(user=65534, group=65534, extra_groups=[])
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +35,14 @@ def box():
         yield sandbox
 
 
-# ---- the other settings: they run beside the tests of the first ------------------------------------------------------
+# ---- the other settings: they run beside the tests of the first -------------------------------------------
 
 def python_of_user(directory: Path) -> str | None:
-    """An interpreter that the unprivileged user can start: ours, or a virtual environment of the system's with our packages."""
+    """An interpreter that an unprivileged user may start: ours, or the system's, with our packages."""
     def starts(python: str) -> bool:
         command = [python, "-c", "import sys; print(*sys.version_info[:2])"]
         try:
-            version = subprocess.run(command, user=USER, group=USER, extra_groups=[], capture_output=True, text=True, cwd="/")
+            version = subprocess.run(command, **AS_USER, capture_output=True, text=True, cwd="/")
         except OSError:
             return False
         return version.stdout.split() == [str(number) for number in sys.version_info[:2]]
@@ -57,23 +58,23 @@ def python_of_user(directory: Path) -> str | None:
     return str(directory / "venv/bin/python")
 
 
-SETTINGS = {"root" if ROOT else "user": [[], ["landlock"], ["namespaces"]], **({"nobody": [[], ["landlock"], ["namespaces"]]} if ROOT else {})}
-OTHERS = [(who, without) for who, all_of_them in SETTINGS.items() for without in all_of_them if who == "nobody" or without]
+OTHERS = [("us", ["landlock"]), ("us", ["namespaces"])]
+OTHERS += [("nobody", without) for without in ([], ["landlock"], ["namespaces"])] if ROOT else []
 
 
 @pytest.fixture(scope="module")
-def others(tmp_path_factory):
-    """Starts attacks.py for each of the other settings; a function that waits for one and returns what failed there."""
-    directory = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+def others():
+    """Starts attacks.py for each of the other settings. A function that waits for one, for its report."""
+    directory = Path(tempfile.mkdtemp())
     directory.chmod(0o755)
     nobody, started = python_of_user(directory) if ROOT else None, {}
     for who, without in OTHERS:
         log = open(directory / f"{who} {without}", "w+")
-        options = dict(user=USER, group=USER, extra_groups=[]) if who == "nobody" else {}
         python = nobody if who == "nobody" else sys.executable
         if python:
             command = [python, "-B", TESTS / "attacks.py", "--timeout", "0.3", "--without", *without]
-            started[who, *without] = log, subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **options)
+            started[who, *without] = log, subprocess.Popen(command, stdout=log, stderr=log, cwd="/",
+                                                           **(AS_USER if who == "nobody" else {}))
 
     def wait(who: str, without: list[str]) -> str:
         if (who, *without) not in started:
@@ -88,10 +89,10 @@ def others(tmp_path_factory):
         process.kill()
         process.wait()
         log.close()
-    subprocess.run(["rm", "-rf", directory])
+    shutil.rmtree(directory)
 
 
-# ---- attacks and honest scripts --------------------------------------------------------------------------------------
+# ---- attacks and honest scripts ---------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def arena(others, tmp_path_factory):
@@ -104,7 +105,7 @@ def arena(others, tmp_path_factory):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_holds(arena, name):
-    assert arena.judge(arena.all_layers, name, timeout=0.3)[1] == []
+    assert arena.judge(arena.all_layers, name, timeout=0.3) == []
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -114,13 +115,13 @@ def test_honest_script_gives_its_exact_output(box, name):
     assert run_honest(box, name) is None
 
 
-@pytest.mark.parametrize("who, without", OTHERS, ids=lambda value: value if isinstance(value, str) else "-".join(["without", *value]))
+@pytest.mark.parametrize("who, without", OTHERS, ids=str)
 def test_attacks_and_honest_scripts_hold_in_the_other_settings(others, who, without):
     report = others(who, without)
     assert report.rstrip().endswith("{}"), report
 
 
-# ---- what a Result says ----------------------------------------------------------------------------------------------
+# ---- what a Result says -----------------------------------------------------------------------------------
 
 def test_a_traceback_shows_the_lines_of_the_script(box):
     code = "def half(x):\n    return x / 0\n\n\nprint('before')\nhalf(1)\n"
@@ -133,15 +134,29 @@ def test_a_traceback_shows_the_lines_of_the_script(box):
                      "ZeroDivisionError: division by zero"]
 
 
+def test_an_exception_in_a_thread_shows_the_lines_too(box):
+    result = box.run("import threading\ndef f():\n    1 / 0\nthreading.Thread(target=f, name='T').start()")
+    assert result.status == "ok" and result.stderr.startswith("Exception in thread T:\n")
+    assert "    1 / 0\n" in result.stderr
+
+
+def test_memory_that_runs_out_is_an_error_in_words(box):
+    for code in ("x = []\nwhile True: x.append([])", "x = 'a'\nwhile True: x += x", "x = [0] * 10**12"):
+        result = box.run(code, timeout=30)
+        assert result.status == "error" and result.stderr.endswith("MemoryError\n")
+
+
 def test_a_syntax_error_shows_its_line(box):
     result = box.run("x = 1\nprint(x\n")
-    assert result.status == "error" and 'File "main.py", line 2' in result.stderr and "print(x" in result.stderr
+    assert result.status == "error"
+    assert 'File "main.py", line 2' in result.stderr and "print(x" in result.stderr
 
 
 @pytest.mark.parametrize("code, status, exit_code", [
-    ("pass", "ok", 0), ("raise SystemExit", "ok", 0), ("raise SystemExit(0)", "ok", 0), ("import os; os._exit(0)", "ok", 0),
-    ("raise SystemExit(7)", "error", 7), ("raise SystemExit(True)", "error", 1), ("raise SystemExit(256)", "ok", 0),
-    ("raise SystemExit('text')", "error", 1), ("raise KeyboardInterrupt", "error", 1), ("1 / 0", "error", 1),
+    ("pass", "ok", 0), ("raise SystemExit", "ok", 0), ("raise SystemExit(0)", "ok", 0),
+    ("raise SystemExit(256)", "ok", 0), ("import os; os._exit(0)", "ok", 0),
+    ("raise SystemExit(7)", "error", 7), ("raise SystemExit(True)", "error", 1), ("1 / 0", "error", 1),
+    ("raise SystemExit('text')", "error", 1), ("raise KeyboardInterrupt", "error", 1),
     ("import os; os.abort()", "signal", -6), ("import os; os.kill(os.getpid(), 9)", "signal", -9),
     ("import ctypes; ctypes.string_at(0)", "signal", -11)])
 def test_status_and_exit_code_are_those_of_the_script(box, code, status, exit_code):
@@ -151,7 +166,7 @@ def test_status_and_exit_code_are_those_of_the_script(box, code, status, exit_co
 
 def test_long_output_is_cut_and_says_so():
     with Sandbox(workers=1, max_output=1000, preload=()) as sandbox:
-        result = sandbox.run("import sys\nprint('a' * 999 + 'b' * 999)\nraise ValueError('c' * 2000 + 'the end')")
+        result = sandbox.run("print('a' * 999 + 'b' * 999)\nraise ValueError('c' * 2000 + 'the end')")
         assert result.stdout == "a" * 999 + "b" and result.truncated
         assert len(result.stderr) == 1000 and result.stderr.endswith("the end\n")
         assert not sandbox.run("print('a' * 999)").truncated
@@ -173,7 +188,8 @@ def test_times_and_memory_are_measured(box):
     "print('kept'); print('this too', end='')\nwhile True: pass",
     "print('kept'); print('this too', end='')\nimport time; time.sleep(60)",
     "print('kept'); print('this too', end='', flush=True)\nprint(len(str(7 ** 10 ** 9)))",
-    "print('kept\\nthis too', end='', flush=True)\nimport signal, time\nsignal.signal(signal.SIGXCPU, lambda *_: time.sleep(9)); time.sleep(60)"])
+    "print('kept\\nthis too', end='', flush=True)\nimport signal, time\n"
+    "signal.signal(signal.SIGXCPU, lambda *_: time.sleep(9)); time.sleep(60)"])
 def test_a_deadline_keeps_what_was_printed_and_kills_within_a_third_of_a_second(box, code):
     results = [box.run(code, timeout=0.4) for _ in range(3)]
     assert {(r.status, r.stdout, r.exit_code) for r in results} == {("timeout", "kept\nthis too", -9)}
@@ -186,15 +202,15 @@ def test_the_kernel_keeps_the_deadline_too_and_it_is_a_timeout(box):
 
 
 def test_arguments_are_checked(box):
-    for wrong in (dict(timeout=0), dict(timeout=-1), dict(timeout=float("nan")), dict(seed="x"), dict(seed=1.5)):
+    for wrong in (dict(timeout=0), dict(timeout=-1), dict(timeout=math.nan), dict(seed="x"), dict(seed=1.5)):
         with pytest.raises(ValueError):
             box.run("print(1)", **wrong)
 
 
-# ---- random state ----------------------------------------------------------------------------------------------------
+# ---- random state -----------------------------------------------------------------------------------------
 
 DRAW = "import random\nprint(random.random(), random.sample(range(99), 3))"
-DRAW_NUMPY = "import numpy as np\nprint(np.random.rand(2), np.random.default_rng().random(2), np.random.randint(9, size=4))"
+DRAW_NUMPY = "import numpy as np\nprint(np.random.rand(2), np.random.default_rng().random(2))"
 
 
 @pytest.mark.parametrize("code", [DRAW, DRAW_NUMPY], ids=["random", "numpy"])
@@ -207,7 +223,8 @@ def test_a_seed_repeats_and_no_seed_never_does(box, code):
 
 
 def test_a_seed_is_the_one_that_a_reader_expects(box):
-    assert box.run("import random\nprint(random.random() == random.Random(5).random())", seed=5).stdout == "True\n"
+    code = "import random\nprint(random.random() == random.Random(5).random())"
+    assert box.run(code, seed=5).stdout == "True\n"
 
 
 def test_a_printed_set_has_the_same_order_in_each_process(box):
@@ -216,13 +233,13 @@ def test_a_printed_set_has_the_same_order_in_each_process(box):
         assert len({sandbox.run(code).stdout for sandbox in (box, other) for _ in range(4)}) == 1
 
 
-# ---- the sandbox as an object ----------------------------------------------------------------------------------------
+# ---- the sandbox as an object -----------------------------------------------------------------------------
 
 def test_map_keeps_order_and_submit_returns_a_future(box):
     codes = [f"import time; time.sleep({(7 - i) / 100}); print({i})" for i in range(8)]
     assert [r.stdout for r in box.map(codes)] == [f"{i}\n" for i in range(8)]
     future = box.submit("print(input())", stdin="hello")
-    assert isinstance(future, Future) and isinstance(future.result(), Result) and future.result().stdout == "hello\n"
+    assert isinstance(future, Future) and future.result().stdout == "hello\n"
 
 
 def test_64_threads_share_two_workers(box):
@@ -263,9 +280,10 @@ def test_32_scripts_of_a_third_of_a_cpu_second_do_not_time_out_beside_each_other
 
 def test_importing_has_no_side_effect_and_needs_no_torch():
     code = ("import sys, threading, os; before = set(os.listdir('/proc/self/fd')); import sandbox; "
-            "print(threading.active_count(), set(os.listdir('/proc/self/fd')) == before, 'torch' in sys.modules, 'numpy' in sys.modules)")
-    command = [sys.executable, "-c", code]
-    assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True).stdout == "1 True False False\n"
+            "print(threading.active_count(), set(os.listdir('/proc/self/fd')) == before, "
+            "'torch' in sys.modules, 'numpy' in sys.modules)")
+    run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert run.stdout == "1 True False False\n"
 
 
 def test_the_environment_of_a_script_holds_nothing_of_ours(box):
@@ -274,6 +292,13 @@ def test_the_environment_of_a_script_holds_nothing_of_ours(box):
         names = set(fresh.run("import os; print(*os.environ)").stdout.split())
     del os.environ["A_KEY"]
     assert names <= {*module.ENVIRONMENT, "HOME", "TMPDIR", "LC_CTYPE"}
+
+
+def test_a_pool_of_threads_finds_its_semaphores(box):
+    if not box.has("namespaces"):
+        pytest.skip("needs a /dev/shm of its own")
+    code = "from multiprocessing.pool import ThreadPool\nwith ThreadPool(3) as p: print(p.map(abs, [-1, 2]))"
+    assert box.run(code).stdout == "[1, 2]\n"
 
 
 def test_a_worker_is_a_program_of_its_own_without_our_descriptors(tmp_path):
@@ -290,7 +315,8 @@ def test_a_worker_is_a_program_of_its_own_without_our_descriptors(tmp_path):
 def test_no_lock_on_a_shared_file_holds_anybody_up(box):
     import fcntl
     path = os.__file__
-    holding = box.submit(f"import fcntl, time\nf = open({path!r})\nfcntl.flock(f, fcntl.LOCK_EX)\nprint('locked', flush=True)\ntime.sleep(0.5)")
+    holding = box.submit(f"import fcntl, time\nf = open({path!r})\nfcntl.flock(f, fcntl.LOCK_EX)\n"
+                         "print('locked', flush=True)\ntime.sleep(0.5)")
     time.sleep(0.25)
     with open(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -305,7 +331,7 @@ def test_preloaded_modules_that_start_threads_are_refused_in_words(box, monkeypa
         Sandbox(workers=1)
 
 
-# ---- layers ----------------------------------------------------------------------------------------------------------
+# ---- layers -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("disable, words", [
     (["seccomp"], "start processes"), (["landlock", "namespaces"], "read and change"),
@@ -313,22 +339,24 @@ def test_preloaded_modules_that_start_threads_are_refused_in_words(box, monkeypa
 def test_too_few_layers_are_refused_and_a_weak_sandbox_says_what_it_allows(disable, words):
     with pytest.raises(SandboxError, match=words):
         Sandbox(workers=1, preload=(), disable=disable)
-    with pytest.warns(RuntimeWarning, match=words), Sandbox(workers=1, preload=(), disable=disable, allow_weak=True) as sandbox:
+    with (pytest.warns(RuntimeWarning, match=words),
+          Sandbox(workers=1, preload=(), disable=disable, allow_weak=True) as sandbox):
         assert sandbox.run("print(6 * 7)").stdout == "42\n"
         assert "switched off" in sandbox.describe_layers() and "\n" not in sandbox.describe_layers()
         assert "passed" in self_test(sandbox)
 
 
 def test_a_weak_sandbox_kills_the_group_of_a_script():
-    with pytest.warns(RuntimeWarning), Sandbox(workers=1, preload=(), disable=["seccomp"], allow_weak=True) as sandbox:
+    with (pytest.warns(RuntimeWarning),
+          Sandbox(workers=1, preload=(), disable=["seccomp"], allow_weak=True) as sandbox):
         result = sandbox.run("import os, time\npid = os.fork()\nprint(pid) if pid else time.sleep(60)")
         assert wait_for(lambda: gone(int(result.stdout)))
 
 
 def test_layers_say_what_protects_this_machine(box):
     assert set(box.layers) == {"seccomp", "landlock", "namespaces"}
-    assert box.layers["seccomp"] is True and box.describe_layers().startswith("sandbox: seccomp")
-    assert "passed" in self_test(box)
+    assert box.layers["seccomp"] is True and box.has("seccomp")
+    assert box.describe_layers().startswith("sandbox: seccomp") and "passed" in self_test(box)
 
 
 def test_the_self_test_fails_in_one_sentence(box, monkeypatch):
@@ -347,20 +375,57 @@ def test_no_seccomp_filter_number_is_wrong():
             pytest.skip(f"no {path}")
         tables.append({name: int(number) for name, number in re.findall(pattern, path.read_text())})
     ours = {name: row for table in (module.REFUSED, module.IGNORED) for name, row in table.items()}
-    ours |= {name.split("_kind")[0]: row[0] for name, row in module.LIMITED.items()} | {"pivot_root": (155, 41)}
+    ours |= {name.split("_kind")[0]: row[0] for name, row in module.LIMITED.items()}
     for column, table in enumerate(tables):
-        wrong = {name: (row[column], table.get(name)) for name, row in ours.items() if row[column] != table.get(name)}
+        wrong = {name: table.get(name) for name, row in ours.items() if row[column] != table.get(name)}
         assert not wrong
 
 
-def test_the_filter_of_the_other_architecture_is_well_formed(monkeypatch):
-    """Each jump of the program stays inside it."""
-    for architecture in ((0xC000003E, 0), (0xC00000B7, 1)):
-        monkeypatch.setattr(module, "ARCHITECTURE", architecture)
-        program = module.seccomp_program().raw
-        lines = [module.struct.unpack_from("HBBI", program, i) for i in range(0, len(program), 8)]
-        assert len(lines) < 4096 and lines[-1] == (0x06, 0, 0, 0x7FFF0000)
-        assert all(i + 1 + max(yes, no) < len(lines) for i, (code, yes, no, _) in enumerate(lines) if code & 7 == 5)
+def decide(program: bytes, architecture: int, number: int, arguments: list[int]) -> int:
+    """What the kernel makes of one system call, by the few operations of BPF that the filter uses."""
+    data = struct.pack("iIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
+    line, value = 0, 0
+    while True:
+        operation, if_true, if_false, operand = struct.unpack_from("HBBI", program, 8 * line)
+        line += 1
+        if operation == 0x06:
+            return operand
+        if operation == 0x20:
+            value = struct.unpack_from("I", data, operand)[0]
+        elif operation == 0x54:
+            value &= operand
+        else:
+            line += if_true if {0x15: value == operand, 0x35: value >= operand}[operation] else if_false
+
+
+@pytest.mark.parametrize("column, architecture", [(0, 0xC000003E), (1, 0xC00000B7)], ids=["x86", "arm"])
+def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch, column, architecture):
+    allow, kill, error = 0x7FFF0000, 0x80000000, 0x50000
+    monkeypatch.setattr(module, "ARCHITECTURE", (architecture, column))
+    program, pid = module.seccomp_program().raw, module.SELF
+    refused = {row[column] for row in module.REFUSED.values()}
+    ignored = {row[column] for row in module.IGNORED.values()}
+    limited = {row[0][column] for row in module.LIMITED.values()}
+    for number in range(600):
+        expected = error | 1 if number in refused else error if number in ignored else allow
+        expected = error | 38 if number >= 424 else expected
+        if number not in limited:
+            assert decide(program, architecture, number, [0, 0, 0]) == expected, number
+    assert decide(program, 0x40000003, 20, []) == kill  # 32-bit
+    assert decide(program, architecture, 0x40000000 + 39, []) == error | 38  # x32
+    number = {name: row[0][column] for name, row in module.LIMITED.items()}
+    for name, arguments, answer in [
+            ("clone", [0x3D0F00], allow), ("clone", [17], error | 1), ("clone", [0x10010F00], error | 1),
+            ("clone", [0x4111], error | 1), ("kill", [pid, 9], allow), ("kill", [1, 9], error | 1),
+            ("kill", [2**32 - 1, 9], error | 1), ("kill", [0, 9], error | 1),
+            ("tgkill", [pid, 5, 9], allow), ("tgkill", [5, pid, 9], error | 1),
+            ("prlimit64", [0, 7], allow), ("prlimit64", [1, 7], error | 1),
+            ("socketpair", [1, 0x80801], allow), ("socketpair", [1, 2], error | 1),
+            ("socketpair", [2, 1], error | 1), ("prctl", [15], allow), ("prctl", [1], error | 1),
+            ("prctl", [22], error | 1), ("fcntl", [0, 3], allow), ("fcntl", [0, 8], error | 1),
+            ("fcntl", [0, 1024], error | 1), ("ioctl", [0, 0x5421], allow),
+            ("ioctl", [0, 0x5412], error | 25)]:
+        assert decide(program, architecture, number[name], arguments) == answer, (name, arguments)
 
 
 def test_plain_subprocesses_stand_in_on_macos(monkeypatch):
@@ -371,12 +436,14 @@ def test_plain_subprocesses_stand_in_on_macos(monkeypatch):
         assert [r.stdout for r in sandbox.map(["print(1)", "print(2)"])] == ["1\n", "2\n"]
         assert sandbox.run("print(input())", stdin="x").stdout == "x\n"
         assert 'File "main.py", line 1' in sandbox.run("1 / 0").stderr
-        assert sandbox.run(DRAW, seed=3).stdout == sandbox.run(DRAW, seed=3).stdout != sandbox.run(DRAW).stdout
+        first, second, other = (sandbox.run(DRAW, seed=seed).stdout for seed in (3, 3, None))
+        assert first == second != other
         late = sandbox.run("import os, time\nprint(os.fork())\ntime.sleep(60)", timeout=1.5)
-        assert late.status == "timeout" and all(wait_for(lambda: gone(pid)) for pid in map(int, late.stdout.split()) if pid)
+        children = [int(pid) for pid in late.stdout.split() if pid != "0"]
+        assert late.status == "timeout" and children and wait_for(lambda: all(map(gone, children)))
 
 
-# ---- accidents -------------------------------------------------------------------------------------------------------
+# ---- accidents --------------------------------------------------------------------------------------------
 
 def gone(pid: int) -> bool:
     """Dead; a zombie whose parent is not ours counts as dead."""
@@ -415,9 +482,11 @@ def test_a_killed_trainer_leaves_nothing_behind(disable):
     code = ("import json, os, sys; from sandbox import Sandbox\n"
             f"box = Sandbox(workers=2, preload=(), disable={disable})\n"
             "box.submit('open(\"file\", \"w\").close()\\nwhile True: pass', timeout=2)\n"
-            "print(json.dumps([[w.process.pid for w in box.team], [w.hello['scratch'] for w in box.team]]), flush=True)\n"
+            "pids, scratch = [w.process.pid for w in box.team], [w.hello['scratch'] for w in box.team]\n"
+            "print(json.dumps([pids, scratch]), flush=True)\n"
             "import time; time.sleep(60)")
-    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as trainer:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as trainer:
         workers, scratch = json.loads(trainer.stdout.readline())
         children = [Path(f"/proc/{pid}/task/{pid}/children") for pid in workers]
         assert wait_for(lambda: any(file.read_text() for file in children))
@@ -445,10 +514,11 @@ def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
 
 
 def soak(count: int) -> None:
-    mixed = ["print(6 * 7)", "1 / 0", "raise SystemExit(3)", "import os; os.abort()", "import ctypes; ctypes.string_at(0)",
-             "open('f', 'w').write('x' * 100000)\nprint(42)", "while True: print('flood' * 100)", "import os; os.mkdir('d', 0o300)",
-             "x = [0] * 10**9 * 10", "def f(): f()\nf()", "import os; os.fork()",
-             "import random; print(random.random())", "import threading; threading.Thread(target=print, args=(42,)).start()"]
+    mixed = ["print(6 * 7)", "1 / 0", "raise SystemExit(3)", "import os; os.abort()",
+             "import ctypes; ctypes.string_at(0)", "open('f', 'w').write('x' * 100000)\nprint(42)",
+             "while True: print('flood' * 100)", "import os; os.mkdir('d', 0o300)", "x = [0] * 10**9 * 10",
+             "def f(): f()\nf()", "import os; os.fork()", "import random; print(random.random())",
+             "import threading; threading.Thread(target=print, args=(42,)).start()"]
     slow = ["while True: pass", "import time; time.sleep(60)"]
     with Sandbox(workers=2) as sandbox:
         sandbox.map(mixed * 2)
@@ -458,20 +528,21 @@ def soak(count: int) -> None:
             return [[len(os.listdir(f"/proc/{pid}/fd")) for pid in pids],
                     [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]]
 
-        before, scratch = measure(), [worker.process.pid for worker in sandbox.team]
+        before, workers = measure(), [worker.process.pid for worker in sandbox.team]
         for start in range(0, count, 100):
             codes = [mixed[i % len(mixed)] for i in range(start, start + 97)]
             results = sandbox.map(codes) + sandbox.map([*slow, slow[0]], timeout=0.1)
             assert "sandbox_error" not in {r.status for r in results}
             assert {r.status for r in results} == {"ok", "error", "signal", "timeout"}
         after = measure()
-        assert [worker.process.pid for worker in sandbox.team] == scratch  # none was replaced
+        assert [worker.process.pid for worker in sandbox.team] == workers  # none was replaced
         assert after[0] == before[0], "descriptors"
-        assert all(now <= 1.1 * then for then, now in zip(before[1], after[1])), f"memory: {before[1]} -> {after[1]} pages"
-        for pid in scratch:
+        grown = [now / then for then, now in zip(before[1], after[1])]
+        assert max(grown) <= 1.1, "memory"
+        for pid in workers:
             assert Path(f"/proc/{pid}/task/{pid}/children").read_text() == ""
         assert sandbox.run("import os; print(os.listdir('.'))").stdout == "[]\n"
-    assert not any(map(os.path.exists, (f"/proc/{pid}" for pid in scratch)))
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
 
 
 def test_200_mixed_scripts_leave_everything_as_it_was():
@@ -483,14 +554,16 @@ def test_2000_mixed_scripts_leave_everything_as_it_was():
     soak(2000)
 
 
-# ---- the command line ------------------------------------------------------------------------------------------------
+# ---- the command line -------------------------------------------------------------------------------------
 
 def test_the_command_line_tests_the_machine_and_runs_a_file(tmp_path):
     def cli(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, PROJECT / "sandbox.py", *arguments], capture_output=True, text=True)
+        command = [sys.executable, PROJECT / "sandbox.py", *arguments]
+        return subprocess.run(command, capture_output=True, text=True)
 
     own = cli()
-    assert own.returncode == 0 and own.stdout.startswith("sandbox: seccomp") and "passed" in own.stdout.splitlines()[-1]
+    assert own.returncode == 0 and own.stdout.startswith("sandbox: seccomp")
+    assert "passed" in own.stdout.splitlines()[-1]
     script = tmp_path / "script.py"
     script.write_text("import sys\nprint('hello')\nsys.exit(3)")
     ran = cli(str(script))
