@@ -259,7 +259,7 @@ def main() -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--batch-size", type=int, default=16, help="questions per step (default: %(default)s)")
     group.add_argument("--group-size", type=int, default=8, help="answers per question (default: %(default)s)")
-    group.add_argument("--lr", type=float, default=3e-4, help="learning rate (default: %(default)s)")
+    group.add_argument("--lr", type=float, default=1e-4, help="learning rate (default: %(default)s)")
     group.add_argument("--warmup", type=int, default=5, help="steps of warm-up (default: %(default)s)")
     group.add_argument("--updates", type=int, default=1, help="optimiser steps per rollout (default: %(default)s)")
     group.add_argument("--norm", choices=("sequence", "token", "constant"), default="sequence",
@@ -274,7 +274,7 @@ def main() -> None:
     group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm (default: %(default)s)")
     group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass (default: %(default)s)")
     group = parser.add_argument_group("evaluation")
-    group.add_argument("--eval-every", type=int, default=25, help="steps between validations; each saves a checkpoint")
+    group.add_argument("--eval-every", type=int, default=10, help="steps between validations; each saves a checkpoint")
     group.add_argument("--val-n", type=int, default=20, help="validation questions per task (default: %(default)s)")
     group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task (default: %(default)s)")
     group.add_argument("--eval-temperature", type=float, default=0.6, help="(default: %(default)s)")

@@ -36,7 +36,7 @@ from sandbox import Result, Sandbox
 from tasks import TASKS, Instance
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
-              "bbh/disambiguation_qa@2,bbh/snarks@2")
+              "bbh/disambiguation_qa@2")
 
 
 # ---- 1. conversations from programs ----------------------------------------------------------------------------------
