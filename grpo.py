@@ -253,7 +253,7 @@ def main() -> None:
     group.add_argument("--order", choices=("potential", "difficulty", "none"), default="potential",
                        help="what comes first: high 4p(1-p), high p, or no order (default: %(default)s)")
     group.add_argument("--stages", type=int, default=4, help="groups, merged one after another (default: %(default)s)")
-    group.add_argument("--steps-per-stage", type=int, default=25, help="(default: %(default)s)")
+    group.add_argument("--steps-per-stage", type=int, default=20, help="(default: %(default)s)")
     group.add_argument("--potential-samples", type=int, default=8, help="answers per question to measure p (default: %(default)s)")
     group.add_argument("--pass-rates", help="reuse a pass_rates.jsonl instead of measuring")
     group = parser.add_argument_group("training")
@@ -278,7 +278,7 @@ def main() -> None:
     group.add_argument("--val-n", type=int, default=20, help="validation questions per task (default: %(default)s)")
     group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task (default: %(default)s)")
     group.add_argument("--eval-temperature", type=float, default=0.6, help="(default: %(default)s)")
-    group.add_argument("--show-every", type=int, default=25, help="steps between printed conversations; 0: none")
+    group.add_argument("--show-every", type=int, default=20, help="steps between printed conversations; 0: none")
     add_protocol_flags(parser, temperature=1.0)
     args = parser.parse_args()
     if args.group_size < 2:
