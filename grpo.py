@@ -20,11 +20,10 @@ import json
 import random
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags, add_run_flags,
-                  check_tool_failures, checked_sandbox, copy_weights, draw_questions, evaluate, full_tensors, load_model, load_tokenizer,
+                  check_tool_failures, checked_sandbox, copy_weights, draw_questions, evaluate, load_model, load_tokenizer,
                   memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, parse_tasks, protocol_of, read_jsonl,
                   report_table, rollout, save_model, shard, start_world, token_logps)
 import torch

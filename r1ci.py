@@ -25,18 +25,16 @@ import argparse
 import hashlib
 import json
 import math
-import random
 import re
 import shutil
 import signal
 import sys
-import time
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 import torch

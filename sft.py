@@ -372,7 +372,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     report, groups = evaluate(sampler, chat, sandbox, draw_questions(tasks, "eval", args.eval_n), 1,
                               protocol_of(args), args.seed, world, "held-out questions")
     if world.main:
-        run.write("eval.json", json.dumps(report, indent=1) + "\n")
+        run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
         run.write("trajectories.jsonl", "".join(json.dumps(t.to_json()) + "\n" for [t] in groups))
         say(report_table(report))
         say(f"the model is in {run.path}; next: python grpo.py --model {run.path}")
