@@ -254,11 +254,14 @@ LIMITED = dict(  # name=(numbers, which argument, which of its bits, values that
     socketpair_kind=((53, 199), 1, 0xF, [socket.SOCK_STREAM], EPERM),  # a datagram could go to any address
     prctl=((157, 167), 0, ANY, [3, 15, 16], EPERM),  # its name. Not PR_SET_PDEATHSIG: it dies with the worker
     fcntl=((72, 25), 1, ANY, [*range(8), 36, 37, 38, 1030], EPERM),  # not F_SETOWN (SIGIO kills), F_SETLEASE
+    fcntl_locks=((72, 25), 1, ANY, [*range(6), 36, 1030], 0),  # as flock: a lock on a shared file holds others up
     ioctl=((16, 29), 1, ANY, [0x541B, 0x5421, 0x5450, 0x5451], ENOTTY))  # FIONREAD, FIONBIO, FION-, FIOCLEX
 
 
 def seccomp_program() -> ctypes.Array:
     """The filter, about 160 lines of classic BPF: (operation, jump if true, jump if false, operand)."""
+    if ARCHITECTURE is None:
+        raise OSError(f"no table of the system calls of {platform.machine()}")
     audit, column = ARCHITECTURE
     load, equal, at_least, mask, give = 0x20, 0x15, 0x35, 0x54, 0x06
     allow, error, kill_process = 0x7FFF0000, 0x50000, 0x80000000
@@ -298,8 +301,10 @@ def set_seed(seed: int | None) -> None:
 def run_script(source: str, leave: Callable = os._exit, join_threads: Callable = threading._shutdown,
                at_exit: Callable = atexit._run_exitfuncs) -> None:
     """Runs to the end of the process. The defaults are bound before a script can replace them."""
+    stdout, status, reserve = sys.stdout, 1, bytes(1 << 22)
+
     def at_deadline(*_: object) -> None:
-        sys.stdout.flush()  # the line that has not ended
+        stdout.flush()  # the line that has not ended
         leave(1)
 
     def in_thread(error: threading.ExceptHookArgs) -> None:
@@ -313,7 +318,6 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
     linecache.cache["main.py"] = len(source), None, source.splitlines(True), "main.py"  # lines for tracebacks
     sys.excepthook = functools.partial(traceback.print_exception, limit=-1000)  # the last 1000 calls
     threading.excepthook = in_thread
-    status, reserve = 1, bytes(1 << 22)
     try:
         try:
             exec(compile(source, "main.py", "exec", dont_inherit=True), main.__dict__)
@@ -330,7 +334,7 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
         at_exit()
         del sys.modules["__main__"], main
         gc.collect()  # what is left of __del__ runs now
-        for stream in (sys.stdout, sys.stderr, sys.__stdout__):
+        for stream in (sys.stdout, sys.stderr, stdout):
             if stream and not stream.closed:
                 stream.flush()
     except BaseException:
@@ -380,7 +384,8 @@ def remove(directory: str) -> None:
 class ForkServer:
     """The main object of a worker. Builds once what all its scripts share, then forks a child for each."""
 
-    def __init__(self, memory_mb: int, file_mb: int, disk_mb: int, preload: list[str], disable: list[str]):
+    def __init__(self, memory_mb: int, file_mb: int, disk_mb: int, preload: list[str],
+                 disable: list[str]) -> None:
         self.memory_mb, self.file_mb, self.disk_mb, self.disable = memory_mb, file_mb, disk_mb, disable
         os.dup2(0, 3)
         os.dup2(1, 0)  # /dev/null
@@ -403,12 +408,10 @@ class ForkServer:
             atexit.register(remove, self.scratch)
         tempfile.tempdir = None  # a script finds its own, in TMPDIR
         os.environ.update(HOME=self.scratch, TMPDIR=self.scratch)
-        sys.path.insert(0, self.scratch)  # a script may import what it wrote
         call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS: without root, the condition for the next two
-        self.program = seccomp_program() if ARCHITECTURE else None
-        if not self.works("seccomp", lambda: install_seccomp(self.program)):
-            self.program = None
-        self.rules = None
+        self.program = self.rules = None
+        if self.works("seccomp", lambda: install_seccomp(seccomp_program())):
+            self.program = seccomp_program()
         if self.works("landlock", lambda: landlock_rules(self.scratch)):
             self.layers["landlock"], self.rules = landlock_rules(self.scratch)
 
@@ -418,15 +421,15 @@ class ForkServer:
                 importlib.import_module(name)
             except ModuleNotFoundError:
                 self.missing.append(name)
-        threads = len(os.listdir(os.open("task", os.O_RDONLY, dir_fd=proc)))
-        assert threads == 1, f"the preloaded modules start {threads - 1} threads, which a fork would lose"
         gc.collect()
         gc.freeze()  # the collector leaves the warm objects alone: pages that nobody writes stay shared
         gc.disable()
         with open(os.open("maps", os.O_RDONLY, dir_fd=proc)) as file:
             share_page_tables(file.read())
-        with open(os.open("statm", os.O_RDONLY, dir_fd=proc)) as file:
-            self.warm_bytes = int(file.read().split()[0]) * resource.getpagesize()
+        with open(os.open("status", os.O_RDONLY, dir_fd=proc)) as file:
+            status = dict(line.split(":", 1) for line in file)
+        threads, self.warm_bytes = int(status["Threads"]), int(status["VmSize"].split()[0]) << 10
+        assert threads == 1, f"the preloaded modules start {threads - 1} threads, which a fork would lose"
 
     def works(self, name: str, layer: Callable[[], object]) -> bool:
         """Tries a layer in a fork, because half a namespace cannot be left again, and notes why it fails."""
@@ -442,9 +445,8 @@ class ForkServer:
         os.wait()
         os.close(write_end)
         with open(read_end) as file:
-            report = file.read()
-        works = report == "works" or report or "killed"
-        self.layers[name] = "switched off" if name in self.disable else works
+            report = "switched off" if name in self.disable else file.read()
+        self.layers[name] = report == "works" or report or "killed"
         return self.layers[name] is True
 
     def serve(self) -> None:
@@ -482,12 +484,12 @@ class ForkServer:
             self.child(files, write_end, timeout, seed)
         for fd in (*files, write_end):
             os.close(fd)
-        ended = late = stop = False
-        while not (ended or late or stop):
+        ended = late = full = gone = False
+        while not (ended or late or full or gone):
             ended = self.wait(pid, min(time.monotonic() + 0.1, start + timeout))
             late = not ended and time.monotonic() >= start + timeout
-            stop = not self.private and overfull(self.scratch, self.disk_mb)
-            stop = stop or bool(select.select([self.trainer], [], [], 0)[0])  # its end: the trainer died
+            full = not self.private and overfull(self.scratch, self.disk_mb)
+            gone = select.select([self.trainer], [], [], 0)[0]  # readable: its end. The trainer died
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
             self.wait(pid, time.monotonic() + 0.1)
@@ -524,6 +526,7 @@ class ForkServer:
                 os.dup2(fd, target)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             os.chdir(self.scratch)
+            sys.path.insert(0, self.scratch)  # a script may import what it wrote; the worker must not
             self.lock_in(timeout)
             sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
             sys.stdout = sys.__stdout__ = open(1, "w", 1, "utf-8", "backslashreplace")  # 1: line by line
@@ -703,7 +706,7 @@ class Sandbox:
         words = [name if self.has(layer) else f"no {name} ({self.layers[layer]})"
                  for layer, name in names.items()]
         words += [f"no {name}" for name in self.missing if "." not in name]
-        return f"sandbox: {', '.join(words)}; {self.workers} workers"
+        return f"sandbox: {', '.join(words)}; {self.workers} worker{'s' * (self.workers > 1)}"
 
     def refuse_weakness(self, allow_weak: bool) -> None:
         harm = [] if self.has("seccomp") else ["start processes that stay, signal yours, use the network"]

@@ -3,8 +3,8 @@
     python tests/bench_sandbox.py [--rounds 9] [--seconds 0.5]
 
 Rates are scripts a second with as many threads (subprocess) or workers (sandbox) as `--workers`, one BLAS
-thread on both sides. They move with whatever else the machine does, ratios much less: the rounds go A B C A B C,
-a ratio is the median of those of the rounds.
+thread on both sides. They move with whatever else the machine does, ratios much less: the rounds go
+A B C A B C, and a ratio is the median of those of the rounds.
 """
 import argparse
 import os
@@ -62,7 +62,7 @@ def main() -> None:
     bare = Sandbox(args.workers, allow_weak=True, disable=NO_LAYERS)
     print(full.describe_layers())
     print(f"{args.workers} workers warm after {warm:.2f} s\n")
-    print("scripts a second  subprocess  no layers  sandbox | sandbox/subprocess  bar | sandbox/no layers   bar")
+    print("scripts a second  subprocess  no layers  sandbox | against subprocess bar | against no layers  bar")
     for name, (code, bar) in SCRIPTS.items():
         if name in full.missing:
             continue
@@ -70,7 +70,7 @@ def main() -> None:
                   for _ in range(args.rounds)]
         a, b, c = (statistics.median(column) for column in zip(*rounds))
         plainly, layers = (statistics.median(row[2] / row[i] for row in rounds) for i in (0, 1))
-        print(f"{name:17s} {a:10.1f} {b:10.1f} {c:8.1f} | {plainly:17.1f}x {bar:3d}x | {layers:16.2f}x 0.75x")
+        print(f"{name:17s} {a:10.1f} {b:10.1f} {c:8.1f} | {plainly:17.1f}x {bar:2d}x | {layers:16.2f}x 0.75x")
 
     print("\nlatency in ms (one caller for each worker)   median     p99   ratio   bar")
     for name, code in {"print": "print(1)", "numpy": SCRIPTS["numpy"][0]}.items():
