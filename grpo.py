@@ -17,13 +17,15 @@ the tiny model's.
 """
 import argparse
 import json
+import math
 import random
 import time
 from collections import defaultdict
 from typing import Any
 
 from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags, add_run_flags,
-                  check_tool_failures, checked_sandbox, copy_weights, draw_questions, evaluate, load_model, load_tokenizer,
+                  check_tool_failures, checked_sandbox, command_line, compute_dtype, copy_weights, draw_questions,
+                  evaluate, load_model, load_tokenizer,
                   memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, parse_tasks, protocol_of, read_jsonl,
                   report_table, rollout, save_model, shard, start_world, token_logps)
 import torch
@@ -32,7 +34,7 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from sft import TINY_TASKS
-from tasks import Instance
+from tasks import LEVELS, Instance
 
 
 # ---- 1, 2. improvement potential and curriculum ----------------------------------------------------------------------
@@ -175,7 +177,8 @@ def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: list[
                 metrics["entropy_sum"] += entropies.sum().item()
                 metrics["tokens"] += len(logps)
             each = spread(weights, batch)
-            loss, clipped = policy_loss(logps, join(old_logps, batch), spread(advantages, batch), each, clip_low, clip_high)
+            loss, clipped = policy_loss(logps, join(old_logps, batch), spread(advantages, batch), each, clip_low,
+                                        clip_high)
             metrics["clipfrac"] += clipped.item() / updates
             if reference is not None:
                 kl = (each * kl_estimate(logps, join(ref_logps, batch))).sum()
@@ -187,7 +190,7 @@ def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: list[
         accumulate(model, [row.ids for row in rows], [row.loss_mask for row in rows], world, micro_tokens, vocab_size,
                    temperature, loss_of)
         metrics["grad_norm"] = optimizer_step(model, optimizer, lr, clip)
-        metrics["skipped"] += float(metrics["grad_norm"] == float("inf") or metrics["grad_norm"] != metrics["grad_norm"])
+        metrics["skipped"] += not math.isfinite(metrics["grad_norm"])
     keys = ("loss", "clipfrac", "kl", "dp_sum", "sampler_kl_sum", "entropy_sum", "tokens")
     total = dict(zip(keys, world.sum(*(metrics[key] for key in keys))))
     tokens = max(total["tokens"], 1)
@@ -241,42 +244,42 @@ def rollout_metrics(groups: list[list[Trajectory]], world: World) -> dict[str, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="GRPO with a curriculum; without arguments, the tiny model on a CPU.")
+    parser = command_line("GRPO with a curriculum; without arguments, the tiny model on a CPU.")
     add_run_flags(parser, "runs/grpo")
     group = parser.add_argument_group("questions")
-    group.add_argument("--model", default="runs/sft", help="Hugging Face directory to start from (default: %(default)s)")
-    group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all (default: the tiny set)")
-    group.add_argument("--level", type=int, default=1, help="of the questions (default: %(default)s)")
-    group.add_argument("--per-task", type=int, default=60, help="training questions per task (default: %(default)s)")
+    group.add_argument("--model", default="runs/sft", help="Hugging Face directory to start from")
+    group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    group.add_argument("--per-task", type=int, default=60, help="training questions per task")
     group = parser.add_argument_group("curriculum")
     group.add_argument("--order", choices=("potential", "difficulty", "none"), default="potential",
-                       help="what comes first: high 4p(1-p), high p, or no order (default: %(default)s)")
-    group.add_argument("--stages", type=int, default=4, help="groups, merged one after another (default: %(default)s)")
-    group.add_argument("--steps-per-stage", type=int, default=20, help="(default: %(default)s)")
-    group.add_argument("--potential-samples", type=int, default=8, help="answers per question to measure p (default: %(default)s)")
+                       help="what comes first: high 4p(1-p), high p, or no order")
+    group.add_argument("--stages", type=int, default=4, help="groups, merged one after another")
+    group.add_argument("--steps-per-stage", type=int, default=20, help="optimiser steps of each stage")
+    group.add_argument("--potential-samples", type=int, default=8, help="answers per question to measure p")
     group.add_argument("--pass-rates", help="reuse a pass_rates.jsonl instead of measuring")
     group = parser.add_argument_group("training")
-    group.add_argument("--batch-size", type=int, default=16, help="questions per step (default: %(default)s)")
-    group.add_argument("--group-size", type=int, default=8, help="answers per question (default: %(default)s)")
-    group.add_argument("--lr", type=float, default=1e-4, help="learning rate (default: %(default)s)")
-    group.add_argument("--warmup", type=int, default=5, help="steps of warm-up (default: %(default)s)")
-    group.add_argument("--updates", type=int, default=1, help="optimiser steps per rollout (default: %(default)s)")
+    group.add_argument("--batch-size", type=int, default=16, help="questions per step")
+    group.add_argument("--group-size", type=int, default=8, help="answers per question")
+    group.add_argument("--lr", type=float, default=1e-4, help="learning rate")
+    group.add_argument("--warmup", type=int, default=5, help="steps of warm-up")
+    group.add_argument("--updates", type=int, default=1, help="optimiser steps per rollout")
     group.add_argument("--norm", choices=("sequence", "token", "constant"), default="sequence",
-                       help="loss: mean per sequence (the paper's), per token, or by a constant (default: %(default)s)")
+                       help="loss: mean per sequence (the paper's), per token, or by a constant")
     group.add_argument("--std", action=argparse.BooleanOptionalAction, default=True,
-                       help="divide advantages by the group's standard deviation (default: yes)")
+                       help="divide advantages by the group's standard deviation")
     group.add_argument("--drop-truncated", action="store_true", help="keep rows cut off by a budget out of the loss")
-    group.add_argument("--clip-low", type=float, default=0.2, help="ratio may fall by (default: %(default)s)")
-    group.add_argument("--clip-high", type=float, default=0.2, help="ratio may rise by (default: %(default)s)")
-    group.add_argument("--kl-coef", type=float, default=0.0, help="weight of the KL to the first model (default: %(default)s)")
-    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW (default: %(default)s)")
-    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm (default: %(default)s)")
-    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass (default: %(default)s)")
+    group.add_argument("--clip-low", type=float, default=0.2, help="ratio may fall by")
+    group.add_argument("--clip-high", type=float, default=0.2, help="ratio may rise by")
+    group.add_argument("--kl-coef", type=float, default=0.0, help="weight of the KL to the first model")
+    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
+    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
+    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
     group = parser.add_argument_group("evaluation")
     group.add_argument("--eval-every", type=int, default=10, help="steps between validations; each saves a checkpoint")
-    group.add_argument("--val-n", type=int, default=20, help="validation questions per task (default: %(default)s)")
-    group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task (default: %(default)s)")
-    group.add_argument("--eval-temperature", type=float, default=0.6, help="(default: %(default)s)")
+    group.add_argument("--val-n", type=int, default=20, help="validation questions per task")
+    group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task")
+    group.add_argument("--eval-temperature", type=float, default=0.6, help="of sampling in validation and evaluation")
     group.add_argument("--show-every", type=int, default=20, help="steps between printed conversations; 0: none")
     add_protocol_flags(parser, temperature=1.0)
     args = parser.parse_args()
@@ -295,7 +298,7 @@ def main() -> None:
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox, tasks: list[tuple[str, int]]) -> None:
     say = lambda text: tqdm.write(text) if world.main else None
     protocol, eval_protocol = protocol_of(args), protocol_of(args, temperature=args.eval_temperature)
-    dtype = torch.bfloat16 if world.device.type == "cuda" else torch.float32
+    dtype = compute_dtype(world.device)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer)
     model = shard(load_model(args.model, world.device), world)     # float32 master weights, sharded
@@ -315,21 +318,24 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         state = run.load(model, optimizer)
         before, pass_rates = state["before"], state["pass_rates"]
     else:
-        before = assess(held_out, args.mode, "held-out questions, before")
-        say(f"before training: {100 * before['accuracy']:.1f}% +- {100 * before['stderr']:.1f}% of {before['n']} held-out questions")
+        before = assess(held_out, args.mode, "held-out questions")
+        say(f"before training: {100 * before['accuracy']:.1f}% +- {100 * before['stderr']:.1f}% of {before['n']} "
+            "held-out questions")
         if args.pass_rates:
-            known = {(line["task"], line["level"], line["seed"]): line["pass_rate"] for _, line in read_jsonl(args.pass_rates)}
+            known = {(line["task"], line["level"], line["seed"]): line["pass_rate"]
+                     for _, line in read_jsonl(args.pass_rates)}
             missing = [q for q in questions if (q.task, q.level, q.seed) not in known]
             if missing:
                 raise SystemExit(f"{args.pass_rates} lacks {len(missing)} of {len(questions)} questions: measure again")
             pass_rates = [known[q.task, q.level, q.seed] for q in questions]
         else:
-            pass_rates = measure_pass_rates(sampler, chat, sandbox, questions, args.potential_samples, protocol, args.seed, world)
+            pass_rates = measure_pass_rates(sampler, chat, sandbox, questions, args.potential_samples, protocol,
+                                            args.seed, world)
         state = dict(step=0, before=before, pass_rates=pass_rates, best=None)
         if world.main:
-            run.write("pass_rates.jsonl", "".join(json.dumps(dict(
-                task=q.task, level=q.level, seed=q.seed, samples=args.potential_samples, pass_rate=p, potential=potential(p)))
-                + "\n" for q, p in zip(questions, pass_rates)))
+            lines = [dict(task=q.task, level=q.level, seed=q.seed, samples=args.potential_samples, pass_rate=p,
+                          potential=potential(p)) for q, p in zip(questions, pass_rates)]
+            run.write("pass_rates.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     # 2. Curriculum.
     curriculum = Curriculum(pass_rates, args.stages, args.steps_per_stage, args.order, args.seed)
     steps = args.steps_per_stage * args.stages
@@ -383,13 +389,14 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     # 7. The best by validation, on the held-out questions.
     best = run.checkpoints / f"step-{state['best'][0]:06d}"
     sampler = load_model(best, world.device, dtype).eval()
-    after = assess(held_out, args.mode, "held-out questions, after")
+    after = assess(held_out, args.mode, "held-out questions")
     modes = {args.mode: after}
     if args.mode != "text":
-        modes["text"] = assess(held_out, "text", "held-out questions, text only")
+        modes["text"] = assess(held_out, "text", "held-out questions")
     if world.main:
         save_model(sampler if dtype == torch.float32 else load_model(best), tokenizer, run.path)
-        run.write("eval.json", json.dumps({**after, "before": before, "modes": modes, "step": state["best"][0]}, indent=1) + "\n")
+        report = {**after, "before": before, "modes": modes, "step": state["best"][0]}
+        run.write("eval.json", json.dumps(report, indent=1) + "\n")
         say(report_table(after))
         say(f"held-out accuracy: {100 * before['accuracy']:.1f}% after SFT, {100 * after['accuracy']:.1f}% after GRPO "
             f"(step {state['best'][0]}, best of validation)"

@@ -638,7 +638,7 @@ class Sampler:
         self.rows[self.rows.index(row)] = None
 
     def _prefill(self, start: int) -> None:
-        """Feed all but the last id of the rows from `start` on; padding on the right is overwritten before it is seen."""
+        """Feed all but the last id of the rows from `start` on; what padding leaves is overwritten before it is seen."""
         rows = self.rows[start:self.running]
         pending = [row.trajectory.ids[row.fed:-1] for row in rows]
         longest = max(map(len, pending), default=0)
@@ -843,7 +843,8 @@ def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int, seed: int
             if len(seen) == n:
                 break
         else:
-            tqdm.write(f"note: {key} has only {len(seen)} different {purpose} questions at level {level}", file=sys.stderr)
+            tqdm.write(f"note: {key} has only {len(seen)} different {purpose} questions at level {level}",
+                       file=sys.stderr)
         questions += seen.values()
     return questions
 
@@ -920,9 +921,9 @@ def summarise(groups: list[list[Trajectory]]) -> dict[str, Any]:
 
 
 def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], samples: int,
-             protocol: Protocol, seed: int, world: "World", title: str = "eval") \
+             protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
         -> tuple[dict[str, Any], list[list[Trajectory]]]:
-    """A report on fixed questions, per task and in all; every rank answers its share."""
+    """A report on fixed questions, per task and in all; every rank answers its share. `title` and seed fix the noise."""
     mine = instances[world.rank::world.size]
     with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as progress:
         groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), progress)
@@ -1003,8 +1004,7 @@ def shard(model: CausalLM, world: World) -> CausalLM:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
     mesh = init_device_mesh(world.device.type, (world.size,))
-    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if world.device.type == "cuda" \
-        else MixedPrecisionPolicy()
+    policy = MixedPrecisionPolicy(compute_dtype(world.device), torch.float32)
     for block in model.model.layers:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     return fully_shard(model, mesh=mesh, mp_policy=policy)
@@ -1014,6 +1014,11 @@ def full_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The whole weights of a sharded model; every rank has to call it."""
     return {key: value.full_tensor() if hasattr(value, "full_tensor") else value
             for key, value in model.state_dict().items()}
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on CUDA; float32 on a CPU, where bfloat16 is slower by far."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 @torch.no_grad()
@@ -1106,13 +1111,13 @@ class RunDir:
             self.resumed = found[-1]
             saved = read_json(self.resumed / "state.json")["flags"]
             free = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device"}
-            changed = [key for key in saved.keys() | flags.keys() if key not in free and saved.get(key) != flags.get(key)]
+            changed = [key for key in (saved.keys() | flags.keys()) - free if saved.get(key) != flags.get(key)]
             if changed:
                 key = sorted(changed)[0]
                 raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run began and is "
                                  f"{flags.get(key)} now; a run goes on with its own flags")
         elif (self.path / "metrics.jsonl").exists() and not overwrite:
-            raise SystemExit(f"{self.path} already holds a run: choose another --out, or --resume it, or --overwrite it")
+            raise SystemExit(f"{self.path} already holds a run: choose another --out, --resume it, or --overwrite it")
         world.gather(None)  # nobody writes before everybody has looked
         if world.main:
             print(f"{sandbox.describe_layers()}\nwriting to {self.path}", flush=True)
@@ -1137,7 +1142,8 @@ class RunDir:
         """One step: a JSON line with everything, and a line on the screen."""
         self.add_line("metrics.jsonl", {key: round(v, 6) if isinstance(v, float) else v for key, v in metrics.items()})
         if self.world.main and show:
-            tqdm.write("  ".join(f"{key} {v:.3g}" if isinstance(v, float) else f"{key} {v}" for key, v in metrics.items()))
+            tqdm.write("  ".join(f"{key} {v:.3g}" if isinstance(v, float) else f"{key} {v}"
+                                 for key, v in metrics.items()))
 
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any, state: dict[str, Any],
              keep: int, best: int | None = None) -> Path:
@@ -1202,31 +1208,43 @@ class Interrupt:
         return self.world.sum(float(self.asked))[0] > 0
 
 
+class Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds a flag's default to its help, where it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        plain = any(action.default is value for value in (None, False, argparse.SUPPRESS))
+        return action.help if plain else super()._get_help_string(action)
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=description, formatter_class=Defaults)
+
+
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     group = parser.add_argument_group("run")
-    group.add_argument("--out", default=out, help="directory of the run (default: %(default)s)")
+    group.add_argument("--out", default=out, help="directory of the run")
     group.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of --out")
     group.add_argument("--overwrite", action="store_true", help="delete a run that --out already holds")
-    group.add_argument("--seed", type=int, default=0, help="fixes all randomness (default: %(default)s)")
-    group.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    group.add_argument("--seed", type=int, default=0, help="fixes all randomness")
+    group.add_argument("--device", default="auto", help="auto, cpu or cuda")
     group.add_argument("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
-    group.add_argument("--keep", type=int, default=1, help="newest checkpoints kept (default: %(default)s)")
+    group.add_argument("--keep", type=int, default=1, help="newest checkpoints kept")
     group.add_argument("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
-    group.add_argument("--workers", type=int, default=None, help="sandbox processes (default: the number of cores)")
+    group.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
 
 
 def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float) -> None:
     base, group = Protocol(), parser.add_argument_group("conversation")
-    group.add_argument("--mode", choices=MODES, default=base.mode, help="system prompt (default: %(default)s)")
-    group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy (default: %(default)s)")
-    group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn (default: %(default)s)")
+    group.add_argument("--mode", choices=MODES, default=base.mode, help="system prompt")
+    group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
+    group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn")
     group.add_argument("--max-tokens", type=int, default=base.max_tokens,
-                       help="per conversation behind the prompt, script output included (default: %(default)s)")
-    group.add_argument("--max-calls", type=int, default=base.max_calls, help="code calls (default: %(default)s)")
+                       help="per conversation behind the prompt, script output included")
+    group.add_argument("--max-calls", type=int, default=base.max_calls, help="code calls")
     group.add_argument("--tool-chars", type=int, default=base.tool_chars,
-                       help="characters of a script's output and error shown (default: %(default)s)")
-    group.add_argument("--slots", type=int, default=base.slots, help="rows that decode together (default: %(default)s)")
-    group.add_argument("--code-timeout", type=float, default=5.0, help="seconds a script may run (default: %(default)s)")
+                       help="characters of a script's output and error shown")
+    group.add_argument("--slots", type=int, default=base.slots, help="rows that decode together")
+    group.add_argument("--code-timeout", type=float, default=5.0, help="seconds a script may run")
 
 
 def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
@@ -1292,7 +1310,7 @@ def draw_trajectory(line: dict[str, Any], chat: Chat | None, path: str, columns:
 
 def command_ask(args: argparse.Namespace) -> None:
     world = start_world(args.device)
-    model = load_model(args.model, world.device, torch.bfloat16 if world.device.type == "cuda" else torch.float32).eval()
+    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     chat = Chat(load_tokenizer(args.model))
     question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
     write = lambda text, sampled: print(paint(text, GREEN if sampled else GREY), end="", flush=True)
@@ -1309,7 +1327,7 @@ def command_eval(args: argparse.Namespace) -> None:
         raise SystemExit(f"--json {args.json}: its directory does not exist")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_world(args.device)
-    model = load_model(args.model, world.device, torch.bfloat16 if world.device.type == "cuda" else torch.float32).eval()
+    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     chat = Chat(load_tokenizer(args.model))
     questions = read_questions(args.questions) if args.questions else \
         draw_questions(tasks, args.purpose, args.n, args.question_seed)
@@ -1339,7 +1357,8 @@ def command_show(args: argparse.Namespace) -> None:
 def command_plot(args: argparse.Namespace) -> None:
     lines = [line for _, line in read_jsonl(Path(args.directory) / "metrics.jsonl") if "step" in line]
     plt = pyplot()
-    keys = [key for key in ("reward", "val_accuracy", "code_rate", "entropy", "grad_norm") if any(key in line for line in lines)]
+    keys = [key for key in ("reward", "val_accuracy", "code_rate", "entropy", "grad_norm")
+            if any(key in line for line in lines)]
     figure, axes = plt.subplots(1, len(keys), figsize=(3.2 * len(keys), 2.6), squeeze=False)
     for axis, key in zip(axes[0], keys):
         axis.plot(*zip(*[(line["step"], line[key]) for line in lines if key in line]),
@@ -1353,40 +1372,40 @@ def command_plot(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Ask, evaluate and look at a model that reasons with code.")
+    parser, shown = command_line("Ask, evaluate and look at a model that reasons with code."), Defaults
     commands = parser.add_subparsers(required=True, metavar="ask | eval | show | plot")
 
-    ask = commands.add_parser("ask", help="hold one conversation and stream it")
+    ask = commands.add_parser("ask", formatter_class=shown, help="hold one conversation and stream it")
     ask.add_argument("question", help="what to ask")
     ask.set_defaults(run=command_ask)
-    evaluation = commands.add_parser("eval", help="accuracy on fixed questions, per task")
+    evaluation = commands.add_parser("eval", formatter_class=shown, help="accuracy on fixed questions, per task")
     evaluation.add_argument("--tasks", default="train", help="names, name@level, suites, train, test or all, with commas "
-                            "between (default: %(default)s)")
-    evaluation.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions (default: %(default)s)")
-    evaluation.add_argument("--n", type=int, default=50, help="questions per task (default: %(default)s)")
-    evaluation.add_argument("--samples", type=int, default=1, help="answers per question (default: %(default)s)")
-    evaluation.add_argument("--purpose", choices=("eval", "val"), default="eval", help="which questions (default: %(default)s)")
-    evaluation.add_argument("--question-seed", type=int, default=0, help="another set of questions (default: %(default)s)")
+                            "between")
+    evaluation.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    evaluation.add_argument("--n", type=int, default=50, help="questions per task")
+    evaluation.add_argument("--samples", type=int, default=1, help="answers per question")
+    evaluation.add_argument("--purpose", choices=("eval", "val"), default="eval", help="which questions")
+    evaluation.add_argument("--question-seed", type=int, default=0, help="another set of questions")
     evaluation.add_argument("--questions", help="JSON lines of your own: question, answer")
     evaluation.add_argument("--json", help="write the report there")
     evaluation.add_argument("--trajectories", help="write the conversations there, as JSON lines")
-    evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes (default: the number of cores)")
+    evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
     evaluation.set_defaults(run=command_eval)
     for command in (ask, evaluation):
         command.add_argument("--model", required=True, help="a Hugging Face directory")
-        command.add_argument("--seed", type=int, default=0, help="of the sampling noise (default: %(default)s)")
-        command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+        command.add_argument("--seed", type=int, default=0, help="of the sampling noise")
+        command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         add_protocol_flags(command, temperature=0.6)
-    show = commands.add_parser("show", help="print saved trajectories, trained tokens in green")
+    show = commands.add_parser("show", formatter_class=shown, help="print saved trajectories, trained tokens in green")
     show.add_argument("file", help="a trajectories.jsonl")
-    show.add_argument("--model", help="directory of the tokenizer (default: the file's directory)")
-    show.add_argument("--first", type=int, default=0, help="index of the first one (default: %(default)s)")
-    show.add_argument("--n", type=int, default=5, help="how many (default: %(default)s)")
+    show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
+    show.add_argument("--first", type=int, default=0, help="index of the first one")
+    show.add_argument("--n", type=int, default=5, help="how many")
     show.add_argument("--picture", help="draw the first one into this file, too (needs matplotlib)")
     show.set_defaults(run=command_show)
-    plot = commands.add_parser("plot", help="draw the curves of a run (needs matplotlib)")
+    plot = commands.add_parser("plot", formatter_class=shown, help="draw the curves of a run (needs matplotlib)")
     plot.add_argument("directory", help="a run directory")
-    plot.add_argument("--out", help="picture file (default: curve.png in the run directory)")
+    plot.add_argument("--out", help="picture file (none: curve.png in the run directory)")
     plot.set_defaults(run=command_plot)
     args = parser.parse_args()
     args.run(args)

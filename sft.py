@@ -25,15 +25,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate, add_protocol_flags,
-                  add_run_flags, checked_sandbox, draw_questions, evaluate, full_tensors, load_model, load_tokenizer, memory_gb,
-                  optimizer_step, parse_tasks, protocol_of, read_jsonl, render_messages, report_table, save_model, shard,
-                  start_world, tool_text)
+from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate,
+                  add_protocol_flags, add_run_flags, checked_sandbox, command_line, compute_dtype, draw_questions,
+                  evaluate, full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, parse_tasks,
+                  protocol_of, read_jsonl, render_messages, report_table, save_model, shard, start_world, tool_text)
 import torch
 from tqdm import tqdm
 
 from sandbox import Result, Sandbox
-from tasks import TASKS, Instance
+from tasks import LEVELS, TASKS, Instance
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")
@@ -114,7 +114,8 @@ def converse(rng: random.Random, instance: Instance, mode: str, form: str, scrip
     return messages + [{"role": "assistant", "content": closing}]
 
 
-def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int, tool_chars: int) -> list[dict[str, Any]]:
+def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int, tool_chars: int) \
+        -> list[dict[str, Any]]:
     """One verified conversation for each question that yields one, as JSON-ready lines."""
     plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i) for i in instances]
     scripts = [script for _, _, scripts in plans for script in scripts]
@@ -136,8 +137,8 @@ def read_conversations(path: str | Path, chat: Chat, train_failed: bool) -> list
     for number, line in read_jsonl(path):
         messages = line.get("messages")
         well_formed = isinstance(messages, list) and messages and all(
-            isinstance(m, dict) and m.get("role") in ("system", "user", "assistant") and isinstance(m.get("content"), str)
-            for m in messages) and messages[-1]["role"] == "assistant"
+            isinstance(m, dict) and m.get("role") in ("system", "user", "assistant")
+            and isinstance(m.get("content"), str) for m in messages) and messages[-1]["role"] == "assistant"
         if not well_formed:
             raise SystemExit(f'{path}, line {number}: "messages" must be a list of role and content that ends with the '
                              "assistant's turn")
@@ -276,29 +277,29 @@ def sft_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: lis
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Supervised fine-tuning; without arguments, the tiny model on a CPU.")
+    parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
     add_run_flags(parser, "runs/sft")
     group = parser.add_argument_group("model")
-    group.add_argument("--model", help="Hugging Face directory to start from (default: a new tiny model)")
-    group.add_argument("--width", type=int, default=128, help="of the tiny model (default: %(default)s)")
-    group.add_argument("--layers", type=int, default=2, help="of the tiny model (default: %(default)s)")
-    group.add_argument("--copy-steps", type=int, default=800, help="at most, of copy pre-training (default: %(default)s)")
+    group.add_argument("--model", help="Hugging Face directory to start from (none: a new tiny model)")
+    group.add_argument("--width", type=int, default=128, help="of the tiny model")
+    group.add_argument("--layers", type=int, default=2, help="of the tiny model")
+    group.add_argument("--copy-steps", type=int, default=800, help="at most, of copy pre-training")
     group = parser.add_argument_group("data")
     group.add_argument("--data", help="train on these JSON lines instead of writing conversations")
-    group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all (default: the tiny set)")
-    group.add_argument("--level", type=int, default=1, help="of the questions (default: %(default)s)")
-    group.add_argument("--per-task", type=int, default=800, help="questions per task (default: %(default)s)")
+    group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    group.add_argument("--per-task", type=int, default=800, help="questions per task")
     group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True,
-                       help="train on first scripts that fail, too (default: yes)")
+                       help="train on first scripts that fail, too")
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=float, default=7, help="passes over the data (default: %(default)s)")
-    group.add_argument("--batch-size", type=int, default=32, help="conversations per step (default: %(default)s)")
-    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass (default: %(default)s)")
-    group.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate (default: %(default)s)")
-    group.add_argument("--warmup", type=int, default=50, help="steps of warm-up (default: %(default)s)")
-    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW (default: %(default)s)")
-    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm (default: %(default)s)")
-    group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end (default: %(default)s)")
+    group.add_argument("--epochs", type=float, default=7, help="passes over the data")
+    group.add_argument("--batch-size", type=int, default=32, help="conversations per step")
+    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
+    group.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate")
+    group.add_argument("--warmup", type=int, default=50, help="steps of warm-up")
+    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
+    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
+    group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end")
     add_protocol_flags(parser, temperature=0.6)
     args = parser.parse_args()
     tasks = parse_tasks(args.tasks, args.level)
@@ -316,7 +317,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     # 1. Conversations.
     if not args.data and not run.resumed:
         if world.main:
-            lines = write_conversations(draw_questions(tasks, "sft", args.per_task, args.seed), sandbox, args.seed, args.tool_chars)
+            questions = draw_questions(tasks, "sft", args.per_task, args.seed)
+            lines = write_conversations(questions, sandbox, args.seed, args.tool_chars)
             run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             say(f"wrote {data}: {len(lines)} conversations, forms {dict(Counter(line['form'] for line in lines))}")
         world.gather(None)
@@ -368,7 +370,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     if world.main:
         save_model(model, tokenizer, run.path, weights)
     world.gather(None)
-    sampler = load_model(run.path, world.device, torch.bfloat16 if world.device.type == "cuda" else torch.float32)
+    sampler = load_model(run.path, world.device, compute_dtype(world.device))
     report, groups = evaluate(sampler, chat, sandbox, draw_questions(tasks, "eval", args.eval_n), 1,
                               protocol_of(args), args.seed, world, "held-out questions")
     if world.main:
