@@ -46,7 +46,7 @@ from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError, self_test
 from tasks import LEVELS, TASKS, Instance
-from tasks.base import norm, number
+from tasks.base import items, letter, norm, number
 
 MODES = ("ci", "text", "code", "guided")
 
@@ -808,6 +808,8 @@ def grade(instance: Instance, answer: str) -> bool:
     if instance.task in TASKS:
         return TASKS[instance.task].verify(instance, answer)
     try:
+        if instance.task.startswith("bbh-file/"):
+            return bbh_right(instance, answer)
         return abs(number(answer) - number(instance.expect)) <= abs(number(instance.expect)) / 10 ** 6
     except (ValueError, ZeroDivisionError):
         return norm(answer) == norm(instance.expect)
@@ -875,6 +877,38 @@ def read_questions(path: str) -> list[Instance]:
         questions.append(Instance(f"user/{Path(path).stem}", i, 0, "eval", line["question"], {}, str(line["answer"])))
     if not questions:
         raise SystemExit(f"{path} holds no question")
+    return questions
+
+
+def bbh_right(instance: Instance, answer: str) -> bool:
+    """Whether an answer equals the target of an original BIG-Bench-Hard row: a choice, brackets, words, or a word."""
+    target = instance.expect
+    if re.fullmatch(r"\([A-Z]\)", target):
+        options = [line for line in instance.question.splitlines() if re.match(r"\([A-Z]\) ", line)]
+        return letter(answer, "\n".join(options)) == target[1]
+    if not set(target) - set("()[]{}<> "):
+        return "".join(answer.split()) == "".join(target.split())
+    return items(norm(answer)) == items(norm(target))
+
+
+def read_bbh(directory: str, n: int) -> list[Instance]:
+    """The first n usable rows of every original BIG-Bench-Hard file of a directory; for evaluation only."""
+    questions = []
+    for path in sorted(Path(directory).glob("*.json")):
+        raw = read_json(path)
+        if not isinstance(raw, dict) or not isinstance(raw.get("examples"), list):
+            raise SystemExit(f'{path}: not a BIG-Bench-Hard file, "examples" is missing')
+        usable = []
+        for i, row in enumerate(raw["examples"], 1):
+            if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
+                raise SystemExit(f'{path}, example {i}: "input" and "target" must be texts')
+            if "\n(A)" in row["input"] and not re.fullmatch(r"\([A-Z]\)", row["target"]):
+                tqdm.write(f"note: {path}, example {i} is left out: its target is none of its options", file=sys.stderr)
+                continue
+            usable.append(Instance(f"bbh-file/{path.stem}", i, 0, "eval", row["input"], {}, row["target"]))
+        questions += usable[:n]
+    if not questions:
+        raise SystemExit(f"--bbh {directory}: no *.json with BIG-Bench-Hard questions in it")
     return questions
 
 
@@ -1329,8 +1363,10 @@ def command_eval(args: argparse.Namespace) -> None:
     world = start_world(args.device)
     model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     chat = Chat(load_tokenizer(args.model))
-    questions = read_questions(args.questions) if args.questions else \
-        draw_questions(tasks, args.purpose, args.n, args.question_seed)
+    if args.questions or args.bbh:
+        questions = read_questions(args.questions) if args.questions else read_bbh(args.bbh, args.n)
+    else:
+        questions = draw_questions(tasks, args.purpose, args.n, args.question_seed)
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         report, groups = evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args), args.seed, world)
     if world.main:
@@ -1387,6 +1423,7 @@ def main() -> None:
     evaluation.add_argument("--purpose", choices=("eval", "val"), default="eval", help="which questions")
     evaluation.add_argument("--question-seed", type=int, default=0, help="another set of questions")
     evaluation.add_argument("--questions", help="JSON lines of your own: question, answer")
+    evaluation.add_argument("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
     evaluation.add_argument("--json", help="write the report there")
     evaluation.add_argument("--trajectories", help="write the conversations there, as JSON lines")
     evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")

@@ -505,6 +505,22 @@ def test_a_users_own_questions_compare_numbers_or_text(tmp_path):
         r1ci.read_questions(path)
 
 
+def test_original_big_bench_hard_files_are_read_and_graded(tmp_path, capsys):
+    rows = [("Which?\nOptions:\n(A) a red ball\n(B) a blue ball", "(B)"), ("Which?\nOptions:\n(A) x\n(B) y", "free text"),
+            ("Complete: ( [", "] )"), ("Sort: b a", "a b"), ("Is it plausible?", "yes"), ("2 + 3 =", "5")]
+    (tmp_path / "mixed.json").write_text(json.dumps({"canary": "", "examples": [dict(input=i, target=t) for i, t in rows]}))
+    choice, brackets, words, yes, number = r1ci.read_bbh(tmp_path, 10)
+    assert "mixed.json, example 2 is left out" in capsys.readouterr().err
+    for question, right, wrong in ((choice, "(B)", "A"), (choice, "a blue ball", "a red ball"), (brackets, "])", "]"),
+                                   (words, "a, b", "b a"), (yes, "Yes.", "no"), (number, " 5", "6"), (choice, "(B)", "blue")):
+        assert r1ci.grade(question, right) and not r1ci.grade(question, wrong)
+    (tmp_path / "mixed.json").write_text(json.dumps({"examples": [{"input": "x"}]}))
+    with pytest.raises(SystemExit, match="mixed.json, example 1"):
+        r1ci.read_bbh(tmp_path, 10)
+    with pytest.raises(SystemExit, match="no .*json"):
+        r1ci.read_bbh(tmp_path / "nothing", 10)
+
+
 def test_micro_batches_keep_every_row_once_and_their_budget():
     lengths = [5, 90, 7, 7, 30, 200, 1, 60]
     batches = r1ci.micro_batches(lengths, 100)

@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 ROOT = Path(__file__).parent.parent
 SFT = ["sft.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "12", "--width", "32", "--copy-steps", "2", "--epochs", "1",
-       "--batch-size", "4", "--eval-n", "2", "--max-tokens", "60", "--workers", "1"]
+       "--batch-size", "4", "--eval-n", "2", "--max-tokens", "60", "--max-turn-tokens", "30", "--workers", "1"]
 GRPO = ["grpo.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "4", "--stages", "2", "--steps-per-stage", "2",
         "--potential-samples", "2", "--batch-size", "2", "--group-size", "2", "--val-n", "2", "--eval-n", "2", "--eval-every",
         "2", "--max-tokens", "60", "--max-turn-tokens", "30", "--workers", "1", "--kl-coef", "0.01"]
@@ -214,6 +214,5 @@ def test_help_explains_every_flag(command):
 
 def test_the_score_before_grpo_is_the_score_after_sft(sft_run, grpo_run):
     """The same questions, the same noise: three programs print one number."""
-    after_sft, before = (json.loads((sft_run / "eval.json").read_text()), json.loads((grpo_run / "eval.json").read_text())["before"])
-    assert after_sft["temperature"] == before["temperature"] == 0.6
-    assert {task: r["n"] for task, r in after_sft["tasks"].items()} == {task: r["n"] for task, r in before["tasks"].items()}
+    after_sft = json.loads((sft_run / "eval.json").read_text())
+    assert json.loads((grpo_run / "eval.json").read_text())["before"] == {k: v for k, v in after_sft.items() if k != "modes"}
