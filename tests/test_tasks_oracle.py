@@ -11,7 +11,6 @@ import json
 import random
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date
 from fractions import Fraction
 from typing import Any, Callable
 
