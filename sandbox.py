@@ -254,7 +254,7 @@ LIMITED = dict(  # name=(numbers, which argument, which of its bits, values that
     socketpair_kind=((53, 199), 1, 0xF, [socket.SOCK_STREAM], EPERM),  # a datagram could go to any address
     prctl=((157, 167), 0, ANY, [3, 15, 16], EPERM),  # its name. Not PR_SET_PDEATHSIG: it dies with the worker
     fcntl=((72, 25), 1, ANY, [*range(8), 36, 37, 38, 1030], EPERM),  # not F_SETOWN (SIGIO kills), F_SETLEASE
-    fcntl_locks=((72, 25), 1, ANY, [*range(6), 36, 1030], 0),  # as flock: a lock on a shared file holds others up
+    fcntl_locks=((72, 25), 1, ANY, [*range(6), 36, 1030], 0),  # as flock: shared files can be locked
     ioctl=((16, 29), 1, ANY, [0x541B, 0x5421, 0x5450, 0x5451], ENOTTY))  # FIONREAD, FIONBIO, FION-, FIOCLEX
 
 
@@ -288,36 +288,47 @@ def install_seccomp(program: ctypes.Array) -> None:
 
 # ---- the script: what `python main.py` does ---------------------------------------------------------------
 
+RESERVE = []  # some memory, held back for the report of a MemoryError
+
+
+def at_deadline(*_: object) -> None:
+    sys.__stdout__.flush()  # the line that has not ended
+    os._exit(1)
+
+
+def print_error(kind: type, error: BaseException, trace: types.TracebackType | None) -> None:
+    RESERVE.clear()
+    traceback.print_exception(kind, error, trace, limit=-1000)  # the last 1000 calls
+
+
+def print_thread_error(error: threading.ExceptHookArgs) -> None:
+    if error.exc_type is not SystemExit:
+        print(f"Exception in thread {error.thread.name}:", file=sys.stderr)
+        print_error(error.exc_type, error.exc_value, error.exc_traceback)
+
+
+def install_hooks() -> None:
+    """Once per worker: what a fork has from its parent costs a script no time."""
+    signal.signal(signal.SIGXCPU, at_deadline)
+    sys.excepthook, threading.excepthook, sys.argv = print_error, print_thread_error, ["main.py"]
+    RESERVE.append(bytes(4 << 20))
+
+
 def set_seed(seed: int | None) -> None:
-    """Fresh random state; a fork has its parent's. With a seed, `random` and numpy draw the same again."""
-    random.seed(seed)
+    """Gives numpy a state for the next script; `random` gets one in each fork, from Python."""
     if "numpy.random" in sys.modules:
-        state = random.Random(seed)
-        sys.modules["numpy.random"].seed(state.getrandbits(32))
-        if seed is not None:
-            sys.modules["numpy.random.bit_generator"].randbits = state.getrandbits  # for default_rng()
+        sys.modules["numpy.random"].seed(random.getrandbits(32) if seed is None else seed % 2**32)
+        draw = (random.SystemRandom() if seed is None else random.Random(seed)).getrandbits
+        sys.modules["numpy.random.bit_generator"].randbits = draw  # what default_rng() asks for a seed
 
 
 def run_script(source: str, leave: Callable = os._exit, join_threads: Callable = threading._shutdown,
                at_exit: Callable = atexit._run_exitfuncs) -> None:
     """Runs to the end of the process. The defaults are bound before a script can replace them."""
-    stdout, status, reserve = sys.stdout, 1, bytes(1 << 22)
-
-    def at_deadline(*_: object) -> None:
-        stdout.flush()  # the line that has not ended
-        leave(1)
-
-    def in_thread(error: threading.ExceptHookArgs) -> None:
-        if error.exc_type is not SystemExit:
-            print(f"Exception in thread {error.thread.name}:", file=sys.stderr)
-            sys.excepthook(error.exc_type, error.exc_value, error.exc_traceback)
-
-    signal.signal(signal.SIGXCPU, at_deadline)
+    stdout, status = sys.stdout, 1
     main = sys.modules["__main__"] = types.ModuleType("__main__")
-    main.__file__, sys.argv = "main.py", ["main.py"]
+    main.__file__ = "main.py"
     linecache.cache["main.py"] = len(source), None, source.splitlines(True), "main.py"  # lines for tracebacks
-    sys.excepthook = functools.partial(traceback.print_exception, limit=-1000)  # the last 1000 calls
-    threading.excepthook = in_thread
     try:
         try:
             exec(compile(source, "main.py", "exec", dont_inherit=True), main.__dict__)
@@ -328,12 +339,12 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
             else:
                 print(stop.code, file=sys.stderr)
         except BaseException as error:
-            del reserve  # now there is room to report a MemoryError
             sys.excepthook(type(error), error, error.__traceback__.tb_next)
         join_threads()
         at_exit()
-        del sys.modules["__main__"], main
-        gc.collect()  # what is left of __del__ runs now
+        if "__del__" in source:
+            del sys.modules["__main__"], main
+            gc.collect()  # what is left of them runs now
         for stream in (sys.stdout, sys.stderr, stdout):
             if stream and not stream.closed:
                 stream.flush()
@@ -421,11 +432,13 @@ class ForkServer:
                 importlib.import_module(name)
             except ModuleNotFoundError:
                 self.missing.append(name)
+        libc.prctl, libc.capset, libc.syscall  # looked up here, once, and not in each child
         gc.collect()
         gc.freeze()  # the collector leaves the warm objects alone: pages that nobody writes stay shared
         gc.disable()
         with open(os.open("maps", os.O_RDONLY, dir_fd=proc)) as file:
             share_page_tables(file.read())
+        install_hooks()
         with open(os.open("status", os.O_RDONLY, dir_fd=proc)) as file:
             status = dict(line.split(":", 1) for line in file)
         threads, self.warm_bytes = int(status["Threads"]), int(status["VmSize"].split()[0]) << 10
@@ -477,6 +490,7 @@ class ForkServer:
 
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, waits until the deadline, kills, reaps. A script has no part in any of it."""
+        set_seed(seed)
         ready, write_end = os.pipe()
         start = time.monotonic()
         pid = os.fork()
@@ -520,8 +534,7 @@ class ForkServer:
         os.dup2(ready, 3)  # over the socket to the trainer
         atexit.unregister(remove)  # the worker does that
         try:
-            with open(files[0], "rb") as file:
-                source = file.read().decode("utf-8", "surrogatepass")
+            source = os.pread(files[0], os.fstat(files[0]).st_size, 0).decode("utf-8", "surrogatepass")
             for target, fd in enumerate(files[1:]):
                 os.dup2(fd, target)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -531,7 +544,8 @@ class ForkServer:
             sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
             sys.stdout = sys.__stdout__ = open(1, "w", 1, "utf-8", "backslashreplace")  # 1: line by line
             sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace")
-            set_seed(seed)
+            if seed is not None:
+                random.seed(seed)
             gc.enable()
             os.write(3, b"ready")
             os.close(3)
