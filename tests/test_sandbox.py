@@ -498,12 +498,14 @@ def test_a_killed_trainer_leaves_nothing_behind(disable):
 
 
 def test_an_interrupted_run_does_not_confuse_the_next_one():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with Sandbox(workers=1, preload=()) as sandbox:
         timer = threading.Timer(0.3, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             sandbox.run("import time; time.sleep(60)\nprint('old')", timeout=60)
         assert sandbox.run("print('new')").stdout == "new\n"
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
