@@ -502,8 +502,8 @@ class ForkServer:
         while not (ended or late or full or gone):
             ended = self.wait(pid, min(time.monotonic() + 0.1, start + timeout))
             late = not ended and time.monotonic() >= start + timeout
-            full = not self.private and overfull(self.scratch, self.disk_mb)
-            gone = select.select([self.trainer], [], [], 0)[0]  # readable: its end. The trainer died
+            full = not ended and not self.private and overfull(self.scratch, self.disk_mb)
+            gone = not ended and select.select([self.trainer], [], [], 0)[0]  # its end: the trainer died
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
             self.wait(pid, time.monotonic() + 0.1)
@@ -515,8 +515,8 @@ class ForkServer:
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
         late = late or code == -signal.SIGKILL and cpu > timeout  # RLIMIT_CPU was first: several threads
-        with open(ready) as file:
-            report = file.read() or f"a script's process died before the script ({code})"
+        report = os.read(ready, 4096).decode() or f"a script's process died before the script ({code})"
+        os.close(ready)
         error = None if late or report == "ready" else report
         return dict(error=error, late=late, code=code, wall=wall, cpu=cpu, rss_mb=usage.ru_maxrss / 1024)
 

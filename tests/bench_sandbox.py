@@ -24,7 +24,8 @@ NO_LAYERS = ("seccomp", "landlock", "namespaces", "caps", "rlimits")
 SCRIPTS = {
     "print": ("print(1)", 2),
     "numpy": ("import numpy as np\nprint(np.arange(12).reshape(3, 4).sum(axis=0))", 18),
-    "sympy": ("import sympy\nprint(sympy.sqrt(8))", 60),
+    "sympy": ("import sympy\nprint(sympy.Rational(1, 3) + 1)", 60),
+    "sympy at work": ("import sympy\nx = sympy.symbols('x')\nprint(sympy.expand((x + 1) ** 3))", None),
 }
 
 
@@ -66,13 +67,14 @@ def main() -> None:
     print("scripts a second  subprocess  no layers  sandbox | against subprocess bar | against no layers bar")
     for name in args.scripts:
         code, bar = SCRIPTS[name]
-        if name in full.missing:
+        if name.split()[0] in full.missing:
             continue
         rounds = [[rate(run, code, args.workers, args.seconds) for run in (plain, bare.run, full.run)]
                   for _ in range(args.rounds)]
         a, b, c = (statistics.median(column) for column in zip(*rounds))
         plainly, layers = (statistics.median(row[2] / row[i] for row in rounds) for i in (0, 1))
-        print(f"{name:17s} {a:10.1f} {b:10.1f} {c:8.1f} | {plainly:17.1f}x {bar:2d}x | {layers:16.2f}x 0.75x")
+        bar = f"{bar}x" if bar else ""
+        print(f"{name:17s} {a:10.1f} {b:10.1f} {c:8.1f} | {plainly:17.1f}x {bar:>3s} | {layers:16.2f}x 0.75x")
 
     print("\nlatency in ms (one caller for each worker)   median     p99   ratio   bar")
     for name, code in {"print": "print(1)", "numpy": SCRIPTS["numpy"][0]}.items():
