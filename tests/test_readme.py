@@ -1,12 +1,11 @@
 """What the README says of the code is true: line counts, flags, tasks, metric names."""
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tasks import TASKS
+from test_scripts import inside
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,7 +38,7 @@ def test_every_flag_of_the_readmes_commands_exists(script):
     commands = [" ".join(match.split("#")[0].replace("\\\n", " ").split())
                 for match in re.findall(rf"^.*{re.escape(script)} (?:.*\\\n)*.*$", README, re.MULTILINE)]
     used = {flag for command in commands for flag in re.findall(r"(?<!\S)--[\w-]+", command.split(script, 1)[1])}
-    known = subprocess.run([sys.executable, *script.split(), "--help"], cwd=ROOT, capture_output=True, text=True).stdout
+    known = inside(*script.split(), "--help")
     assert used <= set(re.findall(r"--[\w-]+", known)), used
 
 

@@ -48,6 +48,22 @@ def refusal(*args: str) -> str:
     return sentence
 
 
+def inside(*args: str) -> str:
+    """What a command prints; in this process, to be quick."""
+    script, *rest = map(str, args)
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.setattr(sys, "argv", [script, *rest])
+        try:
+            importlib.import_module(script.removesuffix(".py")).main()
+        except SystemExit as stopped:
+            assert not stopped.code, stopped.code
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+    return output.getvalue()
+
+
 def metrics(directory: Path) -> list[dict]:
     """The metric lines without times and memory, and the flags without the names of directories."""
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
@@ -159,14 +175,14 @@ def test_checkpoints_beyond_the_newest_and_the_best_are_removed(grpo_run):
 
 def test_evaluation_asking_and_showing_work_on_a_trained_model(grpo_run, tmp_path):
     common = ["--model", grpo_run, "--max-tokens", "60", "--max-turn-tokens", "30"]
-    out = run("r1ci.py", "eval", *common, "--tasks", "rg/gcd,bbh/disambiguation_qa", "--n", "3", "--samples", "2",
+    out = inside("r1ci.py", "eval", *common, "--tasks", "rg/gcd,bbh/disambiguation_qa", "--n", "3", "--samples", "2",
               "--json", tmp_path / "report.json", "--trajectories", tmp_path / "t.jsonl", "--workers", "1")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["n"] == 6 and report["samples"] == 2 and "pass@2" in out and "rg/gcd" in out
     (tmp_path / "q.jsonl").write_text('{"question": "What is 1 + 1?", "answer": 2}\n')
-    assert "user/q" in run("r1ci.py", "eval", *common, "--questions", tmp_path / "q.jsonl", "--workers", "1")
-    assert "What is 2 + 2?" in run("r1ci.py", "ask", "What is 2 + 2?", *common)
-    shown = run("r1ci.py", "show", tmp_path / "t.jsonl", "--model", grpo_run, "--n", "2")
+    assert "user/q" in inside("r1ci.py", "eval", *common, "--questions", tmp_path / "q.jsonl", "--workers", "1")
+    assert "What is 2 + 2?" in inside("r1ci.py", "ask", "What is 2 + 2?", *common)
+    shown = inside("r1ci.py", "show", tmp_path / "t.jsonl", "--model", grpo_run, "--n", "2")
     assert shown.count("stop_reason") == 2 and "<|im_start|>assistant" in shown
 
 
@@ -207,7 +223,7 @@ def test_resuming_with_other_flags_is_refused(grpo_run, sft_run):
 @pytest.mark.parametrize("command", [["sft.py"], ["grpo.py"], ["r1ci.py"], ["r1ci.py", "ask"], ["r1ci.py", "eval"],
                                      ["r1ci.py", "show"], ["r1ci.py", "plot"]])
 def test_help_explains_every_flag(command):
-    out = run(*command, "--help")
+    out = inside(*command, "--help")
     flags = [line for line in out.splitlines() if line.strip().startswith("--")]
     assert "usage" in out and (flags or command == ["r1ci.py"])
 
