@@ -36,7 +36,6 @@ import argparse
 import atexit
 import contextlib
 import ctypes
-import functools
 import gc
 import importlib
 import io
