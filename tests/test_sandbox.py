@@ -73,13 +73,13 @@ def others():
         python = nobody if who == "nobody" else sys.executable
         if python:
             command = [python, "-B", TESTS / "attacks.py", "--timeout", "0.3", "--without", *without]
-            started[who, *without] = log, subprocess.Popen(command, stdout=log, stderr=log, cwd="/",
+            started[(who, *without)] = log, subprocess.Popen(command, stdout=log, stderr=log, cwd="/",
                                                            **(AS_USER if who == "nobody" else {}))
 
     def wait(who: str, without: list[str]) -> str:
         if (who, *without) not in started:
             pytest.skip("no interpreter of this version that an unprivileged user may start")
-        log, process = started[who, *without]
+        log, process = started[(who, *without)]
         process.wait(300)
         log.seek(0)
         return log.read()
