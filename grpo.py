@@ -207,7 +207,8 @@ def choose_rows(groups: list[list[Trajectory]], divide_by_std: bool, drop_trunca
     """The rows that enter the loss with their advantages, and how many rows and tokens the loss is a mean over.
 
     Rows the sandbox failed are void. Rows cut off by a budget stay in the baseline and, if `drop_truncated`, leave the
-    loss. Groups without variance are counted in the mean but not computed: their gradient is zero.
+    loss. Groups without variance are counted in the mean but not computed: their policy gradient is zero (so is then
+    their share of the KL term, which is taken over the computed rows only).
     """
     rows, advantages = [], []
     counts = dict(rows=0.0, tokens=0.0, groups=0.0, zero_std_groups=0.0)

@@ -306,6 +306,8 @@ def main() -> None:
     world = start_world(args.device)
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
+    if args.model:
+        load_tokenizer(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
         train(args, run, world, sandbox, tasks)
