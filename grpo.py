@@ -23,11 +23,11 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags, add_run_flags,
-                  check_tool_failures, checked_sandbox, command_line, compute_dtype, copy_weights, draw_questions,
-                  evaluate, load_model, load_tokenizer,
-                  memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, parse_tasks, protocol_of, read_jsonl,
-                  report_table, rollout, save_model, shard, start_world, token_logps)
+from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags,
+                  add_run_flags, check_tool_failures, checked_sandbox, command_line, compute_dtype,
+                  copy_weights, evaluate, load_model, load_tokenizer, memory_gb, micro_batches,
+                  optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout, save_model,
+                  shard, start_world, token_logps)
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -35,6 +35,7 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from sft import TINY_TASKS
 from tasks import LEVELS, Instance
+from tasks.questions import draw_questions, parse_tasks, read_jsonl
 
 
 # ---- 1, 2. improvement potential and curriculum ----------------------------------------------------------------------

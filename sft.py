@@ -26,14 +26,15 @@ from pathlib import Path
 from typing import Any
 
 from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate,
-                  add_protocol_flags, add_run_flags, checked_sandbox, command_line, compute_dtype, draw_questions,
-                  evaluate, full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, parse_tasks,
-                  protocol_of, read_jsonl, render_messages, report_table, save_model, shard, start_world, tool_text)
+                  add_protocol_flags, add_run_flags, checked_sandbox, command_line, compute_dtype, evaluate,
+                  full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of,
+                  render_messages, report_table, save_model, shard, start_world, tool_text)
 import torch
 from tqdm import tqdm
 
 from sandbox import Result, Sandbox
 from tasks import LEVELS, TASKS, Instance
+from tasks.questions import draw_questions, parse_tasks, read_jsonl
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")

@@ -5,7 +5,7 @@ import pkgutil
 from tasks.base import LEVELS, PURPOSES, TASKS, Instance, Task, purpose_of
 
 for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
-    if _module not in ("__main__", "base", "words"):
+    if _module not in ("__main__", "base", "questions", "words"):
         importlib.import_module(f"tasks.{_module}")
 _ordered = sorted(TASKS.items())
 TASKS.clear()

@@ -458,23 +458,7 @@ def test_a_prompt_that_leaves_no_room_is_refused():
         sampled(model=tiny.model(max_position_embeddings=100), protocol=Protocol(max_tokens=90))
 
 
-# ---- questions and evaluation ----------------------------------------------------------------------------------------
-
-def test_questions_are_fixed_distinct_and_their_purposes_apart():
-    tasks = r1ci.parse_tasks("rg/gcd,bbh/word_sorting@2", 1)
-    assert tasks == [("rg/gcd", 1), ("bbh/word_sorting", 2)]
-    drawn = {purpose: r1ci.draw_questions(tasks, purpose, 40) for purpose in ("sft", "rl", "val", "eval")}
-    assert drawn["eval"] == r1ci.draw_questions(tasks, "eval", 40)
-    texts = [{i.question for i in instances} for instances in drawn.values()]
-    assert [len(t) for t in texts] == [80] * 4 and len(set.union(*texts)) == 320
-
-
-def test_unknown_tasks_and_levels_are_refused_with_a_hint():
-    with pytest.raises(SystemExit, match="did you mean rg/gcd"):
-        r1ci.parse_tasks("rg/gdc", 1)
-    with pytest.raises(SystemExit, match="unknown level '9'"):
-        r1ci.parse_tasks("rg/gcd@9", 1)
-
+# ---- evaluation ----------------------------------------------------------------------------------------
 
 def answered(*answers, expect="4"):
     made = []
@@ -492,33 +476,6 @@ def test_a_report_averages_samples_before_questions():
     assert report["pass_at_k"] == round(2 / 3, 4)
     assert report["majority"] == round(1 / 3, 4)  # 4; a tie, won by the earlier 5; 3
     assert report["stop_reasons"] == {"answer": 11, "eos": 1}
-
-
-def test_a_users_own_questions_compare_numbers_or_text(tmp_path):
-    path = tmp_path / "mine.jsonl"
-    path.write_text('{"question": "2 / 8?", "answer": 0.25}\n\n{"question": "capital?", "answer": "Paris"}\n')
-    quarter, capital = r1ci.read_questions(path)
-    assert r1ci.grade(quarter, "1/4") and r1ci.grade(quarter, ".2500") and not r1ci.grade(quarter, "0.26")
-    assert r1ci.grade(capital, " paris.") and not r1ci.grade(capital, "London")
-    path.write_text('{"question": "2 / 8?", "answer": 0.25}\n{"question": 3}\n')
-    with pytest.raises(SystemExit, match="mine.jsonl, line 2"):
-        r1ci.read_questions(path)
-
-
-def test_original_big_bench_hard_files_are_read_and_graded(tmp_path, capsys):
-    rows = [("Which?\nOptions:\n(A) a red ball\n(B) a blue ball", "(B)"), ("Which?\nOptions:\n(A) x\n(B) y", "free text"),
-            ("Complete: ( [", "] )"), ("Sort: b a", "a b"), ("Is it plausible?", "yes"), ("2 + 3 =", "5")]
-    (tmp_path / "mixed.json").write_text(json.dumps({"canary": "", "examples": [dict(input=i, target=t) for i, t in rows]}))
-    choice, brackets, words, yes, number = r1ci.read_bbh(tmp_path, 10)
-    assert "mixed.json, example 2 is left out" in capsys.readouterr().err
-    for question, right, wrong in ((choice, "(B)", "A"), (choice, "a blue ball", "a red ball"), (brackets, "])", "]"),
-                                   (words, "a, b", "b a"), (yes, "Yes.", "no"), (number, " 5", "6"), (choice, "(B)", "blue")):
-        assert r1ci.grade(question, right) and not r1ci.grade(question, wrong)
-    (tmp_path / "mixed.json").write_text(json.dumps({"examples": [{"input": "x"}]}))
-    with pytest.raises(SystemExit, match="mixed.json, example 1"):
-        r1ci.read_bbh(tmp_path, 10)
-    with pytest.raises(SystemExit, match="no .*json"):
-        r1ci.read_bbh(tmp_path / "nothing", 10)
 
 
 def test_micro_batches_keep_every_row_once_and_their_budget():

@@ -1,0 +1,49 @@
+"""Questions chosen from the tasks or read from files, and the grading of answers."""
+import json
+
+import pytest
+
+from tasks import questions
+
+
+def test_questions_are_fixed_distinct_and_their_purposes_apart():
+    tasks = questions.parse_tasks("rg/gcd,bbh/word_sorting@2", 1)
+    assert tasks == [("rg/gcd", 1), ("bbh/word_sorting", 2)]
+    drawn = {purpose: questions.draw_questions(tasks, purpose, 40) for purpose in ("sft", "rl", "val", "eval")}
+    assert drawn["eval"] == questions.draw_questions(tasks, "eval", 40)
+    texts = [{i.question for i in instances} for instances in drawn.values()]
+    assert [len(t) for t in texts] == [80] * 4 and len(set.union(*texts)) == 320
+
+
+def test_unknown_tasks_and_levels_are_refused_with_a_hint():
+    with pytest.raises(SystemExit, match="did you mean rg/gcd"):
+        questions.parse_tasks("rg/gdc", 1)
+    with pytest.raises(SystemExit, match="unknown level '9'"):
+        questions.parse_tasks("rg/gcd@9", 1)
+
+
+def test_a_users_own_questions_compare_numbers_or_text(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "2 / 8?", "answer": 0.25}\n\n{"question": "capital?", "answer": "Paris"}\n')
+    quarter, capital = questions.read_questions(path)
+    assert questions.grade(quarter, "1/4") and questions.grade(quarter, ".2500") and not questions.grade(quarter, "0.26")
+    assert questions.grade(capital, " paris.") and not questions.grade(capital, "London")
+    path.write_text('{"question": "2 / 8?", "answer": 0.25}\n{"question": 3}\n')
+    with pytest.raises(SystemExit, match="mine.jsonl, line 2"):
+        questions.read_questions(path)
+
+
+def test_original_big_bench_hard_files_are_read_and_graded(tmp_path, capsys):
+    rows = [("Which?\nOptions:\n(A) a red ball\n(B) a blue ball", "(B)"), ("Which?\nOptions:\n(A) x\n(B) y", "free text"),
+            ("Complete: ( [", "] )"), ("Sort: b a", "a b"), ("Is it plausible?", "yes"), ("2 + 3 =", "5")]
+    (tmp_path / "mixed.json").write_text(json.dumps({"canary": "", "examples": [dict(input=i, target=t) for i, t in rows]}))
+    choice, brackets, words, yes, number = questions.read_bbh(tmp_path, 10)
+    assert "mixed.json, example 2 is left out" in capsys.readouterr().err
+    for question, right, wrong in ((choice, "(B)", "A"), (choice, "a blue ball", "a red ball"), (brackets, "])", "]"),
+                                   (words, "a, b", "b a"), (yes, "Yes.", "no"), (number, " 5", "6"), (choice, "(B)", "blue")):
+        assert questions.grade(question, right) and not questions.grade(question, wrong)
+    (tmp_path / "mixed.json").write_text(json.dumps({"examples": [{"input": "x"}]}))
+    with pytest.raises(SystemExit, match="mixed.json, example 1"):
+        questions.read_bbh(tmp_path, 10)
+    with pytest.raises(SystemExit, match="no .*json"):
+        questions.read_bbh(tmp_path / "nothing", 10)
