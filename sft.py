@@ -27,14 +27,14 @@ from typing import Any
 
 from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate,
                   add_protocol_flags, add_run_flags, checked_sandbox, command_line, compute_dtype, evaluate,
-                  full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of,
+                  extract_answer, full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of,
                   render_messages, report_table, save_model, shard, start_world, tool_text)
 import torch
 from tqdm import tqdm
 
 from sandbox import Result, Sandbox
 from tasks import LEVELS, TASKS, Instance
-from tasks.questions import draw_questions, parse_tasks, read_jsonl
+from tasks.questions import draw_questions, grade, parse_tasks, read_jsonl
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")
@@ -43,14 +43,16 @@ TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/sp
 # ---- 1. conversations from programs ----------------------------------------------------------------------------------
 
 # How often each form is written, by system prompt. In "ci" the model is shown both ways and not told which is better:
-# that choice is what reinforcement learning has to find out.
-FORMS = {"ci": {"text": 6, "code": 6, "check": 1, "repair": 1, "switch": 1},
+# that choice is what reinforcement learning has to find out. Forms with several calls or a change from words to code
+# count --multi-turn-weight times.
+FORMS = {"ci": {"text": 24, "code": 24, "check": 1, "repair": 1, "switch": 1},
          "text": {"text": 1},
-         "code": {"code": 4, "check": 1, "repair": 1}}
+         "code": {"code": 16, "check": 1, "repair": 1}}
+WEIGHTED = ("check", "repair", "switch")
 MODE_SHARES = {"ci": 8, "text": 1, "code": 1}
 
 
-def pick(rng: random.Random, shares: dict[str, int]) -> str:
+def pick(rng: random.Random, shares: dict[str, float]) -> str:
     return rng.choices(list(shares), list(shares.values()))[0]
 
 
@@ -79,19 +81,20 @@ def block(program: str) -> str:
     return f"```python\n{program.rstrip()}\n```"
 
 
-def plan(rng: random.Random, instance: Instance) -> tuple[str, str, list[str]]:
+def plan(rng: random.Random, instance: Instance, multi_turn_weight: float) -> tuple[str, str, list[str]]:
     """(mode, form, scripts to run) of one conversation."""
     task, mode = TASKS[instance.task], pick(rng, MODE_SHARES)
     if task.program is None:
         return ("ci" if mode == "code" else mode), "text", []
-    form, program = pick(rng, FORMS[mode]), task.program(instance)
+    shares = {form: n * (multi_turn_weight if form in WEIGHTED else 1) for form, n in FORMS[mode].items()}
+    form, program = pick(rng, shares), task.program(instance)
     scripts = {"text": [], "code": [program], "switch": [program], "repair": [broken(rng, program), program],
                "check": [program, checking(program, instance.expect)]}[form]
     return (mode, form, scripts) if None not in scripts else (mode, "code", [program])
 
 
-def converse(rng: random.Random, instance: Instance, mode: str, form: str, scripts: list[str],
-             results: list[Result], tool_chars: int) -> list[dict[str, str]] | None:
+def converse(system: str, instance: Instance, form: str, scripts: list[str], results: list[Result],
+             tool_chars: int) -> list[dict[str, str]] | None:
     """The conversation as messages, or None if its scripts did not do what the form needs."""
     task = TASKS[instance.task]
     wanted = {"repair": ["error", "ok"], "check": ["ok", "ok"]}.get(form, ["ok"] * len(scripts))
@@ -101,39 +104,49 @@ def converse(rng: random.Random, instance: Instance, mode: str, form: str, scrip
     answer = instance.expect if not scripts else outputs[0 if form == "check" else -1]
     if not task.verify(instance, answer):
         return None
-    messages = [{"role": "system", "content": rng.choice(SYSTEM_PROMPTS[mode])},
-                {"role": "user", "content": instance.question}]
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
     for i, (script, output) in enumerate(zip(scripts, outputs)):
         before = "This is easy to get wrong in words, so I run code.\n" if form == "switch" else ""
         messages.append({"role": "assistant", "content": before + block(script)})
         messages.append({"role": "user", "content": TOOL_PREFIX + output})
-    if not scripts:
-        closing = f"{task.rationale(instance)}\n" if task.program is None else ""
-        closing += f"<<<{answer}>>>"
-    else:
-        closing = f"<<<{answer}>>>"
-    return messages + [{"role": "assistant", "content": closing}]
+    why = f"{task.rationale(instance)}\n" if task.program is None else ""
+    return messages + [{"role": "assistant", "content": f"{why}<<<{answer}>>>"}]
 
 
-def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int, tool_chars: int) \
-        -> list[dict[str, Any]]:
-    """One verified conversation for each question that yields one, as JSON-ready lines."""
-    plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i) for i in instances]
+def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int, tool_chars: int,
+                        multi_turn_weight: float = 4.0, wordings: int | None = None) -> list[dict[str, Any]]:
+    """One verified conversation for each question that yields one, as JSON-ready lines; `wordings`: None is all."""
+    plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i, multi_turn_weight) for i in instances]
     scripts = [script for _, _, scripts in plans for script in scripts]
     results = iter([future.result() for future in tqdm([sandbox.submit(script, seed=0) for script in scripts],
                                                        desc="running the scripts", unit="script", leave=False)])
     lines = []
     for instance, (mode, form, its) in zip(instances, plans):
         rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
-        messages = converse(rng, instance, mode, form, its, [next(results) for _ in its], tool_chars)
+        system = rng.choice(SYSTEM_PROMPTS[mode][:wordings])
+        messages = converse(system, instance, form, its, [next(results) for _ in its], tool_chars)
         if messages:
             lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
                               purpose=instance.purpose, reward=1.0, mode=mode, form=form, calls=len(its)))
     return lines
 
 
-def read_conversations(path: str | Path, chat: Chat, train_failed: bool) -> list[tuple[list[int], list[int]]]:
-    """(ids, loss_mask) of every correct conversation of a file; a line that cannot be used ends the program."""
+def wrong_conversations(lines: list[dict[str, Any]], instances: list[Instance]) -> list[dict[str, Any]]:
+    """A wrong one to every second right one, as from a teacher who is right two times in three.
+
+    It treats the next question of its task instead of its own, code and all, and the verifier has refused its answer.
+    """
+    wrong, asked = [], {instance.question: instance for instance in instances}
+    for line, other in zip(lines[::2], lines[1::2]):
+        (_, question, *_), (system, _, *turns) = line["messages"], other["messages"]
+        if line["task"] == other["task"] and not grade(asked[question["content"]], extract_answer(turns[-1]["content"])):
+            wrong.append({**other, "messages": [system, question, *turns], "seed": line["seed"], "reward": 0.0})
+    return wrong
+
+
+def read_conversations(path: str | Path, chat: Chat, train_failed: bool, keep_wrong: bool = False) \
+        -> list[tuple[list[int], list[int]]]:
+    """(ids, loss_mask) of every right conversation of a file (or of all); a line that cannot be used ends the program."""
     rows = []
     for number, line in read_jsonl(path):
         messages = line.get("messages")
@@ -143,7 +156,7 @@ def read_conversations(path: str | Path, chat: Chat, train_failed: bool) -> list
         if not well_formed:
             raise SystemExit(f'{path}, line {number}: "messages" must be a list of role and content that ends with the '
                              "assistant's turn")
-        if line.get("reward", 1.0) != 1.0:
+        if line.get("reward", 1.0) != 1.0 and not keep_wrong:
             continue
         try:
             ids, loss_mask = render_messages(chat, messages)
@@ -290,10 +303,14 @@ def main() -> None:
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
     group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     group.add_argument("--per-task", type=int, default=800, help="questions per task")
+    group.add_argument("--wordings", choices=("all", "one"), default="all", help="of the system prompt")
+    group.add_argument("--multi-turn-weight", type=float, default=4.0,
+                       help="of conversations with several calls or a change from words to code; 1: as any other")
+    group.add_argument("--keep-wrong", action="store_true", help="train on wrong conversations, too")
     group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True,
                        help="train on first scripts that fail, too")
     group = parser.add_argument_group("training")
-    group.add_argument("--epochs", type=float, default=7, help="passes over the data")
+    group.add_argument("--epochs", type=float, default=7, help="passes over the data; 0: the base, not fine-tuned")
     group.add_argument("--batch-size", type=int, default=32, help="conversations per step")
     group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
     group.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate")
@@ -303,6 +320,8 @@ def main() -> None:
     group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end")
     add_protocol_flags(parser, temperature=0.6)
     args = parser.parse_args()
+    if args.epochs < 0 or args.multi_turn_weight < 0:
+        parser.error("--epochs and --multi-turn-weight cannot be negative")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_world(args.device)
     if args.batch_size % world.size:
@@ -321,7 +340,9 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     if not args.data and not run.resumed:
         if world.main:
             questions = draw_questions(tasks, "sft", args.per_task, args.seed)
-            lines = write_conversations(questions, sandbox, args.seed, args.tool_chars)
+            lines = write_conversations(questions, sandbox, args.seed, args.tool_chars, args.multi_turn_weight,
+                                        {"all": None, "one": 1}[args.wordings])
+            lines += wrong_conversations(lines, questions) if args.keep_wrong else []
             run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             say(f"wrote {data}: {len(lines)} conversations, forms {dict(Counter(line['form'] for line in lines))}")
         world.gather(None)
@@ -342,11 +363,11 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         learn_to_copy(model, chat, world, args)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
     # 3. Training.
-    rows = read_conversations(data, chat, args.train_failed)
+    rows = read_conversations(data, chat, args.train_failed, args.keep_wrong)
     if len(rows) < args.batch_size:
         raise SystemExit(f"{data} holds {len(rows)} conversations, fewer than --batch-size {args.batch_size}")
     per_epoch = len(rows) // args.batch_size
-    steps, first = max(int(args.epochs * per_epoch), 1), 1
+    steps, first = max(int(args.epochs * per_epoch), args.epochs > 0), 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     interrupt = Interrupt(world)

@@ -98,6 +98,13 @@ def test_supervised_fine_tuning_writes_its_run(sft_run):
     assert "flags" in metrics(sft_run)[0] and [line["step"] for line in metrics(sft_run)[1:]] == list(range(1, 6 + 1))
 
 
+def test_zero_epochs_write_the_base_and_measure_it(sft_run, tmp_path):
+    inside(*SFT, "--epochs", "0", "--out", tmp_path)
+    assert len(metrics(tmp_path)) == 1 and json.loads((tmp_path / "eval.json").read_text())["n"] == 4
+    assert (tmp_path / "data.jsonl").read_text() == (sft_run / "data.jsonl").read_text()
+    assert (tmp_path / "model.safetensors").read_bytes() != (sft_run / "model.safetensors").read_bytes()
+
+
 def test_grpo_writes_its_run_and_evaluates_before_and_after_on_the_same_questions(grpo_run):
     report = json.loads((grpo_run / "eval.json").read_text())
     assert report["n"] == report["before"]["n"] == 4 and set(report["modes"]) == {"ci", "text"}

@@ -7,7 +7,7 @@ import torch
 
 import sft
 import tiny
-from r1ci import World, extract_answer, extract_code, render_messages
+from r1ci import SYSTEM_PROMPTS, World, extract_answer, extract_code, render_messages
 from tasks import TASKS
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -88,6 +88,37 @@ def test_wrong_conversations_are_not_trained_on_and_broken_ones_named(lines, tmp
     path.write_text(json.dumps({**lines[0], "reward": 0.0}) + "\n")
     with pytest.raises(SystemExit, match="no conversation with reward 1"):
         sft.read_conversations(path, tiny.chat(), True)
+
+
+def written(**flags) -> list[dict]:
+    instances = [i for key in TASK_KEYS for i in tiny.task_instances(key, 40)]
+    return sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400, **flags)
+
+
+def test_the_multi_turn_weight_sets_the_share_of_forms_with_several_calls_or_a_change(lines):
+    shares = [sum(line["form"] in sft.WEIGHTED for line in its) / len(its)
+              for its in (written(multi_turn_weight=0.0), written(multi_turn_weight=1.0), lines)]
+    assert shares[0] == 0 < shares[1] < 0.1 < shares[2] < 0.3
+
+
+def test_one_wording_is_the_one_that_rollouts_use(lines):
+    for line in written(wordings=1):
+        assert line["messages"][0]["content"] == SYSTEM_PROMPTS[line["mode"]][0]
+    assert [line["messages"][1:] for line in written(wordings=1)] == [line["messages"][1:] for line in lines]
+
+
+def test_wrong_conversations_are_wrong_by_the_verifier_and_trained_on_only_when_asked_for(lines, tmp_path):
+    instances = [i for key in TASK_KEYS for i in tiny.task_instances(key, 40)]
+    wrong = sft.wrong_conversations(lines, instances)
+    assert len(lines) / 3 < len(wrong) <= len(lines) / 2
+    for line in wrong:
+        instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
+        assert line["reward"] == 0.0 and line["messages"][1]["content"] == instance.question
+        assert not TASKS[line["task"]].verify(instance, extract_answer(line["messages"][-1]["content"]))
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines + wrong))
+    assert len(sft.read_conversations(path, tiny.chat(), True)) == len(lines)
+    assert len(sft.read_conversations(path, tiny.chat(), True, keep_wrong=True)) == len(lines) + len(wrong)
 
 
 def test_set_phrases_become_tokens_and_numbers_stay_bytes(lines):
