@@ -22,6 +22,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
+import ast
 import hashlib
 import json
 import math
@@ -45,7 +46,7 @@ from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError, self_test
-from tasks import LEVELS, Instance
+from tasks import LEVELS, TASKS, Instance
 from tasks.base import norm
 from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl,
                              read_questions)
@@ -823,50 +824,129 @@ def majority_right(group: list[Trajectory]) -> bool:
     return any(t.reward > 0 for t in group if t.answer is not None and norm(t.answer) == winner)
 
 
+def checks_itself(t: Trajectory) -> bool:
+    """Whether a script verifies an earlier result (a rule of thumb, ours). It comes after a script that ran, and
+
+    it compares (==, !=, in, assert ...) with a constant that an earlier script printed, as a line or as a word of it,
+    or it compares and all that it prints is True and False.
+    """
+    printed: set[str] = set()
+    for turn, reply, status in zip(t.messages[2::2], t.messages[3::2], t.statuses):
+        code, output = extract_code(turn["content"]), reply["content"].removeprefix(TOOL_PREFIX)
+        if printed and code and status in ("ok", "error"):  # a failed assert is a check, too
+            try:
+                compared = [n for n in ast.walk(ast.parse(code)) if isinstance(n, (ast.Compare, ast.Assert))]
+            except (SyntaxError, ValueError, RecursionError):
+                compared = []
+            constants = {str(n.value) for c in compared for n in ast.walk(c) if isinstance(n, ast.Constant)}
+            if constants & printed or compared and set(output.split()) <= {"True", "False"}:
+                return True
+        if status == "ok":
+            printed |= {output, *output.splitlines(), *output.split()}
+    return False
+
+
+def switches(t: Trajectory) -> int:
+    """How often the model goes from words to code or back; an answer alone and remarks after it are no words."""
+    kinds = []
+    for message in t.messages[2:]:
+        if message["role"] == "assistant":
+            words, fence, _ = message["content"].partition("```python")
+            kinds += ["words"] * bool(words.split("<<<")[0].strip()) + ["code"] * bool(fence)
+    return sum(a != b for a, b in zip(kinds, kinds[1:]))
+
+
+BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {  # of one row; None: it does not count
+    "code_rate": lambda t: t.calls > 0,
+    "calls": lambda t: t.calls,
+    "failed_calls": lambda t: sum(status != "ok" for status in t.statuses),
+    "text_rate": lambda t: None if t.answer is None else t.calls == 0,
+    "response_len": lambda t: t.response_len,
+    "self_check": checks_itself,
+    "recovery": lambda t: t.reward > 0 if set(t.statuses) - {"ok"} else None,
+    "switches": switches,
+}
+
+
+def behaviour(groups: list[list[Trajectory]]) -> tuple[dict[str, float], dict[str, float]]:
+    """How the answers came about: means over questions (samples of a question first), and their standard errors."""
+    means, stderrs = {}, {}
+    for name, value_of in BEHAVIOURS.items():
+        values = [[float(v) for t in group if (v := value_of(t)) is not None] for group in groups]
+        means[name], stderrs[name] = mean_stderr([sum(v) / len(v) for v in values if v])
+    return means, stderrs
+
+
 def summarise(groups: list[list[Trajectory]]) -> dict[str, Any]:
     """Accuracy over questions (samples of a question averaged first), and how the answers came about."""
     groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
     groups = [group for group in groups if group]
-    rows = [t for group in groups for t in group]
     accuracy, stderr = mean_stderr([sum(t.reward for t in group) / len(group) for group in groups])
-    share = lambda values: round(sum(values) / max(len(rows), 1), 4)
-    return dict(accuracy=round(accuracy, 4), stderr=round(stderr, 4), n=len(groups),
-                pass_at_k=round(mean_stderr([float(any(t.reward > 0 for t in g)) for g in groups])[0], 4),
-                majority=round(mean_stderr([float(majority_right(g)) for g in groups])[0], 4),
-                code_rate=share(t.calls > 0 for t in rows), calls=share(t.calls for t in rows),
-                failed_calls=share(sum(s != "ok" for s in t.statuses) for t in rows),
-                response_len=share(t.response_len for t in rows),
-                stop_reasons=dict(sorted(Counter(t.stop_reason for t in rows).items())))
+    pass_at_k, _ = mean_stderr([float(any(t.reward > 0 for t in group)) for group in groups])
+    majority, _ = mean_stderr([float(majority_right(group)) for group in groups])
+    means, stderrs = behaviour(groups)
+    rounded = lambda values: {key: round(value, 4) for key, value in values.items()}
+    return {**rounded(dict(accuracy=accuracy, stderr=stderr)), "n": len(groups),
+            **rounded(dict(pass_at_k=pass_at_k, majority=majority, **means)), "stderrs": rounded(stderrs),
+            "stop_reasons": dict(sorted(Counter(t.stop_reason for group in groups for t in group).items()))}
+
+
+def make_report(groups: list[list[Trajectory]]) -> dict[str, Any]:
+    """Summaries of the whole, per task, suite and split, and the share of right answers to every question."""
+    parts: dict[str, dict[str, list]] = {"tasks": {}, "suites": {}, "splits": {}}
+    for group in groups:
+        key = group[0].instance.task
+        split = TASKS[key].split if key in TASKS else "own"
+        for part, name in (("tasks", key), ("suites", key.split("/")[0]), ("splits", split)):
+            parts[part].setdefault(name, []).append(group)
+    questions = {f"{g[0].instance.task}@{g[0].instance.level}/{g[0].instance.seed}": sum(t.reward for t in g) / len(g)
+                 for g in groups}
+    return {**summarise(groups), **{part: {name: summarise(its) for name, its in found.items()}
+                                    for part, found in parts.items()}, "questions": questions}
 
 
 def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], samples: int,
              protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
         -> tuple[dict[str, Any], list[list[Trajectory]]]:
-    """A report on fixed questions, per task and in all; every rank answers its share. `title` and seed fix the noise."""
-    mine = instances[world.rank::world.size]
+    """A report on fixed questions; every rank answers its share. `title` and seed fix the noise.
+
+    Questions that are too long for the model's context are left out, and the report counts them.
+    """
+    room = model.config.max_position_embeddings - protocol.max_tokens
+    size = lambda instance: len(render_messages(chat, chat.prompt(instance, protocol.mode))[0])
+    fitting = [instance for instance in instances if size(instance) <= room]
+    too_long = Counter(instance.task for instance in instances) - Counter(instance.task for instance in fitting)
+    if not fitting:
+        raise SystemExit(f"no question fits into the model's context of {model.config.max_position_embeddings} with "
+                         f"--max-tokens {protocol.max_tokens}")
+    mine = fitting[world.rank::world.size]
     with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as progress:
         groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), progress)
     parts = world.gather(groups)
-    groups = [parts[i % world.size][i // world.size] for i in range(len(instances))]  # back into their order
+    groups = [parts[i % world.size][i // world.size] for i in range(len(fitting))]  # back into their order
     failures = check_tool_failures([t for group in groups for t in group])
-    tasks = {}
-    for key in dict.fromkeys(instance.task for instance in instances):
-        tasks[key] = summarise([g for instance, g in zip(instances, groups) if instance.task == key])
-    return {**summarise(groups), "samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
-            "tool_failures": failures, "tasks": tasks}, groups
+    return {**make_report(groups), "samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
+            "tool_failures": failures, "too_long": dict(too_long)}, groups
 
 
 def report_table(report: dict[str, Any]) -> str:
-    """The report as text: one line a task, the whole last."""
+    """The report as text: one line a task, then suites and splits, the whole last."""
     many = report["samples"] > 1
-    width = max(len(key) for key in (*report["tasks"], "all"))
+    rows = [*report["tasks"].items(), *((f"suite {key}", r) for key, r in report["suites"].items()),
+            *((f"split {key}", r) for key, r in report["splits"].items()), ("all", report)]
+    width = max(len(key) for key, _ in rows)
     lines = [f"{'task':{width}}      n  accuracy  +- stderr" + (f"  pass@{report['samples']}  majority" if many else "")
-             + "  code calls  stopped by"]
-    for key, r in (*report["tasks"].items(), ("all", report)):
+             + "  calls  in words  tokens  checked  recovered  stopped by"]
+    for key, r in rows:
         stops = ", ".join(f"{reason} {count}" for reason, count in r["stop_reasons"].items())
+        recovered = f"{100 * r['recovery']:5.1f}%" if r["failed_calls"] else "     -"
         lines.append(f"{key:{width}}  {r['n']:5d}    {100 * r['accuracy']:5.1f}%     {100 * r['stderr']:4.1f}%"
                      + (f"   {100 * r['pass_at_k']:5.1f}%    {100 * r['majority']:5.1f}%" if many else "")
-                     + f"       {r['calls']:5.2f}  {stops}")
+                     + f"  {r['calls']:5.2f}    {100 * r['text_rate']:5.1f}%  {r['response_len']:6.1f}   "
+                     f"{100 * r['self_check']:5.1f}%     {recovered}  {stops}")
+    if report["too_long"]:
+        each = ", ".join(f"{count} of {key}" for key, count in report["too_long"].items())
+        lines.append(f"left out, too long for the model's context: {sum(report['too_long'].values())} questions ({each})")
     return "\n".join(lines)
 
 
@@ -1301,7 +1381,7 @@ def main() -> None:
     ask.set_defaults(run=command_ask)
     evaluation = commands.add_parser("eval", formatter_class=shown, help="accuracy on fixed questions, per task")
     evaluation.add_argument("--tasks", default="train", help="names, name@level, suites, train, test or all, with commas "
-                            "between")
+                            "between; -name leaves out")
     evaluation.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     evaluation.add_argument("--n", type=int, default=50, help="questions per task")
     evaluation.add_argument("--samples", type=int, default=1, help="answers per question")

@@ -10,10 +10,14 @@ from tasks.base import LEVELS, TASKS, Instance, items, letter, norm, number
 
 
 def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
-    """--tasks as (task, level) pairs: "rg/gcd,bbh/word_sorting@2", and "all", "train", "test" or a suite's name."""
-    chosen = []
+    """--tasks as (task, level) pairs: "rg/gcd,bbh/word_sorting@2", and "all", "train", "test" or a suite's name.
+
+    "-" before a name takes its tasks out of those that stand before: "train,-bbh" leaves BIG-Bench-Hard out.
+    """
+    chosen: list[tuple[str, int]] = []
     for part in text.split(","):
-        name, _, at_level = part.strip().partition("@")
+        without = part.strip().startswith("-")
+        name, _, at_level = part.strip().removeprefix("-").partition("@")
         keys = [key for key, task in TASKS.items() if name in (key, "all", task.split, task.suite)]
         if not keys:
             near = get_close_matches(name, TASKS, 3, 0.4)
@@ -21,8 +25,13 @@ def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
                              + " `python -m tasks` lists them all")
         if at_level and not (at_level.isdigit() and int(at_level) in LEVELS):
             raise SystemExit(f"unknown level {at_level!r} of task {name}: levels are 1 to 5")
-        chosen += [(key, int(at_level or level)) for key in keys]
-    return chosen
+        if without:
+            chosen = [(key, its) for key, its in chosen if key not in keys or at_level not in ("", str(its))]
+        else:
+            chosen += [(key, int(at_level or level)) for key in keys]
+    if not chosen:
+        raise SystemExit(f"--tasks {text} leaves no task")
+    return list(dict.fromkeys(chosen))
 
 
 def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int, seed: int = 0) -> list[Instance]:

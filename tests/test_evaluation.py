@@ -1,0 +1,107 @@
+"""The report of an evaluation: behaviour, parts of the tasks, questions that do not fit."""
+import pytest
+
+import r1ci
+import tiny
+from r1ci import Protocol, Trajectory
+from tasks import TASKS
+from tasks.questions import parse_tasks
+
+
+def talk(*turns, task="rg/gcd", seed=0, reward=1.0, answer="4") -> Trajectory:
+    """A conversation; a turn is a text, or (script, what came back, status, words before the script if any)."""
+    t = Trajectory(TASKS[task].generate(seed, 1, "eval"), 0, [{}, {}], [1] * 9, [0] * 4 + [1] * 5, [0.0] * 9, 4, "answer",
+                   answer, reward)
+    for turn in turns:
+        if isinstance(turn, str):
+            t.messages.append({"role": "assistant", "content": turn})
+        else:
+            code, output, status, *words = turn
+            t.messages += [{"role": "assistant", "content": "".join(words) + f"```python\n{code}\n```"},
+                           {"role": "user", "content": r1ci.TOOL_PREFIX + output}]
+            t.statuses.append(status)
+    return t
+
+
+FIRST = ("print(6 * 7)", "42", "ok")
+
+
+@pytest.mark.parametrize("second, checks", [
+    (("print(str(7 * 6) == '42')", "True", "ok"), True),
+    (("assert 7 * 6 == 42\nprint('fine')", "fine", "ok"), True),
+    (("assert 7 + 6 == 42", "AssertionError", "error"), True),
+    (("x = 42\nprint(7 * 6 == x)", "True", "ok"), True),
+    (("print(7 * 6 == 41 + 1, 1 > 2)", "True False", "ok"), True),
+    (("print(42 + 1)", "43", "ok"), False),                          # goes on with the result
+    (("print(sum(i for i in range(9) if i > 3))", "30", "ok"), False),  # compares with something else
+    (("print(1 == ", "SyntaxError", "error"), False),
+    (("while 42 == 42: pass", "", "timeout"), False)])
+def test_a_script_checks_itself_if_it_compares_with_what_an_earlier_one_printed(second, checks):
+    assert r1ci.checks_itself(talk(FIRST, second, "<<<42>>>")) is checks
+    assert not r1ci.checks_itself(talk(second, "<<<42>>>"))  # there is nothing yet to check
+    assert not r1ci.checks_itself(talk(("print(6 * 7", "42", "error"), second, "<<<42>>>"))
+
+
+def test_switches_count_the_changes_between_words_and_code():
+    assert r1ci.switches(talk("<<<1>>>")) == 0
+    assert r1ci.switches(talk("I think so. <<<1>>>")) == 0
+    assert r1ci.switches(talk(FIRST, FIRST, "<<<1>>>")) == 0
+    assert r1ci.switches(talk(("print(1)", "1", "ok", "Let me run it.\n"), "<<<1>>>")) == 1
+    assert r1ci.switches(talk(FIRST, "That is too large.\n<<<1>>>")) == 1
+    assert r1ci.switches(talk(("print(1)", "1", "ok", "Hm."), ("print(2)", "2", "ok", "So"), "Well <<<2>>>")) == 4
+
+
+def test_behaviour_averages_over_questions_and_counts_only_the_rows_it_is_about():
+    failed = ("print(x)", "NameError", "error")
+    groups = [[talk("<<<4>>>"), talk(FIRST, "<<<4>>>")], [talk(failed, FIRST, "<<<4>>>"), talk(failed, "5", reward=0, answer=None)],
+              [talk(failed, "<<<5>>>", reward=0), talk(failed, "<<<5>>>", reward=0)]]
+    means, stderrs = r1ci.behaviour(groups)
+    assert means["calls"] == pytest.approx((0.5 + 1.5 + 1) / 3)
+    assert stderrs["calls"] == pytest.approx((((0.5 - 1) ** 2 + 0.5 ** 2) / 2 / 3) ** 0.5)
+    assert means["failed_calls"] == pytest.approx(2 / 3)
+    assert means["text_rate"] == pytest.approx((0.5 + 0 + 0) / 3)   # of rows with an answer
+    assert means["recovery"] == pytest.approx((0.5 + 0) / 2)        # of rows with a failed script: two questions
+    assert means["response_len"] == 5 and stderrs["response_len"] == 0
+    assert r1ci.behaviour([[talk("<<<4>>>")]])[0]["recovery"] == 0  # nothing to recover from
+
+
+def test_a_report_has_tasks_suites_splits_and_every_question():
+    keys = ["rg/gcd", "rg/caesar_cipher", "bbh/word_sorting", "user/mine"]
+    groups = [[talk("<<<4>>>", task=key if key in TASKS else "rg/gcd", seed=i, reward=float(i == 0))]
+              for key in keys for i in range(2)]
+    for [t] in groups[-2:]:
+        t.instance = tiny.instance(seed=t.instance.seed)
+    report = r1ci.make_report(groups) | dict(samples=1, too_long={"bbh/word_sorting": 3})
+    assert {k: r["n"] for k, r in report["suites"].items()} == {"rg": 4, "bbh": 2, "user": 2}
+    assert {k: r["n"] for k, r in report["splits"].items()} == {"train": 4, "test": 2, "own": 2}
+    assert report["questions"]["rg/caesar_cipher@1/0"] == 1 and report["questions"]["user/test@0/1"] == 0
+    lines = r1ci.report_table(report).split("\n")
+    assert [" ".join(line.split()[:2]) for line in lines[5:12]] == [
+        "suite rg", "suite bbh", "suite user", "split train", "split test", "split own", "all 8"]
+    assert lines[-1].endswith("3 questions (3 of bbh/word_sorting)")
+
+
+def test_questions_longer_than_the_context_are_left_out_and_counted():
+    short, long = tiny.instance(seed=0), tiny.instance("word " * 200, seed=1)
+    world = r1ci.World(0, 1, "cpu")
+    ask = lambda *questions: r1ci.evaluate(tiny.model(max_position_embeddings=300), tiny.chat(), tiny.sandbox(), list(questions),
+                                           1, Protocol(max_turn_tokens=5, max_tokens=5), 0, world)
+    report, groups = ask(long, short, long)
+    assert report["n"] == len(groups) == 1 and report["too_long"] == {"user/test": 2}
+    assert groups[0][0].instance == short
+    with pytest.raises(SystemExit, match="no question fits"):
+        ask(long)
+
+
+def test_a_minus_leaves_a_suite_out():
+    chosen = parse_tasks("train,-bbh", 1)
+    assert chosen and {TASKS[key].split for key, _ in chosen} == {"train"}
+    assert {TASKS[key].suite for key, _ in chosen} == {"rg", "symbench"}
+    assert sorted(chosen + [(key, 1) for key, task in TASKS.items() if task.suite == "bbh" and task.split == "train"]) == \
+        sorted(parse_tasks("train", 1))
+    assert parse_tasks("rg/gcd,rg/lcm@2,rg/lcm@3,-rg/lcm@2", 1) == [("rg/gcd", 1), ("rg/lcm", 3)]
+    assert parse_tasks("rg/gcd,train,rg/gcd", 1).count(("rg/gcd", 1)) == 1
+    with pytest.raises(SystemExit, match="leaves no task"):
+        parse_tasks("rg/gcd,-rg", 1)
+    with pytest.raises(SystemExit, match="unknown task"):
+        parse_tasks("rg/gcd,-rgg", 1)
