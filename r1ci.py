@@ -24,14 +24,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse
 import ast
 import hashlib
+import http.client
 import json
 import math
+import random
 import re
 import shutil
 import signal
 import sys
+import threading
+import time
+import urllib.error
+import urllib.request
 from collections import Counter, deque
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -534,6 +540,8 @@ class Trajectory:
     answer: str | None = None
     reward: float = 0.0
     statuses: list[str] = field(default_factory=list)  # of its code calls
+    prompt_tokens: int = 0     # that an endpoint charged for; it tells no ids
+    completion_tokens: int = 0
 
     def append(self, ids: list[int], sampled: bool, logps: list[float] | None = None) -> None:
         self.ids += ids
@@ -547,7 +555,7 @@ class Trajectory:
     @property
     def response_len(self) -> int:
         """Tokens that the model sampled."""
-        return sum(self.loss_mask)
+        return self.completion_tokens or sum(self.loss_mask)
 
     def to_json(self) -> dict[str, Any]:
         instance = self.instance
@@ -796,6 +804,116 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     return [[row.trajectory for row in group] for group in groups]
 
 
+# ---- endpoints: a model behind an OpenAI-compatible chat server ------------------------------------------------------
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A served model, URL#name on the command line. OPENAI_API_KEY goes along if it is set."""
+    url: str                   # up to /v1
+    name: str
+    concurrency: int = 8       # conversations at a time
+    timeout: float = 300.0     # seconds without a byte
+    tries: int = 7             # of a request, with about 1, 2, 4, ... 32 s between them
+    sleep: Callable[[float], Any] = time.sleep
+
+    def complete(self, messages: list[dict[str, str]], max_tokens: int, temperature: float) -> tuple[str, bool, dict]:
+        """The model's next turn, whether a limit cut it off, and the tokens charged. What may pass is tried again."""
+        body = dict(model=self.name, messages=messages, max_tokens=max_tokens, temperature=temperature, stream=False)
+        headers = {"Content-Type": "application/json"}
+        if os.environ.get("OPENAI_API_KEY"):
+            headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
+        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
+        for attempt in range(self.tries):
+            pause = 2 ** attempt * random.uniform(0.5, 1.0)  # the jitter: not all at once again
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                    reply = json.load(response)
+                choice, usage = reply["choices"][0], reply.get("usage") or {}
+                return str(choice["message"]["content"] or ""), choice.get("finish_reason") == "length", usage
+            except urllib.error.HTTPError as error:
+                detail = " ".join(error.read(10_000).decode(errors="replace").split())[:300]
+                problem = f"it answered {error.code} {error.reason}" + f" ({detail})" * bool(detail)
+                if error.code in (400, 413) and "context" in detail and len(messages) > 2:
+                    return "", True, {}  # the conversation has outgrown the model
+                if error.code < 500 and error.code not in (408, 409, 425, 429):
+                    raise SystemExit(f"{self.url}#{self.name}: {problem}")
+                if re.fullmatch(r"\d+(\.\d+)?", error.headers.get("Retry-After", "")):
+                    pause = max(pause, float(error.headers["Retry-After"]))
+            except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, cut off
+                problem = f"no answer ({getattr(error, 'reason', None) or str(error) or type(error).__name__})"
+            except (ValueError, LookupError, TypeError, AttributeError):
+                problem = "its answer is not a chat completion in JSON"
+            if attempt + 1 < self.tries:
+                self.sleep(pause)
+        raise SystemExit(f"{self.url}#{self.name}: {problem}, {self.tries} times")
+
+
+def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | None:
+    """The endpoint that a model's name stands for, if it is a URL."""
+    if not re.match("https?://", name):
+        return None
+    url, _, model = name.partition("#")
+    if not model:
+        raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
+    return Endpoint(url.rstrip("/"), model, concurrency, timeout)
+
+
+def converse_with(endpoint: Endpoint, sandbox: Sandbox, instance: Instance, sample: int, protocol: Protocol,
+                  system: str, key: tuple) -> Trajectory:
+    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls and ends.
+
+    A server cannot be told to stop at a closing fence and not at an opening one, so a turn is cut there afterwards.
+    """
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
+    t = Trajectory(instance, sample, messages, [], [], [], 0)
+    while not t.stop_reason:
+        left = protocol.max_tokens - t.completion_tokens
+        text, cut, usage = endpoint.complete(messages, min(protocol.max_turn_tokens, left), protocol.temperature)
+        t.prompt_tokens += usage.get("prompt_tokens", 0)
+        t.completion_tokens += usage.get("completion_tokens", 0)
+        code, end = find_code(text) or (None, len(text))
+        messages.append({"role": "assistant", "content": text[:end]})
+        if code is None:
+            t.answer = None if cut else extract_answer(text)
+            t.stop_reason = "budget" if cut else "eos" if t.answer is None else "answer"
+        elif t.calls == (0 if protocol.mode == "text" else protocol.max_calls):
+            t.stop_reason = "calls"
+        else:
+            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, sample, t.calls)
+            result = sandbox.run(code, seed=int.from_bytes(keyed_bytes(*row_key)[:4], "big"))
+            t.statuses.append(result.status)
+            messages.append({"role": "user", "content": TOOL_PREFIX + tool_text(result, protocol.tool_chars)})
+            if result.status == "sandbox_error":
+                t.stop_reason = "tool_failure"
+            elif t.completion_tokens >= protocol.max_tokens:
+                t.stop_reason = "budget"
+    t.reward = float(t.answer is not None and grade(instance, t.answer))
+    return t
+
+
+def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[tuple[Instance, int, Protocol, str]], key: tuple,
+                 on_end: Callable[[Trajectory], Any]) -> list[Trajectory]:
+    """The conversations of (instance, sample, protocol, system prompt), several at a time; `on_end` hears of each.
+
+    When one fails for good or is interrupted, those under way come to their end, and no other begins.
+    """
+    lock = threading.Lock()
+
+    def hold(job: tuple[Instance, int, Protocol, str]) -> Trajectory:
+        t = converse_with(endpoint, sandbox, *job, key)
+        with lock:
+            on_end(t)
+        return t
+
+    with ThreadPoolExecutor(endpoint.concurrency) as pool:
+        futures = [pool.submit(hold, job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 # ---- evaluation ----------------------------------------------------------------------------------------
 
 def mean_stderr(values: list[float]) -> tuple[float, float]:
@@ -905,23 +1023,31 @@ def make_report(groups: list[list[Trajectory]]) -> dict[str, Any]:
                                     for part, found in parts.items()}, "questions": questions}
 
 
-def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], samples: int,
+def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, instances: list[Instance], samples: int,
              protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
         -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """A report on fixed questions; every rank answers its share. `title` and seed fix the noise.
 
     Questions that are too long for the model's context are left out, and the report counts them.
     """
-    room = model.config.max_position_embeddings - protocol.max_tokens
-    size = lambda instance: len(render_messages(chat, chat.prompt(instance, protocol.mode))[0])
-    fitting = [instance for instance in instances if size(instance) <= room]
+    if isinstance(model, Endpoint):
+        fitting = instances
+    else:
+        room = model.config.max_position_embeddings - protocol.max_tokens
+        size = lambda instance: len(render_messages(chat, chat.prompt(instance, protocol.mode))[0])
+        fitting = [instance for instance in instances if size(instance) <= room]
     too_long = Counter(instance.task for instance in instances) - Counter(instance.task for instance in fitting)
     if not fitting:
         raise SystemExit(f"no question fits into the model's context of {model.config.max_position_embeddings} with "
                          f"--max-tokens {protocol.max_tokens}")
     mine = fitting[world.rank::world.size]
     with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as progress:
-        groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), progress)
+        if isinstance(model, Endpoint):
+            jobs = [(i, s, protocol, SYSTEM_PROMPTS[protocol.mode][0]) for i in mine for s in range(samples)]
+            rows = converse_all(model, sandbox, jobs, (seed, title), lambda t: progress.update())
+            groups = [rows[i:i + samples] for i in range(0, len(rows), samples)]
+        else:
+            groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), progress)
     parts = world.gather(groups)
     groups = [parts[i % world.size][i // world.size] for i in range(len(fitting))]  # back into their order
     failures = check_tool_failures([t for group in groups for t in group])
@@ -947,6 +1073,20 @@ def report_table(report: dict[str, Any]) -> str:
     if report["too_long"]:
         each = ", ".join(f"{count} of {key}" for key, count in report["too_long"].items())
         lines.append(f"left out, too long for the model's context: {sum(report['too_long'].values())} questions ({each})")
+    return "\n".join(lines)
+
+
+def modes_table(reports: dict[str, dict[str, Any]]) -> str:
+    """Accuracy with its standard error by mode: one line a task, the whole last, and what each mode cost."""
+    tasks = list(dict.fromkeys(key for report in reports.values() for key in report["tasks"]))
+    width = max(map(len, (*tasks, "tokens an answer")))
+    line = lambda name, cells: f"{name:{width}}" + "".join(f"{cell:>17}" for cell in cells)
+    accuracy = lambda r: f"{100 * r['accuracy']:.1f} +- {100 * r['stderr']:.1f}%" if r else "-"
+    lines = [line("task", reports)]
+    lines += [line(key, [accuracy(report["tasks"].get(key)) for report in reports.values()]) for key in tasks]
+    lines += [line("all", map(accuracy, reports.values()))]
+    lines += [line(name, [f"{report[key]:.2f}" for report in reports.values()])
+              for name, key in (("code calls", "calls"), ("tokens an answer", "response_len"))]
     return "\n".join(lines)
 
 
@@ -1232,9 +1372,16 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     group.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
 
 
-def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float) -> None:
+def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("endpoint")
+    group.add_argument("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
+    group.add_argument("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
+
+
+def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
+                       modes: tuple[str, ...] = MODES) -> None:
     base, group = Protocol(), parser.add_argument_group("conversation")
-    group.add_argument("--mode", choices=MODES, default=base.mode, help="system prompt")
+    group.add_argument("--mode", choices=modes, default=base.mode, help="system prompt")
     group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
     group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn")
     group.add_argument("--max-tokens", type=int, default=base.max_tokens,
@@ -1307,15 +1454,26 @@ def draw_trajectory(line: dict[str, Any], chat: Chat | None, path: str, columns:
     figure.savefig(path, dpi=130)
 
 
+def open_model(args: argparse.Namespace) -> tuple[CausalLM | Endpoint, Chat | None, World]:
+    world, endpoint = start_world(args.device), find_endpoint(args.model, args.concurrency, args.request_timeout)
+    if endpoint:
+        return endpoint, None, world
+    return (load_model(args.model, world.device, compute_dtype(world.device)).eval(),
+            Chat(load_tokenizer(args.model)), world)
+
+
 def command_ask(args: argparse.Namespace) -> None:
-    world = start_world(args.device)
-    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
-    chat = Chat(load_tokenizer(args.model))
+    model, chat, _ = open_model(args)
     question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
     write = lambda text, sampled: print(paint(text, GREEN if sampled else GREY), end="", flush=True)
     print(paint(args.question, GREY))
     with checked_sandbox(1, args.code_timeout) as sandbox:
-        [[t]] = rollout(model, chat, sandbox, [question], 1, protocol_of(args), (args.seed, "ask"), on_append=write)
+        if isinstance(model, Endpoint):
+            t = converse_with(model, sandbox, question, 0, protocol_of(args), SYSTEM_PROMPTS[args.mode][0], (args.seed,))
+            for message in t.messages[2:]:
+                write(message["content"] + "\n", message["role"] == "assistant")
+        else:
+            [[t]] = rollout(model, chat, sandbox, [question], 1, protocol_of(args), (args.seed, "ask"), on_append=write)
     ended = {"eos": "the model stopped without an answer", "budget": "the token budget was used up",
              "calls": f"more than {args.max_calls} code calls", "tool_failure": "the sandbox failed"}
     print("\n" + paint(f"answer: {t.answer}" if t.answer is not None else ended[t.stop_reason], BOLD))
@@ -1325,17 +1483,22 @@ def command_eval(args: argparse.Namespace) -> None:
     if args.json and not Path(args.json).resolve().parent.is_dir():
         raise SystemExit(f"--json {args.json}: its directory does not exist")
     tasks = parse_tasks(args.tasks, args.level)
-    world = start_world(args.device)
-    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
-    chat = Chat(load_tokenizer(args.model))
+    model, chat, world = open_model(args)
     if args.questions or args.bbh:
         questions = read_questions(args.questions) if args.questions else read_bbh(args.bbh, args.n)
     else:
         questions = draw_questions(tasks, args.purpose, args.n, args.question_seed)
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
-        report, groups = evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args), args.seed, world)
+        modes = MODES if args.mode == "all" else [args.mode]
+        found = {mode: evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args, mode=mode), args.seed,
+                                world) for mode in modes}
     if world.main:
-        print(report_table(report))
+        reports, groups = {mode: report for mode, (report, _) in found.items()}, [g for _, its in found.values() for g in its]
+        report = {"modes": reports} if args.mode == "all" else reports[args.mode]
+        print(modes_table(reports) if args.mode == "all" else report_table(report))
+        if isinstance(model, Endpoint):
+            spent = [sum(getattr(t, f"{kind}_tokens") for g in groups for t in g) for kind in ("prompt", "completion")]
+            print("tokens spent: {:,} of prompts, {:,} of completions".format(*spent))
         if args.json:
             Path(args.json).write_text(json.dumps({"flags": vars(args) | {"run": None}, **report}, indent=1) + "\n")
         if args.trajectories:
@@ -1393,11 +1556,12 @@ def main() -> None:
     evaluation.add_argument("--trajectories", help="write the conversations there, as JSON lines")
     evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
     evaluation.set_defaults(run=command_eval)
-    for command in (ask, evaluation):
-        command.add_argument("--model", required=True, help="a Hugging Face directory")
+    for command, modes in ((ask, MODES), (evaluation, (*MODES, "all"))):
+        command.add_argument("--model", required=True, help="a Hugging Face directory, or URL#name of a served model")
         command.add_argument("--seed", type=int, default=0, help="of the sampling noise")
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
-        add_protocol_flags(command, temperature=0.6)
+        add_protocol_flags(command, temperature=0.6, modes=modes)
+        add_endpoint_flags(command)
     show = commands.add_parser("show", formatter_class=shown, help="print saved trajectories, trained tokens in green")
     show.add_argument("file", help="a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
