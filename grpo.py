@@ -24,7 +24,7 @@ from collections import defaultdict
 from typing import Any
 
 from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags,
-                  add_run_flags, check_tool_failures, checked_sandbox, command_line, compute_dtype,
+                  add_run_flags, check_model, check_tool_failures, checked_sandbox, command_line, compute_dtype,
                   copy_weights, evaluate, load_model, load_tokenizer, memory_gb, micro_batches,
                   optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout, save_model,
                   shard, start_world, token_logps)
@@ -249,7 +249,7 @@ def main() -> None:
     parser = command_line("GRPO with a curriculum; without arguments, the tiny model on a CPU.")
     add_run_flags(parser, "runs/grpo")
     group = parser.add_argument_group("questions")
-    group.add_argument("--model", default="runs/sft", help="Hugging Face directory to start from")
+    group.add_argument("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
     group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     group.add_argument("--per-task", type=int, default=60, help="training questions per task")
@@ -291,7 +291,7 @@ def main() -> None:
     world = start_world(args.device)
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
-    load_tokenizer(args.model)  # a wrong --model ends the program before --out is touched
+    check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
         train(args, run, world, sandbox, tasks)

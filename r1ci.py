@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import ast
+import functools
 import hashlib
 import http.client
 import json
@@ -60,26 +61,30 @@ from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_
 MODES = ("ci", "text", "code", "guided")
 
 
-# ---- model: Qwen2, under the parameter names of its Hugging Face checkpoints -----------------------------------------
+# ---- model: Qwen2 and Qwen3, under the parameter names of their Hugging Face checkpoints ------------------------------
 
 @dataclass
 class ModelConfig:
     """The fields of a Hugging Face config.json that the architecture needs. The defaults are the tiny model's."""
     vocab_size: int
+    model_type: str = "qwen2"
     hidden_size: int = 128
     intermediate_size: int = 384
     num_hidden_layers: int = 2
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
+    head_dim: int = 0                  # 0: hidden_size / num_attention_heads
+    attention_bias: bool = False       # of Qwen3; Qwen2 has biases on q, k and v, and only there
     max_position_embeddings: int = 2048
     rope_theta: float = 10_000.0
+    rope_scaling: dict[str, Any] | None = None
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
+    extra: dict[str, Any] = field(default_factory=dict)  # the rest of the file, kept for the next one
 
-    @property
-    def head_dim(self) -> int:
-        return self.hidden_size // self.num_attention_heads
+    def __post_init__(self) -> None:
+        self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
 
 
 class RMSNorm(nn.Module):
@@ -95,12 +100,24 @@ class RMSNorm(nn.Module):
         return self.weight * y.to(x.dtype)
 
 
-def rope_tables(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Cosine and sine of position * frequency: [..., T] -> 2 x [..., 1, T, head_dim] (the 1 is for the heads)."""
-    exponents = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32) / head_dim
-    angles = positions[..., None].float() * theta ** -exponents   # [..., T, head_dim / 2]
+    size, theta, scaling, scale = config.head_dim, config.rope_theta, config.rope_scaling, 1.0
+    exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
+    frequencies = 1.0 / theta ** exponents                                                         # [head_dim / 2]
+    if scaling:
+        # YaRN (arXiv 2309.00071, 3.2 to 3.4). Pairs that turn beta_fast times or more within the old context keep
+        # their frequency, those that turn beta_slow times or less are slowed down by `factor`, a ramp lies between.
+        factor, context = scaling["factor"], scaling["original_max_position_embeddings"]
+        pair = lambda turns: size * math.log(context / (turns * 2 * math.pi)) / (2 * math.log(theta))
+        low = max(math.floor(pair(scaling.get("beta_fast") or 32)), 0)
+        high = min(math.ceil(pair(scaling.get("beta_slow") or 1)), size - 1)
+        ramp = (torch.arange(size // 2, device=positions.device) - low) / max(high - low, 0.001)
+        frequencies = frequencies * (1 - ramp.clamp(0, 1) * (1 - 1 / factor))
+        scale = scaling.get("attention_factor") or 0.1 * math.log(factor) + 1
+    angles = positions[..., None].float() * frequencies           # [..., T, head_dim / 2]
     angles = torch.cat((angles, angles), dim=-1).unsqueeze(-3)    # [..., 1, T, head_dim]
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    return (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
 
 
 def apply_rotary_emb(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -113,16 +130,20 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.head_dim, width = config.head_dim, config.hidden_size
-        kv_width = config.num_key_value_heads * config.head_dim
-        self.q_proj = nn.Linear(width, width, bias=True)     # Qwen2 has biases on q, k and v, and only there
-        self.k_proj = nn.Linear(width, kv_width, bias=True)
-        self.v_proj = nn.Linear(width, kv_width, bias=True)
-        self.o_proj = nn.Linear(width, width, bias=False)
+        q_width, kv_width = (heads * config.head_dim for heads in (config.num_attention_heads, config.num_key_value_heads))
+        qwen3 = config.model_type == "qwen3"
+        bias = config.attention_bias if qwen3 else True
+        self.q_proj = nn.Linear(width, q_width, bias=bias)
+        self.k_proj = nn.Linear(width, kv_width, bias=bias)
+        self.v_proj = nn.Linear(width, kv_width, bias=bias)
+        self.o_proj = nn.Linear(q_width, width, bias=bias and qwen3)
+        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if qwen3 else nn.Identity()  # of each head
+        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if qwen3 else nn.Identity()
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: "KVCache | None", layer: int) -> Tensor:
-        B, T, D = x.shape
-        split = lambda y: y.view(B, T, -1, self.head_dim).transpose(1, 2)                # [B, heads, T, head_dim]
-        q, k, v = split(self.q_proj(x)), split(self.k_proj(x)), split(self.v_proj(x))    # H, K and K heads
+        B, T, _ = x.shape
+        q, k, v = (proj(x).view(B, T, -1, self.head_dim) for proj in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (y.transpose(1, 2) for y in (self.q_norm(q), self.k_norm(k), v))       # [B, H or K, T, head_dim]
         q, k = apply_rotary_emb(q, *rope), apply_rotary_emb(k, *rope)
         mask = None
         if cache is not None:
@@ -130,7 +151,7 @@ class Attention(nn.Module):
         # Grouped queries: each key-value head serves H / K query heads.
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None,
                                            enable_gqa=k.shape[1] != q.shape[1])
-        return self.o_proj(y.transpose(1, 2).reshape(B, T, D))
+        return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
 class MLP(nn.Module):
@@ -194,7 +215,7 @@ class CausalLM(nn.Module):
         """
         positions = torch.arange(ids.shape[1], device=ids.device) if cache is None else cache.positions
         x = self.model.embed_tokens(ids)                                                              # [B, T, D]
-        rope = rope_tables(positions, self.config.head_dim, self.config.rope_theta, x.dtype)
+        rope = rope_tables(positions, self.config, x.dtype)
         for i, block in enumerate(self.model.layers):
             x = block(x, rope, cache, i)
         x = self.model.norm(x)
@@ -270,70 +291,161 @@ class KVCache:
 
 # ---- weights: Hugging Face directories in and out --------------------------------------------------------------------
 
-def read_config(directory: str | Path) -> ModelConfig:
-    """config.json as a ModelConfig; whatever this code does not implement is refused by name."""
-    path = Path(directory) / "config.json"
+SHARD_BYTES = 5 * 10 ** 9  # of one file
+
+
+@functools.cache
+def find_model(name: str | Path) -> Path:
+    """The directory of a model: a local one, or else the hub's model of that id ("owner/name"), downloaded once.
+
+    Under torchrun every process asks; the hub's own file locks let one of each machine download and the others wait.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+        raise SystemExit(f"{name} does not exist: --model takes a directory, or a hub id such as Qwen/Qwen2.5-3B-Instruct")
+    from huggingface_hub import snapshot_download
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"]))
+    except Exception as error:  # a dozen types: unknown, gated, offline, disk full
+        reason = str(error).strip().split("\n")[0]
+        raise SystemExit(f"{name} does not exist as a directory, and the Hugging Face hub does not give it: {reason}")
+
+
+def read_config(directory: Path) -> ModelConfig:
+    """config.json, as transformers 4 or 5 writes it; whatever this code does not implement is refused by name."""
+    path = directory / "config.json"
     raw = read_json(path)
-    if raw.get("model_type") != "qwen2":
-        raise SystemExit(f"{path}: model_type {raw.get('model_type')!r} is not supported, only 'qwen2' is")
-    rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}  # transformers 5 and 4
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise SystemExit(f"{path}: rope scaling {rope} is not supported")
-    for key in ("use_sliding_window", "quantization_config"):
-        if raw.get(key):
-            raise SystemExit(f"{path}: {key} is not supported")
-    raw = {**raw, "rope_theta": rope.get("rope_theta", raw.get("rope_theta", 10_000.0))}
-    missing = [key for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
-                               "num_attention_heads") if key not in raw]
+    kind = raw.get("model_type") if isinstance(raw, dict) else None
+    refuse = lambda what: SystemExit(f"{path}: {what} is not supported")
+    if kind not in ("qwen2", "qwen3"):
+        raise SystemExit(f"{path}: model_type {kind!r} is not supported, only 'qwen2' and 'qwen3' are")
+    wanted = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
+    missing = [key for key in wanted if key not in raw]
     if missing:
         raise SystemExit(f"{path} lacks {', '.join(missing)}")
-    raw.setdefault("num_key_value_heads", raw["num_attention_heads"])
+    architecture = "Qwen2ForCausalLM" if kind == "qwen2" else "Qwen3ForCausalLM"
+    if raw.get("architectures") not in (None, [architecture]):
+        raise refuse(f"architecture {', '.join(raw['architectures'])}")
+    if raw.get("hidden_act", "silu") != "silu":
+        raise refuse(f"hidden_act {raw['hidden_act']!r}")
+    if raw.get("quantization_config"):
+        raise refuse(f"quantization_config {raw['quantization_config'].get('quant_method', '')!r}")
+    windows = raw.get("use_sliding_window") and raw.get("max_window_layers", 0) < raw["num_hidden_layers"]
+    if windows or "sliding_attention" in (raw.get("layer_types") or []):
+        raise refuse("use_sliding_window")
+    rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
+    raw["rope_theta"] = rope.pop("rope_theta", raw.get("rope_theta", 10_000.0))
+    rope_type = rope.pop("type", "default")
+    rope_type = rope.pop("rope_type", rope_type)
+    known = {"factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow"}
+    if rope_type not in ("default", "yarn") or rope.keys() - known or (rope_type == "yarn") != ("factor" in rope):
+        raise refuse(f"rope scaling {dict(rope_type=rope_type, **rope)}")
+    context = raw.setdefault("max_position_embeddings", 32768)
+    raw["rope_scaling"] = {"original_max_position_embeddings": context, **rope, "rope_type": "yarn"} if rope else None
+    raw["head_dim"] = raw.get("head_dim") or (128 if kind == "qwen3" else 0)
+    raw["num_key_value_heads"] = raw.get("num_key_value_heads") or raw["num_attention_heads"]
     raw.setdefault("tie_word_embeddings", False)
-    return ModelConfig(**{key: raw[key] for key in ModelConfig.__dataclass_fields__ if key in raw})
+    own = {key: raw.pop(key) for key in list(raw) if key in ModelConfig.__dataclass_fields__}
+    return ModelConfig(**own, extra=raw)
+
+
+def find_weights(directory: Path, config: ModelConfig) -> dict[str, list[str]]:
+    """{file: names of its tensors}. All names and shapes are compared with config.json; no weight is read for that."""
+    from safetensors import SafetensorError, safe_open
+    with torch.device("meta"):
+        wanted = {key: list(p.shape) for key, p in CausalLM(config).named_parameters()}
+    index = directory / "model.safetensors.index.json"
+    files = ["model.safetensors"]
+    if index.exists():
+        raw = read_json(index)
+        if not (isinstance(raw, dict) and isinstance(raw.get("weight_map"), dict) and raw["weight_map"]):
+            raise SystemExit(f"{index} has no weight_map")
+        files = sorted(set(raw["weight_map"].values()))
+    found, problems = {}, []
+    for name in files:
+        if not (directory / name).exists():
+            raise SystemExit(f"{directory / name} does not exist: the model's weights are incomplete")
+        try:
+            with safe_open(directory / name, "pt") as file:
+                # Some files of tied models hold the head: a second copy of the embedding.
+                found[name] = [key for key in file.keys() if key != "lm_head.weight" or key in wanted]
+                for key in found[name]:
+                    view = file.get_slice(key)
+                    if key not in wanted:
+                        problems.append(f"{key} is unexpected")
+                    elif view.get_shape() != wanted[key]:
+                        problems.append(f"{key} has shape {view.get_shape()} instead of {wanted[key]}")
+                    elif view.get_dtype() not in ("F64", "F32", "BF16", "F16"):
+                        problems.append(f"{key} is quantised ({view.get_dtype()}), which is not supported")
+        except SafetensorError as error:  # a truncated or corrupt file
+            raise SystemExit(f"{directory / name} cannot be read as safetensors: {error}")
+    problems += [f"{key} is missing" for key in wanted.keys() - set(sum(found.values(), []))]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise SystemExit(f"{directory}: the weights do not fit config.json: {'; '.join(sorted(problems)[:3])}{more}")
+    return found
+
+
+@torch.no_grad()
+def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
+    """Fill a model tensor by tensor: no second copy exists. A sharded model (FSDP2) keeps its own rows of each."""
+    from safetensors import safe_open
+    from torch.distributed.tensor import DTensor, distribute_tensor
+    directory, own = find_model(source), dict(model.named_parameters())
+    for name, keys in find_weights(directory, model.config).items():
+        with safe_open(directory / name, "pt") as file:
+            for key in keys:
+                p, tensor = own[key], file.get_tensor(key)
+                if isinstance(p, DTensor):  # src_data_rank None: every rank takes its rows, nobody sends any
+                    whole = distribute_tensor(tensor, p.device_mesh, p.placements, src_data_rank=None)
+                    p, tensor = p.to_local(), whole.to_local()
+                p.copy_(tensor)
+    return model
 
 
 def load_model(source: str | Path | ModelConfig, device: str | torch.device = "cpu",
                dtype: torch.dtype = torch.float32) -> CausalLM:
-    """A model from a Hugging Face directory, strictly; or from a ModelConfig, with random weights."""
+    """A model from a Hugging Face directory or hub id; or from a ModelConfig, with random weights.
+
+    On the device "meta" it has shapes alone: shard it, make it real with `to_empty`, then `load_weights`.
+    """
     if isinstance(source, ModelConfig):
         model = CausalLM(source)
         model.init_weights()
         return model.to(device=device, dtype=dtype)
-    from safetensors.torch import load_file
-    directory = Path(source)
     with torch.device("meta"):
-        model = CausalLM(read_config(directory))
-    index = directory / "model.safetensors.index.json"
-    names = sorted(set(read_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
-    tensors = {}
-    for name in names:
-        if not (directory / name).exists():
-            raise SystemExit(f"{directory / name} does not exist: the model's weights are incomplete")
-        try:
-            shard = load_file(directory / name, device=str(device))
-        except Exception as error:  # safetensors raises its own type for a truncated or corrupt file
-            raise SystemExit(f"{directory / name} cannot be read as safetensors: {error}")
-        tensors.update({key: tensor.to(dtype) for key, tensor in shard.items()})
-    if model.config.tie_word_embeddings:
-        tensors.pop("lm_head.weight", None)  # a second copy of the embedding
-    wanted = model.state_dict()
-    problems = [f"{key} is missing" for key in wanted.keys() - tensors.keys()]
-    problems += [f"{key} is unexpected" for key in tensors.keys() - wanted.keys()]
-    problems += [f"{key} has shape {list(tensors[key].shape)} instead of {list(wanted[key].shape)}"
-                 for key in wanted.keys() & tensors.keys() if wanted[key].shape != tensors[key].shape]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise SystemExit(f"{directory}: the weights do not fit config.json: {'; '.join(sorted(problems)[:3])}{more}")
-    model.load_state_dict(tensors, strict=True, assign=True)
-    return model
+        model = CausalLM(read_config(find_model(source))).to(dtype)
+    return model if str(device) == "meta" else load_weights(model.to_empty(device=device), source)
 
 
-def load_tokenizer(directory: str | Path) -> Any:
-    """The tokenizer of a Hugging Face directory (a transformers fast tokenizer)."""
-    from transformers import AutoTokenizer
-    if not (Path(directory) / "tokenizer.json").exists():
-        raise SystemExit(f"{Path(directory) / 'tokenizer.json'} does not exist: the model directory has no tokenizer")
-    return AutoTokenizer.from_pretrained(directory)
+def load_tokenizer(source: str | Path) -> Any:
+    """The tokenizer of a model, exactly as its tokenizer.json says. `generation_config` and `eos` travel with it."""
+    # Not AutoTokenizer: for the class that R1-distilled models name, transformers 5 replaces the file's own rules.
+    from transformers import PreTrainedTokenizerFast
+    directory = find_model(source)
+    if not (directory / "tokenizer.json").exists():
+        raise SystemExit(f"{directory / 'tokenizer.json'} does not exist: the model directory has no tokenizer")
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(directory)
+    except Exception as error:  # tokenizers raises its own, untyped
+        raise SystemExit(f"{directory / 'tokenizer.json'} cannot be read as a tokenizer: {error}")
+    files = [directory / "generation_config.json", directory / "config.json"]
+    generation, config = (read_json(path) if path.exists() else {} for path in files)
+    ends = [raw.get("eos_token_id") for raw in (generation, config)]
+    tokenizer.generation_config = {**generation, "eos_token_id": sorted(
+        {i for end in ends if end is not None for i in (end if isinstance(end, list) else [end])})}
+    return tokenizer
+
+
+def check_model(source: str | Path) -> None:
+    """Refuse a model that cannot be used, before any long work: config, tokenizer, template, names and shapes."""
+    directory = find_model(source)
+    config, chat = read_config(directory), Chat(load_tokenizer(directory))
+    if chat.vocab_size > config.vocab_size:
+        raise SystemExit(f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding only "
+                         f"{config.vocab_size} rows")
+    find_weights(directory, config)
 
 
 def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
@@ -343,20 +455,34 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
     Every file is written under a temporary name and then renamed; config.json goes first and comes back last, so a
     directory that was cut off half-way has none and is refused when it is loaded.
     """
+    from huggingface_hub import split_torch_state_dict_into_shards
     from safetensors.torch import save_file
     directory, part = Path(directory), Path(directory) / ".part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+    write = lambda name, value: (part / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     tensors = model.state_dict() if tensors is None else tensors
-    save_file({key: tensor.detach().contiguous().cpu() for key, tensor in tensors.items()},
-              part / "model.safetensors", metadata={"format": "pt"})
+    split = split_torch_state_dict_into_shards(tensors, max_shard_size=SHARD_BYTES)
+    for name, keys in split.filename_to_tensors.items():
+        save_file({key: tensors[key].detach().contiguous().cpu() for key in keys}, part / name, {"format": "pt"})
+    if split.is_sharded:
+        write("model.safetensors.index.json", {"metadata": split.metadata, "weight_map": split.tensor_to_filename})
     tokenizer.save_pretrained(part)
-    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
-    (part / "config.json").write_text(json.dumps(
-        {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", **asdict(model.config), "hidden_act": "silu",
-         "use_sliding_window": False, "dtype": dtype, "bos_token_id": None,
-         "eos_token_id": tokenizer.eos_token_id}, indent=2) + "\n")
+    # The class name that both transformers 4 and 5 know: "what tokenizer.json says".
+    write("tokenizer_config.json", {**read_json(part / "tokenizer_config.json"),
+                                    "tokenizer_class": "PreTrainedTokenizerFast"})
+    ends = sorted(Chat(tokenizer).ends)
+    write("generation_config.json", {**getattr(tokenizer, "generation_config", {}), "eos_token_id": ends})
+    config = asdict(model.config)
+    config.update({"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "hidden_act": "silu"} | config.pop("extra"))
+    if config["model_type"] == "qwen2":
+        del config["attention_bias"]
+    config["architectures"] = ["Qwen2ForCausalLM" if config["model_type"] == "qwen2" else "Qwen3ForCausalLM"]
+    config["dtype"] = config["torch_dtype"] = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    write("config.json", config)
     (directory / "config.json").unlink(missing_ok=True)
+    for old in directory.glob("model*.safetensors*"):  # another number of shards
+        old.unlink()
     for path in sorted(part.iterdir(), key=lambda path: path.name == "config.json"):
         os.replace(path, directory / path.name)
     part.rmdir()
@@ -445,30 +571,61 @@ def tool_text(result: Result, limit: int) -> str:
     return "\n".join(part for part in (output, note) if part) or "(no output)"
 
 
+def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
+    """What the tokenizer's chat template writes between two messages, by their roles (None: before the first one).
+
+    The model's turn opens as the generation prompt does, in the middle of a conversation, too: what it once read stays.
+    """
+    def gaps(*roles: str) -> list[str] | None:
+        marks = [f"@@{i}@@" for i in range(len(roles))]
+        try:
+            text = tokenizer.apply_chat_template([{"role": role, "content": mark} for role, mark in zip(roles, marks)],
+                                                 tokenize=False, add_generation_prompt=True)
+        except Exception:  # a template raises what it likes, for a role that it does not know
+            return None
+        return re.split("@@[0-9]@@", text) if re.findall("@@[0-9]@@", text) == marks else None
+
+    talk = ("user", "assistant") * 2 + ("user",)
+    first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
+    # Cutting is sound if a piece is the same wherever it stands, and the generation prompt goes on from a turn's opening.
+    sound = first and plain and (plain[0], plain[-1]) == tuple(first) and plain[1:3] == plain[3:5] \
+        and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])
+    if not sound:
+        raise SystemExit(f"{tokenizer.name_or_path}: the tokenizer has no chat template that can be cut into pieces between "
+                         "messages, the same in every turn")
+    opening = {(None, "system"): system[0], ("system", "user"): system[1]} if system else \
+        {(None, "system"): plain[0], ("system", "user"): "\n\n"}  # no such role: its text opens the first question
+    return {**opening, (None, "user"): plain[0], ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
+
+
 class Chat:
-    """A tokenizer with the fixed pieces of a ChatML conversation as token ids.
+    """A tokenizer with the fixed pieces of a conversation as token ids, cut out of its own chat template.
 
     Pieces are encoded apart and joined as ids, here and in the rollout: text that a model sampled is never encoded
-    again, and no template can change what was already written.
+    again, and no template can change what was already written (those of reasoning models drop earlier thoughts).
     """
 
     def __init__(self, tokenizer: Any):
-        vocabulary = tokenizer.get_vocab()
-        for mark in ("<|im_start|>", "<|im_end|>"):
-            if mark not in vocabulary:
-                raise SystemExit(f"the tokenizer has no {mark}: only the ChatML format (Qwen2.5) is supported")
+        vocabulary, added = tokenizer.get_vocab(), tokenizer.added_tokens_decoder
         self.tokenizer = tokenizer
-        self.end = vocabulary["<|im_end|>"]
-        self.ends = {self.end, vocabulary.get("<|endoftext|>", self.end)}  # either one ends a turn
         self.vocab_size = max(vocabulary.values()) + 1  # the model may have more rows: they are never sampled
         self.backticks = {i for token, i in vocabulary.items() if "`" in token}  # only these can close a fence
-        self.close = tokenizer.encode("<|im_end|>\n", add_special_tokens=False)
-        self.open = {role: tokenizer.encode(f"<|im_start|>{role}\n", add_special_tokens=False)
-                     for role in ("system", "user", "assistant")}
+        self.between = {roles: tokenizer.encode(piece, add_special_tokens=False)
+                        for roles, piece in cut_template(tokenizer).items()}
+        self.end, *self.between["assistant", "user"] = self.between["assistant", "user"]  # the end-of-turn token
+        if self.end not in added or not added[self.end].special:
+            raise SystemExit(f"{tokenizer.name_or_path}: the chat template ends the assistant's turn without a special token")
+        ends = getattr(tokenizer, "generation_config", {}).get("eos_token_id", [])
+        self.ends = {self.end, vocabulary.get("<|endoftext|>", self.end), *ends}  # any of them ends a turn
+        # Marks such as <｜User｜> that the tokenizer does not count as special, but must be kept out of content, too.
+        marks = [added[i].content for piece in self.between.values() for i in piece if i in added]
+        self.marks = re.compile("|".join(f"(?<=<)(?={re.escape(mark[1:])})" for mark in sorted(set(marks))
+                                         if mark[0] == "<" and mark[-1] == ">") or "(?!)")
 
     def encode(self, text: str) -> list[int]:
         """Content as ids. A "<|im_end|>" that stands in a question or in a script's output stays plain text."""
-        return self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        return [i for part in self.marks.split(text)
+                for i in self.tokenizer.encode(part, add_special_tokens=False, split_special_tokens=True)]
 
     def decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -479,17 +636,18 @@ class Chat:
 
     def tool_reply(self, text: str) -> list[int]:
         """The environment's words between a code block and the model's next turn."""
-        return self.close + self.open["user"] + self.encode(TOOL_PREFIX + text) + self.close + self.open["assistant"]
+        return [self.end, *self.between["assistant", "user"], *self.encode(TOOL_PREFIX + text),
+                *self.between["user", "assistant"]]
 
 
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), token for token what the rollout makes of it.
 
-    Mask 1: what the model has to sample, that is the text of its turns and the <|im_end|> it stops with. After a code
-    block it does not stop by itself, the environment stops it: there <|im_end|> has mask 0. A conversation whose
-    last message is the user's is a prompt: it ends with the opening of the model's turn.
+    Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it stops with. After a
+    code block it does not stop by itself, the environment stops it: there that token has mask 0. A conversation
+    whose last message is the user's is a prompt: it ends with the opening of the model's turn.
     """
-    ids, loss_mask = [], []
+    ids, loss_mask, before = [], [], None
 
     def add(piece: list[int], sampled: bool) -> None:
         ids.extend(piece)
@@ -497,18 +655,18 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
     for message in messages:
         role, content = message["role"], message["content"]
-        sampled = role == "assistant"
-        code = find_code(content) if sampled else None
-        if code and code[1] < len(content):
-            raise ValueError("text follows the closing fence of a code block: the model's turn ends there")
-        add(chat.open[role], False)
-        add(chat.encode(content), sampled)
-        add(chat.close[:1], sampled and not code)
-        add(chat.close[1:], False)
-    if messages[-1]["role"] == "assistant":
-        last = len(ids) - len(chat.close[1:])  # nothing is fed after the last token
-        return ids[:last], loss_mask[:last]
-    add(chat.open["assistant"], False)
+        if (before, role) not in chat.between:
+            raise ValueError(f"a message of the {role} cannot " + (f"follow one of the {before}" if before else "come first"))
+        add(chat.between[before, role], False)
+        add(chat.encode(content), role == "assistant")
+        if role == "assistant":
+            code = find_code(content)
+            if code and code[1] < len(content):
+                raise ValueError("text follows the closing fence of a code block: the model's turn ends there")
+            add([chat.end], not code)
+        before = role
+    if before != "assistant":
+        add(chat.between[before, "assistant"], False)
     return ids, loss_mask
 
 
@@ -1458,6 +1616,7 @@ def open_model(args: argparse.Namespace) -> tuple[CausalLM | Endpoint, Chat | No
     world, endpoint = start_world(args.device), find_endpoint(args.model, args.concurrency, args.request_timeout)
     if endpoint:
         return endpoint, None, world
+    check_model(args.model)
     return (load_model(args.model, world.device, compute_dtype(world.device)).eval(),
             Chat(load_tokenizer(args.model)), world)
 
@@ -1557,7 +1716,8 @@ def main() -> None:
     evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
     evaluation.set_defaults(run=command_eval)
     for command, modes in ((ask, MODES), (evaluation, (*MODES, "all"))):
-        command.add_argument("--model", required=True, help="a Hugging Face directory, or URL#name of a served model")
+        command.add_argument("--model", required=True,
+                             help="a Hugging Face directory, a hub id, or URL#name of a served model")
         command.add_argument("--seed", type=int, default=0, help="of the sampling noise")
         command.add_argument("--device", default="auto", help="auto, cpu or cuda")
         add_protocol_flags(command, temperature=0.6, modes=modes)

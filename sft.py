@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate,
-                  add_protocol_flags, add_run_flags, checked_sandbox, command_line, compute_dtype, evaluate,
+                  add_protocol_flags, add_run_flags, check_model, checked_sandbox, command_line, compute_dtype, evaluate,
                   extract_answer, full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of,
                   render_messages, report_table, save_model, shard, start_world, tool_text)
 import torch
@@ -294,7 +294,7 @@ def main() -> None:
     parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
     add_run_flags(parser, "runs/sft")
     group = parser.add_argument_group("model")
-    group.add_argument("--model", help="Hugging Face directory to start from (none: a new tiny model)")
+    group.add_argument("--model", help="Hugging Face directory or hub id to start from (none: a new tiny model)")
     group.add_argument("--width", type=int, default=128, help="of the tiny model")
     group.add_argument("--layers", type=int, default=2, help="of the tiny model")
     group.add_argument("--copy-steps", type=int, default=800, help="at most, of copy pre-training")
@@ -327,7 +327,7 @@ def main() -> None:
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
     if args.model:
-        load_tokenizer(args.model)  # a wrong --model ends the program before --out is touched
+        check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
         train(args, run, world, sandbox, tasks)

@@ -1,5 +1,9 @@
 """The option --slow: without it the tests that count at full length are skipped, and the report says so."""
+import os
+
 import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub, and no command that a test starts
 
 
 def pytest_addoption(parser):
