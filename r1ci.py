@@ -26,6 +26,7 @@ import ast
 import functools
 import hashlib
 import http.client
+import inspect
 import json
 import math
 import random
@@ -145,12 +146,10 @@ class Attention(nn.Module):
         q, k, v = (proj(x).view(B, T, -1, self.head_dim) for proj in (self.q_proj, self.k_proj, self.v_proj))
         q, k, v = (y.transpose(1, 2) for y in (self.q_norm(q), self.k_norm(k), v))       # [B, H or K, T, head_dim]
         q, k = apply_rotary_emb(q, *rope), apply_rotary_emb(k, *rope)
-        mask = None
-        if cache is not None:
-            k, v, mask = cache.update(layer, k, v)           # [B, K, length, head_dim], mask [B, 1, T, length]
-        # Grouped queries: each key-value head serves H / K query heads.
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None,
-                                           enable_gqa=k.shape[1] != q.shape[1])
+        if cache is None:  # grouped queries: each key-value head serves H / K query heads
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=k.shape[1] != q.shape[1])
+        else:
+            y = cache.attend(layer, q, k, v)                                             # [B, H, T, head_dim]
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -213,9 +212,9 @@ class CausalLM(nn.Module):
         With a cache, `cache.select` has said which rows and positions these ids are. `head` runs in here because
         under FSDP the weights are whole only during forward.
         """
-        positions = torch.arange(ids.shape[1], device=ids.device) if cache is None else cache.positions
         x = self.model.embed_tokens(ids)                                                              # [B, T, D]
-        rope = rope_tables(positions, self.config, x.dtype)
+        rope = cache.rope if cache is not None else rope_tables(torch.arange(ids.shape[1], device=ids.device),
+                                                                self.config, x.dtype)
         for i, block in enumerate(self.model.layers):
             x = block(x, rope, cache, i)
         x = self.model.norm(x)
@@ -253,40 +252,68 @@ def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: in
 
 # ---- cache ----------------------------------------------------------------------------------------------------------
 
+def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
+    """The CUDA kernel that reads every row at its true length, where there is one (torch 2.13 on; half precision)."""
+    if device.type != "cuda" or dtype == torch.float32:
+        return None
+    from torch.nn.attention.varlen import varlen_attn
+    return varlen_attn if "seqused_k" in inspect.signature(varlen_attn).parameters else None
+
+
 class KVCache:
     """Keys and values of `slots` rows of at most `capacity` tokens. It lives inside one rollout: weights change after.
 
-    Rows that decode stand together in the first slots, so that a step reads a plain slice and copies nothing.
+    Rows that decode stand together in the first slots, so that a step reads plain slices and copies nothing. The last
+    position of a slot is nobody's: what padding writes may go there.
     """
 
     def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device, dtype: torch.dtype):
-        shape = (config.num_hidden_layers, slots, config.num_key_value_heads, capacity, config.head_dim)
-        self.k = torch.zeros(shape, device=device, dtype=dtype)
-        self.v = torch.zeros(shape, device=device, dtype=dtype)
-        self.capacity = capacity
+        shape = (2, config.num_hidden_layers, slots, capacity, config.num_key_value_heads, config.head_dim)
+        self.kv = torch.zeros(shape, device=device, dtype=dtype)
+        self.slots, self.capacity, self.varlen = slots, capacity, varlen_kernel(device, dtype)
+        self.starts = torch.arange(slots + 1, device=device, dtype=torch.int32) * capacity           # of flat slots
+        everywhere = torch.arange(capacity, device=device)
+        self.ropes = [table[0] for table in rope_tables(everywhere, config, dtype)]
 
-    def select(self, start: int, positions: Tensor, length: int) -> None:
-        """The next forward writes the slots from `start` on at `positions` [B, T] and reads the first `length`."""
-        self.rows = torch.arange(start, start + len(positions), device=positions.device)
-        self.start, self.positions, self.length = start, positions, length
+    def select(self, slots: slice | Tensor, positions: Tensor, length: int) -> None:
+        """The next forward writes `slots` at `positions` [B, T] and reads their first `length` tokens.
+
+        Length 0: the rows are new, and see nothing but what this forward writes.
+        """
+        self.rows, self.length = slots, length
+        self.places = (self.starts[:-1][slots][:, None] + positions).flatten()                           # [B * T]
+        self.rope = [table[positions].unsqueeze(1) for table in self.ropes]              # 2 x [B, 1, T, head_dim]
+        self.used = (positions[:, -1] + 1).int()                                                         # [B]
         # A query sees the keys up to its own position, whatever older rows or padding left behind it.
-        self.mask = (torch.arange(length, device=positions.device) <= positions[..., None])[:, None]  # [B, 1, T, length]
+        hidden = torch.arange(length, device=positions.device) > positions[:, None, :, None]     # [B, 1, T, length]
+        self.mask = torch.zeros(hidden.shape, device=hidden.device, dtype=self.kv.dtype)
+        self.mask.masked_fill_(hidden, -torch.inf)
 
-    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Store k and v [B, K, T, head_dim]; return all keys and values of these rows, and who may see them."""
-        at = (self.rows[:, None], slice(None), self.positions)
-        self.k[layer][at], self.v[layer][at] = k.transpose(1, 2), v.transpose(1, 2)
-        rows = slice(self.start, self.start + len(k))
-        return self.k[layer, rows, :, :self.length], self.v[layer, rows, :, :self.length], self.mask
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all that its row has seen."""
+        B, H, T, head_dim = q.shape
+        grouped = H != k.shape[1]  # each key-value head serves H / K query heads
+        flat = self.kv[:, layer].flatten(1, 2)                           # [2, slots * capacity, K, head_dim], a view
+        for store, new in zip(flat, (k, v)):
+            store.index_copy_(0, self.places, new.transpose(1, 2).flatten(0, 1))
+        if not self.length:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+        if self.varlen and T == 1:
+            each = torch.arange(B + 1, device=q.device, dtype=torch.int32)
+            return self.varlen(q[:, :, 0], *flat, each, self.starts[:B + 1], 1, self.capacity, seqused_k=self.used,
+                               enable_gqa=grouped)[:, :, None]
+        k, v = (store[self.rows, :self.length].transpose(1, 2) for store in self.kv[:, layer])
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, enable_gqa=grouped)
 
-    def swap(self, a: int, b: int) -> None:
-        for store in (self.k, self.v):
-            store[:, [a, b]] = store[:, [b, a]]
+    def save(self, slot: int, length: int) -> Tensor:
+        """A copy of the first `length` tokens of a slot."""
+        return self.kv[:, :, slot, :length].clone()                                  # [2, layers, length, K, head_dim]
 
-    def copy(self, source: int, targets: list[int], length: int) -> None:
-        """Give other slots the first `length` tokens of one: a group shares its prompt."""
-        for store in (self.k, self.v):
-            store[:, targets, :, :length] = store[:, source:source + 1, :, :length]
+    def load(self, slot: int, kv: Tensor) -> None:
+        self.kv[:, :, slot, :kv.shape[2]] = kv
+
+    def move(self, source: int, target: int, length: int) -> None:
+        self.kv[:, :, target, :length] = self.kv[:, :, source, :length]
 
 
 # ---- weights: Hugging Face directories in and out --------------------------------------------------------------------
@@ -729,103 +756,142 @@ def keyed_bytes(*key: Any) -> bytes:
 
 @dataclass
 class Row:
-    """A trajectory on its way: its noise, what the cache knows of it, and the script it waits for."""
+    """A trajectory on its way. While it does not decode, `kv` is what the cache knew of it."""
     trajectory: Trajectory
     key: tuple
     noise: np.ndarray         # [max_tokens] uniform numbers, one for each position behind the prompt
-    fed: int = 0              # ids[:fed] are in the cache; the last id is always fed by the next decode step
+    group: list["Row"]        # the rows of its question; the first one computes the prompt for all
+    line: int = 0             # of the sampler's tables
     turn_start: int = 0
+    stop: int = 0             # the length at which a budget ends the turn
+    kv: Tensor | None = None  # [2, layers, tokens, K, head_dim]
     future: Future | None = None
+    called: int = 0           # the step of its last call
+
+
+PREFILL_TOKENS = 8192  # computed together, padding included
+
+
+def power_of_two(n: int, most: int) -> int:
+    """The next power of two, at most `most`: few different sizes, so few graphs."""
+    return min(1 << (n - 1).bit_length(), most)
 
 
 class Sampler:
-    """A cache with slots. Rows that decode fill the first `running`; behind them stand rows that wait for a script."""
+    """Decodes up to `slots` rows together. What they sample stays on the device until a row has an event: a token
+    that the host watches for, or the length at which it must stop.
 
-    def __init__(self, model: CausalLM, vocab_size: int, slots: int, capacity: int, temperature: float):
-        weight = next(model.parameters())
-        self.model, self.vocab_size, self.temperature = model, vocab_size, temperature
-        self.device = weight.device
-        self.cache = KVCache(model.config, slots, capacity, weight.device, weight.dtype)
-        self.rows: list[Row | None] = [None] * slots
-        self.running = 0
+    `state` holds for every slot the line of its row in the tables, its length, and the length at which it must stop.
+    A step adds one to the lengths, so the host knows them without asking.
+    """
 
-    def free(self) -> int:
-        return self.rows.count(None)
+    def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], slots: int, capacity: int,
+                 temperature: float, watched: list[int]):
+        device, dtype = model.model.embed_tokens.weight.device, model.model.embed_tokens.weight.dtype
+        self.model, self.vocab_size, self.temperature, self.device = model, vocab_size, temperature, device
+        self.cache = KVCache(model.config, slots, capacity, device, dtype)
+        self.rows: list[Row] = []                                                # that decode, in the first slots
+        noise = np.zeros((len(rows) + 1, capacity), np.float32)                  # the last line is for padding
+        for line, row in enumerate(rows):
+            row.line = line
+            noise[line, row.trajectory.prompt_len:][:len(row.noise)] = row.noise
+        self.noise = torch.from_numpy(noise).to(device)                                                  # [R + 1, C]
+        self.ids = torch.zeros(noise.shape, dtype=torch.long, device=device)
+        self.logps = torch.zeros(noise.shape, device=device)
+        self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=device)             # [V]
+        self.watched[watched] = True
+        self.events = torch.zeros(slots, dtype=torch.bool, device=device)
+        self.padding = np.array([len(rows), 1, capacity])                        # its line, length and stop
+        self.host = np.tile(self.padding[:, None], slots)                        # what `state` is, for the host
+        self.state = torch.tensor(self.host, device=device)                                              # [3, slots]
+        self.graphs: dict[tuple[int, int], Any] = {}
+        self.padded = device.type == "cuda"                                      # a graph has a fixed number of rows
+        self.pool = torch.cuda.graph_pool_handle() if self.padded else None
 
-    def _swap(self, a: int, b: int) -> None:
-        if a != b:
-            self.cache.swap(a, b)
-            self.rows[a], self.rows[b] = self.rows[b], self.rows[a]
+    def enter(self, rows: list[Row]) -> None:
+        """Let rows decode: the text they do not know yet is computed together, a group's prompt once."""
+        leaders = [row for row in rows if row.kv is None and row is row.group[0]]
+        followers = [row for row in rows if row.kv is None and row is not row.group[0]]
+        self._join([row for row in rows if row.kv is not None])
+        self._join(leaders)
+        for slot, row in enumerate(leaders, len(self.rows) - len(leaders)):
+            kv = self.cache.save(slot, row.trajectory.prompt_len - 1) if len(row.group) > 1 else None
+            for other in row.group[1:]:
+                other.kv = kv
+        self._join(followers)
 
-    def _place(self, slot: int) -> None:
-        self._swap(slot, self.running)
-        self.running += 1
+    def _join(self, rows: list[Row]) -> None:
+        """Take the next slots. A step feeds the last id of each row, so all before it have to be in the cache."""
+        start, pending = len(self.rows), []
+        for slot, row in enumerate(rows, start):
+            ids, known = row.trajectory.ids, 0 if row.kv is None else row.kv.shape[2]
+            if known:
+                self.cache.load(slot, row.kv)
+            if known < len(ids) - 1:
+                pending.append((slot, known, ids[known:-1]))
+            row.kv = None
+            self.host[:, slot] = row.line, len(ids), row.stop
+        for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS):
+            self._prefill(*zip(*(pending[i] for i in batch)))
+        self.rows += rows
+        line, size, _ = torch.from_numpy(self.host[:, start:len(self.rows)]).to(self.device)
+        self.ids[line, size - 1] = torch.tensor([row.trajectory.ids[-1] for row in rows], device=self.device).long()
+        self.state.copy_(torch.from_numpy(self.host))
 
-    def admit(self, groups: list[list[Row]]) -> None:
-        """Let new groups decode: the prompt is computed once for the first row, and copied for the others."""
-        start = self.running
-        for group in groups:
-            slot = self.rows.index(None)
-            self.rows[slot] = group[0]
-            self._place(slot)
-        self._prefill(start)
-        for leader, group in enumerate(groups, start):
-            first = self.running
-            for row in group[1:]:
-                slot = self.rows.index(None)
-                self.rows[slot] = row
-                self._place(slot)
-                row.fed = group[0].fed
-            if len(group) > 1:
-                self.cache.copy(leader, list(range(first, self.running)), group[0].fed)
-
-    def resume(self, rows: list[Row]) -> None:
-        """Let rows decode again whose script has run: all their new text is computed in one pass."""
-        start = self.running
-        for row in rows:
-            self._place(self.rows.index(row))
-        self._prefill(start)
-
-    def leave(self, i: int, keep: bool) -> None:
-        """Take a row out of the decoding ones; its slot is kept for its return, or freed."""
-        self.running -= 1
-        self._swap(i, self.running)
-        if not keep:
-            self.rows[self.running] = None
-
-    def drop(self, row: Row) -> None:
-        self.rows[self.rows.index(row)] = None
-
-    def _prefill(self, start: int) -> None:
-        """Feed all but the last id of the rows from `start` on; what padding leaves is overwritten before it is seen."""
-        rows = self.rows[start:self.running]
-        pending = [row.trajectory.ids[row.fed:-1] for row in rows]
-        longest = max(map(len, pending), default=0)
-        if longest == 0:
-            return
-        ids = torch.tensor([p + [0] * (longest - len(p)) for p in pending], device=self.device)          # [B, T]
-        fed = torch.tensor([row.fed for row in rows], device=self.device)
-        # Padding may point past the end; the last position is nobody's (see `rollout`), so it goes there.
-        positions = (fed[:, None] + torch.arange(longest, device=self.device)).clamp(max=self.cache.capacity - 1)
-        length = min(max(row.fed for row in rows) + longest, self.cache.capacity)
-        self.cache.select(start, positions, length)
+    def _prefill(self, slots: tuple[int, ...], known: tuple[int, ...], pending: tuple[list[int], ...]) -> None:
+        """Compute keys and values of ids that follow the first `known` ones; what padding writes is never seen."""
+        ids = pad(pending, 0, self.device)                                                               # [B, T]
+        positions = torch.tensor(known, device=self.device)[:, None] + torch.arange(ids.shape[1], device=self.device)
+        length = min(max(known) + ids.shape[1], self.cache.capacity) if any(known) else 0
+        self.cache.select(torch.tensor(slots, device=self.device), positions.clamp(max=self.cache.capacity - 1), length)
         self.model(ids, self.cache, head=lambda hidden, weight: None)
-        for row, p in zip(rows, pending):
-            row.fed += len(p)
 
-    def decode(self) -> tuple[list[int], list[float]]:
-        """One token for every running row, and its log-probability."""
-        rows = self.rows[:self.running]
-        ids = torch.tensor([[row.trajectory.ids[-1]] for row in rows], device=self.device)               # [B, 1]
-        positions = torch.tensor([[row.fed] for row in rows], device=self.device)
-        self.cache.select(0, positions, max(row.fed for row in rows) + 1)
-        logits = self.model(ids, self.cache)[:, -1].float()                                              # [B, V]
+    def decode(self) -> list[tuple[int, Row]]:
+        """One token for every row; returns the slots and rows with an event, the last first."""
+        B = count = len(self.rows)
+        length = int(self.host[1, :B].max())
+        if self.padded:
+            B, length = power_of_two(B, self.cache.slots), power_of_two(length, self.cache.capacity)
+        if (B, length) in self.graphs:
+            self.graphs[B, length].replay()
+        else:
+            self.step(B, length)  # the first time without a graph: it warms the kernels up
+            if self.device.type == "cuda":
+                self.graphs[B, length] = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self.graphs[B, length], pool=self.pool):  # this records and runs nothing
+                    self.step(B, length)
+        self.host[1, :count] += 1
+        return [(slot, self.rows[slot]) for slot, event in enumerate(self.events[:count].tolist()) if event][::-1]
+
+    def step(self, B: int, length: int) -> None:
+        """Feed the last ids of the first B slots, and choose the next ones. Only static tensors go in and out."""
+        line, size, stop = self.state[:, :B]
+        self.cache.select(slice(B), (size - 1)[:, None], length)
+        logits = self.model(self.ids[line, size - 1][:, None], self.cache)[:, -1].float()                # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
-        noise = [row.noise[len(row.trajectory.ids) - row.trajectory.prompt_len] for row in rows]
-        tokens, logps = sample(logits, torch.tensor(np.array(noise), device=self.device), self.temperature)
-        for row in rows:
-            row.fed += 1
-        return tokens.tolist(), logps.tolist()
+        tokens, logps = sample(logits, self.noise[line, size], self.temperature)                         # [B]
+        self.ids[line, size], self.logps[line, size] = tokens, logps
+        size.add_(1).clamp_(max=self.cache.capacity - 1)  # padding advances, too
+        torch.logical_or(self.watched[tokens], size >= stop, out=self.events[:B])
+
+    def read(self, slot: int) -> None:
+        """Bring what a row sampled since the host last looked into its trajectory."""
+        line, size, _ = self.host[:, slot]
+        t = self.rows[slot].trajectory
+        new = slice(len(t.ids), size)
+        t.append(self.ids[line, new].tolist(), sampled=True, logps=self.logps[line, new].tolist())
+
+    def leave(self, slot: int, keep: bool) -> None:
+        """Take a row out, with its keys and values if it will come back; the last one gets its slot."""
+        last = len(self.rows) - 1
+        if keep:
+            self.rows[slot].kv = self.cache.save(slot, self.host[1, slot] - 1)
+        if slot != last:
+            self.cache.move(last, slot, self.host[1, last] - 1)
+        self.rows[slot], self.host[:, slot] = self.rows[last], self.host[:, last]
+        self.rows.pop()
+        self.host[:, last] = self.padding
+        self.state.copy_(torch.from_numpy(self.host))
 
 
 def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -843,6 +909,9 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
         wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * cumulative[:, -1:]
         tokens = torch.searchsorted(cumulative, wanted, right=True).squeeze(-1)
     return tokens, logps.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+PATIENCE = 16  # decode steps that a script gets before the others wait for it
 
 
 @torch.no_grad()
@@ -868,14 +937,19 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
         for g in range(group_size):
             row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, g)
             noise = np.random.Generator(np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big")))
-            group.append(Row(Trajectory(instance, g, list(messages), list(prompt), [0] * len(prompt),
-                                        [0.0] * len(prompt), len(prompt)), row_key,
-                             noise.random(limits.max_tokens, dtype=np.float32), turn_start=len(prompt)))
+            t = Trajectory(instance, g, list(messages), list(prompt), [0] * len(prompt), [0.0] * len(prompt), len(prompt))
+            group.append(Row(t, row_key, noise.random(limits.max_tokens, dtype=np.float32), group))
         groups.append(group)
-    slots = max(min(limits.slots, len(instances) * group_size), group_size)
-    capacity = max((group[0].trajectory.prompt_len for group in groups), default=0) + limits.max_tokens + 1
-    sampler = Sampler(model, chat.vocab_size, slots, capacity, limits.temperature)
-    waiting, calling = deque(groups), []
+    rows = [row for group in groups for row in group]
+    slots = min(limits.slots, len(rows))
+    capacity = max((row.trajectory.prompt_len for row in rows), default=0) + limits.max_tokens + 1
+    watched = range(chat.vocab_size) if on_append else chat.ends | chat.backticks
+    sampler = Sampler(model, chat.vocab_size, rows, slots, capacity, limits.temperature, list(watched))
+    fresh, calling, step = deque(rows), deque(), 0
+
+    def start_turn(row: Row) -> None:
+        row.turn_start = len(row.trajectory.ids)
+        row.stop = min(row.turn_start + limits.max_turn_tokens, row.trajectory.prompt_len + limits.max_tokens)
 
     def finish(row: Row, reason: str) -> None:
         t = row.trajectory
@@ -904,9 +978,9 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
                 if t.calls == max_calls:
                     return "calls"
                 seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
-                row.future = sandbox.submit(code, seed=seed)
+                row.future, row.called = sandbox.submit(code, seed=seed), step
                 return "call"
-        if size - t.prompt_len >= limits.max_tokens or size - row.turn_start >= limits.max_turn_tokens:
+        if size >= row.stop:
             end_turn(row, size)
             return "budget"
         return None
@@ -923,38 +997,41 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
             return "budget"
         t.append(ids, sampled=False)
         t.messages.append({"role": "user", "content": TOOL_PREFIX + text})
-        row.turn_start = len(t.ids)
+        start_turn(row)
         if on_append:
             on_append(chat.decode(ids), False)
         return None
 
-    while waiting or calling or sampler.running:
-        # 1. Let rows in. A prefill costs as much as several decode steps, so they enter in batches: once a quarter of
-        #    the slots stands idle. Which rows depends on tokens alone, never on how fast a script ran: runs repeat.
-        if sampler.running == 0 or 4 * (slots - sampler.running) >= slots:
-            back, calling = calling, []
-            reasons = [read_result(row) for row in back]
-            for row, reason in zip(back, reasons):
+    for row in rows:
+        start_turn(row)
+    while fresh or calling or sampler.rows:
+        # 1. Let rows in: new ones, then those whose script has had PATIENCE steps, in the order of their calls. Entering
+        #    costs as much as several steps, so they come together, half as many as are running. All this depends on
+        #    tokens alone, never on how fast a script ran: runs repeat. In flight are at most 4 rows a slot.
+        running = len(sampler.rows)
+        new = min(len(fresh), slots - running, 4 * slots - running - len(calling))
+        back = sum(not running or step - row.called >= PATIENCE for row in calling)
+        back = min(back, slots - running - new)
+        if 2 * (new + back) >= running:
+            returning = [calling.popleft() for _ in range(back)]
+            reasons = [read_result(row) for row in returning]
+            for row, reason in zip(returning, reasons):
                 if reason:
-                    sampler.drop(row)
                     finish(row, reason)
-            sampler.resume([row for row, reason in zip(back, reasons) if reason is None])
-            fitting = min(len(waiting), sampler.free() // group_size)
-            if fitting:
-                sampler.admit([waiting.popleft() for _ in range(fitting)])
-            if sampler.running == 0:
+            sampler.enter([row for row, reason in zip(returning, reasons) if reason is None]
+                          + [fresh.popleft() for _ in range(new)])
+            if not sampler.rows:
                 continue
         # 2. One token for every running row.
-        tokens, logps = sampler.decode()
-        # 3. Look at each new token, from the last row to the first: a leaving row is replaced by the last one.
-        for i in reversed(range(len(tokens))):
-            row = sampler.rows[i]
-            row.trajectory.append([tokens[i]], sampled=True, logps=[logps[i]])
+        events, step = sampler.decode(), step + 1
+        # 3. Look at the rows with an event, from the last slot to the first: a leaving row is replaced by the last one.
+        for slot, row in events:
+            sampler.read(slot)
             if on_append:
-                on_append(chat.decode([tokens[i]]), True)
+                on_append(chat.decode(row.trajectory.ids[-1:]), True)
             event = after_token(row)
             if event:
-                sampler.leave(i, keep=event == "call")
+                sampler.leave(slot, keep=event == "call")
                 if event == "call":
                     calling.append(row)
                 else:
