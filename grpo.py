@@ -1,35 +1,42 @@
 """grpo.py -- reinforcement learning on questions whose answers can be checked, with code that really runs.
 
     python grpo.py                                                     the tiny model of runs/sft, on a CPU
-    torchrun --nproc_per_node 8 grpo.py --model DIR --lr 1e-6          a fine-tuned model on eight GPUs
+    torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a fine-tuned model on eight GPUs
 
 1. Measure how often the model solves each training question: p. Its improvement potential is 4 p (1 - p): what is
    always or never solved has nothing to teach, since all answers of its group get the same reward.
-2. Curriculum: sort by potential, cut into equal groups, train on the best group first, then on the two best, ...
+2. Curriculum: sort by potential, cut into groups, train on the best group first, then on the two best, ...
 3. Roll out: G conversations per question, scripts running in the sandbox between the turns.
-4. Reward: 1 if the task's verifier accepts the answer, else 0.
-5. Advantage: the reward less the mean of its group, over the group's standard deviation.
+4. Reward: 1 if the task's verifier accepts the answer, else 0; a second version adds the paper's small terms.
+5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or RLOO's,
+   REINFORCE++'s or PPO's.
 6. Update: the clipped policy gradient on the tokens the model sampled. What the sandbox wrote is not in the loss.
 7. Validate now and then, keep the best, and measure it on held-out questions that nothing else has seen.
 
-The paper (arXiv 2505.21668 v2) uses G = 5, learning rate 1e-6, KL 0.001, 4 stages of 150 steps. The defaults here are
-the tiny model's.
+Every choice is a flag, and every flag is read in one place. The model may be a fine-tuned one (warm start), a base
+(cold start), an instruct or a distilled one: the command is the same.
 """
 import argparse
 import json
 import math
 import random
+import shutil
+import textwrap
 import time
 from collections import defaultdict
-from typing import Any
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Callable
 
-from r1ci import (Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags,
+from r1ci import (MODES, Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags,
                   add_run_flags, check_model, check_tool_failures, checked_sandbox, command_line, compute_dtype,
-                  copy_weights, evaluate, load_model, load_tokenizer, memory_gb, micro_batches,
-                  optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout, save_model,
-                  shard, start_world, token_logps)
+                  copy_weights, evaluate, extract_answer, extract_code, load_model, load_tokenizer, memory_gb,
+                  micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout,
+                  save_model, shard, start_world, token_logps)
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from sandbox import Sandbox
@@ -37,25 +44,138 @@ from sft import TINY_TASKS
 from tasks import LEVELS, Instance
 from tasks.questions import draw_questions, parse_tasks, read_jsonl
 
+# What --preset changes of the flags' defaults, which are the tiny model's. Each flag can still be given.
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "paper": dict(  # arXiv 2505.21668 v2; "ours": the paper does not tell
+        tasks="train", level=3, per_task=100,                               # its 107 tasks; level and number are ours
+        agents="text,code,ci,guided", potential_samples=5, potential_temperatures="0.6,0.8,1.0",  # temperatures: ours
+        order="potential", stages=4, merge=True, steps_per_stage=150,
+        batch_size=128, group_size=5, lr=1e-6, warmup=10, reward="v2",      # warm-up: ours
+        advantage="grpo", std=True, norm="sequence", updates=1, mask_tool_output=True,
+        clip_low=0.2, clip_high=0.2, kl_coef=0.001,                         # clip: ours, its ancestors' value
+        temperature=1.0, eval_temperature=0.6, max_calls=8, code_timeout=60.0,
+        max_turn_tokens=2048, max_tokens=8192, tool_chars=4000,             # ours
+        micro_tokens=16384, eval_every=50),                                 # ours
+    "steady": dict(  # ours: what others found to keep multi-turn runs from collapsing
+        clip_high=0.28, kl_coef=0.001, norm="token", zero_std="drop", drop_truncated=True, drop_void=True,
+        importance_cap=2.0),
+}
 
-# ---- 1, 2. improvement potential and curriculum ----------------------------------------------------------------------
+
+def flag(default: Any, text: str, *choices: str) -> Any:
+    """A field of Algorithm that is a flag of the command line, with its help."""
+    return field(default=default, metadata=dict(help=text, choices=choices or None))
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """The choices that make the algorithm, each a flag. What exactly one means says the function that reads it."""
+    reward: str = flag("v1", "right or wrong alone; or with the paper's terms for format and turns", "v1", "v2")
+    overlong_tokens: int = flag(0, "band below --max-tokens in which the reward falls by up to 1; 0: off")
+    advantage: str = flag("grpo", "what a reward is compared with: its group, the group's others, the batch, or a "
+                          "learned value", "grpo", "rloo", "reinforce++", "ppo")
+    std: bool = flag(True, "divide advantages by their standard deviation, in the group or the batch (not in rloo)")
+    gae_lambda: float = flag(1.0, "of PPO's advantage estimates")
+    value_lr: float = flag(1e-3, "learning rate of PPO's value head")
+    value_coef: float = flag(0.0, "share of the value loss's gradient that enters the policy's layers")
+    norm: str = flag("sequence", "loss: mean per sequence (the paper's), per token, or by a constant",
+                     "sequence", "token", "constant")
+    ratio: str = flag("token", "probability ratio of a token, or of its whole row (GSPO)", "token", "sequence")
+    clip_low: float = flag(0.2, "ratio may fall by")
+    clip_high: float = flag(0.2, "ratio may rise by")
+    kl_coef: float = flag(0.0, "weight of the KL to the first model")
+    importance_cap: float = flag(0.0, "weigh tokens by trainer's over sampler's probability, at most this; 0: off")
+    mask_tool_output: bool = flag(True, "keep what the sandbox wrote out of the loss")
+    zero_std: str = flag("keep", "groups with equal rewards count in the loss's mean, leave it, or are replaced",
+                         "keep", "drop", "resample")
+    drop_truncated: bool = flag(False, "keep rows cut off by a budget out of the loss")
+    drop_void: bool = flag(False, "keep rows with a turn that has neither code nor answer out of the loss")
+    updates: int = flag(1, "optimiser steps per rollout")
+    max_tokens: int = 384        # these have their flags elsewhere
+    temperature: float = 1.0
+    micro_tokens: int = 1024
+    clip: float = 1.0
+
+
+# ---- 1. improvement potential ----------------------------------------------------------------------------------------
 
 def potential(pass_rate: float) -> float:
     """Improvement potential 4 p (1 - p) of a question solved with probability p (paper, multi-stage curriculum)."""
     return 4 * pass_rate * (1 - pass_rate)
 
 
+ORDERS: dict[str, Callable[[float], float]] = {  # --order: what comes first has the highest value
+    "potential": potential,
+    # Ours: highest (1) at p = 1/3. Under 4p(1-p) a question solved once in ten times counts as much as one solved
+    # nine times; here it counts nine times as much.
+    "asymmetric": lambda p: 27 / 4 * p * (1 - p) ** 2,
+    "difficulty": lambda p: p,  # from easy to hard
+    "none": lambda p: 0.0,
+}
+
+
+def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions: list[Instance], agents: list[str],
+                       samples: int, temperatures: list[float], protocol: Protocol, key: tuple, world: World) \
+        -> list[dict[str, Any]]:
+    """For every question a line of pass_rates.jsonl: the share of right answers of all agents and of each.
+
+    An agent is a mode of the rollout; its `samples` answers are dealt out over the temperatures.
+    """
+    mine = questions[world.rank::world.size]
+    right = [dict.fromkeys(agents, 0.0) for _ in mine]
+    with tqdm(total=len(mine) * len(agents) * samples, desc="improvement potential", unit="row",
+              disable=not world.main, leave=False) as progress:
+        for mode in agents:
+            for i, temperature in enumerate(temperatures[:samples]):
+                its = Protocol(**{**vars(protocol), "mode": mode, "temperature": temperature})
+                n = len(range(i, samples, len(temperatures)))
+                groups = rollout(model, chat, sandbox, mine, n, its, (*key, mode, temperature), progress)
+                check_tool_failures([t for group in groups for t in group])
+                for rates, group in zip(right, groups):
+                    rates[mode] += sum(t.reward for t in group) / samples
+    parts, lines = world.gather(right), []
+    for i, q in enumerate(questions):
+        by_agent = parts[i % world.size][i // world.size]
+        p = sum(by_agent.values()) / len(agents)
+        lines.append(dict(task=q.task, level=q.level, seed=q.seed, samples=samples * len(agents), pass_rate=p,
+                          potential=potential(p), agents=by_agent))
+    return lines
+
+
+def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
+    """p of each question from a pass_rates.jsonl, or from the rewards in a trajectories.jsonl of recorded rollouts."""
+    known: dict[tuple, list[float]] = defaultdict(list)
+    for number, line in read_jsonl(path):
+        if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
+            raise SystemExit(f'{path}, line {number}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
+        if line.get("purpose", "rl") == "rl" and line.get("stop_reason") != "tool_failure":
+            known[line["task"], line["level"], line["seed"]].append(line.get("pass_rate", line.get("reward")))
+    missing = sum((q.task, q.level, q.seed) not in known for q in questions)
+    if missing:
+        raise SystemExit(f"{path} lacks {missing} of {len(questions)} questions: measure again")
+    means = {key: sum(values) / len(values) for key, values in known.items()}
+    return [means[q.task, q.level, q.seed] for q in questions]
+
+
+# ---- 2. curriculum ---------------------------------------------------------------------------------------------------
+
 class Curriculum:
     """Which questions each step trains on. It has no state: a batch follows from pass rates, seed and step."""
 
-    def __init__(self, pass_rates: list[float], stages: int, steps_per_stage: int, order: str, seed: int):
-        rank = {"potential": lambda i: -potential(pass_rates[i]), "difficulty": lambda i: -pass_rates[i],
-                "none": lambda i: 0}[order]
-        ranked = sorted(range(len(pass_rates)), key=lambda i: (rank(i), i))  # best first
-        if order == "none":
-            stages = 1
-        cuts = [round(len(ranked) * k / stages) for k in range(1, stages + 1)]
-        self.pools = [ranked[:cut] for cut in cuts]  # stage k: its own group and all better ones
+    def __init__(self, pass_rates: list[float], order: str, stages: int, thresholds: list[float], merge: bool,
+                 steps_per_stage: int, seed: int):
+        value = [ORDERS[order](p) for p in pass_rates]
+        ranked = sorted(range(len(value)), key=lambda i: (-value[i], i))  # best first
+        stages = 1 if order == "none" else stages
+        cuts = [sum(v >= t for v in value) for t in thresholds] or \
+            [round(len(ranked) * k / stages) for k in range(1, stages)]
+        bounds = [0, *cuts, len(ranked)]
+        self.groups = [ranked[a:b] for a, b in zip(bounds, bounds[1:])]
+        if [] in self.groups:
+            raise SystemExit(f"stage {self.groups.index([]) + 1} of the curriculum has no question: choose "
+                             + ("other --thresholds" if thresholds else "fewer --stages or more questions"))
+        self.pools = [ranked[:b] for b in bounds[1:]] if merge else self.groups  # merged: its group and all better ones
         self.steps_per_stage, self.seed = steps_per_stage, seed
 
     def stage(self, step: int) -> int:
@@ -73,58 +193,253 @@ class Curriculum:
             indices.append(random.Random(f"lap/{self.seed}/{stage}/{lap}").sample(pool, len(pool))[at])
         return indices
 
+    def more(self, step: int, n: int, used: set[int]) -> list[int]:
+        """Up to n further questions of the step's pool, none of them used."""
+        left = [i for i in self.pools[self.stage(step) - 1] if i not in used]
+        return random.Random(f"more/{self.seed}/{step}/{len(used)}").sample(left, min(n, len(left)))
 
-def measure_pass_rates(model: torch.nn.Module, chat: Chat, sandbox: Sandbox, questions: list[Instance], samples: int,
-                       protocol: Protocol, seed: int, world: World) -> list[float]:
-    """The share of right answers to every question, as the policy stands before training."""
-    mine = questions[world.rank::world.size]
-    with tqdm(total=len(mine) * samples, desc="improvement potential", unit="row", disable=not world.main,
-              leave=False) as progress:
-        groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, "potential"), progress)
-    check_tool_failures([t for group in groups for t in group])
-    parts = world.gather([sum(t.reward for t in group) / samples for group in groups])
-    return [parts[i % world.size][i // world.size] for i in range(len(questions))]
+
+# ---- 3. rollout ------------------------------------------------------------------------------------------------------
+
+RESAMPLE_ROUNDS = 3  # of dynamic sampling in one step, at most
+
+def roll_out(roll: Callable[[list[int], tuple], list[list[Trajectory]]], curriculum: Curriculum, step: int, size: int,
+             rounds: int, informative: Callable[[list[Trajectory]], bool], world: World) \
+        -> tuple[list[list[Trajectory]], int]:
+    """This rank's groups of a step, and how many questions all ranks have added to replace uninformative ones.
+
+    Dynamic sampling (DAPO, equation 11): as many further questions as groups were without variance, at most `rounds`
+    times. `roll(questions, key)` holds the conversations.
+    """
+    wanted = curriculum.batch(step, size)
+    groups, used, added, missing = [], set(wanted), 0, size
+    for attempt in range(1 + rounds):
+        fresh = roll(wanted[world.rank::world.size], (step, "again", attempt) if attempt else (step,))
+        groups += fresh
+        missing -= int(world.sum(sum(map(informative, fresh)))[0])
+        wanted = curriculum.more(step, missing, used) if attempt < rounds else []
+        if not wanted:
+            break
+        used.update(wanted)
+        added += len(wanted)
+    return groups, added
+
+
+# ---- 4. rewards ------------------------------------------------------------------------------------------------------
+
+def reward_of(t: Trajectory, algorithm: Algorithm) -> float:
+    """What a row earns in training; `t.reward` itself is 1 for a right answer, else 0, and stays that."""
+    shaped = format_reward(t) if algorithm.reward == "v2" else 0.0
+    return t.reward + shaped + overlong_penalty(t, algorithm.max_tokens, algorithm.overlong_tokens)
+
+
+def format_reward(t: Trajectory) -> float:
+    """The paper's second version of the reward adds +0.1 or -0.1 for the format and -0.1 for more than six turns.
+
+    The format is right if every reply before the one that answers is one Python block behind some words or none,
+    without an answer beside it (rule ours). So a row that stops without an answer or a program has a wrong one.
+    """
+    replies = [m["content"] for m in t.messages if m["role"] == "assistant"]
+    before = replies if t.answer is None else replies[:-1]
+    well_formed = all(extract_code(text) is not None and extract_answer(text) is None and text.count("```") == 2
+                      for text in before)
+    return (0.1 if well_formed else -0.1) - 0.1 * (len(replies) > 6)
+
+
+def overlong_penalty(t: Trajectory, max_tokens: int, band: int) -> float:
+    """DAPO's soft penalty for length (equation 13): 0 below max_tokens - band, falling to -1; -1 for a row cut off."""
+    if not band:
+        return 0.0
+    over = (len(t.ids) - t.prompt_len - (max_tokens - band)) / band
+    return -1.0 if t.stop_reason == "budget" else -min(max(over, 0.0), 1.0)
+
+
+def is_void(t: Trajectory) -> bool:
+    """Whether some turn of the model holds neither a whole program nor an answer (SimpleTIR's filter)."""
+    replies = [m["content"] for m in t.messages if m["role"] == "assistant"]
+    return any(extract_code(text) is None and extract_answer(text) is None for text in replies)
 
 
 # ---- 5. advantages ---------------------------------------------------------------------------------------------------
 
-def group_advantages(rewards: list[float], divide_by_std: bool) -> list[float]:
-    """(r - mean) / std over one group (GRPO; DeepSeekMath, section 4.1), with the population's standard deviation.
+def has_variance(rewards: list[float]) -> bool:
+    return max(rewards, default=0.0) - min(rewards, default=0.0) > 1e-6
 
-    Without the division, Dr. GRPO's. All zero if the rewards are equal.
+
+def group_advantages(rewards: list[float], kind: str, divide_by_std: bool) -> list[float]:
+    """Advantages of the answers to one question, from their rewards. All zero if the rewards are equal.
+
+    "grpo": (r - mean) / std with the population's std (DeepSeekMath, section 4.1.2); undivided, Dr. GRPO's.
+    "rloo": r - mean of the others' rewards (Ahmadian et al. 2024, equation 7), which is G / (G - 1) * (r - mean).
     """
-    mean = sum(rewards) / len(rewards)
-    centred = [r - mean for r in rewards]
-    std = (sum(c * c for c in centred) / len(centred)) ** 0.5
-    if std < 1e-6:
+    if not has_variance(rewards):
         return [0.0] * len(rewards)
+    size, mean = len(rewards), sum(rewards) / len(rewards)
+    if kind == "rloo":
+        return [size / (size - 1) * (r - mean) for r in rewards]
+    std = (sum((r - mean) ** 2 for r in rewards) / size) ** 0.5
+    return [(r - mean) / (std if divide_by_std else 1.0) for r in rewards]
+
+
+def like(values: list[float], shape: list[list[float]]) -> list[list[float]]:
+    """A flat list cut into lists of the same lengths."""
+    rest = iter(values)
+    return [[next(rest) for _ in part] for part in shape]
+
+
+def advantages_of(rewards: list[list[float]], kind: str, divide_by_std: bool, world: World) -> list[list[float]]:
+    """A number for every row of every group: its advantage; for PPO, whose critic makes it one a token, its reward."""
+    if kind == "ppo":
+        return rewards
+    if kind == "reinforce++":
+        return like(whiten([r for group in rewards for r in group], divide_by_std, world), rewards)
+    return [group_advantages(group, kind, divide_by_std) for group in rewards]
+
+
+def whiten(values: list[float], divide_by_std: bool, world: World) -> list[float]:
+    """(v - mean) / std over the numbers of all ranks; all zero if they are equal.
+
+    REINFORCE++ (Hu 2025) makes advantages of a batch's rewards in this way, with no groups. PPO does it to GAE's.
+    """
+    count, total = world.sum(len(values), sum(values))
+    centred = [v - total / max(count, 1) for v in values]
+    std = (world.sum(sum(c * c for c in centred))[0] / max(count, 1)) ** 0.5
+    if std < 1e-6:
+        return [0.0] * len(values)
     return [c / std for c in centred] if divide_by_std else centred
+
+
+def gae(values: list[float], reward: float, lam: float) -> list[float]:
+    """Generalised advantage estimates of a row's tokens (Schulman et al. 2016, equation 16), gamma = 1.
+
+    `values` [n]: the value before each token. The reward comes after the last one: it is what follows V there.
+    """
+    advantages, running = [], 0.0
+    for value, following in zip(reversed(values), [reward, *reversed(values[1:])]):
+        running = following - value + lam * running
+        advantages.append(running)
+    return advantages[::-1]
+
+
+class Critic:
+    """PPO's value function: a linear map of the policy's last hidden state, the same on every rank, with its own Adam.
+
+    `trunk` is the share of its gradient that goes on into the policy's layers; 0 leaves them to the policy.
+    """
+
+    def __init__(self, width: int, lr: float, trunk: float, device: torch.device):
+        self.head = nn.Linear(width, 1, device=device)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)  # nothing random; and the first advantages are the rewards themselves
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.0)
+        self.trunk = trunk
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """[B, T, D] -> values [B, T] in float32."""
+        hidden = hidden.float()
+        return self.head(hidden.detach() + self.trunk * (hidden - hidden.detach())).squeeze(-1)
+
+    @torch.no_grad()
+    def values(self, model: nn.Module, rows: list[Trajectory], masks: list[list[int]], micro_tokens: int,
+               device: torch.device) -> list[list[float]]:
+        """The value before each trained token of every row, by an unsharded copy of the policy."""
+        values: list[list[float]] = [[]] * len(rows)
+        for batch in micro_batches([len(row.ids) for row in rows], micro_tokens):
+            ids, mask = pad([rows[i].ids for i in batch], 0, device), pad([masks[i] for i in batch], 0, device)
+            found = model(ids, head=lambda hidden, weight: self(hidden))[:, :-1][mask[:, 1:].bool()]             # [N]
+            for i, part in zip(batch, found.split([sum(masks[i]) for i in batch])):
+                values[i] = part.tolist()
+        return values
+
+    def estimate(self, model: nn.Module, rows: list[Trajectory], rewards: list[float], algorithm: Algorithm,
+                 world: World) -> tuple[list[list[float]], list[list[float]]]:
+        """Advantages of every row's tokens, whitened over all ranks, and the returns that the values should become."""
+        masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
+        values = self.values(model, rows, masks, algorithm.micro_tokens, world.device)
+        raw = [gae(its, reward, algorithm.gae_lambda) for its, reward in zip(values, rewards)]
+        returns = [[a + v for a, v in zip(*pair)] for pair in zip(raw, values)]
+        return like(whiten([a for row in raw for a in row], algorithm.std, world), raw), returns
+
+    def step(self) -> None:
+        """One step of Adam; `accumulate` has multiplied the gradients by the number of ranks, as for FSDP's mean."""
+        for parameter in self.head.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= dist.get_world_size()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def save(self, directory: Path) -> None:
+        moments = {f"adam.{i}.{key}": value for i, state in self.optimizer.state_dict()["state"].items()
+                   for key, value in state.items()}
+        save_file({**self.head.state_dict(), **moments}, directory / "value_head.safetensors")
+
+    def load(self, directory: Path) -> None:
+        tensors = load_file(directory / "value_head.safetensors")
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for name in [name for name in tensors if name.startswith("adam.")]:
+            _, i, key = name.split(".")
+            state[int(i)][key] = tensors.pop(name)
+        self.head.load_state_dict(tensors)
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": dict(state)})
+
+
+class WithValues:
+    """The policy, called as ever; what the critic says of the same hidden states is then in `values` [B, T]."""
+
+    def __init__(self, model: nn.Module, critic: Critic):
+        self.model, self.critic = model, critic
+
+    def __call__(self, ids: Tensor, head: Callable[[Tensor, Tensor], tuple]) -> list[Tensor]:
+        *found, self.values = self.model(ids, head=lambda hidden, weight: (*head(hidden, weight), self.critic(hidden)))
+        return found
+
+
+# ---- 6. the loss -----------------------------------------------------------------------------------------------------
+
+def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
+    """Which tokens enter the loss: those the model sampled, or everything behind the prompt."""
+    return t.loss_mask if mask_tool_output else [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
 
 
 def token_weights(lengths: list[int], norm: str, rows: int, tokens: int, max_tokens: int) -> list[float]:
     """What a token of each row counts in the loss. `rows` and `tokens` are totals over the step and all ranks.
 
     "sequence": the mean over rows of the mean over a row's tokens (GRPO, the paper's);
-    "token": the mean over all tokens (DAPO); "constant": over rows * max_tokens (Dr. GRPO).
+    "token": the mean over all tokens (DAPO, equation 8); "constant": over rows * max_tokens (Dr. GRPO, section 3.2).
     """
-    return [{"sequence": 1 / (rows * max(length, 1)), "token": 1 / tokens, "constant": 1 / (rows * max_tokens)}[norm]
-            for length in lengths]
+    return [{"sequence": 1 / (max(rows, 1) * max(length, 1)), "token": 1 / max(tokens, 1),
+             "constant": 1 / (max(rows, 1) * max_tokens)}[norm] for length in lengths]
 
 
-# ---- 6. the loss -----------------------------------------------------------------------------------------------------
+def log_ratio(logps: Tensor, old_logps: Tensor, lengths: list[int], ratio: str) -> Tensor:
+    """log pi / pi_old of every token [N]; "sequence": of its whole row, over the row's length (GSPO, equation 7)."""
+    d = logps - old_logps
+    if ratio == "token":
+        return d
+    rows = torch.arange(len(lengths), device=d.device).repeat_interleave(torch.tensor(lengths, device=d.device))
+    means = d.new_zeros(len(lengths)).index_add(0, rows, d) / torch.tensor(lengths, device=d.device).clamp(min=1)
+    return means[rows]
 
-def policy_loss(logps: Tensor, old_logps: Tensor, advantages: Tensor, weights: Tensor, clip_low: float,
-                clip_high: float) -> tuple[Tensor, Tensor]:
+
+def policy_loss(log_ratios: Tensor, advantages: Tensor, weights: Tensor, clip_low: float, clip_high: float,
+                importance: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
     """Clipped policy-gradient loss over trained tokens, all arguments [N] -> (loss, weighted share that is clipped).
 
-    ratio = pi / pi_old; a token's gain is min(ratio * A, clip(ratio, 1 - low, 1 + high) * A) (PPO, equation 7).
+    ratio = pi / pi_old; a token's gain is min(ratio * A, clip(ratio, 1 - low, 1 + high) * A) (PPO, equation 7; the
+    two bounds are DAPO's), times the importance of its old policy against the sampler.
     """
-    ratio = (logps - old_logps).clamp(-20, 20).exp()
+    ratio = log_ratios.clamp(-20, 20).exp()
     gain = ratio * advantages
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high) * advantages
     with torch.no_grad():
         share = (clipped < gain).float().mul(weights).sum()
-    return -(weights * torch.minimum(gain, clipped)).sum(), share
+    return -(weights * importance * torch.minimum(gain, clipped)).sum(), share
+
+
+def truncated_importance(old_logps: Tensor, sampler_logps: Tensor, cap: float) -> Tensor:
+    """min(pi_old / pi_sampler, cap) of every token: corrects for a sampler that computes a little differently."""
+    return (old_logps - sampler_logps).clamp(-20, 20).exp().clamp(max=cap)
 
 
 def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
@@ -133,147 +448,213 @@ def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
     return d.exp() - d - 1
 
 
+def choose_rows(groups: list[list[Trajectory]], rewards: list[list[float]], signals: list[list[float]],
+                algorithm: Algorithm) -> tuple[list[Trajectory], list[float], dict[str, float]]:
+    """The rows that enter the loss with their signals (advantages, or PPO's rewards), and what the loss is a mean over.
+
+    Rows cut off by a budget, or with a void turn, stay in the baseline and may leave the loss. Groups without variance
+    leave it unless zero_std is "keep": then all rows count in the mean, but those without an advantage are computed
+    only if it matters, for the KL term and PPO.
+    """
+    all_rows = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
+    rows, chosen = [], []
+    counts = dict(rows=0.0, tokens=0.0, groups=0.0, zero_std_groups=0.0)
+    for group, its_rewards, its_signals in zip(groups, rewards, signals):
+        varied = has_variance(its_rewards)
+        counts["groups"] += 1
+        counts["zero_std_groups"] += not varied
+        for t, signal in zip(group, its_signals):
+            if not varied and algorithm.zero_std != "keep" or algorithm.drop_void and is_void(t) \
+                    or algorithm.drop_truncated and t.stop_reason == "budget":
+                continue
+            counts["rows"] += 1
+            counts["tokens"] += sum(trained_mask(t, algorithm.mask_tool_output))
+            if signal or all_rows:
+                rows.append(t)
+                chosen.append(signal)
+    return rows, chosen, counts
+
+
 @torch.no_grad()
-def score(model: torch.nn.Module, rows: list[Trajectory], micro_tokens: int, vocab_size: int, temperature: float,
+def score(model: nn.Module, rows: list[Trajectory], masks: list[list[int]], vocab_size: int, algorithm: Algorithm,
           device: torch.device) -> list[Tensor]:
     """Log-probabilities of each row's trained tokens under an unsharded model."""
     scores: list[Tensor] = [torch.empty(0)] * len(rows)
-    for batch in micro_batches([len(row.ids) for row in rows], micro_tokens):
-        ids = pad([rows[i].ids for i in batch], 0, device)
-        mask = pad([rows[i].loss_mask for i in batch], 0, device)
-        logps, _ = token_logps(model, ids, mask, vocab_size, temperature)
-        for i, part in zip(batch, logps.split([rows[i].response_len for i in batch])):
+    for batch in micro_batches([len(row.ids) for row in rows], algorithm.micro_tokens):
+        ids, mask = pad([rows[i].ids for i in batch], 0, device), pad([masks[i] for i in batch], 0, device)
+        logps, _ = token_logps(model, ids, mask, vocab_size, algorithm.temperature)
+        for i, part in zip(batch, logps.split([sum(masks[i]) for i in batch])):
             scores[i] = part
     return scores
 
 
-def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajectory], advantages: list[float],
-           counts: tuple[float, float], reference: torch.nn.Module | None, world: World, vocab_size: int, *,
-           updates: int, norm: str, max_tokens: int, clip_low: float, clip_high: float, kl_coef: float,
-           temperature: float, micro_tokens: int, lr: float, clip: float) -> dict[str, float]:
-    """`updates` optimiser steps on the rows of this rank; `counts` = (rows, trained tokens) of all ranks.
+def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajectory], advantages: list[Any],
+           counts: tuple[float, float], algorithm: Algorithm, reference: nn.Module | None, world: World,
+           vocab_size: int, lr: float, critic: Critic | None = None, returns: list[list[float]] | None = None) \
+        -> dict[str, float]:
+    """`algorithm.updates` optimiser steps on this rank's rows, each with its advantage; for PPO with one a token.
 
-    The first step's own log-probabilities are the old ones: the weights are those the rows were sampled with.
+    `counts` = (rows, trained tokens) of all ranks. The first step's own log-probabilities are the old ones: the
+    weights are those the rows were sampled with.
     """
-    device = world.device
-    weights = token_weights([row.response_len for row in rows], norm, int(counts[0]), int(counts[1]), max_tokens)
-    ref_logps = score(reference, rows, micro_tokens, vocab_size, temperature, device) if reference is not None else []
-    sampler_logps = [torch.tensor([p for p, m in zip(row.logps, row.loss_mask) if m], device=device) for row in rows]
-    old_logps: list[Tensor] = [torch.empty(0)] * len(rows)
-    metrics: dict[str, float] = defaultdict(float)
-    spread = lambda values, batch: torch.cat([torch.full((rows[i].response_len,), values[i], device=device)
-                                              for i in batch]) if batch else torch.empty(0, device=device)
-    join = lambda parts, batch: torch.cat([parts[i] for i in batch]) if batch else torch.empty(0, device=device)
+    device, empty = world.device, torch.zeros(1, device=world.device)
+    masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
+    lengths = [sum(mask) for mask in masks]
+    weights = token_weights(lengths, algorithm.norm, int(counts[0]), int(counts[1]), algorithm.max_tokens)
+    per_token = lambda row, values, mask: torch.tensor([v for v, m in zip(values, mask) if m], device=device)
+    known: dict[str, list[Tensor]] = dict(  # of every row, [n] each
+        advantages=[torch.tensor(a, device=device).expand(n) for a, n in zip(advantages, lengths)],
+        weights=[torch.full((n,), w, device=device) for n, w in zip(lengths, weights)],
+        sampled=[per_token(row, row.loss_mask, mask).bool() for row, mask in zip(rows, masks)],
+        sampler_logps=[per_token(row, row.logps, mask) for row, mask in zip(rows, masks)],
+        old_logps=[empty] * len(rows))
+    if reference is not None:
+        known["ref_logps"] = score(reference, rows, masks, vocab_size, algorithm, device)
+    if returns is not None:
+        known["returns"] = [torch.tensor(r, device=device) for r in returns]
+    policy = model if critic is None else WithValues(model, critic)
+    sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=device))  # read once, after the last batch
+    largest_gap, skipped = torch.zeros((), device=device), 0
 
-    for step in range(updates):
+    for step in range(algorithm.updates):
         def loss_of(batch: list[int], logps: Tensor, entropies: Tensor) -> Tensor:
+            nonlocal largest_gap
+            if not batch:
+                return logps.sum() + (0 if critic is None else 0 * policy.values.sum())
+            sizes = [lengths[i] for i in batch]
             if step == 0:
-                for i, part in zip(batch, logps.detach().split([rows[i].response_len for i in batch])):
-                    old_logps[i] = part
-                d = logps.detach() - join(sampler_logps, batch)
-                p = logps.detach().exp()
-                metrics["dp_sum"] += (p - (logps.detach() - d).exp()).abs().sum().item()
-                metrics["dlogp_max"] = max(metrics["dlogp_max"], d.abs().max().item() if batch else 0.0)
-                metrics["sampler_kl_sum"] += (d.exp() - d - 1).sum().item()
-                metrics["entropy_sum"] += entropies.sum().item()
-                metrics["tokens"] += len(logps)
-            each = spread(weights, batch)
-            loss, clipped = policy_loss(logps, join(old_logps, batch), spread(advantages, batch), each, clip_low,
-                                        clip_high)
-            metrics["clipfrac"] += clipped.item() / updates
+                for i, part in zip(batch, logps.detach().split(sizes)):
+                    known["old_logps"][i] = part
+            its = {name: torch.cat([parts[i] for i in batch]) for name, parts in known.items()}             # [N] each
+            if step == 0:
+                d = torch.where(its["sampled"], logps.detach() - its["sampler_logps"], 0.0)
+                largest_gap = torch.maximum(largest_gap, d.abs().max())
+                sums["dp"] += (logps.detach().exp() - (logps.detach() - d).exp()).abs().sum()
+                sums["sampler_kl"] += (d.exp() - d - 1).sum()
+                sums["entropy"] += (entropies * its["sampled"]).sum()
+                sums["tokens"] += its["sampled"].sum()
+            importance: Tensor | float = 1.0
+            if algorithm.importance_cap:
+                importance = torch.where(its["sampled"], truncated_importance(
+                    its["old_logps"], its["sampler_logps"], algorithm.importance_cap), 1.0)
+            loss, clipped = policy_loss(log_ratio(logps, its["old_logps"], sizes, algorithm.ratio), its["advantages"],
+                                        its["weights"], algorithm.clip_low, algorithm.clip_high, importance)
+            sums["clipfrac"] += clipped / algorithm.updates
             if reference is not None:
-                kl = (each * kl_estimate(logps, join(ref_logps, batch))).sum()
-                metrics["kl"] += kl.item() / updates
-                loss = loss + kl_coef * kl
-            metrics["loss"] += loss.item() / updates
+                kl = (its["weights"] * kl_estimate(logps, its["ref_logps"])).sum()
+                sums["kl"] += kl.detach() / algorithm.updates
+                loss = loss + algorithm.kl_coef * kl
+            sums["loss"] += loss.detach() / algorithm.updates
+            if critic is not None:
+                mask = pad([masks[i] for i in batch], 0, device)[:, 1:].bool()
+                value_loss = 0.5 * (its["weights"] * (policy.values[:, :-1][mask] - its["returns"]) ** 2).sum()
+                sums["value_loss"] += value_loss.detach() / algorithm.updates
+                loss = loss + value_loss
             return loss
 
-        accumulate(model, [row.ids for row in rows], [row.loss_mask for row in rows], world, micro_tokens, vocab_size,
-                   temperature, loss_of)
-        metrics["grad_norm"] = optimizer_step(model, optimizer, lr, clip)
-        metrics["skipped"] += not math.isfinite(metrics["grad_norm"])
-    keys = ("loss", "clipfrac", "kl", "dp_sum", "sampler_kl_sum", "entropy_sum", "tokens")
-    total = dict(zip(keys, world.sum(*(metrics[key] for key in keys))))
+        accumulate(policy, [row.ids for row in rows], masks, world, algorithm.micro_tokens, vocab_size,
+                   algorithm.temperature, loss_of)
+        grad_norm = optimizer_step(model, optimizer, lr, algorithm.clip)
+        skipped += not math.isfinite(grad_norm)
+        if critic is not None and math.isfinite(grad_norm):
+            critic.step()
+    keys = ("loss", "clipfrac", "kl", "value_loss", "dp", "sampler_kl", "entropy", "tokens")
+    total = dict(zip(keys, world.sum(*torch.stack([sums[key] for key in keys]).tolist())))
     tokens = max(total["tokens"], 1)
-    return dict(loss=total["loss"], kl=total["kl"], clipfrac=total["clipfrac"], entropy=total["entropy_sum"] / tokens,
-                grad_norm=metrics["grad_norm"], dp_mean=total["dp_sum"] / tokens,
-                dlogp_max=max(world.gather(metrics["dlogp_max"])), sampler_kl=total["sampler_kl_sum"] / tokens,
-                skipped=int(metrics["skipped"]))
+    return dict(loss=total["loss"], kl=total["kl"], clipfrac=total["clipfrac"], entropy=total["entropy"] / tokens,
+                grad_norm=grad_norm, **({} if critic is None else {"value_loss": total["value_loss"]}),
+                dp_mean=total["dp"] / tokens, dlogp_max=max(world.gather(float(largest_gap))),
+                sampler_kl=total["sampler_kl"] / tokens, skipped=skipped)
 
 
 # ---- the loop --------------------------------------------------------------------------------------------------------
-
-def choose_rows(groups: list[list[Trajectory]], divide_by_std: bool, drop_truncated: bool) \
-        -> tuple[list[Trajectory], list[float], dict[str, float]]:
-    """The rows that enter the loss with their advantages, and how many rows and tokens the loss is a mean over.
-
-    Rows the sandbox failed are void. Rows cut off by a budget stay in the baseline and, if `drop_truncated`, leave the
-    loss. Groups without variance are counted in the mean but not computed: their policy gradient is zero (so is then
-    their share of the KL term, which is taken over the computed rows only).
-    """
-    rows, advantages = [], []
-    counts = dict(rows=0.0, tokens=0.0, groups=0.0, zero_std_groups=0.0)
-    for group in groups:
-        group = [t for t in group if t.stop_reason != "tool_failure"]
-        if not group:
-            continue
-        its = group_advantages([t.reward for t in group], divide_by_std)
-        counts["groups"] += 1
-        counts["zero_std_groups"] += not any(its)
-        for t, advantage in zip(group, its):
-            if drop_truncated and t.stop_reason == "budget":
-                continue
-            counts["rows"] += 1
-            counts["tokens"] += t.response_len
-            if any(its):
-                rows.append(t)
-                advantages.append(advantage)
-    return rows, advantages, counts
-
 
 def rollout_metrics(groups: list[list[Trajectory]], world: World) -> dict[str, float]:
     """Means over the rows of all ranks."""
     rows = [t for group in groups for t in group]
     right = [t for t in rows if t.reward > 0]
-    sums = world.sum(len(rows), sum(t.reward for t in rows), sum(t.reward > 0 for t in rows),
-                     sum(t.calls > 0 for t in rows), sum(t.calls for t in rows), sum(t.response_len for t in rows),
-                     sum(t.stop_reason == "budget" for t in rows), sum(t.stop_reason == "tool_failure" for t in rows),
+    sums = world.sum(len(rows), len(right), sum(t.calls > 0 for t in rows), sum(t.calls for t in rows),
+                     sum(t.response_len for t in rows), sum(t.stop_reason == "budget" for t in rows),
+                     sum(map(is_void, rows)), sum(t.stop_reason == "tool_failure" for t in rows),
                      sum(sum(t.logps) for t in right), sum(t.response_len for t in right))
-    n = sums[0]
-    return dict(reward=sums[1] / n, pass_rate=sums[2] / n, code_rate=sums[3] / n, calls=sums[4] / n,
-                response_len=sums[5] / n, truncated=sums[6] / n, tool_failure=sums[7] / n,
-                right_logp=sums[8] / max(sums[9], 1))
+    names = ("pass_rate", "code_rate", "calls", "response_len", "truncated", "void", "tool_failure")
+    return {**{name: value / sums[0] for name, value in zip(names, sums[1:])}, "right_logp": sums[8] / max(sums[9], 1)}
+
+
+def learn(model: nn.Module, optimizer: torch.optim.Optimizer, sampler: nn.Module, reference: nn.Module | None,
+          critic: Critic | None, rolled: list[list[Trajectory]], algorithm: Algorithm, lr: float, world: World,
+          vocab_size: int) -> dict[str, float]:
+    """Steps 4 to 6 on the groups of this rank, with what they measured. Rows that the sandbox failed are void."""
+    groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in rolled]
+    rewards = [[reward_of(t, algorithm) for t in group] for group in groups]
+    signals = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
+    rows, advantages, counts = choose_rows(groups, rewards, signals, algorithm)
+    total = dict(zip(counts, world.sum(*counts.values())))
+    returns = None
+    if critic is not None:
+        advantages, returns = critic.estimate(sampler, rows, advantages, algorithm, world)
+    learned = update(model, optimizer, rows, advantages, (total["rows"], total["tokens"]), algorithm, reference, world,
+                     vocab_size, lr, critic, returns)
+    mean_reward = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)))
+    return dict(reward=mean_reward[0] / max(mean_reward[1], 1), trained_rows=int(total["rows"]),
+                zero_std_groups=total["zero_std_groups"] / max(total["groups"], 1), **learned)
+
+
+def numbers(text: str) -> list[float]:
+    """A flag's value: numbers with commas between."""
+    return [float(part) for part in text.split(",") if part]
+
+
+def modes(text: str) -> list[str]:
+    """A flag's value: modes with commas between."""
+    unknown = [part for part in text.split(",") if part not in MODES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown agent {unknown[0]!r}: choose from {', '.join(MODES)}")
+    return text.split(",")
+
+
+def add_curriculum_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("curriculum")
+    group.add_argument("--agents", type=modes, default="ci", help="modes whose answers measure p, with commas between")
+    group.add_argument("--potential-samples", type=int, default=8, help="answers per question and agent to measure p")
+    group.add_argument("--potential-temperatures", type=numbers, default="1.0",
+                       help="of these answers, dealt out in turn; with commas between")
+    group.add_argument("--pass-rates", metavar="FILE",
+                       help="take p from a pass_rates.jsonl, or from the rewards of a trajectories.jsonl")
+    group.add_argument("--order", choices=tuple(ORDERS), default="potential",
+                       help="what comes first: high 4p(1-p), high p(1-p)^2, high p, or no order")
+    group.add_argument("--stages", type=int, default=4, help="equal groups of questions, one after another")
+    group.add_argument("--thresholds", type=numbers, default="", metavar="A,B,..",
+                       help="cut the groups at these falling values of --order's measure instead")
+    group.add_argument("--merge", action=argparse.BooleanOptionalAction, default=True,
+                       help="a stage trains on its own group and all before it")
+    group.add_argument("--steps-per-stage", type=int, default=20, help="rollouts of each stage")
+    group.add_argument("--remeasure-every", type=int, default=0, metavar="N",
+                       help="stages after which p is measured again with the policy of then; 0: never")
 
 
 def main() -> None:
-    parser = command_line("GRPO with a curriculum; without arguments, the tiny model on a CPU.")
+    parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny model on a CPU.")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
+                        help="defaults of all other flags: the tiny model's, the paper's, or what keeps runs steady")
     add_run_flags(parser, "runs/grpo")
     group = parser.add_argument_group("questions")
     group.add_argument("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
     group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     group.add_argument("--per-task", type=int, default=60, help="training questions per task")
-    group = parser.add_argument_group("curriculum")
-    group.add_argument("--order", choices=("potential", "difficulty", "none"), default="potential",
-                       help="what comes first: high 4p(1-p), high p, or no order")
-    group.add_argument("--stages", type=int, default=4, help="groups, merged one after another")
-    group.add_argument("--steps-per-stage", type=int, default=20, help="optimiser steps of each stage")
-    group.add_argument("--potential-samples", type=int, default=8, help="answers per question to measure p")
-    group.add_argument("--pass-rates", help="reuse a pass_rates.jsonl instead of measuring")
+    add_curriculum_flags(parser)
+    group = parser.add_argument_group("reward, advantage and loss")
+    for f in fields(Algorithm):
+        if f.metadata:
+            kind = dict(action=argparse.BooleanOptionalAction) if isinstance(f.default, bool) else \
+                dict(type=type(f.default), choices=f.metadata["choices"])
+            group.add_argument(f"--{f.name.replace('_', '-')}", default=f.default, help=f.metadata["help"], **kind)
     group = parser.add_argument_group("training")
     group.add_argument("--batch-size", type=int, default=16, help="questions per step")
     group.add_argument("--group-size", type=int, default=8, help="answers per question")
     group.add_argument("--lr", type=float, default=1e-4, help="learning rate")
     group.add_argument("--warmup", type=int, default=5, help="steps of warm-up")
-    group.add_argument("--updates", type=int, default=1, help="optimiser steps per rollout")
-    group.add_argument("--norm", choices=("sequence", "token", "constant"), default="sequence",
-                       help="loss: mean per sequence (the paper's), per token, or by a constant")
-    group.add_argument("--std", action=argparse.BooleanOptionalAction, default=True,
-                       help="divide advantages by the group's standard deviation")
-    group.add_argument("--drop-truncated", action="store_true", help="keep rows cut off by a budget out of the loss")
-    group.add_argument("--clip-low", type=float, default=0.2, help="ratio may fall by")
-    group.add_argument("--clip-high", type=float, default=0.2, help="ratio may rise by")
-    group.add_argument("--kl-coef", type=float, default=0.0, help="weight of the KL to the first model")
     group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
     group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
     group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
@@ -284,9 +665,9 @@ def main() -> None:
     group.add_argument("--eval-temperature", type=float, default=0.6, help="of sampling in validation and evaluation")
     group.add_argument("--show-every", type=int, default=20, help="steps between printed conversations; 0: none")
     add_protocol_flags(parser, temperature=1.0)
+    parser.set_defaults(**PRESETS[parser.parse_known_args()[0].preset])
     args = parser.parse_args()
-    if args.group_size < 2:
-        parser.error("--group-size must be at least 2: an advantage compares the answers of a group")
+    check_flags(parser, args)
     tasks = parse_tasks(args.tasks, args.level)
     world = start_world(args.device)
     if args.batch_size % world.size:
@@ -297,9 +678,31 @@ def main() -> None:
         train(args, run, world, sandbox, tasks)
 
 
+def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse flags that contradict each other; --thresholds say how many stages there are."""
+    if args.group_size < 2 and args.advantage in ("grpo", "rloo"):
+        parser.error("--group-size must be at least 2: an advantage compares the answers of a group")
+    if args.overlong_tokens > args.max_tokens:
+        parser.error(f"--overlong-tokens {args.overlong_tokens} exceeds --max-tokens {args.max_tokens}")
+    if args.thresholds:
+        if args.thresholds != sorted(set(args.thresholds), reverse=True):
+            parser.error("--thresholds must fall: from the first stage's lower end to the last but one's")
+        if args.order == "none" or args.remeasure_every:
+            parser.error("--thresholds do not go with --order none or --remeasure-every: use --stages")
+        args.stages = len(args.thresholds) + 1
+    if not args.potential_temperatures or min(args.potential_temperatures) <= 0:
+        parser.error("--potential-temperatures must be above 0")
+
+
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox, tasks: list[tuple[str, int]]) -> None:
     say = lambda text: tqdm.write(text) if world.main else None
+    say(textwrap.fill("flags: " + " ".join(f"{key}={value}" for key, value in vars(args).items()), 110))
     protocol, eval_protocol = protocol_of(args), protocol_of(args, temperature=args.eval_temperature)
+    algorithm = Algorithm(**{key: getattr(args, key) for key in Algorithm.__dataclass_fields__})
+    questions = draw_questions(tasks, "rl", args.per_task, args.seed)
+    validation = draw_questions(tasks, "val", args.val_n)
+    held_out = draw_questions(tasks, "eval", args.eval_n)
+    recorded = read_pass_rates(args.pass_rates, questions) if args.pass_rates else None
     dtype = compute_dtype(world.device)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer)
@@ -307,101 +710,120 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     sampler = load_model(args.model, world.device, dtype).eval()   # a plain copy that rolls out
     reference = load_model(args.model, world.device, dtype).eval() if args.kl_coef else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
-    questions = draw_questions(tasks, "rl", args.per_task, args.seed)
-    validation = draw_questions(tasks, "val", args.val_n)
-    held_out = draw_questions(tasks, "eval", args.eval_n)
+    critic = Critic(sampler.config.hidden_size, args.value_lr, args.value_coef, world.device) \
+        if args.advantage == "ppo" else None
 
-    def assess(instances: list[Instance], mode: str, title: str) -> dict[str, Any]:
+    def assess(instances: list[Instance], title: str, mode: str = args.mode) -> dict[str, Any]:
         its = Protocol(**{**vars(eval_protocol), "mode": mode})
         return evaluate(sampler, chat, sandbox, instances, 1, its, args.seed, world, title)[0]
+
+    def measure(*key: str) -> list[float]:
+        """1. How often the policy of now solves each training question; the answers are written down."""
+        lines = measure_pass_rates(sampler, chat, sandbox, questions, args.agents, args.potential_samples,
+                                   args.potential_temperatures, protocol, (args.seed, "potential", *key), world)
+        if world.main:
+            run.write("-".join(["pass_rates", *key]) + ".jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        return [line["pass_rate"] for line in lines]
+
+    def arrange(pass_rates: list[float]) -> Curriculum:
+        """2. The curriculum that follows from the pass rates."""
+        made = Curriculum(pass_rates, args.order, args.stages, args.thresholds, args.merge, args.steps_per_stage,
+                          args.seed)
+        for k, group in enumerate(made.groups, 1):
+            values = [potential(pass_rates[i]) for i in group]
+            say(f"stage {k}: {len(group)} new questions, improvement potential {min(values):.2f} to {max(values):.2f}")
+        return made
+
+    def new_group(stage: int) -> list[Instance]:
+        """The questions that are new in a stage; of many as many as there are for validation, evenly spread."""
+        group = curriculum.groups[stage - 1]
+        return [questions[i] for i in group[::math.ceil(len(group) / len(validation))]]
 
     # 1. Improvement potential.
     if run.resumed:
         state = run.load(model, optimizer)
-        before, pass_rates = state["before"], state["pass_rates"]
+        if critic:
+            critic.load(run.resumed)
     else:
-        before = assess(held_out, args.mode, "held-out questions")
+        before = assess(held_out, "held-out questions")
         say(f"before training: {100 * before['accuracy']:.1f}% +- {100 * before['stderr']:.1f}% of {before['n']} "
             "held-out questions")
-        if args.pass_rates:
-            known = {(line["task"], line["level"], line["seed"]): line["pass_rate"]
-                     for _, line in read_jsonl(args.pass_rates)}
-            missing = [q for q in questions if (q.task, q.level, q.seed) not in known]
-            if missing:
-                raise SystemExit(f"{args.pass_rates} lacks {len(missing)} of {len(questions)} questions: measure again")
-            pass_rates = [known[q.task, q.level, q.seed] for q in questions]
-        else:
-            pass_rates = measure_pass_rates(sampler, chat, sandbox, questions, args.potential_samples, protocol,
-                                            args.seed, world)
-        state = dict(step=0, before=before, pass_rates=pass_rates, best=None)
-        if world.main:
-            lines = [dict(task=q.task, level=q.level, seed=q.seed, samples=args.potential_samples, pass_rate=p,
-                          potential=potential(p)) for q, p in zip(questions, pass_rates)]
-            run.write("pass_rates.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        state = dict(step=0, before=before, pass_rates=recorded or measure(), group_before=None, best=None)
+    if not any(map(potential, state["pass_rates"])):
+        say("note: every question was solved always or never, so their order says nothing")
     # 2. Curriculum.
-    curriculum = Curriculum(pass_rates, args.stages, args.steps_per_stage, args.order, args.seed)
+    curriculum = arrange(state["pass_rates"])
     steps = args.steps_per_stage * args.stages
-    for k, pool in enumerate(curriculum.pools, 1):
-        values = [potential(pass_rates[i]) for i in pool]
-        say(f"stage {k}: {len(pool)} questions, improvement potential {min(values):.2f} to {max(values):.2f}")
     interrupt = Interrupt(world)
     with tqdm(range(state["step"] + 1, steps + 1), desc="training", unit="step", initial=state["step"], total=steps,
               disable=not world.main) as bar:
         for step in bar:
-            # 3, 4. Rollout and reward.
             began = time.time()
             copy_weights(model, sampler)
-            batch = [questions[i] for i in curriculum.batch(step, args.batch_size)][world.rank::world.size]
-            groups = rollout(sampler, chat, sandbox, batch, args.group_size, protocol, (args.seed, step))
+            t_switch, stage = time.time() - began, curriculum.stage(step)
+            if step == 1 or stage > curriculum.stage(step - 1):
+                if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
+                    state["pass_rates"] = measure(f"stage-{stage}")
+                    curriculum = arrange(state["pass_rates"])
+                state["group_before"] = assess(new_group(stage), f"stage {stage}")["accuracy"]
+            # 3. Rollout.
+            began = time.time()
+            roll = lambda chosen, key: rollout(sampler, chat, sandbox, [questions[i] for i in chosen], args.group_size,
+                                               protocol, (args.seed, *key))
+            informative = lambda group: has_variance([reward_of(t, algorithm) for t in group])
+            rounds = RESAMPLE_ROUNDS if args.zero_std == "resample" else 0
+            groups, added = roll_out(roll, curriculum, step, args.batch_size, rounds, informative, world)
             check_tool_failures([t for part in world.gather([t for g in groups for t in g]) for t in part])
-            sampled = time.time()
-            # 5, 6. Advantage and update.
-            rows, advantages, counts = choose_rows(groups, args.std, args.drop_truncated)
-            totals = dict(zip(counts, world.sum(*counts.values())))
+            tokens = world.sum(sum(t.response_len for group in groups for t in group))[0]
+            t_sample, began = time.time() - began, time.time()
+            # 4, 5, 6. Reward, advantage, update.
             lr = args.lr * min(step / args.warmup, 1) if args.warmup else args.lr
-            learned = update(model, optimizer, rows, advantages, (totals["rows"], totals["tokens"]), reference, world,
-                             chat.vocab_size, updates=args.updates, norm=args.norm, max_tokens=args.max_tokens,
-                             clip_low=args.clip_low, clip_high=args.clip_high, kl_coef=args.kl_coef,
-                             temperature=args.temperature, micro_tokens=args.micro_tokens, lr=lr, clip=args.clip)
-            rolled = rollout_metrics(groups, world)
-            t_sample, t_update = sampled - began, time.time() - sampled
-            metrics = dict(step=step, stage=curriculum.stage(step), **rolled,
-                           zero_std_groups=totals["zero_std_groups"] / max(totals["groups"], 1), **learned, lr=lr,
-                           t_sample=t_sample, t_update=t_update, tok_s=totals["tokens"] / t_sample,
+            learned = learn(model, optimizer, sampler, reference, critic, groups, algorithm, lr, world, chat.vocab_size)
+            metrics = dict(step=step, stage=stage, **rollout_metrics(groups, world), resampled=added, **learned, lr=lr,
+                           t_switch=t_switch, t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
                            mem_gb=memory_gb(world.device))
-            for t in (group[0] for group in groups[:1]):
+            for t in (group[0] for group in groups[:1] if group):
                 run.add_line("trajectories.jsonl", {"step": step, **t.to_json()})
                 if args.show_every and step % args.show_every == 0:
                     say(paint_trajectory(t.to_json(), chat))
             # 7. Validation and checkpoints.
             last = step == steps
-            if last or (args.eval_every and step % args.eval_every == 0):
+            ends = last or curriculum.stage(step + 1) > stage
+            if ends or (args.eval_every and step % args.eval_every == 0):
                 copy_weights(model, sampler)
-                metrics["val_accuracy"] = assess(validation, args.mode, "validation")["accuracy"]
+                metrics["val_accuracy"] = assess(validation, "validation")["accuracy"]
                 if state["best"] is None or metrics["val_accuracy"] >= state["best"][1]:
                     state["best"] = [step, metrics["val_accuracy"]]
+            if ends:
+                metrics["group_before"] = state["group_before"]
+                metrics["group_after"] = assess(new_group(stage), f"stage {stage}")["accuracy"]
+                say(f"stage {stage} ends: {100 * metrics['group_before']:.1f}% -> {100 * metrics['group_after']:.1f}% "
+                    f"of its new questions, {100 * metrics['val_accuracy']:.1f}% in validation")
             run.log(metrics)
-            bar.set_postfix(reward=f"{rolled['reward']:.2f}")
+            bar.set_postfix(reward=f"{metrics['reward']:.2f}")
             stop = step == args.stop_after or interrupt.wanted()
             if stop or "val_accuracy" in metrics or (args.save_every and step % args.save_every == 0):
-                path = run.save(step, model, optimizer, tokenizer, state, args.keep, state["best"] and state["best"][0])
+                path = run.save(step, model, optimizer, tokenizer, state, args.keep, state["best"] and state["best"][0],
+                                critic.save if critic else None)
                 if stop and not last:
                     say(f"stopped after step {step}; {path} resumes with --resume")
                     raise SystemExit(130 if interrupt.asked else 0)
     # 7. The best by validation, on the held-out questions.
     best = run.checkpoints / f"step-{state['best'][0]:06d}"
     sampler = load_model(best, world.device, dtype).eval()
-    after = assess(held_out, args.mode, "held-out questions")
+    after = assess(held_out, "held-out questions")
     modes = {args.mode: after}
     if args.mode != "text":
-        modes["text"] = assess(held_out, "text", "held-out questions")
+        modes["text"] = assess(held_out, "held-out questions", "text")
     if world.main:
         save_model(sampler if dtype == torch.float32 else load_model(best), tokenizer, run.path)
-        report = {**after, "before": before, "modes": modes, "step": state["best"][0]}
+        if critic:
+            shutil.copy(best / "value_head.safetensors", run.path)
+        report = {**after, "before": state["before"], "modes": modes, "step": state["best"][0]}
         run.write("eval.json", json.dumps(report, indent=1) + "\n")
         say(report_table(after))
-        say(f"held-out accuracy: {100 * before['accuracy']:.1f}% after SFT, {100 * after['accuracy']:.1f}% after GRPO "
-            f"(step {state['best'][0]}, best of validation)"
+        say(f"held-out accuracy: {100 * state['before']['accuracy']:.1f}% before, {100 * after['accuracy']:.1f}% after "
+            f"training (step {state['best'][0]}, best of validation)"
             + (f", {100 * modes['text']['accuracy']:.1f}% when it may not run code" if "text" in modes else ""))
         say(f"the model is in {run.path}; look at it with `python r1ci.py show {run.path}/trajectories.jsonl`")
 

@@ -1520,8 +1520,11 @@ class RunDir:
                                  for key, v in metrics.items()))
 
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any, state: dict[str, Any],
-             keep: int, best: int | None = None) -> Path:
-        """Checkpoint: a Hugging Face directory, the sharded state, and state.json; complete or not there at all."""
+             keep: int, best: int | None = None, also: Callable[[Path], None] | None = None) -> Path:
+        """Checkpoint: a Hugging Face directory, the sharded state, and state.json; complete or not there at all.
+
+        `also` writes further files into the directory.
+        """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
         final = self.checkpoints / f"step-{step:06d}"
@@ -1534,6 +1537,8 @@ class RunDir:
                      "lines": {name: sum(1 for _ in open(self.path / name, encoding="utf-8"))
                                for name in ("metrics.jsonl", "trajectories.jsonl")}}
             (part / "state.json").write_text(json.dumps(state))
+            if also:
+                also(part)
         self.world.gather(None)
         model_state, optimizer_state = get_state_dict(model, optimizer)
         dcp.save({"model": model_state, "optimizer": optimizer_state}, checkpoint_id=part / "state")

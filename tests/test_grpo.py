@@ -1,12 +1,14 @@
 """Advantages, losses and the curriculum, against float64 references written here and numbers computed by hand."""
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 import grpo
 import tiny
-from grpo import Curriculum, choose_rows, group_advantages, kl_estimate, policy_loss, potential, token_weights, update
+from grpo import (Algorithm, Curriculum, advantages_of, choose_rows, group_advantages, kl_estimate, log_ratio, policy_loss, potential,
+                  token_weights, update)
 from r1ci import Trajectory, World
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -21,35 +23,39 @@ def test_potential_is_four_p_times_one_minus_p():
 RATES = [0.0, 0.5, 1.0, 0.25, 0.625, 0.125, 0.75, 0.875]  # potentials 0, 1, 0, .75, .9375, .4375, .75, .4375
 
 
+def curriculum(order: str, stages: int, thresholds=(), merge=True, steps=10, seed=0, rates=RATES) -> Curriculum:
+    return Curriculum(rates, order, stages, list(thresholds), merge, steps, seed)
+
+
 def test_stages_are_equal_groups_by_potential_merged_one_after_another():
-    pools = Curriculum(RATES, 4, 10, "potential", 0).pools
+    pools = curriculum("potential", 4).pools
     assert pools == [[1, 4], [1, 4, 3, 6], [1, 4, 3, 6, 5, 7], [1, 4, 3, 6, 5, 7, 0, 2]]
-    assert Curriculum(RATES, 2, 10, "difficulty", 0).pools == [[2, 7, 6, 4], [2, 7, 6, 4, 1, 3, 5, 0]]
-    assert Curriculum(RATES, 4, 10, "none", 0).pools == [list(range(8))]
+    assert curriculum("difficulty", 2).pools == [[2, 7, 6, 4], [2, 7, 6, 4, 1, 3, 5, 0]]
+    assert curriculum("none", 4).pools == [list(range(8))]
 
 
 def test_every_step_knows_its_stage_and_a_stage_goes_through_its_pool_evenly():
-    curriculum = Curriculum(RATES, 4, 3, "potential", 0)
-    assert [curriculum.stage(step) for step in (1, 3, 4, 6, 7, 9, 10, 12, 13)] == [1, 1, 2, 2, 3, 3, 4, 4, 4]
-    drawn = [i for step in (4, 5, 6) for i in curriculum.batch(step, 4)]
+    its = curriculum("potential", 4, steps=3)
+    assert [its.stage(step) for step in (1, 3, 4, 6, 7, 9, 10, 12, 13)] == [1, 1, 2, 2, 3, 3, 4, 4, 4]
+    drawn = [i for step in (4, 5, 6) for i in its.batch(step, 4)]
     assert sorted(drawn) == sorted([1, 4, 3, 6] * 3)
     assert drawn[:4] != drawn[4:8] or drawn[4:8] != drawn[8:]  # each time in a new order
 
 
 def test_a_batch_depends_on_the_step_alone_so_a_resumed_run_sees_the_same_questions():
-    first = [Curriculum(RATES, 4, 3, "potential", 7).batch(step, 5) for step in range(1, 13)]
-    again = Curriculum(RATES, 4, 3, "potential", 7)
+    first = [curriculum("potential", 4, steps=3, seed=7).batch(step, 5) for step in range(1, 13)]
+    again = curriculum("potential", 4, steps=3, seed=7)
     assert [again.batch(step, 5) for step in range(6, 13)] == first[5:]
-    assert [Curriculum(RATES, 4, 3, "potential", 8).batch(step, 5) for step in range(1, 13)] != first
+    assert [curriculum("potential", 4, steps=3, seed=8).batch(step, 5) for step in range(1, 13)] != first
 
 
 # ---- advantages and weights ------------------------------------------------------------------------------------------
 
 def test_advantages_of_a_group_by_hand():
-    assert group_advantages([1, 0, 0, 0, 0], True) == pytest.approx([2, -0.5, -0.5, -0.5, -0.5])  # mean .2, std .4
-    assert group_advantages([1, 0, 0, 0, 0], False) == pytest.approx([0.8, -0.2, -0.2, -0.2, -0.2])
-    assert group_advantages([1.0, 1.0, 1.0], True) == [0, 0, 0]
-    assert group_advantages([0.1] * 7, True) == [0] * 7  # rounding leaves no spurious variance
+    assert group_advantages([1, 0, 0, 0, 0], "grpo", True) == pytest.approx([2, -0.5, -0.5, -0.5, -0.5])  # mean .2, std .4
+    assert group_advantages([1, 0, 0, 0, 0], "grpo", False) == pytest.approx([0.8, -0.2, -0.2, -0.2, -0.2])
+    assert group_advantages([1.0, 1.0, 1.0], "grpo", True) == [0, 0, 0]
+    assert group_advantages([0.1] * 7, "grpo", True) == [0] * 7  # rounding leaves no spurious variance
 
 
 def test_token_weights_of_each_normalisation_by_hand():
@@ -69,7 +75,7 @@ def random_tokens(n: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
 def test_the_policy_loss_by_hand():
     # ratios 1.5, 1.5, 0.5, 0.5 with advantages +1, -1, +1, -1 and clip 0.2: gains 1.2, -1.5, 0.5, -0.8
     logps = torch.tensor([1.5, 1.5, 0.5, 0.5]).log()
-    loss, clipped = policy_loss(logps, torch.zeros(4), torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.full((4,), 0.25), 0.2, 0.2)
+    loss, clipped = policy_loss(logps, torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.full((4,), 0.25), 0.2, 0.2)
     assert loss.item() == pytest.approx(-(1.2 - 1.5 + 0.5 - 0.8) / 4)
     assert clipped.item() == pytest.approx(0.5)  # the first and the last
 
@@ -87,7 +93,7 @@ def test_the_policy_loss_equals_a_float64_loop_and_its_gradient_finite_differenc
         return total
 
     x = logps.clone().requires_grad_()
-    loss, _ = policy_loss(x, old, advantages, weights, 0.2, 0.28)
+    loss, _ = policy_loss(x - old, advantages, weights, 0.2, 0.28)
     loss.backward()
     assert loss.item() == pytest.approx(reference(logps.tolist()), rel=1e-12)
     for i in range(50):
@@ -100,7 +106,7 @@ def test_the_policy_loss_equals_a_float64_loop_and_its_gradient_finite_differenc
 def test_on_the_first_update_the_gradient_is_plain_reinforce():
     logps, _, advantages, weights = random_tokens(30, 1)
     x = logps.clone().requires_grad_()
-    policy_loss(x, logps, advantages, weights, 0.2, 0.2)[0].backward()
+    policy_loss(x - logps, advantages, weights, 0.2, 0.2)[0].backward()
     assert torch.allclose(x.grad, -weights * advantages)
 
 
@@ -131,8 +137,12 @@ def groups_of(*rewards: list[float]) -> list[list[Trajectory]]:
 
 
 GROUPS = [[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]]
-SETTINGS = dict(updates=1, norm="sequence", max_tokens=64, clip_low=0.2, clip_high=0.2, kl_coef=0.0, temperature=1.0,
-                micro_tokens=10_000, lr=0.0, clip=1e9)
+ALGORITHM = Algorithm(max_tokens=64, micro_tokens=10_000, clip=1e9)
+
+
+def chosen(groups: list[list[Trajectory]], algorithm: Algorithm = ALGORITHM, world: World = WORLD):
+    rewards = [[t.reward for t in group] for group in groups]
+    return choose_rows(groups, rewards, advantages_of(rewards, algorithm.advantage, algorithm.std, world), algorithm)
 
 
 class Capture:
@@ -148,12 +158,12 @@ class Capture:
         self.model.zero_grad()
 
 
-def gradients_of(groups, model=None, reference=None, counts=None, rows=None, **changes):
-    model = model or tiny.model()
-    its_rows, advantages, its_counts = choose_rows(groups, True, False)
+def gradients_of(groups, reference=None, rows=None, **changes):
+    model, algorithm = tiny.model(), replace(ALGORITHM, **changes)
+    *its, counts = chosen(groups, algorithm)
     capture = Capture(model)
-    metrics = update(model, capture, *(rows or (its_rows, advantages)), counts or (its_counts["rows"], its_counts["tokens"]),
-                     reference, WORLD, tiny.chat().vocab_size, **{**SETTINGS, **changes})
+    metrics = update(model, capture, *(rows or its), (counts["rows"], counts["tokens"]), algorithm, reference, WORLD,
+                     tiny.chat().vocab_size, 0.0)
     return metrics, capture.gradients
 
 
@@ -177,9 +187,8 @@ def test_the_whole_step_equals_a_float64_computation(norm, kl_coef):
         rewards = [t.reward for t in group]
         mean = sum(rewards) / 4
         std = math.sqrt(sum((r - mean) ** 2 for r in rewards) / 4)
-        if std == 0:
-            continue
-        for t in group:
+        for t in group:  # where all rewards are equal there is no advantage, but the KL term counts
+            advantage = (t.reward - mean) / std if std else 0.0
             ids = torch.tensor([t.ids])
             logps = model(ids)[0].log_softmax(-1)
             with torch.no_grad():
@@ -189,7 +198,7 @@ def test_the_whole_step_equals_a_float64_computation(norm, kl_coef):
                     continue
                 weight = {"sequence": 1 / (16 * sum(t.loss_mask)), "token": 1 / total_tokens, "constant": 1 / (16 * 64)}[norm]
                 logp, r = logps[i - 1, t.ids[i]], ref[i - 1, t.ids[i]]
-                loss = loss - weight * (logp - logp.detach()).exp() * (t.reward - mean) / std
+                loss = loss - weight * (logp - logp.detach()).exp() * advantage
                 loss = loss + weight * kl_coef * ((r - logp).exp() - (r - logp) - 1)
     loss.backward()
     assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-5)
@@ -205,8 +214,8 @@ def test_the_gradient_is_the_same_for_any_split_into_micro_batches():
 def test_leaving_out_groups_without_variance_changes_nothing_but_time():
     groups = groups_of(*GROUPS)
     rows = [t for group in groups for t in group]
-    advantages = [a for group in groups for a in group_advantages([t.reward for t in group], True)]
-    assert len(choose_rows(groups, True, False)[0]) == 8 < len(rows)
+    advantages = [a for group in groups for a in group_advantages([t.reward for t in group], "grpo", True)]
+    assert len(chosen(groups)[0]) == 8 < len(rows)
     assert difference(gradients_of(groups)[1][0], gradients_of(groups, rows=(rows, advantages))[1][0]) < 1e-5
 
 
@@ -225,18 +234,18 @@ def test_other_samples_of_masked_tokens_change_neither_loss_nor_gradient():
 def test_several_updates_keep_the_first_log_probabilities_as_the_old_ones():
     model = tiny.model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    rows, advantages, counts = choose_rows(groups_of(*GROUPS[:2]), True, False)
-    metrics = update(model, optimizer, rows, advantages, (counts["rows"], counts["tokens"]), None, WORLD,
-                     tiny.chat().vocab_size, **{**SETTINGS, "updates": 3, "lr": 0.5})
+    rows, advantages, counts = chosen(groups_of(*GROUPS[:2]))
+    metrics = update(model, optimizer, rows, advantages, (counts["rows"], counts["tokens"]),
+                     replace(ALGORITHM, updates=3), None, WORLD, tiny.chat().vocab_size, 0.5)
     assert metrics["clipfrac"] > 0  # only a policy that has moved away from the old one is ever clipped
 
 
-def test_void_rows_leave_the_group_and_cut_off_rows_only_the_loss():
-    groups = groups_of([1.0, 0.0, 0.0])
-    groups[0][1].stop_reason, groups[0][2].stop_reason = "tool_failure", "budget"
-    rows, advantages, counts = choose_rows(groups, False, drop_truncated=False)
+def test_cut_off_rows_leave_the_loss_but_not_the_baseline():
+    groups = groups_of([1.0, 0.0])
+    groups[0][1].stop_reason = "budget"
+    rows, advantages, counts = chosen(groups, Algorithm(std=False))
     assert [t.stop_reason for t in rows] == ["answer", "budget"] and advantages == [0.5, -0.5]
-    rows, advantages, counts = choose_rows(groups, False, drop_truncated=True)
+    rows, advantages, counts = chosen(groups, Algorithm(std=False, drop_truncated=True))
     assert [t.stop_reason for t in rows] == ["answer"] and advantages == [0.5]  # the baseline still knows both
     assert counts == dict(rows=1, tokens=rows[0].response_len, groups=1, zero_std_groups=0)
 
@@ -244,9 +253,9 @@ def test_void_rows_leave_the_group_and_cut_off_rows_only_the_loss():
 def test_the_gap_between_sampler_and_trainer_is_measured():
     groups = groups_of(*GROUPS[:2])
     model = tiny.model()
-    rows, _, _ = choose_rows(groups, True, False)
+    rows, _, _ = chosen(groups)
     for t in rows:  # the sampler's log-probabilities: the trainer's, but for a known gap
-        [logps] = grpo.score(model, [t], 1000, tiny.chat().vocab_size, 1.0, WORLD.device)
+        [logps] = grpo.score(model, [t], [t.loss_mask], tiny.chat().vocab_size, ALGORITHM, WORLD.device)
         where = [i for i, m in enumerate(t.loss_mask) if m]
         for i, logp in zip(where, logps.tolist()):
             t.logps[i] = logp - 0.1
@@ -259,9 +268,9 @@ def test_the_gap_between_sampler_and_trainer_is_measured():
 def test_a_step_that_is_not_finite_is_skipped_and_counted():
     model = tiny.model()
     before = [p.clone() for p in model.parameters()]
-    rows, advantages, counts = choose_rows(groups_of(*GROUPS[:2]), True, False)
+    rows, advantages, counts = chosen(groups_of(*GROUPS[:2]))
     advantages[0] = math.inf
     metrics = update(model, torch.optim.SGD(model.parameters(), lr=1.0), rows, advantages, (counts["rows"], counts["tokens"]),
-                     None, WORLD, tiny.chat().vocab_size, **{**SETTINGS, "lr": 1.0, "clip": 1.0})
+                     replace(ALGORITHM, clip=1.0), None, WORLD, tiny.chat().vocab_size, 1.0)
     assert metrics["skipped"] == 1
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
