@@ -1,7 +1,7 @@
 """The shapes of the Qwen2.5 family and of the tiny model, for benchmarks with random weights."""
 from r1ci import ModelConfig
 
-# width, width of the MLP, layers, heads, key-value heads, rows of the vocabulary, whether the head is the embedding
+# width, width of the MLP, layers, heads, key-value heads, rows of the vocabulary, whether the head is tied
 SHAPES = {
     "tiny": (128, 384, 2, 4, 2, 512, True),
     "0.5B": (896, 4864, 24, 14, 2, 151_936, True),
