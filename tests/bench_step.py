@@ -176,7 +176,7 @@ def report_split(steps: list[dict[str, float]], world: World) -> str:
                      + f"{s['tokens'] / (s['sample'] + s['scripts']):12,.0f}"
                      + f"{s['trained'] / s['update']:11,.0f}{s['padding']:9.1%}")
     lines.append("share    " + "".join(f"{middle[part] / middle['step']:9.1%}" for part in parts))
-    lines.append(f"rank 0: {middle['calls']:.0f} scripts a step, {memory_gb(world.device):.1f} GB at the peak")
+    lines.append(f"rank 0: {middle['calls']:.0f} scripts a step, peak {memory_gb(world.device):.1f} GB")
     return "\n".join(lines)
 
 
