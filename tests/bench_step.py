@@ -28,7 +28,7 @@ from typing import Any, Iterator
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
-from grpo import choose_rows, update
+from grpo import Algorithm, learn
 from r1ci import (TOOL_PREFIX, CausalLM, Chat, ModelConfig, Protocol, World, checked_sandbox, compute_dtype,
                   copy_weights, extract_answer, load_model, load_tokenizer, memory_gb, micro_batches,
                   render_messages, rollout, save_model, shard, start_world, tool_text)
@@ -95,19 +95,17 @@ def grpo_step(model: torch.nn.Module, sampler: CausalLM, optimizer: torch.optim.
     for group in groups:
         for i, t in enumerate(group):
             t.reward = float(i % 2)
-    rows, advantages, counts = choose_rows(groups, True, False)
-    totals = dict(zip(counts, world.sum(*counts.values())))
-    update(model, optimizer, rows, advantages, (totals["rows"], totals["tokens"]), None, world,
-           chat.vocab_size, updates=1, norm="sequence", max_tokens=protocol.max_tokens, clip_low=0.2,
-           clip_high=0.2, kl_coef=0.0, temperature=protocol.temperature, micro_tokens=micro_tokens, lr=1e-6,
-           clip=1.0)
+    algorithm = Algorithm(max_tokens=protocol.max_tokens, micro_tokens=micro_tokens)
+    learn(model, optimizer, sampler, None, None, groups, algorithm, 1e-6, world, chat.vocab_size)
     end = now(world)
+    rows = [t for group in groups for t in group]
     lengths = [len(t.ids) for t in rows]
     batches = micro_batches(lengths, micro_tokens)
     padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+    tokens, trained = world.sum(sum(t.response_len for t in rows), sum(lengths))
     return dict(switch=switched - began, sample=sampled - switched - watched.waited, scripts=watched.waited,
-                update=end - sampled, step=end - began, calls=watched.scripts, tokens=totals["tokens"],
-                trained=world.sum(sum(lengths))[0], padding=1 - sum(lengths) / padded)
+                update=end - sampled, step=end - began, calls=watched.scripts, tokens=tokens, trained=trained,
+                padding=1 - sum(lengths) / padded)
 
 
 # ---- dictated tokens ---------------------------------------------------------------------------------------
@@ -131,9 +129,9 @@ def dictated(chat: Chat, calls: int, turn_tokens: int) -> Iterator[None]:
     """Within it a row's noise, one number for each position behind its prompt, is the token to take there."""
     make_row, sample = r1ci.Row.__init__, r1ci.sample
 
-    def init(row: r1ci.Row, trajectory: r1ci.Trajectory, key: tuple, noise: np.ndarray, **its: Any) -> None:
+    def init(row: r1ci.Row, trajectory: r1ci.Trajectory, key: tuple, noise: np.ndarray, *its: Any) -> None:
         tokens = plan(random.Random(str(key)), chat, calls, turn_tokens, len(noise))
-        make_row(row, trajectory, key, np.array(tokens, dtype=np.float32), **its)
+        make_row(row, trajectory, key, np.array(tokens, dtype=np.float32), *its)
 
     def take(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         sample(logits, torch.full_like(noise, 0.5), temperature)  # the usual work, so that it is in the time
