@@ -105,10 +105,10 @@ def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> t
     """Cosine and sine of position * frequency: [..., T] -> 2 x [..., 1, T, head_dim] (the 1 is for the heads)."""
     size, theta, scaling, scale = config.head_dim, config.rope_theta, config.rope_scaling, 1.0
     exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
-    frequencies = 1.0 / theta ** exponents                                                         # [head_dim / 2]
+    frequencies = 1.0 / theta ** exponents                        # [head_dim / 2]
     if scaling:
-        # YaRN (arXiv 2309.00071, 3.2 to 3.4). Pairs that turn beta_fast times or more within the old context keep
-        # their frequency, those that turn beta_slow times or less are slowed down by `factor`, a ramp lies between.
+        # YaRN (arXiv 2309.00071, 3.2 to 3.4). Pairs that turn beta_fast times or more within the old context
+        # keep their frequency, those that turn beta_slow times or less are slowed down by `factor`.
         factor, context = scaling["factor"], scaling["original_max_position_embeddings"]
         pair = lambda turns: size * math.log(context / (turns * 2 * math.pi)) / (2 * math.log(theta))
         low = max(math.floor(pair(scaling.get("beta_fast") or 32)), 0)
@@ -131,20 +131,21 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.head_dim, width = config.head_dim, config.hidden_size
-        q_width, kv_width = (heads * config.head_dim for heads in (config.num_attention_heads, config.num_key_value_heads))
+        q_width = config.num_attention_heads * config.head_dim
+        kv_width = config.num_key_value_heads * config.head_dim
         qwen3 = config.model_type == "qwen3"
-        bias = config.attention_bias if qwen3 else True
+        bias = config.attention_bias or not qwen3
         self.q_proj = nn.Linear(width, q_width, bias=bias)
         self.k_proj = nn.Linear(width, kv_width, bias=bias)
         self.v_proj = nn.Linear(width, kv_width, bias=bias)
         self.o_proj = nn.Linear(q_width, width, bias=bias and qwen3)
-        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if qwen3 else nn.Identity()  # of each head
-        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if qwen3 else nn.Identity()
+        head_norm = lambda: RMSNorm(config.head_dim, config.rms_norm_eps) if qwen3 else nn.Identity()
+        self.q_norm, self.k_norm = head_norm(), head_norm()
 
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: "KVCache | None", layer: int) -> Tensor:
         B, T, _ = x.shape
         q, k, v = (proj(x).view(B, T, -1, self.head_dim) for proj in (self.q_proj, self.k_proj, self.v_proj))
-        q, k, v = (y.transpose(1, 2) for y in (self.q_norm(q), self.k_norm(k), v))       # [B, H or K, T, head_dim]
+        q, k, v = (y.transpose(1, 2) for y in (self.q_norm(q), self.k_norm(k), v))  # [B, H or K, T, head_dim]
         q, k = apply_rotary_emb(q, *rope), apply_rotary_emb(k, *rope)
         if cache is None:  # grouped queries: each key-value head serves H / K query heads
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=k.shape[1] != q.shape[1])
@@ -318,6 +319,7 @@ class KVCache:
 
 # ---- weights: Hugging Face directories in and out --------------------------------------------------------------------
 
+ARCHITECTURES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 SHARD_BYTES = 5 * 10 ** 9  # of one file
 
 
@@ -325,34 +327,33 @@ SHARD_BYTES = 5 * 10 ** 9  # of one file
 def find_model(name: str | Path) -> Path:
     """The directory of a model: a local one, or else the hub's model of that id ("owner/name"), downloaded once.
 
-    Under torchrun every process asks; the hub's own file locks let one of each machine download and the others wait.
+    Under torchrun every process asks: the hub's file locks let one of each machine download, the others wait.
     """
     if Path(name).is_dir():
         return Path(name)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
-        raise SystemExit(f"{name} does not exist: --model takes a directory, or a hub id such as Qwen/Qwen2.5-3B-Instruct")
+        raise SystemExit(f"{name} does not exist: --model takes a directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
     try:
         return Path(snapshot_download(str(name), allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"]))
     except Exception as error:  # a dozen types: unknown, gated, offline, disk full
         reason = str(error).strip().split("\n")[0]
-        raise SystemExit(f"{name} does not exist as a directory, and the Hugging Face hub does not give it: {reason}")
+        raise SystemExit(f"{name} is no directory, and the Hugging Face hub does not give it: {reason}")
 
 
 def read_config(directory: Path) -> ModelConfig:
-    """config.json, as transformers 4 or 5 writes it; whatever this code does not implement is refused by name."""
+    """config.json, as transformers 4 or 5 writes it; what this code does not implement is refused by name."""
     path = directory / "config.json"
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     refuse = lambda what: SystemExit(f"{path}: {what} is not supported")
-    if kind not in ("qwen2", "qwen3"):
+    if kind not in ARCHITECTURES:
         raise SystemExit(f"{path}: model_type {kind!r} is not supported, only 'qwen2' and 'qwen3' are")
     wanted = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
     missing = [key for key in wanted if key not in raw]
     if missing:
         raise SystemExit(f"{path} lacks {', '.join(missing)}")
-    architecture = "Qwen2ForCausalLM" if kind == "qwen2" else "Qwen3ForCausalLM"
-    if raw.get("architectures") not in (None, [architecture]):
+    if raw.get("architectures") not in (None, [ARCHITECTURES[kind]]):
         raise refuse(f"architecture {', '.join(raw['architectures'])}")
     if raw.get("hidden_act", "silu") != "silu":
         raise refuse(f"hidden_act {raw['hidden_act']!r}")
@@ -363,13 +364,12 @@ def read_config(directory: Path) -> ModelConfig:
         raise refuse("use_sliding_window")
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     raw["rope_theta"] = rope.pop("rope_theta", raw.get("rope_theta", 10_000.0))
-    rope_type = rope.pop("type", "default")
-    rope_type = rope.pop("rope_type", rope_type)
-    known = {"factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow"}
-    if rope_type not in ("default", "yarn") or rope.keys() - known or (rope_type == "yarn") != ("factor" in rope):
-        raise refuse(f"rope scaling {dict(rope_type=rope_type, **rope)}")
-    context = raw.setdefault("max_position_embeddings", 32768)
-    raw["rope_scaling"] = {"original_max_position_embeddings": context, **rope, "rope_type": "yarn"} if rope else None
+    rope = {"rope_type": rope.pop("type", "default"), **rope}
+    context, plain = raw.setdefault("max_position_embeddings", 32768), rope == {"rope_type": "default"}
+    known = {"rope_type", "factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow"}
+    if not plain and (rope["rope_type"] != "yarn" or "factor" not in rope or rope.keys() - known):
+        raise refuse(f"rope scaling {rope}")
+    raw["rope_scaling"] = None if plain else {"original_max_position_embeddings": context, **rope}
     raw["head_dim"] = raw.get("head_dim") or (128 if kind == "qwen3" else 0)
     raw["num_key_value_heads"] = raw.get("num_key_value_heads") or raw["num_attention_heads"]
     raw.setdefault("tie_word_embeddings", False)
@@ -378,7 +378,7 @@ def read_config(directory: Path) -> ModelConfig:
 
 
 def find_weights(directory: Path, config: ModelConfig) -> dict[str, list[str]]:
-    """{file: names of its tensors}. All names and shapes are compared with config.json; no weight is read for that."""
+    """{file: names of its tensors}. Names and shapes are compared with config.json; no weight is read for that."""
     from safetensors import SafetensorError, safe_open
     with torch.device("meta"):
         wanted = {key: list(p.shape) for key, p in CausalLM(config).named_parameters()}
@@ -416,7 +416,7 @@ def find_weights(directory: Path, config: ModelConfig) -> dict[str, list[str]]:
 
 @torch.no_grad()
 def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
-    """Fill a model tensor by tensor: no second copy exists. A sharded model (FSDP2) keeps its own rows of each."""
+    """Fill a model tensor by tensor: no second copy exists. A sharded model (FSDP2) takes its rows of each."""
     from safetensors import safe_open
     from torch.distributed.tensor import DTensor, distribute_tensor
     directory, own = find_model(source), dict(model.named_parameters())
@@ -447,8 +447,8 @@ def load_model(source: str | Path | ModelConfig, device: str | torch.device = "c
 
 
 def load_tokenizer(source: str | Path) -> Any:
-    """The tokenizer of a model, exactly as its tokenizer.json says. `generation_config` and `eos` travel with it."""
-    # Not AutoTokenizer: for the class that R1-distilled models name, transformers 5 replaces the file's own rules.
+    """The tokenizer of a model as its tokenizer.json says; generation_config.json travels with it, as an attribute."""
+    # Not AutoTokenizer: for the class that R1-distilled models name, transformers 5 overrides the file's rules.
     from transformers import PreTrainedTokenizerFast
     directory = find_model(source)
     if not (directory / "tokenizer.json").exists():
@@ -457,16 +457,16 @@ def load_tokenizer(source: str | Path) -> Any:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(directory)
     except Exception as error:  # tokenizers raises its own, untyped
         raise SystemExit(f"{directory / 'tokenizer.json'} cannot be read as a tokenizer: {error}")
-    files = [directory / "generation_config.json", directory / "config.json"]
-    generation, config = (read_json(path) if path.exists() else {} for path in files)
-    ends = [raw.get("eos_token_id") for raw in (generation, config)]
-    tokenizer.generation_config = {**generation, "eos_token_id": sorted(
-        {i for end in ends if end is not None for i in (end if isinstance(end, list) else [end])})}
+    files = [directory / "config.json", directory / "generation_config.json"]
+    raws, ends = [read_json(path) if path.exists() else {} for path in files], set()
+    for end in (raw.get("eos_token_id") for raw in raws):
+        ends |= set(end if isinstance(end, list) else [] if end is None else [end])
+    tokenizer.generation_config = {**raws[1], "eos_token_id": sorted(ends)}
     return tokenizer
 
 
 def check_model(source: str | Path) -> None:
-    """Refuse a model that cannot be used, before any long work: config, tokenizer, template, names and shapes."""
+    """Refuse a model that cannot be used before any long work: config, tokenizer, template, names, shapes."""
     directory = find_model(source)
     config, chat = read_config(directory), Chat(load_tokenizer(directory))
     if chat.vocab_size > config.vocab_size:
@@ -491,22 +491,24 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
     tensors = model.state_dict() if tensors is None else tensors
     split = split_torch_state_dict_into_shards(tensors, max_shard_size=SHARD_BYTES)
     for name, keys in split.filename_to_tensors.items():
-        save_file({key: tensors[key].detach().contiguous().cpu() for key in keys}, part / name, {"format": "pt"})
+        whole = {key: tensors[key].detach().contiguous().cpu() for key in keys}
+        save_file(whole, part / name, metadata={"format": "pt"})
     if split.is_sharded:
-        write("model.safetensors.index.json", {"metadata": split.metadata, "weight_map": split.tensor_to_filename})
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        write("model.safetensors.index.json", index)
     tokenizer.save_pretrained(part)
-    # The class name that both transformers 4 and 5 know: "what tokenizer.json says".
-    write("tokenizer_config.json", {**read_json(part / "tokenizer_config.json"),
-                                    "tokenizer_class": "PreTrainedTokenizerFast"})
-    ends = sorted(Chat(tokenizer).ends)
-    write("generation_config.json", {**getattr(tokenizer, "generation_config", {}), "eos_token_id": ends})
+    # The class name that transformers 4 and 5 both know for "what tokenizer.json says".
+    named = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    write("tokenizer_config.json", {**read_json(part / "tokenizer_config.json"), **named})
+    ends = {"eos_token_id": sorted(Chat(tokenizer).ends)}
+    write("generation_config.json", {**getattr(tokenizer, "generation_config", {}), **ends})
     config = asdict(model.config)
-    config.update({"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "hidden_act": "silu"} | config.pop("extra"))
     if config["model_type"] == "qwen2":
-        del config["attention_bias"]
-    config["architectures"] = ["Qwen2ForCausalLM" if config["model_type"] == "qwen2" else "Qwen3ForCausalLM"]
-    config["dtype"] = config["torch_dtype"] = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
-    write("config.json", config)
+        del config["attention_bias"]  # a switch of Qwen3's
+    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    write("config.json", {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "hidden_act": "silu",
+                          **config.pop("extra"), **config, "architectures": [ARCHITECTURES[config["model_type"]]],
+                          "dtype": dtype, "torch_dtype": dtype})  # the names of transformers 5 and 4
     (directory / "config.json").unlink(missing_ok=True)
     for old in directory.glob("model*.safetensors*"):  # another number of shards
         old.unlink()
@@ -599,37 +601,36 @@ def tool_text(result: Result, limit: int) -> str:
 
 
 def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
-    """What the tokenizer's chat template writes between two messages, by their roles (None: before the first one).
+    """What the tokenizer's chat template writes between two messages, by their roles (None: before the first).
 
-    The model's turn opens as the generation prompt does, in the middle of a conversation, too: what it once read stays.
+    Every turn of the model opens as the generation prompt does, earlier ones too: what it once read stays.
     """
     def gaps(*roles: str) -> list[str] | None:
         marks = [f"@@{i}@@" for i in range(len(roles))]
+        messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks)]
         try:
-            text = tokenizer.apply_chat_template([{"role": role, "content": mark} for role, mark in zip(roles, marks)],
-                                                 tokenize=False, add_generation_prompt=True)
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except Exception:  # a template raises what it likes, for a role that it does not know
             return None
         return re.split("@@[0-9]@@", text) if re.findall("@@[0-9]@@", text) == marks else None
 
     talk = ("user", "assistant") * 2 + ("user",)
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # Cutting is sound if a piece is the same wherever it stands, and the generation prompt goes on from a turn's opening.
-    sound = first and plain and (plain[0], plain[-1]) == tuple(first) and plain[1:3] == plain[3:5] \
-        and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])
-    if not sound:
-        raise SystemExit(f"{tokenizer.name_or_path}: the tokenizer has no chat template that can be cut into pieces between "
-                         "messages, the same in every turn")
-    opening = {(None, "system"): system[0], ("system", "user"): system[1]} if system else \
-        {(None, "system"): plain[0], ("system", "user"): "\n\n"}  # no such role: its text opens the first question
-    return {**opening, (None, "user"): plain[0], ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
+    # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a turn does.
+    if not (first and plain and first == [plain[0], plain[-1]] and plain[1:3] == plain[3:5]
+            and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])):
+        raise SystemExit(f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into pieces "
+                         "between messages, the same in every turn")
+    opening = system[:2] if system else [plain[0], "\n\n"]  # no such role: its text opens the first question
+    return {(None, "system"): opening[0], ("system", "user"): opening[1], (None, "user"): plain[0],
+            ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
 
 
 class Chat:
     """A tokenizer with the fixed pieces of a conversation as token ids, cut out of its own chat template.
 
-    Pieces are encoded apart and joined as ids, here and in the rollout: text that a model sampled is never encoded
-    again, and no template can change what was already written (those of reasoning models drop earlier thoughts).
+    Pieces are encoded apart and joined as ids, here and in the rollout: text that a model sampled is never
+    encoded again, and no template can change what was written (some drop the thoughts of earlier turns).
     """
 
     def __init__(self, tokenizer: Any):
@@ -639,15 +640,17 @@ class Chat:
         self.backticks = {i for token, i in vocabulary.items() if "`" in token}  # only these can close a fence
         self.between = {roles: tokenizer.encode(piece, add_special_tokens=False)
                         for roles, piece in cut_template(tokenizer).items()}
-        self.end, *self.between["assistant", "user"] = self.between["assistant", "user"]  # the end-of-turn token
+        # What ends the model's turn is a token that it samples, so it is kept apart.
+        self.end, *self.between["assistant", "user"] = self.between["assistant", "user"]
         if self.end not in added or not added[self.end].special:
-            raise SystemExit(f"{tokenizer.name_or_path}: the chat template ends the assistant's turn without a special token")
+            raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends the assistant's turn "
+                             "without a special token")
         ends = getattr(tokenizer, "generation_config", {}).get("eos_token_id", [])
         self.ends = {self.end, vocabulary.get("<|endoftext|>", self.end), *ends}  # any of them ends a turn
-        # Marks such as <｜User｜> that the tokenizer does not count as special, but must be kept out of content, too.
-        marks = [added[i].content for piece in self.between.values() for i in piece if i in added]
-        self.marks = re.compile("|".join(f"(?<=<)(?={re.escape(mark[1:])})" for mark in sorted(set(marks))
-                                         if mark[0] == "<" and mark[-1] == ">") or "(?!)")
+        # Marks such as <｜User｜>, which not every tokenizer counts as special: cut in two in any content.
+        marks = {added[i].content for piece in self.between.values() for i in piece if i in added}
+        marks = [re.escape(mark[1:]) for mark in sorted(marks) if mark[0] == "<" and mark[-1] == ">"]
+        self.marks = re.compile(f"(?<=<)(?={'|'.join(marks)})" if marks else "(?!)")
 
     def encode(self, text: str) -> list[int]:
         """Content as ids. A "<|im_end|>" that stands in a question or in a script's output stays plain text."""
@@ -670,9 +673,9 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), token for token what the rollout makes of it.
 
-    Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it stops with. After a
-    code block it does not stop by itself, the environment stops it: there that token has mask 0. A conversation
-    whose last message is the user's is a prompt: it ends with the opening of the model's turn.
+    Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it stops with.
+    After a code block it does not stop by itself, the environment stops it: there that token has mask 0. A
+    conversation whose last message is the user's is a prompt: it ends with the opening of the model's turn.
     """
     ids, loss_mask, before = [], [], None
 
@@ -683,7 +686,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
     for message in messages:
         role, content = message["role"], message["content"]
         if (before, role) not in chat.between:
-            raise ValueError(f"a message of the {role} cannot " + (f"follow one of the {before}" if before else "come first"))
+            raise ValueError(f"a message of the {role} cannot {f'follow the {before}' if before else 'come first'}")
         add(chat.between[before, role], False)
         add(chat.encode(content), role == "assistant")
         if role == "assistant":

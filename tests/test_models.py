@@ -282,7 +282,7 @@ def test_a_hub_id_is_downloaded_once_and_a_local_directory_is_not_asked_for(monk
     assert find_model("own/model") == Path("own/model")
     assert asked == ["Some-Body/Tiny-0.5B"]
     for name, said in [("some/unknown", "the Hugging Face hub does not give it: 404 Client Error."),
-                       ("no-such-model", "takes a directory, or a hub id"), ("/no/such/model", "takes a directory")]:
+                       ("no-such-model", "takes a directory or a hub id"), ("/no/such/model", "takes a directory")]:
         with pytest.raises(SystemExit) as caught:
             find_model(name)
         assert said in str(caught.value) and "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,11 @@ def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
     assert "holds no checkpoint" in refusal(*SFT, "--out", tmp_path / "nothing", "--resume")
     assert "group-size must be at least 2" in refusal(*GRPO, "--model", sft_run, "--group-size", "1")
     assert "does not exist" in refusal(*GRPO, "--model", tmp_path / "nothing", "--out", tmp_path / "a")
+    shutil.copytree(sft_run, tmp_path / "damaged", ignore=shutil.ignore_patterns("checkpoints"))
+    os.truncate(tmp_path / "damaged" / "model.safetensors", 9000)
+    for command in (["sft.py"], GRPO, ["r1ci.py", "eval"]):
+        sentence = refusal(*command, "--model", tmp_path / "damaged", *["--out", tmp_path / "a"][:2 * (len(command) != 2)])
+        assert "model.safetensors cannot be read as safetensors" in sentence
     (tmp_path / "broken.jsonl").write_text('{"messages": []}\n')
     assert "broken.jsonl, line 1" in refusal(*SFT, "--data", tmp_path / "broken.jsonl", "--out", tmp_path / "b")
     (tmp_path / "broken.jsonl").write_text((sft_run / "data.jsonl").read_text() + "{oops\n")
