@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 import r1ci
 import sft
 import tiny
-from r1ci import (Chat, Protocol, check_model, find_model, load_model, load_tokenizer, read_config, render_messages,
-                  rollout, save_model, token_logps)
+from r1ci import (Chat, Protocol, World, check_model, find_model, load_model, load_tokenizer, load_weights, read_config,
+                  render_messages, rollout, save_model, shard, token_logps)
 
 CODE = "```python\nprint(12 + 34)\n```"
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e4}
@@ -153,12 +154,30 @@ def test_loading_holds_no_second_copy_of_the_weights(monkeypatch, tmp_path):
     made = load_model(tiny.config(hidden_size=512, intermediate_size=2048, num_hidden_layers=3), dtype=torch.bfloat16)
     save_model(made, tiny.chat().tokenizer, tmp_path)
     memory = lambda key: int(re.search(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+    load_model(tmp_path)  # once before, for the modules that it imports
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM, the highest VmRSS, starts anew
     before = memory("VmRSS")
     model = load_model(tmp_path)
     size = sum(p.numel() * 4 for p in model.parameters()) / 2 ** 20
     assert size > 40 and 0.8 * size < memory("VmHWM") - before < 1.3 * size
+
+
+def test_a_sharded_model_takes_its_own_rows_from_the_files(tmp_path):
+    """As the last of three ranks that never talk: FSDP2 deals the rows of each parameter out in equal chunks."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+    rank, size, whole = 2, 3, tiny.model()
+    save_model(whole, tiny.chat().tokenizer, tmp_path)
+    dist.init_process_group("fake", rank=rank, world_size=size, store=FakeStore())
+    try:
+        model = shard(load_model(tmp_path, "meta"), World(rank, size, torch.device("cpu")))
+        load_weights(model, tmp_path)
+        for key, parameter in model.named_parameters():
+            chunks = whole.get_parameter(key).chunk(size)
+            own = chunks[rank] if rank < len(chunks) else torch.empty(0)
+            assert torch.equal(parameter.to_local().flatten(), own.flatten()), key
+    finally:
+        dist.destroy_process_group()
 
 
 def test_a_round_trip_keeps_what_this_code_does_not_use(tmp_path):

@@ -206,9 +206,8 @@ def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
     assert "does not exist" in refusal(*GRPO, "--model", tmp_path / "nothing", "--out", tmp_path / "a")
     shutil.copytree(sft_run, tmp_path / "damaged", ignore=shutil.ignore_patterns("checkpoints"))
     os.truncate(tmp_path / "damaged" / "model.safetensors", 9000)
-    for command in (["sft.py"], GRPO, ["r1ci.py", "eval"]):
-        sentence = refusal(*command, "--model", tmp_path / "damaged", *["--out", tmp_path / "a"][:2 * (len(command) != 2)])
-        assert "model.safetensors cannot be read as safetensors" in sentence
+    for command in (["sft.py", "--out", tmp_path / "a"], [*GRPO, "--out", tmp_path / "a"], ["r1ci.py", "eval"]):
+        assert "model.safetensors cannot be read" in refusal(*command, "--model", tmp_path / "damaged")
     (tmp_path / "broken.jsonl").write_text('{"messages": []}\n')
     assert "broken.jsonl, line 1" in refusal(*SFT, "--data", tmp_path / "broken.jsonl", "--out", tmp_path / "b")
     (tmp_path / "broken.jsonl").write_text((sft_run / "data.jsonl").read_text() + "{oops\n")
