@@ -280,6 +280,30 @@ def test_windows_that_no_layer_uses_are_no_reason_to_refuse(tmp_path):
     check_model(tmp_path)
 
 
+def test_configs_as_they_are_published_are_read(tmp_path):
+    """Fields of Qwen2.5 Instruct with its card's YaRN, Qwen2.5-1M, R1-distilled and Qwen3, in the style of transformers 4."""
+    qwen2 = dict(architectures=["Qwen2ForCausalLM"], attention_dropout=0.0, bos_token_id=151643, eos_token_id=151645,
+                 hidden_act="silu", hidden_size=3584, initializer_range=0.02, intermediate_size=18944, model_type="qwen2",
+                 max_position_embeddings=32768, max_window_layers=28, num_attention_heads=28, num_hidden_layers=28,
+                 num_key_value_heads=4, rms_norm_eps=1e-6, rope_theta=1e6, sliding_window=131072, torch_dtype="bfloat16",
+                 tie_word_embeddings=False, use_cache=True, use_sliding_window=False, vocab_size=152064)
+    yarn = {"factor": 4.0, "original_max_position_embeddings": 32768, "type": "yarn"}
+    qwen3 = {**qwen2, "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 128, "hidden_size": 1024,
+             "num_attention_heads": 16, "attention_bias": False, "rope_scaling": None, "sliding_window": None}
+
+    def read(raw):
+        (tmp_path / "config.json").write_text(json.dumps(raw))
+        return read_config(tmp_path)
+
+    assert (read(qwen2).head_dim, read(qwen2).rope_theta, read(qwen2).rope_scaling) == (128, 1e6, None)
+    assert read({**qwen2, "rope_scaling": yarn}).rope_scaling == {
+        "factor": 4.0, "original_max_position_embeddings": 32768, "rope_type": "yarn"}
+    million = read({**qwen2, "max_position_embeddings": 1010000, "dual_chunk_attention_config": {"chunk_size": 262144}})
+    assert million.max_position_embeddings == 1010000 and million.extra["dual_chunk_attention_config"]["chunk_size"] == 262144
+    assert read({**qwen2, "use_mrope": False, "rope_theta": 10000}).rope_theta == 10000
+    assert (read(qwen3).head_dim, read(qwen3).model_type, read(qwen3).attention_bias) == (128, "qwen3", False)
+
+
 def test_a_hub_id_is_downloaded_once_and_a_local_directory_is_not_asked_for(monkeypatch, tmp_path):
     import huggingface_hub
     asked = []
