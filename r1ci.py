@@ -415,12 +415,11 @@ def find_weights(directory: Path, config: ModelConfig) -> dict[str, list[str]]:
 
 
 @torch.no_grad()
-def load_weights(model: CausalLM, source: str | Path, device: str | torch.device = "cpu") -> CausalLM:
-    """Fill a model that has shapes alone, tensor by tensor: nothing is held twice, and of a sharded model (FSDP2) a
-    rank holds its own rows only."""
+def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
+    """Fill a model tensor by tensor: nothing is held twice. A sharded model (FSDP2) takes its own rows of each."""
     from safetensors import safe_open
     from torch.distributed.tensor import DTensor, distribute_tensor
-    directory, own = find_model(source), dict(model.to_empty(device=device).named_parameters())
+    directory, own = find_model(source), dict(model.named_parameters())
     for name, keys in find_weights(directory, model.config).items():
         with safe_open(directory / name, "pt") as file:
             for key in keys:
@@ -436,7 +435,7 @@ def load_model(source: str | Path | ModelConfig, device: str | torch.device = "c
                dtype: torch.dtype = torch.float32) -> CausalLM:
     """A model from a Hugging Face directory or hub id; or from a ModelConfig, with random weights.
 
-    On the device "meta" it has shapes alone, to be sharded and then filled by `load_weights`.
+    On the device "meta" it has shapes alone: shard it, give it memory by `to_empty`, then `load_weights`.
     """
     if isinstance(source, ModelConfig):
         model = CausalLM(source)
@@ -444,7 +443,7 @@ def load_model(source: str | Path | ModelConfig, device: str | torch.device = "c
         return model.to(device=device, dtype=dtype)
     with torch.device("meta"):
         model = CausalLM(read_config(find_model(source))).to(dtype)
-    return model if str(device) == "meta" else load_weights(model, source, device)
+    return model if str(device) == "meta" else load_weights(model.to_empty(device=device), source)
 
 
 def load_tokenizer(source: str | Path) -> Any:
