@@ -7,8 +7,9 @@
         result = sandbox.run("print(6 * 7)")    # Result(status="ok", stdout="42\\n", ...)
 
 The scripts come from a policy that is rewarded for whatever works, thousands of them a step. So each core
-has a worker: a process, started by exec, that holds numpy, sympy and the common standard library imported.
-Each script is one fork of a worker, which locks itself in, runs, and dies.
+has a worker: a process, started by exec, that holds numpy and the common standard library imported. Each
+script is one fork of it, which locks itself in, runs, and dies. Where sympy or networkx is installed, a
+second worker beside the first holds these too: the larger a process, the slower its forks.
 
 Threat model. The script is the enemy: any Python, hence (ctypes) any machine code, with as many tries as it
 likes. Its time, its memory and its scratch directory are its own. All else is kept from it by these layers,
@@ -24,9 +25,9 @@ in the order in which they are applied. None of them needs root.
     memory files        output goes to files in memory, not pipes: nothing blocks, no result can be forged
 
 Required are seccomp and one of private root and Landlock. With less, `Sandbox` raises, or with allow_weak
-warns. Not stopped: bugs of the kernel (the filter narrows what a script can reach, but it is one kernel),
-side channels (time, caches), theft of CPU up to the limit. Without the private root, names and sizes of files
-show (never contents), and a script that fills its scratch is killed instead of getting an error.
+warns. Not stopped: bugs of the kernel, side channels (time, caches), theft of CPU up to the limit. At most
+workers x (memory_mb + disk_mb + 2 x file_mb) of memory can be taken. Without the private root, names and
+sizes of files show (never contents), and a script that fills its scratch is killed, not given an error.
 
 Scripts have no subprocesses, sockets or /proc: they get a PermissionError that the model can read. Status
 "ok" means exit code 0 and no more: judge a script by what it printed. Linux on x86-64 and aarch64; macOS for
@@ -37,8 +38,9 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import importlib
+import importlib.util
 import io
+import itertools
 import json
 import linecache
 import math
@@ -47,7 +49,6 @@ import platform
 import queue
 import random
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -58,7 +59,6 @@ import tempfile
 import threading
 import time
 import traceback
-import types
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,6 +75,9 @@ PRELOAD = tuple("""
     numpy numpy.fft numpy.linalg numpy.polynomial numpy.random networkx sympy
     sympy.assumptions.wrapper sympy.integrals.heurisch sympy.integrals.manualintegrate
     sympy.integrals.risch sympy.physics.units sympy.sets.setexpr sympy.tensor.tensor""".split())
+HEAVY = ("sympy", "networkx")  # held warm apart, for the scripts that name them
+WARM_UP = dict(numpy="import numpy; str(numpy.arange(6).reshape(2, 3) * 1.5)",
+               sympy="import sympy; x = sympy.symbols('x'); str(sympy.expand((x + 1) ** 2))")
 HOME = "/home/script"  # the scratch directory, in the private root
 ENVIRONMENT = dict(
     PATH="/usr/bin:/bin", LANG="C.UTF-8", TZ="UTC", CUDA_VISIBLE_DEVICES="", MPLBACKEND="Agg",
@@ -185,15 +188,15 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = 1, 2, 4, 8, 0x40, 0x200, 0x800
 
 
-def landlock_rules(scratch: str) -> tuple[int, int]:
-    """Returns the kernel's ABI version and the rules, a descriptor for LANDLOCK_RESTRICT_SELF."""
+def landlock_rules(directory: str) -> tuple[int, int]:
+    """Scripts may write in `directory`. Returns the kernel's ABI version and the rules, a descriptor."""
     abi = call("syscall", LANDLOCK_CREATE_RULESET, None, 0, 1)
     every = 0x1FFF | (abi >= 2) << 13 | (abi >= 3) << 14 | (abi >= 5) << 15  # the rights it knows
     network, scope = 3 * (abi >= 4), 3 * (abi >= 6)  # TCP; signals and abstract sockets
     rules = call("syscall", LANDLOCK_CREATE_RULESET, struct.pack("QQQ", every, network, scope), 24, 0)
     rights = dict.fromkeys(readable_paths(), READ_FILE | READ_DIR)
     rights |= {"/dev/null": READ_FILE | WRITE_FILE, "/dev/urandom": READ_FILE, "/dev/zero": READ_FILE}
-    rights[scratch] = every & ~(EXECUTE | MAKE_CHAR | MAKE_SOCK | MAKE_BLOCK)
+    rights[directory] = every & ~(EXECUTE | MAKE_CHAR | MAKE_SOCK | MAKE_BLOCK)
     for path, right in rights.items():
         fd = os.open(path, os.O_PATH)
         right &= -1 if os.path.isdir(path) else READ_FILE | WRITE_FILE
@@ -204,9 +207,11 @@ def landlock_rules(scratch: str) -> tuple[int, int]:
 
 # ---- rlimits: how much ------------------------------------------------------------------------------------
 
-def set_limits(timeout: float, address_space: int, file_mb: int) -> None:
-    """Hard limits of one script. Not RLIMIT_NPROC: it counts the user's other processes, and root's never."""
-    limits = dict(AS=address_space, CPU=math.ceil(timeout) + 1, FSIZE=file_mb << 20, NOFILE=64, CORE=0)
+MAX_FILES = 64
+
+
+def set_limits(**limits: int) -> None:
+    """Hard limits. Not RLIMIT_NPROC: it counts the user's other processes, and root's never."""
     for name, limit in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
@@ -295,7 +300,7 @@ def at_deadline(*_: object) -> None:
     os._exit(1)
 
 
-def print_error(kind: type, error: BaseException, trace: types.TracebackType | None) -> None:
+def print_error(kind: type, error: BaseException, trace: object) -> None:
     RESERVE.clear()
     traceback.print_exception(kind, error, trace, limit=-1000)  # the last 1000 calls
 
@@ -306,18 +311,21 @@ def print_thread_error(error: threading.ExceptHookArgs) -> None:
         print_error(error.exc_type, error.exc_value, error.exc_traceback)
 
 
-def install_hooks() -> None:
-    """Once per worker: what a fork has from its parent costs a script no time."""
+def prepare_for_scripts() -> None:
+    """Once per server: what a fork has from its parent costs a script no time."""
     signal.signal(signal.SIGXCPU, at_deadline)
     sys.excepthook, threading.excepthook, sys.argv = print_error, print_thread_error, ["main.py"]
     RESERVE.append(bytes(4 << 20))
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
+    sys.stdout = sys.__stdout__ = open(1, "w", 1, "utf-8", "backslashreplace")  # 1: line by line
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace")
 
 
-def set_seed(seed: int | None) -> None:
-    """Gives numpy a state for the next script; `random` gets one in each fork, from Python."""
-    if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed(random.getrandbits(32) if seed is None else seed % 2**32)
+def set_seed(seed: int | None, numpy: bool) -> None:
+    random.seed(seed)
+    if numpy and "numpy.random" in sys.modules:
         draw = (random.SystemRandom() if seed is None else random.Random(seed)).getrandbits
+        sys.modules["numpy.random"].seed(draw(32) if seed is None else seed % 2**32)
         sys.modules["numpy.random.bit_generator"].randbits = draw  # what default_rng() asks for a seed
 
 
@@ -325,7 +333,7 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
                at_exit: Callable = atexit._run_exitfuncs) -> None:
     """Runs to the end of the process. The defaults are bound before a script can replace them."""
     stdout, status = sys.stdout, 1
-    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main = sys.modules["__main__"] = type(sys)("__main__")
     main.__file__ = "main.py"
     linecache.cache["main.py"] = len(source), None, source.splitlines(True), "main.py"  # lines for tracebacks
     try:
@@ -354,18 +362,27 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
 
 
 # ---- the worker: a fork server ----------------------------------------------------------------------------
+# A fork copies page tables, and each page that parent or child writes afterwards, be it a reference count, is
+# a fault and a copy. That is the cost of a script; hence the second server, the huge pages, and a child that
+# runs as little Python as possible before the script.
 
-MAX_FILES = 128  # descriptors of a worker, hence what a child has to close
+def fork_once(fork: Callable = ctypes.PyDLL(None, use_errno=True).fork) -> int:
+    """Not os.fork, whose hooks renew locks and threads: 200 pages that a single thread need not touch."""
+    pid = fork()
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "fork")
+    return pid
 
 
-def share_page_tables(maps: str) -> None:
-    """Collapses the warm heap to huge pages (Linux 6.1): much of a fork's time is copying page tables."""
-    libc.madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+def use_huge_pages(maps: str) -> None:
+    """Collapses the warm heap to pages of 2 MB (Linux 6.1), where that is possible: short page tables."""
+    libc.madvise.argtypes, size = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int), 2 << 20
     for line in maps.splitlines():
         span, access, _, _, inode, *name = line.split()
         start, end = (int(address, 16) for address in span.split("-"))
-        if access == "rw-p" and inode == "0" and end - start >= 2 << 20 and name != ["[stack]"]:
-            libc.madvise(start, end - start, 25)  # MADV_COLLAPSE; where it is not possible nothing changes
+        if access == "rw-p" and inode == "0" and name != ["[stack]"]:
+            for page in range(start + -start % size, end - size + 1, size):
+                libc.madvise(page, size, 25)  # MADV_COLLAPSE
 
 
 def overfull(scratch: str, disk_mb: int) -> bool:
@@ -386,9 +403,10 @@ def overfull(scratch: str, disk_mb: int) -> bool:
     return False
 
 
-def remove(directory: str) -> None:
+def remove(directory: str, *which: str) -> None:
     """Not shutil.rmtree, which recurses at each level. chmod: a script can make what nobody may enter."""
-    subprocess.run(["sh", "-c", 'chmod -R u+rwx "$0"; rm -rf "$0"', directory], stderr=subprocess.DEVNULL)
+    command = ["sh", "-c", 'chmod -R u+rwx "$0"; find "$0" "$@" -delete', directory, *which]
+    subprocess.run(command, stderr=subprocess.DEVNULL)
 
 
 class ForkServer:
@@ -400,48 +418,40 @@ class ForkServer:
         os.dup2(0, 3)
         os.dup2(1, 0)  # /dev/null
         self.trainer, self.pid = socket.socket(fileno=3), os.getpid()
-        proc = os.open("/proc/self", os.O_PATH)  # the private root has no /proc
-        resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_FILES, MAX_FILES))
+        self.process = os.open("/proc/self", os.O_PATH)  # the private root has no /proc
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGCHLD])  # blocked, to be waited for
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # where memory runs out, a script dies before the trainer
-
         self.layers: dict[str, bool | int | str] = dict(seccomp=False, landlock=False, namespaces=False)
-        self.private = self.works("namespaces", lambda: enter_private_root(disk_mb))
+        self.build_layers()
+        try:
+            missing = self.warm_up(preload)
+            scratch = None if self.private else self.scratch
+            self.trainer.send(json.dumps(dict(layers=self.layers, missing=missing, scratch=scratch)).encode())
+            self.serve()
+        finally:
+            if not self.private:
+                remove(self.scratch)
+
+    def build_layers(self) -> None:
+        """Enters the private root, once. Landlock and seccomp are laid on each script, by these rules."""
+        self.private = self.works("namespaces", lambda: enter_private_root(self.disk_mb))
         if self.private:
-            enter_private_root(disk_mb)
-        roomy = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30
-        memory = "/dev/shm" if roomy else None  # Docker's default has 64 MB, for the trainer
-        self.scratch = HOME if self.private else tempfile.mkdtemp(prefix="sandbox-", dir=memory)
-        if not self.private:
-            atexit.register(remove, self.scratch)
+            enter_private_root(self.disk_mb)
+            self.scratch, writable = HOME, os.path.dirname(HOME)  # HOME itself changes with each mount
+        else:
+            shm = os.path.isdir("/dev/shm") and os.statvfs("/dev/shm")
+            roomy = shm and shm.f_bavail * shm.f_frsize > 1 << 30  # Docker gives 64 MB, for the trainer
+            self.scratch = writable = tempfile.mkdtemp(prefix="sandbox-", dir="/dev/shm" if roomy else None)
         tempfile.tempdir = None  # a script finds its own, in TMPDIR
         os.environ.update(HOME=self.scratch, TMPDIR=self.scratch)
         call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS: without root, the condition for the next two
         self.program = self.rules = None
         if self.works("seccomp", lambda: install_seccomp(seccomp_program())):
             self.program = seccomp_program()
-        if self.works("landlock", lambda: landlock_rules(self.scratch)):
-            self.layers["landlock"], self.rules = landlock_rules(self.scratch)
-
-        self.missing = []
-        for name in preload:
-            try:
-                importlib.import_module(name)
-            except ModuleNotFoundError:
-                self.missing.append(name)
-        libc.prctl, libc.capset, libc.syscall  # looked up here, once, and not in each child
-        gc.collect()
-        gc.freeze()  # the collector leaves the warm objects alone: pages that nobody writes stay shared
-        gc.disable()
-        with open(os.open("maps", os.O_RDONLY, dir_fd=proc)) as file:
-            share_page_tables(file.read())
-        install_hooks()
-        with open(os.open("status", os.O_RDONLY, dir_fd=proc)) as file:
-            status = dict(line.split(":", 1) for line in file)
-        threads, self.warm_bytes = int(status["Threads"]), int(status["VmSize"].split()[0]) << 10
-        assert threads == 1, f"the preloaded modules start {threads - 1} threads, which a fork would lose"
+        if self.works("landlock", lambda: landlock_rules(writable)):
+            self.layers["landlock"], self.rules = landlock_rules(writable)
 
     def works(self, name: str, layer: Callable[[], object]) -> bool:
         """Tries a layer in a fork, because half a namespace cannot be left again, and notes why it fails."""
@@ -461,42 +471,60 @@ class ForkServer:
         self.layers[name] = report == "works" or report or "killed"
         return self.layers[name] is True
 
+    def proc(self, name: str) -> str:
+        with open(os.open(name, os.O_RDONLY, dir_fd=self.process)) as file:
+            return file.read()
+
+    def warm_up(self, modules: list[str]) -> list[str]:
+        """Does what all scripts would do, makes forks cheap, and sets the limits that a script inherits.
+        Returns the modules that are not installed."""
+        missing = []
+        for name in modules:
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError:
+                missing.append(name)
+        for package in set(WARM_UP) & set(modules) - set(missing):
+            for _ in range(20):  # Python specialises code that it runs often, by writing to it
+                exec(WARM_UP[package], {})
+        prepare_for_scripts()
+        libc.capset  # looked up here, once, and not in each child
+        gc.collect()
+        gc.freeze()  # the collector leaves the warm objects alone: pages that nobody writes stay shared
+        gc.disable()
+        use_huge_pages(self.proc("maps"))
+        status = dict(line.split(":", 1) for line in self.proc("status").splitlines())
+        threads, warm_bytes = int(status["Threads"]), int(status["VmSize"].split()[0]) << 10
+        assert threads == 1, f"the preloaded modules start {threads - 1} threads, which a fork would lose"
+        if "rlimits" not in self.disable:
+            set_limits(AS=warm_bytes + (self.memory_mb << 20), FSIZE=self.file_mb << 20,
+                       NOFILE=MAX_FILES, CORE=0)
+        return missing
+
     def serve(self) -> None:
         """Answers one request after the other, until the trainer is gone. It sees no script, only numbers."""
-        hello = dict(layers=self.layers, missing=self.missing, scratch=None if self.private else self.scratch)
-        self.trainer.send(json.dumps(hello).encode())
         with contextlib.suppress(BrokenPipeError):  # the trainer is gone
             while True:
                 message, files, _, _ = socket.recv_fds(self.trainer, 4096, 4)
                 if not message:
                     break
                 answer = self.run(files, *json.loads(message))
-                if os.listdir(self.scratch):
-                    self.renew_scratch()
+                for fd in files:
+                    os.close(fd)
+                used = bool(os.listdir(self.scratch))
+                if used and self.private:  # what a script leaves there, nobody has to understand
+                    call("umount2", self.scratch.encode(), 2)
+                    mount_scratch(self.scratch, self.disk_mb)
+                elif used:
+                    remove(self.scratch, "-mindepth", "1")
                 self.trainer.send(json.dumps(answer).encode())
-
-    def renew_scratch(self) -> None:
-        """Nothing that a script can leave in a directory has to be understood: it gets another one."""
-        if self.private:
-            call("umount2", self.scratch.encode(), 2)
-            mount_scratch(self.scratch, self.disk_mb)
-        else:
-            remove(self.scratch)
-            os.mkdir(self.scratch, 0o700)
-        if self.rules is not None:  # they hold on to the directory that is gone
-            os.close(self.rules)
-            _, self.rules = landlock_rules(self.scratch)
 
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, waits until the deadline, kills, reaps. A script has no part in any of it."""
-        set_seed(seed)
-        ready, write_end = os.pipe()
         start = time.monotonic()
-        pid = os.fork()
+        pid = fork_once()
         if pid == 0:
-            self.child(files, write_end, timeout, seed)
-        for fd in (*files, write_end):
-            os.close(fd)
+            self.child(files, timeout, seed)
         ended = late = full = gone = False
         while not (ended or late or full or gone):
             ended = self.wait(pid, min(time.monotonic() + 0.1, start + timeout))
@@ -514,10 +542,7 @@ class ForkServer:
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
         late = late or code == -signal.SIGKILL and cpu > timeout  # RLIMIT_CPU was first: several threads
-        report = os.read(ready, 4096).decode() or f"a script's process died before the script ({code})"
-        os.close(ready)
-        error = None if late or report == "ready" else report
-        return dict(error=error, late=late, code=code, wall=wall, cpu=cpu, rss_mb=usage.ru_maxrss / 1024)
+        return dict(late=late, code=code, wall=wall, cpu=cpu, rss_mb=usage.ru_maxrss / 1024)
 
     def wait(self, pid: int, end: float) -> bool:
         """Whether the child ended before `end`, a time.monotonic. As a zombie it still owns its pid."""
@@ -528,28 +553,23 @@ class ForkServer:
             signal.sigtimedwait([signal.SIGCHLD], left)
         return ended is not None
 
-    def child(self, files: list[int], ready: int, timeout: float, seed: int | None) -> None:
-        """The forked process; never returns. Until it says "ready", as no script can, a failure is ours."""
-        os.dup2(ready, 3)  # over the socket to the trainer
-        atexit.unregister(remove)  # the worker does that
+    def child(self, files: list[int], timeout: float, seed: int | None) -> None:
+        """The forked process; never returns. What it leaves in the file of its source is a failure of ours:
+        it empties it when all layers hold, and a script cannot reach it."""
         try:
             source = os.pread(files[0], os.fstat(files[0]).st_size, 0).decode("utf-8", "surrogatepass")
-            for target, fd in enumerate(files[1:]):
+            for target, fd in zip((3, 0, 1, 2), files):  # 3 was the socket to the trainer
                 os.dup2(fd, target)
-            signal.pthread_sigmask(signal.SIG_SETMASK, [])
             os.chdir(self.scratch)
             sys.path.insert(0, self.scratch)  # a script may import what it wrote; the worker must not
             self.lock_in(timeout)
-            sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
-            sys.stdout = sys.__stdout__ = open(1, "w", 1, "utf-8", "backslashreplace")  # 1: line by line
-            sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace")
-            if seed is not None:
-                random.seed(seed)
+            set_seed(seed, numpy="random" in source)
             gc.enable()
-            os.write(3, b"ready")
+            os.ftruncate(3, 0)
             os.close(3)
         except BaseException as error:
-            os.write(3, f"a script's process failed before the script: {error!r}".encode()[:1000])
+            os.ftruncate(3, 0)
+            os.pwrite(3, repr(error).encode(), 0)
             os._exit(1)
         run_script(source)
 
@@ -561,9 +581,9 @@ class ForkServer:
         call("prctl", 4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: no core, not even into a program of the system
         if self.rules is not None:
             call("syscall", LANDLOCK_RESTRICT_SELF, self.rules, 0)
-        os.closerange(4, MAX_FILES)  # left are the memory files 0, 1, 2, and 3, to say "ready"
+        os.closerange(4, MAX_FILES)  # left are the memory files: 0, 1, 2, and 3, its source
         if "rlimits" not in self.disable:
-            set_limits(timeout, self.warm_bytes + (self.memory_mb << 20), self.file_mb)
+            set_limits(CPU=math.ceil(timeout) + 1)
         if "caps" not in self.disable:
             call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
         if self.program:
@@ -600,7 +620,7 @@ class Worker:
     def __init__(self, settings: dict) -> None:
         """Returns at once; `ready` waits for the warm-up."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.log, self.hello = memory_file(), None
+        self.settings, self.log, self.hello = settings, memory_file(), None
         command = [sys.executable, "-s", "-c", START, os.path.abspath(__file__), "--worker"]
         with theirs:  # exec, not fork: a trainer has threads and a GPU
             self.process = subprocess.Popen(
@@ -630,8 +650,9 @@ class Worker:
             files = [file.fileno() for file in (source, given, out, err)]
             socket.send_fds(self.control, [json.dumps([timeout, seed]).encode()], files)
             answer = self.receive(timeout + 10)
-            if answer["error"]:
-                raise SandboxError(answer["error"])
+            if (left := source.read()) and not answer["late"]:
+                why = "was killed" if left == code else left.decode("utf-8", "replace")
+                raise SandboxError(f"a script's process failed before the script: {why}")
             return make_result(answer, out, err, max_output)
 
     def stop(self) -> None:
@@ -649,30 +670,23 @@ class Worker:
 
 def run_plain(code: bytes, stdin: bytes, timeout: float, seed: int | None, max_output: int) -> Result:
     """macOS, for development: an interpreter for each script, its process group killed at the end."""
-    cpu = math.ceil(timeout) + 1
-    start = (f"import random, resource as r; random.seed({seed}); r.setrlimit(r.RLIMIT_CPU, ({cpu}, {cpu})); "
-             "exec(compile(open('main.py', 'rb').read(), 'main.py', 'exec'))")
+    start = f"import random; random.seed({seed}); exec(compile(open('main.py').read(), 'main.py', 'exec'))"
     with (tempfile.TemporaryDirectory(prefix="sandbox-") as scratch, tempfile.TemporaryFile() as given,
           tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err):
         with open(f"{scratch}/main.py", "wb") as file:
             file.write(code)
         given.write(stdin)
         given.seek(0)
-        began, pid = time.monotonic(), 0
+        began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-s", "-u", "-c", start], stdin=given, stdout=out, stderr=err, cwd=scratch,
             env=ENVIRONMENT | dict(HOME=scratch, TMPDIR=scratch), start_new_session=True)
-        while not pid and time.monotonic() < began + timeout:
-            time.sleep(0.005)
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        late = not pid
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout)
+        late, wall = process.poll() is None, time.monotonic() - began
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left, or a zombie
             os.killpg(process.pid, signal.SIGKILL)
-        if late:
-            _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = code = os.waitstatus_to_exitcode(status)
-        cpu, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20  # macOS counts bytes
-        answer = dict(late=late, code=code, wall=time.monotonic() - began, cpu=cpu, rss_mb=memory)
+        answer = dict(late=late, code=process.wait(), wall=wall, cpu=math.nan, rss_mb=math.nan)
         return make_result(answer, out, err, max_output)
 
 
@@ -691,18 +705,21 @@ class Sandbox:
         self.timeout, self.max_output, self.closed = timeout, max_output, False
         linux = sys.platform == "linux"
         self.workers = workers or (len(os.sched_getaffinity(0)) if linux else os.cpu_count())
-        self.settings = dict(memory_mb=memory_mb, file_mb=file_mb, disk_mb=disk_mb, preload=list(preload),
-                             disable=list(disable))
+        heavy = {name for name in HEAVY if importlib.util.find_spec(name)}
+        light = [name for name in preload if name.split(".")[0] not in heavy]
+        settings = [dict(memory_mb=memory_mb, file_mb=file_mb, disk_mb=disk_mb, preload=modules,
+                         disable=list(disable)) for modules in (light, list(preload))]
+        settings = settings[:1] if len(light) == len(preload) else settings
         names = ("seccomp", "landlock", "namespaces")
         self.layers: dict[str, bool | int | str] = {} if linux else dict.fromkeys(names, f"on {sys.platform}")
         self.missing: list[str] = []
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
-        self.team = [Worker(self.settings) for _ in range(self.workers)] if linux else []
-        self.idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
-        for worker in self.team:
-            self.idle.put(worker)
+        self.team = [[Worker(each) for each in settings] for _ in range(self.workers if linux else 0)]
+        self.idle: queue.LifoQueue[list[Worker] | None] = queue.LifoQueue()
+        for pair in self.team:
+            self.idle.put(pair)
         try:
-            for worker in self.team:
+            for worker in itertools.chain(*self.team):
                 worker.ready(self.layers)
                 self.layers, self.missing = worker.hello["layers"], worker.hello["missing"]
             self.refuse_weakness(allow_weak)
@@ -741,24 +758,24 @@ class Sandbox:
         job = code.encode("utf-8", "surrogatepass"), stdin.encode("utf-8", "surrogatepass"), timeout, seed
         if not self.team:
             return run_plain(*job, self.max_output)
-        worker = self.idle.get()
+        pair = self.idle.get()
         try:
-            if worker is None:
+            if pair is None:
                 raise RuntimeError("this sandbox is closed")
-            worker.ready(self.layers)
-            return worker.run(*job, self.max_output)
+            which = -1 if any(name in code for name in HEAVY) else 0
+            pair[which].ready(self.layers)
+            return pair[which].run(*job, self.max_output)
         except BaseException as error:
-            if worker is None:
+            if pair is None:
                 raise
-            worker.stop()  # whatever it was doing
+            pair[which].stop()  # whatever it was doing
             with contextlib.suppress(OSError):  # then the next run tries again
-                place, worker = self.team.index(worker), Worker(self.settings)
-                self.team[place] = worker
+                pair[which] = Worker(pair[which].settings)
             if not isinstance(error, Exception):
                 raise  # KeyboardInterrupt
             return Result("sandbox_error", "", f"{type(error).__name__}: {error}", -1, False, 0.0, 0.0, 0.0)
         finally:
-            self.idle.put(worker)
+            self.idle.put(pair)
 
     def submit(self, code: str, *args: object, **kwargs: object) -> Future:
         """`run` in the background: a Future of its Result."""
@@ -773,7 +790,7 @@ class Sandbox:
         if not self.closed:
             self.closed = True
             self.pool.shutdown(cancel_futures=True)
-            for worker in [self.idle.get() for _ in self.team]:
+            for worker in itertools.chain(*[self.idle.get() for _ in self.team]):
                 worker.stop()
             self.idle.put(None)
 
@@ -807,7 +824,8 @@ def self_test(sandbox: Sandbox) -> str:
 
 def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
-        return ForkServer(**json.loads(sys.argv[2])).serve()
+        ForkServer(**json.loads(sys.argv[2]))
+        return
     parser = argparse.ArgumentParser(description="Runs a Python file in the sandbox, or tests it.")
     parser.add_argument("file", nargs="?", type=argparse.FileType(encoding="utf-8"), help="the script")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds")

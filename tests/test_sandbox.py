@@ -256,7 +256,7 @@ def test_64_threads_share_two_workers(box):
 
 def test_a_closed_sandbox_says_so_and_leaves_no_process():
     sandbox = Sandbox(workers=2, preload=())
-    pids = [worker.process.pid for worker in sandbox.team]
+    pids = [worker.process.pid for pair in sandbox.team for worker in pair]
     late = sandbox.submit("import time; time.sleep(0.2); print('done')")
     time.sleep(0.05)
     sandbox.close()
@@ -305,11 +305,11 @@ def test_a_worker_is_a_program_of_its_own_without_our_descriptors(tmp_path):
     with open(tmp_path / "ours", "w") as file:
         os.set_inheritable(file.fileno(), True)
         with Sandbox(workers=1, preload=()) as sandbox:
-            fds = Path(f"/proc/{sandbox.team[0].process.pid}/fd")
+            fds = Path(f"/proc/{sandbox.team[0][0].process.pid}/fd")
             targets = [os.readlink(fd) for fd in fds.iterdir()]
             assert str(tmp_path / "ours") not in targets
             assert sum(target.startswith("socket:") for target in targets) == 1
-            assert os.getsid(sandbox.team[0].process.pid) != os.getsid(0)
+            assert os.getsid(sandbox.team[0][0].process.pid) != os.getsid(0)
 
 
 def test_no_lock_on_a_shared_file_holds_anybody_up(box):
@@ -464,7 +464,7 @@ def wait_for(condition, seconds: float = 10.0) -> bool:
 @pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=["all-layers", "without-namespaces"])
 def test_a_killed_worker_costs_one_sandbox_error_and_is_replaced(disable):
     with Sandbox(workers=1, preload=(), disable=disable) as sandbox:
-        worker, scratch = sandbox.team[0].process.pid, sandbox.team[0].hello["scratch"]
+        worker, scratch = sandbox.team[0][0].process.pid, sandbox.team[0][0].hello["scratch"]
         running = sandbox.submit("import time\nprint('on', flush=True)\ntime.sleep(60)", timeout=60)
         children = Path(f"/proc/{worker}/task/{worker}/children")
         assert wait_for(lambda: children.read_text())
@@ -474,7 +474,7 @@ def test_a_killed_worker_costs_one_sandbox_error_and_is_replaced(disable):
         assert wait_for(lambda: gone(script))  # the script dies with its worker
         assert [sandbox.run("print(6 * 7)").stdout for _ in range(3)] == ["42\n"] * 3
         assert scratch is None or not os.path.exists(scratch)
-        os.kill(sandbox.team[0].process.pid, signal.SIGKILL)  # this time idle
+        os.kill(sandbox.team[0][0].process.pid, signal.SIGKILL)  # this time idle
         assert [sandbox.run("print(6 * 7)").status for _ in range(3)] == ["sandbox_error", "ok", "ok"]
 
 
@@ -483,7 +483,7 @@ def test_a_killed_trainer_leaves_nothing_behind(disable):
     code = ("import json, os, sys; from sandbox import Sandbox\n"
             f"box = Sandbox(workers=2, preload=(), disable={disable})\n"
             "box.submit('open(\"file\", \"w\").close()\\nwhile True: pass', timeout=2)\n"
-            "pids, scratch = [w.process.pid for w in box.team], [w.hello['scratch'] for w in box.team]\n"
+            "pids, scratch = [w.process.pid for [w] in box.team], [w.hello['scratch'] for [w] in box.team]\n"
             "print(json.dumps([pids, scratch]), flush=True)\n"
             "import time; time.sleep(60)")
     command = [sys.executable, "-c", code]
@@ -510,8 +510,8 @@ def test_an_interrupted_run_does_not_confuse_the_next_one():
 
 def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
     with Sandbox(workers=1, preload=()) as sandbox:
-        sandbox.settings["disable"] = ["namespaces"]
-        sandbox.team[0].process.kill()
+        sandbox.team[0][0].settings["disable"] = ["namespaces"]
+        sandbox.team[0][0].process.kill()
         assert sandbox.run("print(1)").status == "sandbox_error"
         assert "other layers" in sandbox.run("print(1)").stderr
 
@@ -527,18 +527,18 @@ def soak(count: int) -> None:
         sandbox.map(mixed * 2)
 
         def measure() -> list[list[int]]:
-            pids = [os.getpid(), *(worker.process.pid for worker in sandbox.team)]
+            pids = [os.getpid(), *(worker.process.pid for pair in sandbox.team for worker in pair)]
             return [[len(os.listdir(f"/proc/{pid}/fd")) for pid in pids],
                     [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]]
 
-        before, workers = measure(), [worker.process.pid for worker in sandbox.team]
+        before, workers = measure(), [worker.process.pid for pair in sandbox.team for worker in pair]
         for start in range(0, count, 100):
             codes = [mixed[i % len(mixed)] for i in range(start, start + 97)]
             results = sandbox.map(codes) + sandbox.map([*slow, slow[0]], timeout=0.1)
             assert "sandbox_error" not in {r.status for r in results}
             assert {r.status for r in results} == {"ok", "error", "signal", "timeout"}
         after = measure()
-        assert [worker.process.pid for worker in sandbox.team] == workers  # none was replaced
+        assert [worker.process.pid for pair in sandbox.team for worker in pair] == workers  # none was replaced
         assert after[0] == before[0], "descriptors"
         grown = [now / then for then, now in zip(before[1], after[1])]
         assert max(grown) <= 1.1, "memory"
