@@ -1244,6 +1244,7 @@ def summarise(groups: list[list[Trajectory]]) -> dict[str, Any]:
     rounded = lambda values: {key: round(value, 4) for key, value in values.items()}
     return {**rounded(dict(accuracy=accuracy, stderr=stderr)), "n": len(groups),
             **rounded(dict(pass_at_k=pass_at_k, majority=majority, **means)), "stderrs": rounded(stderrs),
+            "call_counts": dict(sorted(Counter(t.calls for group in groups for t in group).items())),
             "stop_reasons": dict(sorted(Counter(t.stop_reason for group in groups for t in group).items()))}
 
 

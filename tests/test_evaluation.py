@@ -74,6 +74,7 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
     report = r1ci.make_report(groups) | dict(samples=1, too_long={"bbh/word_sorting": 3})
     assert {k: r["n"] for k, r in report["suites"].items()} == {"rg": 4, "bbh": 2, "user": 2}
     assert {k: r["n"] for k, r in report["splits"].items()} == {"train": 4, "test": 2, "own": 2}
+    assert report["call_counts"] == {0: 8}
     assert report["questions"]["rg/caesar_cipher@1/0"] == 1 and report["questions"]["user/test@0/1"] == 0
     lines = r1ci.report_table(report).split("\n")
     assert [" ".join(line.split()[:2]) for line in lines[5:12]] == [
