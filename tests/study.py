@@ -73,13 +73,16 @@ def close(row: dict[str, Any], points: float) -> bool:
     return abs(row["mean"]) <= points
 
 
+SHARE = "share of the steps until no order's final validation accuracy is reached"
+
+
 def curriculum_rows(out: Path, seeds: list[int]) -> list[dict[str, Any]]:
     """How soon each order is where no order ends, what merging does to the reward, and what each stage adds."""
     rows = []
-    for arm in ("potential", "difficulty"):
-        rows.append(seed_row(f"steps of {arm} until it has the final validation accuracy of no order, as a share", 1, [
+    for arm in ("potential", "difficulty", "none"):
+        rows.append(seed_row(f"{SHARE}, {arm}", 1, [
             steps_until(curve(out, arm, s, "val_accuracy"), curve(out, "none", s, "val_accuracy")[-1][1])
-            / curve(out, "none", s, "val_accuracy")[-1][0] for s in seeds]))
+            / curve(out, "none", s, "val_accuracy")[-1][0] for s in seeds], brief=True))
     logs = [metrics(out, "potential", s) for s in seeds]
     stages = sorted({line["stage"] for line in logs[0]})
     mean = lambda lines, key: sum(line[key] for line in lines) / len(lines)
@@ -104,10 +107,10 @@ def behaviour_rows(out: Path, seeds: list[int]) -> list[dict[str, Any]]:
         errors = [math.hypot(r["before"]["stderrs"][key], r["stderrs"][key]) for r in reports]
         error = math.sqrt(sum(e * e for e in errors)) / len(errors)
         rows += [seed_row(f"{label}, before", scale, before), seed_row(f"{label}, after", scale, after),
-                 seed_row(f"{label}, after - before", scale, [b - a for a, b in zip(before, after)], error)]
+                 seed_row(f"{label}, after - before", scale, [b - a for a, b in zip(before, after)], error, brief=True)]
     few = [sum(n for calls, n in r["call_counts"].items() if int(calls) <= 4) / sum(r["call_counts"].values())
            for r in reports]
-    return rows + [seed_row("questions that end within 4 code calls, %", 100, few)]
+    return rows + [seed_row("questions that end within 4 code calls, %", 100, few, brief=True)]
 
 
 STUDIES = {
@@ -132,7 +135,7 @@ STUDIES = {
         {"no order - SFT": ("none", "none:before"), "potential - no order": ("potential", "none"),
          "potential - difficulty": ("potential", "difficulty")},
         lambda r: r["potential - no order"]["mean"] > 2 * r["potential - no order"]["stderr"]
-        or r["steps of potential until it has the final validation accuracy of no order, as a share"]["mean"] <= 0.8,
+        or r["no order - SFT"]["mean"] > 2 * r["no order - SFT"]["stderr"] and r[f"{SHARE}, potential"]["mean"] <= 0.8,
         curriculum_rows),
     "diversity": Study(
         "5. The more tasks are trained at once, the smaller the gain",
@@ -272,12 +275,13 @@ def stderr(values: list[float]) -> float:
     return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values))
 
 
-def seed_row(label: str, scale: float, values: list[float], error: float | None = None) -> dict[str, Any]:
-    """A row with a value for each seed, times `scale`; `error` is over questions, where there is one."""
+def seed_row(label: str, scale: float, values: list[float], error: float | None = None,
+             brief: bool = False) -> dict[str, Any]:
+    """A row with a value for each seed, times `scale`; `error` is over questions. `brief`: for the README, too."""
     values = [scale * v for v in values]
     mean = sum(values) / len(values)
     return dict(label=label, seeds=values, mean=mean, stderr=None if error is None else scale * error,
-                stderr_seeds=stderr(values) if math.isfinite(mean) else None)
+                stderr_seeds=stderr(values) if math.isfinite(mean) else None, brief=brief)
 
 
 def difference(out: Path, label: str, plus: str, minus: str, seeds: list[int]) -> dict[str, Any]:
@@ -289,7 +293,8 @@ def difference(out: Path, label: str, plus: str, minus: str, seeds: list[int]) -
     if len({frozenset(d) for d in each}) != 1 or not each[0]:
         raise SystemExit(f"{label}: the arms have not answered the same questions")
     by_question = [sum(d[question] for d in each) / len(each) for question in each[0]]
-    return dict(seed_row(label, 100, [sum(d.values()) / len(d) for d in each], stderr(by_question)), n=len(by_question))
+    values = [sum(d.values()) / len(d) for d in each]
+    return dict(seed_row(label, 100, values, stderr(by_question), brief=True), n=len(by_question))
 
 
 def results(name: str, out: Path, seeds: list[int], jobs: int) -> dict[str, Any]:
@@ -302,7 +307,9 @@ def results(name: str, out: Path, seeds: list[int], jobs: int) -> dict[str, Any]
 
 
 def number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+    if value is None or math.isinf(value):
+        return "" if value is None else "never"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def table(result: dict[str, Any]) -> str:
@@ -319,7 +326,8 @@ def table(result: dict[str, Any]) -> str:
 
 
 def readme_row(result: dict[str, Any]) -> str:
-    seen = "; ".join(f"{row['label']}: {number(row['mean'])} ± {number(row['stderr'])}" for row in result["rows"] if "n" in row)
+    seen = "; ".join(f"{row['label']}: {number(row['mean'])}" + (f" ± {number(row['stderr'])}" if row["stderr"] is not None else "")
+                     for row in result["rows"] if row["brief"])
     return (f"| {result['says']} | {'yes' if result['shown'] else '**no**'}: {seen} | `{result['study']}` | "
             f"{result['minutes']:.0f} | {len(result['seeds'])} |")
 
@@ -361,7 +369,7 @@ def main() -> None:
     for name in names:
         run_study(STUDIES[name], seeds, out, args.jobs)
         result = results(name, out, seeds, args.jobs)
-        (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        (out / f"{name}.json").write_text(json.dumps(result, indent=1).replace("Infinity", '"never"') + "\n")
         (out / f"{name}.md").write_text(table(result))
         print(table(result))
         if args.picture:

@@ -121,8 +121,7 @@ def test_the_curriculums_rows(tmp_path):
     fake_curriculum(tmp_path, "difficulty", [0.1, 0.2, 0.3, 0.4])
     fake_curriculum(tmp_path, "none", [0.4, 0.5, 0.6, 0.6])
     rows = {row["label"]: row["mean"] for row in study.curriculum_rows(tmp_path, [0])}
-    share = "steps of {} until it has the final validation accuracy of no order, as a share"
-    assert rows[share.format("potential")] == 0.5 and rows[share.format("difficulty")] == math.inf
+    assert [rows[f"{study.SHARE}, {arm}"] for arm in ("potential", "difficulty", "none")] == [0.5, math.inf, 0.75]
     assert rows["reward, first 3 steps of stage 2 - last 3 of stage 1"] == pytest.approx(0)      # .7 - .7
     assert rows["validation accuracy, end of stage 2 - end of stage 1"] == pytest.approx(-10)
 
