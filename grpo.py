@@ -28,11 +28,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (MODES, Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate, add_protocol_flags,
-                  add_run_flags, check_model, check_tool_failures, checked_sandbox, command_line, compute_dtype,
-                  copy_weights, evaluate, extract_answer, extract_code, load_model, load_tokenizer, memory_gb,
-                  micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout,
-                  save_model, shard, start_world, token_logps)
+from r1ci import (BEHAVIOURS, MODES, Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate,
+                  add_protocol_flags, add_run_flags, check_model, check_tool_failures, checked_sandbox,
+                  command_line, compute_dtype, copy_weights, evaluate, extract_answer, extract_code,
+                  load_model, load_tokenizer, memory_gb, micro_batches, optimizer_step, pad, paint_trajectory,
+                  protocol_of, report_table, rollout, save_model, shard, start_world, token_logps)
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -569,16 +569,19 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
 
 # ---- the loop --------------------------------------------------------------------------------------------------------
 
+MEASURES = {"pass_rate": lambda t: t.reward > 0, **BEHAVIOURS, "truncated": lambda t: t.stop_reason == "budget",
+            "void": is_void, "tool_failure": lambda t: t.stop_reason == "tool_failure"}
+
+
 def rollout_metrics(groups: list[list[Trajectory]], world: World) -> dict[str, float]:
-    """Means over the rows of all ranks."""
+    """Means over the rows of all ranks, or over those that a measure is about."""
     rows = [t for group in groups for t in group]
     right = [t for t in rows if t.reward > 0]
-    sums = world.sum(len(rows), len(right), sum(t.calls > 0 for t in rows), sum(t.calls for t in rows),
-                     sum(t.response_len for t in rows), sum(t.stop_reason == "budget" for t in rows),
-                     sum(map(is_void, rows)), sum(t.stop_reason == "tool_failure" for t in rows),
-                     sum(sum(t.logps) for t in right), sum(t.response_len for t in right))
-    names = ("pass_rate", "code_rate", "calls", "response_len", "truncated", "void", "tool_failure")
-    return {**{name: value / sums[0] for name, value in zip(names, sums[1:])}, "right_logp": sums[8] / max(sums[9], 1)}
+    values = [[float(v) for t in rows if (v := measure(t)) is not None] for measure in MEASURES.values()]
+    sums, counts = world.sum(*map(sum, values)), world.sum(*map(len, values))
+    logps, tokens = world.sum(sum(sum(t.logps) for t in right), sum(t.response_len for t in right))
+    return {**{name: total / max(count, 1) for name, total, count in zip(MEASURES, sums, counts)},
+            "right_logp": logps / max(tokens, 1)}
 
 
 def learn(model: nn.Module, optimizer: torch.optim.Optimizer, sampler: nn.Module, reference: nn.Module | None,

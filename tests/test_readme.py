@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import grpo
 from tasks import TASKS
 from test_scripts import inside
 
@@ -43,6 +44,8 @@ def test_every_flag_of_the_readmes_commands_exists(script):
 
 
 def test_every_metric_is_explained():
+    for name in grpo.MEASURES:
+        assert f"`{name}`" in README, name
     source = (ROOT / "grpo.py").read_text(encoding="utf-8")
     for name in re.findall(r"(?:dict\(|, |\s)(\w+)=", source[source.index("metrics = dict(step"):source.index("# 7. Val")]):
         if name not in ("step", "sampled", "metrics"):
