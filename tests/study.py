@@ -27,9 +27,10 @@ COMPUTING = ["rg/chain_sum", "rg/gcd", "rg/lcm", "rg/count_bits", "rg/base_conve
 # ---- the arms: what is typed after `python`; {name} stands for the directory of another arm of the same seed ---------
 
 AGAIN = "grpo.py --model {sft} --pass-rates {grpo}/pass_rates.jsonl"  # the same start and the same order of questions
-# Level 1 is what the model was fine-tuned on; of level 3 it solves some, of level 5 nearly nothing.
-MIXED = ("grpo.py --model {sft} --steps-per-stage 15 --batch-size 8 --per-task 20 --val-n 8 --eval-n 24 --eval-every 5 "
-         "--tasks " + ",".join(f"{task}@{level}" for task in COMPUTING for level in (1, 3, 5)))
+# Level 1 is what the model was fine-tuned on; of level 3 it solves a few, of levels 4 and 5 none. With two questions a
+# step, a step on those teaches nothing.
+MIXED = ("grpo.py --model {sft} --steps-per-stage 15 --batch-size 2 --per-task 20 --val-n 8 --eval-n 24 --eval-every 5 "
+         "--tasks " + ",".join(f"{task}@{level}" for task in COMPUTING for level in (1, 3, 4, 5)))
 ORDERED = " --pass-rates {potential}/pass_rates.jsonl"
 SHORT = "grpo.py --model {sft} --steps-per-stage 5 --eval-every 5"
 ARMS = {
