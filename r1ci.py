@@ -448,7 +448,7 @@ def load_model(source: str | Path | ModelConfig, device: str | torch.device = "c
 
 def load_tokenizer(source: str | Path) -> Any:
     """The tokenizer of a model as its tokenizer.json says; generation_config.json travels with it, as an attribute."""
-    # Not AutoTokenizer: for the class that R1-distilled models name, transformers 5 overrides the file's rules.
+    # Not AutoTokenizer: transformers 5 replaces the file's own rules by those of a class that it thinks right.
     from transformers import PreTrainedTokenizerFast
     directory = find_model(source)
     if not (directory / "tokenizer.json").exists():

@@ -440,7 +440,7 @@ def test_messages_out_of_turn_are_refused():
 
 
 def test_a_tokenizer_does_what_its_own_file_says_whatever_class_it_names(tmp_path):
-    """R1-distilled models name a Llama class, for which transformers 5 would replace the byte-level rules of the file."""
+    """R1-distilled models name a Llama class, whose rules are not theirs."""
     save_model(tiny.model(), tokenizer_of(TEMPLATES["r1"]), tmp_path)
     edit_json("tokenizer_config.json", tokenizer_class="LlamaTokenizerFast", add_bos_token=True)(tmp_path)
     chat = Chat(load_tokenizer(tmp_path))
