@@ -12,9 +12,6 @@
    REINFORCE++'s or PPO's.
 6. Update: the clipped policy gradient on the tokens the model sampled. What the sandbox wrote is not in the loss.
 7. Validate now and then, keep the best, and measure it on held-out questions that nothing else has seen.
-
-Every choice is a flag, and every flag is read in one place. The model may be a fine-tuned one (warm start), a base
-(cold start), an instruct or a distilled one: the command is the same.
 """
 import argparse
 import json
@@ -24,15 +21,15 @@ import shutil
 import textwrap
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Callable
 
 from r1ci import (BEHAVIOURS, MODES, Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate,
-                  add_protocol_flags, add_run_flags, check_model, check_tool_failures, checked_sandbox,
-                  command_line, compute_dtype, copy_weights, evaluate, extract_answer, extract_code,
-                  load_model, load_tokenizer, memory_gb, micro_batches, optimizer_step, pad, paint_trajectory,
-                  protocol_of, report_table, rollout, save_model, shard, start_world, token_logps)
+                  add_protocol_flags, add_run_flags, check_model, check_tool_failures, checked_sandbox, command_line,
+                  compute_dtype, copy_weights, evaluate, extract_answer, extract_code, load_model, load_tokenizer,
+                  memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout,
+                  save_model, shard, start_world, token_logps)
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -42,21 +39,23 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from sft import TINY_TASKS
 from tasks import LEVELS, Instance
-from tasks.questions import draw_questions, parse_tasks, read_jsonl
+from tasks.questions import draw_questions, parse_tasks, read_pass_rates
+
+Groups = list[list[Trajectory]]   # the answers to one question are a group
+Numbers = list[list[float]]       # one for each of them
 
 # What --preset changes of the flags' defaults, which are the tiny model's. Each flag can still be given.
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {},
     "paper": dict(  # arXiv 2505.21668 v2; "ours": the paper does not tell
-        tasks="train", level=3, per_task=100,                               # its 107 tasks; level and number are ours
+        tasks="train", level=3, per_task=100,                            # its 107 tasks; level and number are ours
         agents="text,code,ci,guided", potential_samples=5, potential_temperatures="0.6,0.8,1.0",  # temperatures: ours
-        order="potential", stages=4, merge=True, steps_per_stage=150,
-        batch_size=128, group_size=5, lr=1e-6, warmup=10, reward="v2",      # warm-up: ours
-        advantage="grpo", std=True, norm="sequence", updates=1, mask_tool_output=True,
-        clip_low=0.2, clip_high=0.2, kl_coef=0.001,                         # clip: ours, its ancestors' value
+        order="potential", stages=4, merge=True, steps_per_stage=150, reward="v2",
+        advantage="grpo", std=True, norm="sequence", mask_tool_output=True, kl_coef=0.001,
+        clip_low=0.2, clip_high=0.2, updates=1,                          # ours: its ancestors' values
+        batch_size=128, group_size=5, lr=1e-6, warmup=10,                # warm-up: ours
         temperature=1.0, eval_temperature=0.6, max_calls=8, code_timeout=60.0,
-        max_turn_tokens=2048, max_tokens=8192, tool_chars=4000,             # ours
-        micro_tokens=16384, eval_every=50),                                 # ours
+        max_turn_tokens=2048, max_tokens=8192, tool_chars=4000, micro_tokens=16384, eval_every=50),  # ours
     "steady": dict(  # ours: what others found to keep multi-turn runs from collapsing
         clip_high=0.28, kl_coef=0.001, norm="token", zero_std="drop", drop_truncated=True, drop_void=True,
         importance_cap=2.0),
@@ -128,34 +127,17 @@ def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions
               disable=not world.main, leave=False) as progress:
         for mode in agents:
             for i, temperature in enumerate(temperatures[:samples]):
-                its = Protocol(**{**vars(protocol), "mode": mode, "temperature": temperature})
+                its = replace(protocol, mode=mode, temperature=temperature)
                 n = len(range(i, samples, len(temperatures)))
                 groups = rollout(model, chat, sandbox, mine, n, its, (*key, mode, temperature), progress)
                 check_tool_failures([t for group in groups for t in group])
                 for rates, group in zip(right, groups):
                     rates[mode] += sum(t.reward for t in group) / samples
-    parts, lines = world.gather(right), []
-    for i, q in enumerate(questions):
-        by_agent = parts[i % world.size][i // world.size]
-        p = sum(by_agent.values()) / len(agents)
-        lines.append(dict(task=q.task, level=q.level, seed=q.seed, samples=samples * len(agents), pass_rate=p,
-                          potential=potential(p), agents=by_agent))
-    return lines
-
-
-def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
-    """p of each question from a pass_rates.jsonl, or from the rewards in a trajectories.jsonl of recorded rollouts."""
-    known: dict[tuple, list[float]] = defaultdict(list)
-    for number, line in read_jsonl(path):
-        if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
-            raise SystemExit(f'{path}, line {number}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
-        if line.get("purpose", "rl") == "rl" and line.get("stop_reason") != "tool_failure":
-            known[line["task"], line["level"], line["seed"]].append(line.get("pass_rate", line.get("reward")))
-    missing = sum((q.task, q.level, q.seed) not in known for q in questions)
-    if missing:
-        raise SystemExit(f"{path} lacks {missing} of {len(questions)} questions: measure again")
-    means = {key: sum(values) / len(values) for key, values in known.items()}
-    return [means[q.task, q.level, q.seed] for q in questions]
+    parts = world.gather(right)
+    found = [parts[i % world.size][i // world.size] for i in range(len(questions))]
+    return [dict(task=q.task, level=q.level, seed=q.seed, samples=samples * len(agents),
+                 pass_rate=(p := sum(each.values()) / len(agents)), potential=potential(p), agents=each)
+            for q, each in zip(questions, found)]
 
 
 # ---- 2. curriculum ---------------------------------------------------------------------------------------------------
@@ -203,9 +185,8 @@ class Curriculum:
 
 RESAMPLE_ROUNDS = 3  # of dynamic sampling in one step, at most
 
-def roll_out(roll: Callable[[list[int], tuple], list[list[Trajectory]]], curriculum: Curriculum, step: int, size: int,
-             rounds: int, informative: Callable[[list[Trajectory]], bool], world: World) \
-        -> tuple[list[list[Trajectory]], int]:
+def roll_out(roll: Callable[[list[int], tuple], Groups], curriculum: Curriculum, step: int, size: int, rounds: int,
+             informative: Callable[[list[Trajectory]], bool], world: World) -> tuple[Groups, int]:
     """This rank's groups of a step, and how many questions all ranks have added to replace uninformative ones.
 
     Dynamic sampling (DAPO, equation 11): as many further questions as groups were without variance, at most `rounds`
@@ -228,36 +209,34 @@ def roll_out(roll: Callable[[list[int], tuple], list[list[Trajectory]]], curricu
 # ---- 4. rewards ------------------------------------------------------------------------------------------------------
 
 def reward_of(t: Trajectory, algorithm: Algorithm) -> float:
-    """What a row earns in training; `t.reward` itself is 1 for a right answer, else 0, and stays that."""
-    shaped = format_reward(t) if algorithm.reward == "v2" else 0.0
-    return t.reward + shaped + overlong_penalty(t, algorithm.max_tokens, algorithm.overlong_tokens)
+    """What a row earns in training; `t.reward` itself is 1 for a right answer, else 0, and stays that.
 
-
-def format_reward(t: Trajectory) -> float:
-    """The paper's second version of the reward adds +0.1 or -0.1 for the format and -0.1 for more than six turns.
-
-    The format is right if every reply before the one that answers is one Python block behind some words or none,
-    without an answer beside it (rule ours). So a row that stops without an answer or a program has a wrong one.
+    v2, the paper's, adds +0.1 or -0.1 for the format and -0.1 for more than six turns. The format is right if every
+    reply before the one that answers is one Python block behind some words or none, without an answer beside it (rule
+    ours). So a row that stops without an answer or a program has a wrong one.
     """
-    replies = [m["content"] for m in t.messages if m["role"] == "assistant"]
-    before = replies if t.answer is None else replies[:-1]
+    reward = t.reward + overlong_penalty(t, algorithm.max_tokens, algorithm.overlong_tokens)
+    if algorithm.reward == "v1":
+        return reward
+    before = replies(t) if t.answer is None else replies(t)[:-1]
     well_formed = all(extract_code(text) is not None and extract_answer(text) is None and text.count("```") == 2
                       for text in before)
-    return (0.1 if well_formed else -0.1) - 0.1 * (len(replies) > 6)
+    return reward + (0.1 if well_formed else -0.1) - 0.1 * (len(replies(t)) > 6)
+
+
+def replies(t: Trajectory) -> list[str]:
+    return [m["content"] for m in t.messages if m["role"] == "assistant"]
 
 
 def overlong_penalty(t: Trajectory, max_tokens: int, band: int) -> float:
     """DAPO's soft penalty for length (equation 13): 0 below max_tokens - band, falling to -1; -1 for a row cut off."""
-    if not band:
-        return 0.0
-    over = (len(t.ids) - t.prompt_len - (max_tokens - band)) / band
-    return -1.0 if t.stop_reason == "budget" else -min(max(over, 0.0), 1.0)
+    over = 0.0 if not band else (len(t.ids) - t.prompt_len - max_tokens) / band + 1
+    return -1.0 if band and t.stop_reason == "budget" else -min(max(over, 0.0), 1.0)
 
 
 def is_void(t: Trajectory) -> bool:
     """Whether some turn of the model holds neither a whole program nor an answer (SimpleTIR's filter)."""
-    replies = [m["content"] for m in t.messages if m["role"] == "assistant"]
-    return any(extract_code(text) is None and extract_answer(text) is None for text in replies)
+    return any(extract_code(text) is None and extract_answer(text) is None for text in replies(t))
 
 
 # ---- 5. advantages ---------------------------------------------------------------------------------------------------
@@ -281,32 +260,25 @@ def group_advantages(rewards: list[float], kind: str, divide_by_std: bool) -> li
     return [(r - mean) / (std if divide_by_std else 1.0) for r in rewards]
 
 
-def like(values: list[float], shape: list[list[float]]) -> list[list[float]]:
-    """A flat list cut into lists of the same lengths."""
-    rest = iter(values)
-    return [[next(rest) for _ in part] for part in shape]
-
-
-def advantages_of(rewards: list[list[float]], kind: str, divide_by_std: bool, world: World) -> list[list[float]]:
+def advantages_of(rewards: Numbers, kind: str, divide_by_std: bool, world: World) -> Numbers:
     """A number for every row of every group: its advantage; for PPO, whose critic makes it one a token, its reward."""
     if kind == "ppo":
         return rewards
     if kind == "reinforce++":
-        return like(whiten([r for group in rewards for r in group], divide_by_std, world), rewards)
+        return whiten(rewards, divide_by_std, world)
     return [group_advantages(group, kind, divide_by_std) for group in rewards]
 
 
-def whiten(values: list[float], divide_by_std: bool, world: World) -> list[float]:
-    """(v - mean) / std over the numbers of all ranks; all zero if they are equal.
+def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
+    """(v - mean) / std over the numbers of all lists and ranks; all zero if they are equal.
 
     REINFORCE++ (Hu 2025) makes advantages of a batch's rewards in this way, with no groups. PPO does it to GAE's.
     """
-    count, total = world.sum(len(values), sum(values))
-    centred = [v - total / max(count, 1) for v in values]
-    std = (world.sum(sum(c * c for c in centred))[0] / max(count, 1)) ** 0.5
-    if std < 1e-6:
-        return [0.0] * len(values)
-    return [c / std for c in centred] if divide_by_std else centred
+    count, total = world.sum(sum(map(len, values)), sum(map(sum, values)))
+    centred = [[v - total / max(count, 1) for v in part] for part in values]
+    std = (world.sum(sum(c * c for part in centred for c in part))[0] / max(count, 1)) ** 0.5
+    scale = 0.0 if std < 1e-6 else 1 / std if divide_by_std else 1.0
+    return [[c * scale for c in part] for part in centred]
 
 
 def gae(values: list[float], reward: float, lam: float) -> list[float]:
@@ -319,6 +291,18 @@ def gae(values: list[float], reward: float, lam: float) -> list[float]:
         running = following - value + lam * running
         advantages.append(running)
     return advantages[::-1]
+
+
+@torch.no_grad()
+def score(rows: list[Trajectory], masks: list[list[int]], micro_tokens: int, device: torch.device,
+          find: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
+    """What find(ids [B, T], mask [B, T]) -> [N] says of the trained tokens, one tensor a row."""
+    scores = [torch.empty(0)] * len(rows)
+    for batch in micro_batches([len(row.ids) for row in rows], micro_tokens):
+        ids, mask = pad([rows[i].ids for i in batch], 0, device), pad([masks[i] for i in batch], 0, device)
+        for i, part in zip(batch, find(ids, mask).split([sum(masks[i]) for i in batch])):
+            scores[i] = part
+    return scores
 
 
 class Critic:
@@ -339,26 +323,22 @@ class Critic:
         hidden = hidden.float()
         return self.head(hidden.detach() + self.trunk * (hidden - hidden.detach())).squeeze(-1)
 
-    @torch.no_grad()
-    def values(self, model: nn.Module, rows: list[Trajectory], masks: list[list[int]], micro_tokens: int,
-               device: torch.device) -> list[list[float]]:
-        """The value before each trained token of every row, by an unsharded copy of the policy."""
-        values: list[list[float]] = [[]] * len(rows)
-        for batch in micro_batches([len(row.ids) for row in rows], micro_tokens):
-            ids, mask = pad([rows[i].ids for i in batch], 0, device), pad([masks[i] for i in batch], 0, device)
-            found = model(ids, head=lambda hidden, weight: self(hidden))[:, :-1][mask[:, 1:].bool()]             # [N]
-            for i, part in zip(batch, found.split([sum(masks[i]) for i in batch])):
-                values[i] = part.tolist()
-        return values
-
     def estimate(self, model: nn.Module, rows: list[Trajectory], rewards: list[float], algorithm: Algorithm,
-                 world: World) -> tuple[list[list[float]], list[list[float]]]:
-        """Advantages of every row's tokens, whitened over all ranks, and the returns that the values should become."""
+                 world: World) -> tuple[Numbers, Numbers]:
+        """Every token's advantage, whitened, and the return that its value should become. `model` is not sharded."""
         masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
-        values = self.values(model, rows, masks, algorithm.micro_tokens, world.device)
+        value = lambda ids, mask: model(ids, head=lambda hidden, weight: self(hidden))[:, :-1][mask[:, 1:].bool()]
+        values = [part.tolist() for part in score(rows, masks, algorithm.micro_tokens, world.device, value)]
         raw = [gae(its, reward, algorithm.gae_lambda) for its, reward in zip(values, rewards)]
         returns = [[a + v for a, v in zip(*pair)] for pair in zip(raw, values)]
-        return like(whiten([a for row in raw for a in row], algorithm.std, world), raw), returns
+        return whiten(raw, algorithm.std, world), returns
+
+    def over(self, model: nn.Module) -> Callable[..., list[Tensor]]:
+        """The policy, called as ever; the values [B, T] of the same hidden states are then in `self.latest`."""
+        def policy(ids: Tensor, head: Callable[[Tensor, Tensor], tuple]) -> list[Tensor]:
+            *found, self.latest = model(ids, head=lambda hidden, weight: (*head(hidden, weight), self(hidden)))
+            return found
+        return policy
 
     def step(self) -> None:
         """One step of Adam; `accumulate` has multiplied the gradients by the number of ranks, as for FSDP's mean."""
@@ -382,17 +362,6 @@ class Critic:
             state[int(i)][key] = tensors.pop(name)
         self.head.load_state_dict(tensors)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": dict(state)})
-
-
-class WithValues:
-    """The policy, called as ever; what the critic says of the same hidden states is then in `values` [B, T]."""
-
-    def __init__(self, model: nn.Module, critic: Critic):
-        self.model, self.critic = model, critic
-
-    def __call__(self, ids: Tensor, head: Callable[[Tensor, Tensor], tuple]) -> list[Tensor]:
-        *found, self.values = self.model(ids, head=lambda hidden, weight: (*head(hidden, weight), self.critic(hidden)))
-        return found
 
 
 # ---- 6. the loss -----------------------------------------------------------------------------------------------------
@@ -437,9 +406,9 @@ def policy_loss(log_ratios: Tensor, advantages: Tensor, weights: Tensor, clip_lo
     return -(weights * importance * torch.minimum(gain, clipped)).sum(), share
 
 
-def truncated_importance(old_logps: Tensor, sampler_logps: Tensor, cap: float) -> Tensor:
-    """min(pi_old / pi_sampler, cap) of every token: corrects for a sampler that computes a little differently."""
-    return (old_logps - sampler_logps).clamp(-20, 20).exp().clamp(max=cap)
+def truncated_importance(old_logps: Tensor, sampler_logps: Tensor, sampled: Tensor, cap: float) -> Tensor | float:
+    """min(pi_old / pi_sampler, cap) of sampled tokens [N]: corrects for a sampler that computes otherwise. 0: off."""
+    return torch.where(sampled, (old_logps - sampler_logps).clamp(-20, 20).exp().clamp(max=cap), 1.0) if cap else 1.0
 
 
 def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
@@ -448,8 +417,8 @@ def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
     return d.exp() - d - 1
 
 
-def choose_rows(groups: list[list[Trajectory]], rewards: list[list[float]], signals: list[list[float]],
-                algorithm: Algorithm) -> tuple[list[Trajectory], list[float], dict[str, float]]:
+def choose_rows(groups: Groups, rewards: Numbers, signals: Numbers, algorithm: Algorithm) \
+        -> tuple[list[Trajectory], list[float], dict[str, float]]:
     """The rows that enter the loss with their signals (advantages, or PPO's rewards), and what the loss is a mean over.
 
     Rows cut off by a budget, or with a void turn, stay in the baseline and may leave the loss. Groups without variance
@@ -475,44 +444,29 @@ def choose_rows(groups: list[list[Trajectory]], rewards: list[list[float]], sign
     return rows, chosen, counts
 
 
-@torch.no_grad()
-def score(model: nn.Module, rows: list[Trajectory], masks: list[list[int]], vocab_size: int, algorithm: Algorithm,
-          device: torch.device) -> list[Tensor]:
-    """Log-probabilities of each row's trained tokens under an unsharded model."""
-    scores: list[Tensor] = [torch.empty(0)] * len(rows)
-    for batch in micro_batches([len(row.ids) for row in rows], algorithm.micro_tokens):
-        ids, mask = pad([rows[i].ids for i in batch], 0, device), pad([masks[i] for i in batch], 0, device)
-        logps, _ = token_logps(model, ids, mask, vocab_size, algorithm.temperature)
-        for i, part in zip(batch, logps.split([sum(masks[i]) for i in batch])):
-            scores[i] = part
-    return scores
-
-
 def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajectory], advantages: list[Any],
            counts: tuple[float, float], algorithm: Algorithm, reference: nn.Module | None, world: World,
-           vocab_size: int, lr: float, critic: Critic | None = None, returns: list[list[float]] | None = None) \
-        -> dict[str, float]:
-    """`algorithm.updates` optimiser steps on this rank's rows, each with its advantage; for PPO with one a token.
+           vocab_size: int, lr: float, critic: Critic | None = None, returns: Numbers = []) -> dict[str, float]:
+    """`algorithm.updates` optimiser steps on this rank's rows with their advantages; of PPO, one a token.
 
-    `counts` = (rows, trained tokens) of all ranks. The first step's own log-probabilities are the old ones: the
-    weights are those the rows were sampled with.
+    `counts` = (rows, trained tokens) of all ranks. The first step's own log-probabilities are the old ones.
     """
-    device, empty = world.device, torch.zeros(1, device=world.device)
+    device = world.device
     masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
-    lengths = [sum(mask) for mask in masks]
+    lengths = list(map(sum, masks))
     weights = token_weights(lengths, algorithm.norm, int(counts[0]), int(counts[1]), algorithm.max_tokens)
-    per_token = lambda row, values, mask: torch.tensor([v for v, m in zip(values, mask) if m], device=device)
+    of_trained = lambda values, mask: torch.tensor([v for v, m in zip(values, mask) if m], device=device)
     known: dict[str, list[Tensor]] = dict(  # of every row, [n] each
         advantages=[torch.tensor(a, device=device).expand(n) for a, n in zip(advantages, lengths)],
         weights=[torch.full((n,), w, device=device) for n, w in zip(lengths, weights)],
-        sampled=[per_token(row, row.loss_mask, mask).bool() for row, mask in zip(rows, masks)],
-        sampler_logps=[per_token(row, row.logps, mask) for row, mask in zip(rows, masks)],
-        old_logps=[empty] * len(rows))
+        sampled=[of_trained(row.loss_mask, mask).bool() for row, mask in zip(rows, masks)],
+        sampler_logps=[of_trained(row.logps, mask) for row, mask in zip(rows, masks)], old_logps=[None] * len(rows))
     if reference is not None:
-        known["ref_logps"] = score(reference, rows, masks, vocab_size, algorithm, device)
-    if returns is not None:
+        known["ref_logps"] = score(rows, masks, algorithm.micro_tokens, device, lambda ids, mask: token_logps(
+            reference, ids, mask, vocab_size, algorithm.temperature)[0])
+    if critic is not None:
         known["returns"] = [torch.tensor(r, device=device) for r in returns]
-    policy = model if critic is None else WithValues(model, critic)
+    policy = model if critic is None else critic.over(model)
     sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=device))  # read once, after the last batch
     largest_gap, skipped = torch.zeros((), device=device), 0
 
@@ -520,7 +474,7 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
         def loss_of(batch: list[int], logps: Tensor, entropies: Tensor) -> Tensor:
             nonlocal largest_gap
             if not batch:
-                return logps.sum() + (0 if critic is None else 0 * policy.values.sum())
+                return logps.sum() + (0 if critic is None else 0 * critic.latest.sum())
             sizes = [lengths[i] for i in batch]
             if step == 0:
                 for i, part in zip(batch, logps.detach().split(sizes)):
@@ -533,10 +487,8 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
                 sums["sampler_kl"] += (d.exp() - d - 1).sum()
                 sums["entropy"] += (entropies * its["sampled"]).sum()
                 sums["tokens"] += its["sampled"].sum()
-            importance: Tensor | float = 1.0
-            if algorithm.importance_cap:
-                importance = torch.where(its["sampled"], truncated_importance(
-                    its["old_logps"], its["sampler_logps"], algorithm.importance_cap), 1.0)
+            importance = truncated_importance(its["old_logps"], its["sampler_logps"], its["sampled"],
+                                              algorithm.importance_cap)
             loss, clipped = policy_loss(log_ratio(logps, its["old_logps"], sizes, algorithm.ratio), its["advantages"],
                                         its["weights"], algorithm.clip_low, algorithm.clip_high, importance)
             sums["clipfrac"] += clipped / algorithm.updates
@@ -547,7 +499,7 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
             sums["loss"] += loss.detach() / algorithm.updates
             if critic is not None:
                 mask = pad([masks[i] for i in batch], 0, device)[:, 1:].bool()
-                value_loss = 0.5 * (its["weights"] * (policy.values[:, :-1][mask] - its["returns"]) ** 2).sum()
+                value_loss = 0.5 * (its["weights"] * (critic.latest[:, :-1][mask] - its["returns"]) ** 2).sum()
                 sums["value_loss"] += value_loss.detach() / algorithm.updates
                 loss = loss + value_loss
             return loss
@@ -573,7 +525,7 @@ MEASURES = {"pass_rate": lambda t: t.reward > 0, **BEHAVIOURS, "truncated": lamb
             "void": is_void, "tool_failure": lambda t: t.stop_reason == "tool_failure"}
 
 
-def rollout_metrics(groups: list[list[Trajectory]], world: World) -> dict[str, float]:
+def rollout_metrics(groups: Groups, world: World) -> dict[str, float]:
     """Means over the rows of all ranks, or over those that a measure is about."""
     rows = [t for group in groups for t in group]
     right = [t for t in rows if t.reward > 0]
@@ -585,15 +537,15 @@ def rollout_metrics(groups: list[list[Trajectory]], world: World) -> dict[str, f
 
 
 def learn(model: nn.Module, optimizer: torch.optim.Optimizer, sampler: nn.Module, reference: nn.Module | None,
-          critic: Critic | None, rolled: list[list[Trajectory]], algorithm: Algorithm, lr: float, world: World,
-          vocab_size: int) -> dict[str, float]:
+          critic: Critic | None, rolled: Groups, algorithm: Algorithm, lr: float, world: World, vocab_size: int) \
+        -> dict[str, float]:
     """Steps 4 to 6 on the groups of this rank, with what they measured. Rows that the sandbox failed are void."""
     groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in rolled]
     rewards = [[reward_of(t, algorithm) for t in group] for group in groups]
     signals = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
     rows, advantages, counts = choose_rows(groups, rewards, signals, algorithm)
     total = dict(zip(counts, world.sum(*counts.values())))
-    returns = None
+    returns = []
     if critic is not None:
         advantages, returns = critic.estimate(sampler, rows, advantages, algorithm, world)
     learned = update(model, optimizer, rows, advantages, (total["rows"], total["tokens"]), algorithm, reference, world,
@@ -608,65 +560,50 @@ def numbers(text: str) -> list[float]:
     return [float(part) for part in text.split(",") if part]
 
 
-def modes(text: str) -> list[str]:
-    """A flag's value: modes with commas between."""
-    unknown = [part for part in text.split(",") if part not in MODES]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"unknown agent {unknown[0]!r}: choose from {', '.join(MODES)}")
-    return text.split(",")
-
-
 def add_curriculum_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("curriculum")
-    group.add_argument("--agents", type=modes, default="ci", help="modes whose answers measure p, with commas between")
-    group.add_argument("--potential-samples", type=int, default=8, help="answers per question and agent to measure p")
-    group.add_argument("--potential-temperatures", type=numbers, default="1.0",
-                       help="of these answers, dealt out in turn; with commas between")
-    group.add_argument("--pass-rates", metavar="FILE",
-                       help="take p from a pass_rates.jsonl, or from the rewards of a trajectories.jsonl")
-    group.add_argument("--order", choices=tuple(ORDERS), default="potential",
-                       help="what comes first: high 4p(1-p), high p(1-p)^2, high p, or no order")
-    group.add_argument("--stages", type=int, default=4, help="equal groups of questions, one after another")
-    group.add_argument("--thresholds", type=numbers, default="", metavar="A,B,..",
-                       help="cut the groups at these falling values of --order's measure instead")
-    group.add_argument("--merge", action=argparse.BooleanOptionalAction, default=True,
-                       help="a stage trains on its own group and all before it")
-    group.add_argument("--steps-per-stage", type=int, default=20, help="rollouts of each stage")
-    group.add_argument("--remeasure-every", type=int, default=0, metavar="N",
-                       help="stages after which p is measured again with the policy of then; 0: never")
+    add = parser.add_argument_group("curriculum").add_argument
+    add("--agents", default="ci", help="modes whose answers measure p, commas between")
+    add("--potential-samples", type=int, default=8, help="answers per question and agent to measure p")
+    add("--potential-temperatures", type=numbers, default="1.0", help="of these answers, in turn")
+    add("--pass-rates", metavar="FILE", help="take p from a pass_rates.jsonl, or from a trajectories.jsonl of rollouts")
+    add("--order", choices=tuple(ORDERS), default="potential", help="first comes high 4p(1-p), p(1-p)^2 or p")
+    add("--stages", type=int, default=4, help="equal groups of questions, one after another")
+    add("--thresholds", type=numbers, default="", metavar="A,B,..", help="cut at these falling values instead")
+    add("--merge", action=argparse.BooleanOptionalAction, default=True, help="a stage trains on all groups so far")
+    add("--steps-per-stage", type=int, default=20, help="rollouts of each stage")
+    add("--remeasure-every", type=int, default=0, metavar="N", help="measure p again after every N stages; 0: never")
 
 
 def main() -> None:
     parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny model on a CPU.")
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
-                        help="defaults of all other flags: the tiny model's, the paper's, or what keeps runs steady")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny", help="defaults of all other flags")
     add_run_flags(parser, "runs/grpo")
-    group = parser.add_argument_group("questions")
-    group.add_argument("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
-    group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
-    group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    group.add_argument("--per-task", type=int, default=60, help="training questions per task")
+    add = parser.add_argument_group("questions").add_argument
+    add("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
+    add("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    add("--per-task", type=int, default=60, help="training questions per task")
     add_curriculum_flags(parser)
-    group = parser.add_argument_group("reward, advantage and loss")
+    add = parser.add_argument_group("reward, advantage and loss").add_argument
     for f in fields(Algorithm):
         if f.metadata:
             kind = dict(action=argparse.BooleanOptionalAction) if isinstance(f.default, bool) else \
                 dict(type=type(f.default), choices=f.metadata["choices"])
-            group.add_argument(f"--{f.name.replace('_', '-')}", default=f.default, help=f.metadata["help"], **kind)
-    group = parser.add_argument_group("training")
-    group.add_argument("--batch-size", type=int, default=16, help="questions per step")
-    group.add_argument("--group-size", type=int, default=8, help="answers per question")
-    group.add_argument("--lr", type=float, default=1e-4, help="learning rate")
-    group.add_argument("--warmup", type=int, default=5, help="steps of warm-up")
-    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
-    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
-    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
-    group = parser.add_argument_group("evaluation")
-    group.add_argument("--eval-every", type=int, default=10, help="steps between validations; each saves a checkpoint")
-    group.add_argument("--val-n", type=int, default=20, help="validation questions per task")
-    group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task")
-    group.add_argument("--eval-temperature", type=float, default=0.6, help="of sampling in validation and evaluation")
-    group.add_argument("--show-every", type=int, default=20, help="steps between printed conversations; 0: none")
+            add(f"--{f.name.replace('_', '-')}", default=f.default, help=f.metadata["help"], **kind)
+    add = parser.add_argument_group("training").add_argument
+    add("--batch-size", type=int, default=16, help="questions per step")
+    add("--group-size", type=int, default=8, help="answers per question")
+    add("--lr", type=float, default=1e-4, help="learning rate")
+    add("--warmup", type=int, default=5, help="steps of warm-up")
+    add("--weight-decay", type=float, default=0.0, help="of AdamW")
+    add("--clip", type=float, default=1.0, help="largest gradient norm")
+    add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
+    add = parser.add_argument_group("evaluation").add_argument
+    add("--eval-every", type=int, default=10, help="steps between validations; each saves a checkpoint")
+    add("--val-n", type=int, default=20, help="validation questions per task")
+    add("--eval-n", type=int, default=72, help="held-out questions per task")
+    add("--eval-temperature", type=float, default=0.6, help="of sampling in validation and evaluation")
+    add("--show-every", type=int, default=20, help="steps between printed conversations; 0: none")
     add_protocol_flags(parser, temperature=1.0)
     parser.set_defaults(**PRESETS[parser.parse_known_args()[0].preset])
     args = parser.parse_args()
@@ -688,11 +625,12 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
     if args.overlong_tokens > args.max_tokens:
         parser.error(f"--overlong-tokens {args.overlong_tokens} exceeds --max-tokens {args.max_tokens}")
     if args.thresholds:
-        if args.thresholds != sorted(set(args.thresholds), reverse=True):
-            parser.error("--thresholds must fall: from the first stage's lower end to the last but one's")
-        if args.order == "none" or args.remeasure_every:
-            parser.error("--thresholds do not go with --order none or --remeasure-every: use --stages")
+        if sorted(set(args.thresholds))[::-1] != args.thresholds or args.order == "none" or args.remeasure_every:
+            parser.error("--thresholds must fall, and do not go with --order none or --remeasure-every")
         args.stages = len(args.thresholds) + 1
+    args.agents = args.agents.split(",")
+    for agent in set(args.agents) - set(MODES):
+        parser.error(f"--agents: unknown agent {agent!r}, choose from {', '.join(MODES)}")
     if not args.potential_temperatures or min(args.potential_temperatures) <= 0:
         parser.error("--potential-temperatures must be above 0")
 
@@ -700,7 +638,7 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox, tasks: list[tuple[str, int]]) -> None:
     say = lambda text: tqdm.write(text) if world.main else None
     say(textwrap.fill("flags: " + " ".join(f"{key}={value}" for key, value in vars(args).items()), 110))
-    protocol, eval_protocol = protocol_of(args), protocol_of(args, temperature=args.eval_temperature)
+    protocol = protocol_of(args)
     algorithm = Algorithm(**{key: getattr(args, key) for key in Algorithm.__dataclass_fields__})
     questions = draw_questions(tasks, "rl", args.per_task, args.seed)
     validation = draw_questions(tasks, "val", args.val_n)
@@ -717,11 +655,10 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         if args.advantage == "ppo" else None
 
     def assess(instances: list[Instance], title: str, mode: str = args.mode) -> dict[str, Any]:
-        its = Protocol(**{**vars(eval_protocol), "mode": mode})
+        its = replace(protocol, temperature=args.eval_temperature, mode=mode)
         return evaluate(sampler, chat, sandbox, instances, 1, its, args.seed, world, title)[0]
 
     def measure(*key: str) -> list[float]:
-        """1. How often the policy of now solves each training question; the answers are written down."""
         lines = measure_pass_rates(sampler, chat, sandbox, questions, args.agents, args.potential_samples,
                                    args.potential_temperatures, protocol, (args.seed, "potential", *key), world)
         if world.main:
@@ -729,7 +666,6 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         return [line["pass_rate"] for line in lines]
 
     def arrange(pass_rates: list[float]) -> Curriculum:
-        """2. The curriculum that follows from the pass rates."""
         made = Curriculum(pass_rates, args.order, args.stages, args.thresholds, args.merge, args.steps_per_stage,
                           args.seed)
         for k, group in enumerate(made.groups, 1):
@@ -737,10 +673,11 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             say(f"stage {k}: {len(group)} new questions, improvement potential {min(values):.2f} to {max(values):.2f}")
         return made
 
-    def new_group(stage: int) -> list[Instance]:
-        """The questions that are new in a stage; of many as many as there are for validation, evenly spread."""
+    def solved(stage: int) -> float:
+        """Accuracy on the questions that are new in a stage; on some of many, evenly spread."""
         group = curriculum.groups[stage - 1]
-        return [questions[i] for i in group[::math.ceil(len(group) / len(validation))]]
+        some = [questions[i] for i in group[::math.ceil(len(group) / len(validation))]]
+        return assess(some, f"stage {stage}")["accuracy"]
 
     # 1. Improvement potential.
     if run.resumed:
@@ -768,7 +705,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                 if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
                     state["pass_rates"] = measure(f"stage-{stage}")
                     curriculum = arrange(state["pass_rates"])
-                state["group_before"] = assess(new_group(stage), f"stage {stage}")["accuracy"]
+                state["group_before"] = solved(stage)
             # 3. Rollout.
             began = time.time()
             roll = lambda chosen, key: rollout(sampler, chat, sandbox, [questions[i] for i in chosen], args.group_size,
@@ -785,10 +722,10 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             metrics = dict(step=step, stage=stage, **rollout_metrics(groups, world), resampled=added, **learned, lr=lr,
                            t_switch=t_switch, t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
                            mem_gb=memory_gb(world.device))
-            for t in (group[0] for group in groups[:1] if group):
-                run.add_line("trajectories.jsonl", {"step": step, **t.to_json()})
+            if world.main:
+                run.add_line("trajectories.jsonl", {"step": step, **groups[0][0].to_json()})
                 if args.show_every and step % args.show_every == 0:
-                    say(paint_trajectory(t.to_json(), chat))
+                    say(paint_trajectory(groups[0][0].to_json(), chat))
             # 7. Validation and checkpoints.
             last = step == steps
             ends = last or curriculum.stage(step + 1) > stage
@@ -799,11 +736,11 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                     state["best"] = [step, metrics["val_accuracy"]]
             if ends:
                 metrics["group_before"] = state["group_before"]
-                metrics["group_after"] = assess(new_group(stage), f"stage {stage}")["accuracy"]
+                metrics["group_after"] = solved(stage)
                 say(f"stage {stage} ends: {100 * metrics['group_before']:.1f}% -> {100 * metrics['group_after']:.1f}% "
                     f"of its new questions, {100 * metrics['val_accuracy']:.1f}% in validation")
             run.log(metrics)
-            bar.set_postfix(reward=f"{metrics['reward']:.2f}")
+            bar.set_postfix(reward=metrics["reward"])
             stop = step == args.stop_after or interrupt.wanted()
             if stop or "val_accuracy" in metrics or (args.save_every and step % args.save_every == 0):
                 path = run.save(step, model, optimizer, tokenizer, state, args.keep, state["best"] and state["best"][0],

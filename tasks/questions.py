@@ -102,6 +102,22 @@ def read_questions(path: str) -> list[Instance]:
     return questions
 
 
+def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
+    """p of each question from a pass_rates.jsonl, or from the rewards in a trajectories.jsonl of recorded rollouts."""
+    known: dict[tuple, list[float]] = {}
+    for number_, line in read_jsonl(path):
+        if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
+            raise SystemExit(f'{path}, line {number_}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
+        if line.get("purpose", "rl") == "rl" and line.get("stop_reason") != "tool_failure":
+            key = line["task"], line["level"], line["seed"]
+            known.setdefault(key, []).append(line.get("pass_rate", line.get("reward")))
+    missing = sum((q.task, q.level, q.seed) not in known for q in questions)
+    if missing:
+        raise SystemExit(f"{path} lacks {missing} of {len(questions)} questions: measure again")
+    means = {key: sum(values) / len(values) for key, values in known.items()}
+    return [means[q.task, q.level, q.seed] for q in questions]
+
+
 def bbh_right(instance: Instance, answer: str) -> bool:
     """Whether an answer equals the target of an original BIG-Bench-Hard row: a choice, brackets, words, or a word."""
     target = instance.expect

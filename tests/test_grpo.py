@@ -1,4 +1,5 @@
 """Advantages, losses and the curriculum, against float64 references written here and numbers computed by hand."""
+import json
 import math
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import grpo
 import tiny
 from grpo import (Algorithm, Curriculum, advantages_of, choose_rows, group_advantages, kl_estimate, log_ratio, policy_loss, potential,
                   token_weights, update)
-from r1ci import Trajectory, World
+from r1ci import Protocol, Trajectory, World, token_logps
 
 WORLD = World(0, 1, torch.device("cpu"))
 
@@ -34,6 +35,85 @@ def test_stages_are_equal_groups_by_potential_merged_one_after_another():
     assert curriculum("none", 4).pools == [list(range(8))]
 
 
+def test_thresholds_cut_the_stages_where_they_say_and_an_empty_one_is_refused():
+    its = curriculum("potential", 4, thresholds=[0.9, 0.7, 0.4])
+    assert its.groups == [[1, 4], [3, 6], [5, 7], [0, 2]] and its.pools[1] == [1, 4, 3, 6]
+    assert curriculum("potential", 3, thresholds=[0.75, 0.4375]).groups == [[1, 4, 3, 6], [5, 7], [0, 2]]  # at them: in
+    with pytest.raises(SystemExit, match="stage 2 of the curriculum has no question"):
+        curriculum("potential", 3, thresholds=[0.5, 0.45])
+    with pytest.raises(SystemExit, match="fewer --stages"):
+        curriculum("potential", 9)
+
+
+def test_without_merging_a_stage_trains_on_its_own_group():
+    assert curriculum("potential", 4, merge=False).pools == [[1, 4], [3, 6], [5, 7], [0, 2]]
+
+
+def test_the_asymmetric_order_prefers_hard_questions_and_has_its_maximum_of_one_at_a_third():
+    value = grpo.ORDERS["asymmetric"]
+    assert value(1 / 3) == pytest.approx(1) and max(value(i / 300) for i in range(301)) == pytest.approx(1)
+    assert value(0.1) == pytest.approx(9 * value(0.9)) and value(0) == value(1) == 0
+    assert potential(0.1) == pytest.approx(potential(0.9))  # which is what it mends
+    assert curriculum("asymmetric", 4).groups == [[3, 1], [5, 4], [6, 7], [0, 2]]
+
+
+def test_further_questions_of_a_step_are_unused_ones_of_its_pool_and_the_same_every_time():
+    its = curriculum("potential", 4, steps=3)
+    assert sorted(its.more(4, 9, {1, 4})) == [3, 6] and its.more(1, 2, {1, 4}) == []
+    assert its.more(12, 2, {0, 1}) == its.more(12, 2, {0, 1}) and len(its.more(12, 2, {0, 1})) == 2
+
+
+def test_pass_rates_are_read_from_a_measurement_or_from_recorded_rollouts(tmp_path):
+    questions = tiny.task_instances("rg/gcd", 2, purpose="rl")
+    line = lambda i, **more: json.dumps(dict(task="rg/gcd", level=1, seed=i, **more)) + "\n"
+    (tmp_path / "rates").write_text(line(0, pass_rate=0.25) + line(1, pass_rate=1.0))
+    assert grpo.read_pass_rates(tmp_path / "rates", questions) == [0.25, 1.0]
+    rows = [line(0, reward=r, purpose="rl") for r in (1.0, 0.0, 0.0, 0.0)] + [line(1, reward=1.0, purpose="rl")] + \
+        [line(0, reward=1.0, purpose="eval"), line(0, reward=0.0, stop_reason="tool_failure")]  # neither counts
+    (tmp_path / "rows").write_text("".join(rows))
+    rates = grpo.read_pass_rates(tmp_path / "rows", questions)
+    assert rates == [0.25, 1.0] and [potential(p) for p in rates] == [4 * 0.25 * 0.75, 0]
+    (tmp_path / "rates").write_text(line(0, pass_rate=0.25))
+    with pytest.raises(SystemExit, match="lacks 1 of 2 questions"):
+        grpo.read_pass_rates(tmp_path / "rates", questions)
+    (tmp_path / "rates").write_text('{"task": "rg/gcd"}\n')
+    with pytest.raises(SystemExit, match="line 1"):
+        grpo.read_pass_rates(tmp_path / "rates", questions)
+
+
+def test_every_agent_answers_every_question_and_the_temperatures_share_its_samples(monkeypatch):
+    asked = []
+
+    def rollout(model, chat, sandbox, instances, n, protocol, key, progress):
+        asked.append((protocol.mode, protocol.temperature, n))
+        return [[replace(trajectory(float(protocol.mode == "code"), j), stop_reason="answer") for j in range(n)]
+                for _ in instances]
+
+    monkeypatch.setattr(grpo, "rollout", rollout)
+    lines = grpo.measure_pass_rates(None, None, None, tiny.task_instances("rg/gcd", 3, purpose="rl"), ["text", "code"], 5,
+                                    [0.6, 0.8, 1.0], Protocol(), (0,), WORLD)
+    assert asked == [(mode, t, n) for mode in ("text", "code") for t, n in ((0.6, 2), (0.8, 2), (1.0, 1))]
+    assert len(lines) == 3 and lines[0]["agents"] == {"text": 0, "code": pytest.approx(1)} and lines[0]["samples"] == 10
+    assert lines[0]["pass_rate"] == pytest.approx(0.5) and lines[0]["potential"] == pytest.approx(1)
+
+
+def test_resampling_replaces_what_has_no_variance_and_stops_after_its_rounds():
+    rates = [0.5] * 12
+    its = curriculum("none", 1, rates=rates)
+    keys = []
+
+    def roll(indices, key):
+        keys.append(key)
+        return [[i] for i in indices]
+
+    groups, added = grpo.roll_out(roll, its, 1, 4, 3, lambda group: group[0] % 2 == 0, WORLD)
+    assert sum(g[0] % 2 == 0 for g in groups) <= 4 and added == len(groups) - 4 and len({g[0] for g in groups}) == len(groups)
+    assert keys[0] == (1,) and keys[1] == (1, "again", 1)
+    groups, added = grpo.roll_out(roll, its, 1, 4, 2, lambda group: False, WORLD)
+    assert added == 8 and len(groups) == 12
+    assert grpo.roll_out(roll, its, 1, 4, 0, lambda group: False, WORLD)[1] == 0
+
+
 def test_every_step_knows_its_stage_and_a_stage_goes_through_its_pool_evenly():
     its = curriculum("potential", 4, steps=3)
     assert [its.stage(step) for step in (1, 3, 4, 6, 7, 9, 10, 12, 13)] == [1, 1, 2, 2, 3, 3, 4, 4, 4]
@@ -49,6 +129,40 @@ def test_a_batch_depends_on_the_step_alone_so_a_resumed_run_sees_the_same_questi
     assert [curriculum("potential", 4, steps=3, seed=8).batch(step, 5) for step in range(1, 13)] != first
 
 
+# ---- rewards ---------------------------------------------------------------------------------------------------------
+
+CODE = "Let me compute.\n```python\nprint(1)\n```"
+
+
+def row(*replies: str, reward: float = 1.0, stop_reason: str = "answer") -> Trajectory:
+    messages = [m for text in replies for m in ({"role": "user", "content": "-"}, {"role": "assistant", "content": text})]
+    answer = "4" if stop_reason == "answer" else None
+    return Trajectory(tiny.instance(), 0, messages, [1] * 20, [0] * 4 + [1] * 16, [0.0] * 20, 4, stop_reason, answer, reward)
+
+
+@pytest.mark.parametrize("replies, reward, stop_reason, v2", [
+    (["<<<4>>>"], 1.0, "answer", 1.1), (["<<<5>>>"], 0.0, "answer", 0.1), ([CODE, "<<<4>>>"], 1.0, "answer", 1.1),
+    ([CODE + "\n```text\n```", "<<<4>>>"], 1.0, "answer", 0.9), (["<<<4>>> " + CODE, "<<<4>>>"], 1.0, "answer", 0.9),
+    (["I do not know."], 0.0, "eos", -0.1), ([CODE, "```python\nprint("], 0.0, "budget", -0.1), ([CODE] * 3, 0.0, "calls", 0.1),
+    ([CODE] * 5 + ["<<<4>>>"], 1.0, "answer", 1.1), ([CODE] * 6 + ["<<<4>>>"], 1.0, "answer", 1.0)])
+def test_the_second_reward_adds_format_and_turns(replies, reward, stop_reason, v2):
+    t = row(*replies, reward=reward, stop_reason=stop_reason)
+    assert grpo.reward_of(t, Algorithm(reward="v2")) == pytest.approx(v2)
+    assert grpo.reward_of(t, Algorithm()) == reward and t.reward == reward
+
+
+def test_the_overlong_penalty_falls_through_its_band_to_minus_one():
+    t = row("<<<4>>>")  # 16 tokens behind the prompt
+    assert [grpo.overlong_penalty(t, limit, 8) for limit in (24, 22, 20, 16)] == [0, -0.25, -0.5, -1]
+    assert grpo.overlong_penalty(t, 16, 0) == 0 and grpo.overlong_penalty(row("x", stop_reason="budget"), 100, 8) == -1
+    assert grpo.reward_of(t, Algorithm(max_tokens=20, overlong_tokens=8)) == 0.5
+
+
+def test_a_row_is_void_if_a_turn_has_neither_code_nor_answer():
+    assert not grpo.is_void(row(CODE, "<<<4>>>")) and not grpo.is_void(row(CODE, CODE, stop_reason="calls"))
+    assert grpo.is_void(row(CODE, "Well.", stop_reason="eos")) and grpo.is_void(row("```python\nx", stop_reason="budget"))
+
+
 # ---- advantages and weights ------------------------------------------------------------------------------------------
 
 def test_advantages_of_a_group_by_hand():
@@ -56,6 +170,24 @@ def test_advantages_of_a_group_by_hand():
     assert group_advantages([1, 0, 0, 0, 0], "grpo", False) == pytest.approx([0.8, -0.2, -0.2, -0.2, -0.2])
     assert group_advantages([1.0, 1.0, 1.0], "grpo", True) == [0, 0, 0]
     assert group_advantages([0.1] * 7, "grpo", True) == [0] * 7  # rounding leaves no spurious variance
+
+
+def test_leave_one_out_compares_with_the_others_and_is_the_undivided_advantage_times_g_over_g_minus_1():
+    rewards = [1.0, 0.0, 0.25, 0.0, 1.0]
+    ours = group_advantages(rewards, "rloo", True)
+    assert ours == pytest.approx([r - (sum(rewards) - r) / 4 for r in rewards])
+    assert ours == pytest.approx([5 / 4 * a for a in group_advantages(rewards, "grpo", False)])
+    assert group_advantages([1, 0], "rloo", True) == [2 * a for a in group_advantages([1, 0], "grpo", False)] == [1, -1]
+
+
+def test_reinforce_plus_plus_compares_with_the_whole_batch():
+    rewards = [[1.0, 1.0], [0.0, 1.0, 0.0]]  # mean .6, variance .24
+    flat = [r for group in rewards for r in group]
+    expected = [(r - 0.6) / math.sqrt(0.24) for r in flat]
+    ours = advantages_of(rewards, "reinforce++", True, WORLD)
+    assert [len(group) for group in ours] == [2, 3] and sum(ours, []) == pytest.approx(expected)
+    assert sum(advantages_of(rewards, "reinforce++", False, WORLD), []) == pytest.approx([r - 0.6 for r in flat])
+    assert advantages_of([[1.0, 1.0], [1.0]], "reinforce++", True, WORLD) == [[0, 0], [0]]
 
 
 def test_token_weights_of_each_normalisation_by_hand():
@@ -101,6 +233,59 @@ def test_the_policy_loss_equals_a_float64_loop_and_its_gradient_finite_differenc
         up[i] += 1e-6
         down[i] -= 1e-6
         assert x.grad[i].item() == pytest.approx((reference(up) - reference(down)) / 2e-6, abs=1e-6)
+
+
+def test_the_sequence_ratio_equals_a_float64_loop_and_its_gradient_finite_differences():
+    logps, shift, _, weights = random_tokens(9, 3)
+    old, lengths, advantages = logps + shift, [2, 4, 3], [1.0, -0.5, 2.0]
+    spread = torch.tensor([a for a, n in zip(advantages, lengths) for _ in range(n)], dtype=torch.float64)
+    weights = torch.tensor([1 / (3 * n) for n in lengths for _ in range(n)], dtype=torch.float64)
+
+    def gspo(values):
+        total, at = 0.0, 0
+        for n, a in zip(lengths, advantages):
+            s = math.exp(sum(values[at + i].item() - old[at + i].item() for i in range(n)) / n)
+            total -= min(s * a, min(max(s, 0.8), 1.3) * a) / 3
+            at += n
+        return total
+
+    ours = lambda x: policy_loss(log_ratio(x, old, lengths, "sequence"), spread, weights, 0.2, 0.3)[0]
+    assert ours(logps).item() == pytest.approx(gspo(logps), rel=1e-12)
+    assert torch.autograd.gradcheck(ours, logps.clone().requires_grad_())
+
+
+def test_at_ratio_one_the_sequence_ratio_has_the_gradient_of_the_token_ratio():
+    logps, _, _, _ = random_tokens(9, 4)
+    lengths = [2, 4, 3]
+    advantages = torch.tensor([1.0] * 2 + [-0.5] * 4 + [2.0] * 3, dtype=torch.float64)
+    weights = torch.tensor([1 / 2] * 2 + [1 / 4] * 4 + [1 / 3] * 3, dtype=torch.float64) / 3
+    gradients = []
+    for ratio in ("token", "sequence"):
+        x = logps.clone().requires_grad_()
+        policy_loss(log_ratio(x, logps, lengths, ratio), advantages, weights, 0.2, 0.2)[0].backward()
+        gradients.append(x.grad)
+    assert torch.allclose(*gradients)
+
+
+def test_without_clipping_the_gradient_is_importance_sampled_reinforce():
+    logps, shift, advantages, weights = random_tokens(30, 5)
+    x = logps.clone().requires_grad_()
+    loss, clipped = policy_loss(x - (logps + shift), advantages, weights, math.inf, math.inf)
+    loss.backward()
+    assert torch.allclose(x.grad, -weights * advantages * (-shift).exp()) and clipped == 0
+
+
+def test_importance_weights_are_truncated_and_carry_no_gradient():
+    sampler = torch.tensor([0.0, 0.0, 0.0], dtype=torch.float64)
+    old = torch.tensor([0.5, 1.5, 4.0], dtype=torch.float64).log()
+    importance = grpo.truncated_importance(old, sampler, torch.tensor([True] * 3), 2.0)
+    assert torch.allclose(importance, torch.tensor([0.5, 1.5, 2.0], dtype=torch.float64))
+    foreign = torch.tensor([True, True, False])
+    assert grpo.truncated_importance(old, sampler, foreign, 2.0)[2] == 1 and grpo.truncated_importance(old, sampler, foreign, 0) == 1
+    logps, _, advantages, weights = random_tokens(3, 6)
+    x = logps.clone().requires_grad_()
+    policy_loss(x - logps, advantages, weights, 0.2, 0.2, importance)[0].backward()
+    assert torch.allclose(x.grad, -weights * advantages * importance)
 
 
 def test_on_the_first_update_the_gradient_is_plain_reinforce():
@@ -231,6 +416,52 @@ def test_other_samples_of_masked_tokens_change_neither_loss_nor_gradient():
     assert all(torch.equal(a, b) for a, b in zip(outcomes[0][1][0], outcomes[1][1][0]))
 
 
+def test_unmasked_tool_output_enters_the_loss_as_if_sampled():
+    """The same gradient as if the sandbox's tokens had been the model's own."""
+    pretended = groups_of(*GROUPS[:2])
+    for t in sum(pretended, []):
+        t.loss_mask = [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
+    metrics, [unmasked] = gradients_of(groups_of(*GROUPS[:2]), mask_tool_output=False)
+    assert difference(unmasked, gradients_of(pretended)[1][0]) < 1e-6
+    masked, [gradients] = gradients_of(groups_of(*GROUPS[:2]))
+    assert difference(unmasked, gradients) > 1e-3
+    for key in ("dp_mean", "sampler_kl", "entropy"):  # are of sampled tokens alone
+        assert metrics[key] == pytest.approx(masked[key], rel=1e-4)
+
+
+def test_groups_without_variance_count_in_the_mean_or_leave_it():
+    kept, dropped = chosen(groups_of(*GROUPS)), chosen(groups_of(*GROUPS), Algorithm(zero_std="drop"))
+    assert len(kept[0]) == len(dropped[0]) == 8 and (kept[2]["rows"], dropped[2]["rows"]) == (16, 8)
+    assert len(chosen(groups_of(*GROUPS), Algorithm(kl_coef=0.1))[0]) == 16  # the KL term is a mean over all rows
+    assert kept[2]["zero_std_groups"] == 2 and kept[2]["groups"] == 4
+    assert difference(gradients_of(groups_of(*GROUPS))[1][0],
+                      [g / 2 for g in gradients_of(groups_of(*GROUPS), zero_std="drop")[1][0]]) < 1e-5
+
+
+@pytest.mark.parametrize("kl_coef", [0.0, 0.1])
+def test_a_cold_start_in_which_nothing_is_ever_right_moves_nothing_and_does_not_crash(kl_coef):
+    for groups in (groups_of([0.0, 0.0], [0.0, 0.0]), []):
+        for zero_std in ("keep", "drop", "resample"):
+            model, algorithm = tiny.model(), Algorithm(zero_std=zero_std, kl_coef=kl_coef)
+            before = [p.clone() for p in model.parameters()]
+            reference = tiny.model() if kl_coef else None
+            metrics = grpo.learn(model, torch.optim.AdamW(model.parameters(), weight_decay=0.0), model, reference, None, groups,
+                                 algorithm, 0.1, WORLD, tiny.chat().vocab_size)
+            assert metrics["loss"] == pytest.approx(0, abs=1e-6) and all(map(math.isfinite, metrics.values()))
+            assert kl_coef or all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+
+
+def test_rows_that_the_sandbox_failed_leave_their_group():
+    groups, outcomes = groups_of([1.0, 0.0, 0.0]), []
+    groups[0][1].stop_reason = "tool_failure"
+    for rolled in (groups, [[groups[0][0], groups[0][2]]]):
+        model = tiny.model()
+        capture = Capture(model)
+        outcomes.append((grpo.learn(model, capture, model, None, None, rolled, ALGORITHM, 0.0, WORLD,
+                                    tiny.chat().vocab_size), capture.gradients))
+    assert outcomes[0][0] == outcomes[1][0] and difference(*[o[1][0] for o in outcomes]) == 0
+
+
 def test_several_updates_keep_the_first_log_probabilities_as_the_old_ones():
     model = tiny.model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
@@ -255,7 +486,8 @@ def test_the_gap_between_sampler_and_trainer_is_measured():
     model = tiny.model()
     rows, _, _ = chosen(groups)
     for t in rows:  # the sampler's log-probabilities: the trainer's, but for a known gap
-        [logps] = grpo.score(model, [t], [t.loss_mask], tiny.chat().vocab_size, ALGORITHM, WORLD.device)
+        [logps] = grpo.score([t], [t.loss_mask], 1000, WORLD.device,
+                             lambda ids, mask: token_logps(model, ids, mask, tiny.chat().vocab_size)[0])
         where = [i for i, m in enumerate(t.loss_mask) if m]
         for i, logp in zip(where, logps.tolist()):
             t.logps[i] = logp - 0.1
@@ -274,3 +506,46 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
                      replace(ALGORITHM, clip=1.0), None, WORLD, tiny.chat().vocab_size, 1.0)
     assert metrics["skipped"] == 1
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+
+
+# ---- flags -----------------------------------------------------------------------------------------------------------
+
+def flags_of(monkeypatch, *argv: str):
+    """The flags with which `grpo.py ARGV` would begin its work."""
+    class Stop(Exception):
+        pass
+
+    def start_world(device):
+        raise Stop
+
+    seen = {}
+    real = grpo.check_flags
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(grpo, "start_world", start_world)
+        patch.setattr(grpo, "check_flags", lambda parser, args: (real(parser, args), seen.update(vars(args))))
+        patch.setattr("sys.argv", ["grpo.py", *argv])
+        grpo.main()
+    return seen
+
+
+def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch):
+    tiny_flags, paper = flags_of(monkeypatch), flags_of(monkeypatch, "--preset", "paper")
+    assert (tiny_flags["group_size"], tiny_flags["agents"], tiny_flags["reward"]) == (8, ["ci"], "v1")
+    assert (paper["group_size"], paper["kl_coef"], paper["lr"], paper["steps_per_stage"]) == (5, 0.001, 1e-6, 150)
+    assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_temperatures"] == [0.6, 0.8, 1.0]
+    mixed = flags_of(monkeypatch, "--preset", "steady", "--no-drop-void", "--clip-high", "0.3", "--thresholds", "0.6,0.3")
+    assert (mixed["clip_high"], mixed["norm"], mixed["drop_truncated"], mixed["drop_void"]) == (0.3, "token", True, False)
+    assert mixed["thresholds"] == [0.6, 0.3] and mixed["stages"] == 3
+    for name, preset in grpo.PRESETS.items():
+        assert preset.keys() <= tiny_flags.keys(), name  # a misspelt flag would change nothing
+
+
+@pytest.mark.parametrize("argv, says", [
+    (["--thresholds", "0.3,0.6"], "must fall"), (["--thresholds", "0.3", "--order", "none"], "do not go with"),
+    (["--agents", "ci,poet"], "unknown agent 'poet'"), (["--overlong-tokens", "9999"], "exceeds --max-tokens"),
+    (["--preset", "huge"], "invalid choice")])
+def test_contradicting_flags_are_refused(argv, says, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["grpo.py", *argv])
+    with pytest.raises(SystemExit):
+        grpo.main()
+    assert says in capsys.readouterr().err
