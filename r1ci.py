@@ -1093,6 +1093,8 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
     url, _, model = name.partition("#")
     if not model:
         raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
+    if concurrency < 1 or timeout <= 0:
+        raise SystemExit("--concurrency and --request-timeout must be above 0")
     return Endpoint(url.rstrip("/"), model, concurrency, timeout)
 
 

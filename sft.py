@@ -17,24 +17,30 @@ as the teacher, and the tiny model with its settings, which are the defaults.
 import argparse
 import json
 import math
+import os
 import random
 import re
 import string
+import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
-from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, RunDir, World, accumulate,
-                  add_protocol_flags, add_run_flags, check_model, checked_sandbox, command_line, compute_dtype, evaluate,
-                  extract_answer, full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of,
-                  render_messages, report_table, save_model, shard, start_world, tool_text)
+from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, Protocol, RunDir, Trajectory, World,
+                  accumulate, add_endpoint_flags, add_protocol_flags, add_run_flags, check_model, check_tool_failures,
+                  checked_sandbox, command_line, compute_dtype, converse_all, evaluate, find_code, find_endpoint,
+                  full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of, render_messages,
+                  report_table, rollout, save_model, shard, start_world, switches, tool_text)
 import torch
 from tqdm import tqdm
 
 from sandbox import Result, Sandbox
 from tasks import LEVELS, TASKS, Instance
-from tasks.questions import draw_questions, grade, parse_tasks, read_jsonl
+from tasks.conversations import (choose, collection_table, frequent_phrases, pick, plan, read_collected, read_messages,
+                                 wrong_conversations)
+from tasks.questions import draw_questions, parse_tasks, read_jsonl
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")
@@ -42,62 +48,22 @@ TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/sp
 
 # ---- 1. conversations from programs ----------------------------------------------------------------------------------
 
-# How often each form is written, by system prompt. In "ci" the model is shown both ways and not told which is better:
-# that choice is what reinforcement learning has to find out. Forms with several calls or a change from words to code
-# count --multi-turn-weight times.
-FORMS = {"ci": {"text": 24, "code": 24, "check": 1, "repair": 1, "switch": 1},
-         "text": {"text": 1},
-         "code": {"code": 16, "check": 1, "repair": 1}}
-WEIGHTED = ("check", "repair", "switch")
-MODE_SHARES = {"ci": 8, "text": 1, "code": 1}
-
-
-def pick(rng: random.Random, shares: dict[str, float]) -> str:
-    return rng.choices(list(shares), list(shares.values()))[0]
-
-
-def broken(rng: random.Random, program: str) -> str:
-    """The program with a slip that makes it fail: a misspelt name, a lost import or a lost bracket."""
-    slips = [program.replace("print(", "prnt(")]
-    if ")" in program:
-        at = program.rindex(")")
-        slips.append(program[:at] + program[at + 1:])
-    if program.startswith("import "):
-        slips.append(program.split("\n", 1)[1])
-    return rng.choice(slips)
-
-
-def checking(program: str, answer: str) -> str | None:
-    """A program that computes the answer again and compares: it prints True. None if the program's end is unusual."""
-    *lines, last = program.rstrip("\n").split("\n")
-    match = re.fullmatch(r"print\((\*?)(.*)\)", last)
-    if not match:
-        return None
-    again = f'" ".join({match[2]})' if match[1] else f"str({match[2]})"
-    return "\n".join((*lines, f"print({again} == {answer!r})")) + "\n"
-
-
-def block(program: str) -> str:
-    return f"```python\n{program.rstrip()}\n```"
-
-
-def plan(rng: random.Random, instance: Instance, multi_turn_weight: float) -> tuple[str, str, list[str]]:
-    """(mode, form, scripts to run) of one conversation."""
-    task, mode = TASKS[instance.task], pick(rng, MODE_SHARES)
-    if task.program is None:
-        return ("ci" if mode == "code" else mode), "text", []
-    shares = {form: n * (multi_turn_weight if form in WEIGHTED else 1) for form, n in FORMS[mode].items()}
-    form, program = pick(rng, shares), task.program(instance)
-    scripts = {"text": [], "code": [program], "switch": [program], "repair": [broken(rng, program), program],
-               "check": [program, checking(program, instance.expect)]}[form]
-    return (mode, form, scripts) if None not in scripts else (mode, "code", [program])
+PROMPTS = {**SYSTEM_PROMPTS, "switch": (  # the paper's second kind: these force a change from words to code
+    "Solve the problem twice. First reason in words alone until you have an answer. Then, in the same reply, switch to "
+    "code: a complete script in a ```python block closed by ``` computes the answer or checks yours, and prints what it "
+    "finds. You are shown its output; if the two differ, find out why. End with your final answer alone between <<< and "
+    ">>>.",
+    "Begin without code: think the problem through in plain words and say what you expect. Before you commit yourself, "
+    "test that with Python in a ```python block closed by ```, whose printed output comes back to you. End with your "
+    "final answer alone between <<< and >>>.")}
+WORDINGS = {"all": None, "one": 1}  # how many system prompts of a mode are used
 
 
 def converse(system: str, instance: Instance, form: str, scripts: list[str], results: list[Result],
              tool_chars: int) -> list[dict[str, str]] | None:
     """The conversation as messages, or None if its scripts did not do what the form needs."""
     task = TASKS[instance.task]
-    wanted = {"repair": ["error", "ok"], "check": ["ok", "ok"]}.get(form, ["ok"] * len(scripts))
+    wanted = ["error", "ok"] if form == "repair" else ["ok"] * len(scripts)
     outputs = [tool_text(result, tool_chars) for result in results]
     if [result.status for result in results] != wanted or (form == "check" and outputs[1] != "True"):
         return None
@@ -105,17 +71,18 @@ def converse(system: str, instance: Instance, form: str, scripts: list[str], res
     if not task.verify(instance, answer):
         return None
     messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
-    for i, (script, output) in enumerate(zip(scripts, outputs)):
-        before = "This is easy to get wrong in words, so I run code.\n" if form == "switch" else ""
-        messages.append({"role": "assistant", "content": before + block(script)})
-        messages.append({"role": "user", "content": TOOL_PREFIX + output})
+    before = "This is easy to get wrong in words, so I run code.\n" if form == "switch" else ""
+    for script, output in zip(scripts, outputs):
+        messages += [{"role": "assistant", "content": f"{before}```python\n{script.rstrip()}\n```"},
+                     {"role": "user", "content": TOOL_PREFIX + output}]
     why = f"{task.rationale(instance)}\n" if task.program is None else ""
     return messages + [{"role": "assistant", "content": f"{why}<<<{answer}>>>"}]
 
 
-def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int, tool_chars: int,
-                        multi_turn_weight: float = 4.0, wordings: int | None = None) -> list[dict[str, Any]]:
-    """One verified conversation for each question that yields one, as JSON-ready lines; `wordings`: None is all."""
+def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str, tool_chars: int,
+                        multi_turn_weight: float = 4.0, wordings: str = "all", keep_wrong: bool = False) \
+        -> list[dict[str, Any]]:
+    """One verified conversation for each question that yields one, as JSON-ready lines."""
     plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i, multi_turn_weight) for i in instances]
     scripts = [script for _, _, scripts in plans for script in scripts]
     results = iter([future.result() for future in tqdm([sandbox.submit(script, seed=0) for script in scripts],
@@ -123,82 +90,153 @@ def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int, 
     lines = []
     for instance, (mode, form, its) in zip(instances, plans):
         rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
-        system = rng.choice(SYSTEM_PROMPTS[mode][:wordings])
+        system = rng.choice(PROMPTS[mode][:WORDINGS[wordings]])
         messages = converse(system, instance, form, its, [next(results) for _ in its], tool_chars)
         if messages:
             lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
                               purpose=instance.purpose, reward=1.0, mode=mode, form=form, calls=len(its)))
+    return lines + (wrong_conversations(lines, instances) if keep_wrong else [])
+
+
+# ---- 2. conversations from a teacher ---------------------------------------------------------------------------------
+
+PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
+Job = tuple[Instance, int, Protocol, str]  # question, number of the sample, protocol, system prompt
+
+
+def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) \
+        -> list[Job]:
+    """The conversations to be held, shuffled: any part of them is a fair part."""
+    jobs = []
+    for instance in instances:
+        for sample in range(per_question):
+            rng = random.Random(f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}")
+            mode = pick(rng, PROMPT_SHARES)
+            system = rng.choice(PROMPTS[mode][:WORDINGS[wordings]])
+            jobs.append((instance, sample, replace(protocol, mode="text" if mode == "text" else "ci"), system))
+    return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
+
+
+def sample_model(directory: str, jobs: list[Job], sandbox: Sandbox, world: World, seed: int,
+                 on_end: Callable[[Trajectory], Any]) -> None:
+    """Rejection sampling from a model of ours: one rollout for each system prompt; the ranks share its questions."""
+    chat, model = Chat(load_tokenizer(directory)), load_model(directory, world.device, compute_dtype(world.device))
+    for sample, protocol, system in dict.fromkeys(job[1:] for job in jobs):
+        chat.prompt = lambda instance, mode: [{"role": "system", "content": system},
+                                              {"role": "user", "content": instance.question}]
+        instances = [job[0] for job in jobs if job[1:] == (sample, protocol, system)]
+        groups = rollout(model, chat, sandbox, instances[world.rank::world.size], 1, protocol, (seed, "teacher", sample))
+        for [t] in sum(world.gather(groups), []):
+            t.sample = sample
+            on_end(t)
+
+
+def line_of(t: Trajectory, source: str) -> dict[str, Any]:
+    """A trajectory as a line of data; its form in the words of FORMS."""
+    form = ("text" if not t.calls else "repair" if t.statuses[0] != "ok" else "check" if t.calls > 1 else
+            "switch" if switches(t) else "code")
+    mode = next(mode for mode, prompts in PROMPTS.items() if t.messages[0]["content"] in prompts)
+    return {**t.to_json(), "ids": [], "loss_mask": [], "mode": mode, "form": form, "source": source,
+            "prompt_tokens": t.prompt_tokens, "completion_tokens": t.completion_tokens}
+
+
+def collect(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, sandbox: Sandbox) -> None:
+    """Every conversation goes to collected.jsonl as it ends, wrong ones too; the chosen ones go to data.jsonl."""
+    endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
+    log, lines, rows, stopped = Path(args.out) / "collected.jsonl", [], [], ""
+    if not endpoint and args.teacher != "programs":
+        check_model(args.teacher)
+    if args.resume:
+        lines = read_collected(log)
+    else:
+        RunDir(args.out, vars(args), world, False, args.overwrite, sandbox)  # makes the directory, or refuses to
+    done = {(line["source"], line["task"], line["level"], line["seed"], line["sample"]) for line in lines}
+    questions = draw_questions(tasks, "sft", args.per_task, args.seed)
+    jobs = [job for job in teacher_jobs(questions, args.per_question, args.seed, args.wordings, protocol_of(args))
+            if (args.teacher, job[0].task, job[0].level, job[0].seed, job[1]) not in done]
+    with (open(log if world.main else os.devnull, "a", encoding="utf-8") as file,
+          tqdm(total=len(jobs), desc="collecting", unit="row", disable=not world.main) as bar):
+
+        def keep(line: dict[str, Any]) -> None:
+            lines.append(line)
+            file.write(json.dumps(line) + "\n")
+            file.flush()  # whatever happens next, this one is not asked for again
+            bar.update()
+
+        def on_end(t: Trajectory) -> None:
+            rows.append(t)
+            if t.stop_reason != "tool_failure":  # the sandbox's own fault: to be asked again
+                keep(line_of(t, args.teacher))
+
+        try:
+            if args.teacher == "programs":
+                for sample in range(args.per_question):
+                    seed = f"{args.seed}/{sample}" if sample else args.seed
+                    for line in write_conversations(questions, sandbox, seed, args.tool_chars, args.multi_turn_weight,
+                                                    args.wordings, args.keep_wrong):
+                        keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
+            elif endpoint:
+                converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
+            else:
+                sample_model(args.teacher, jobs, sandbox, world, args.seed, on_end)
+            check_tool_failures(rows)
+        except (SystemExit, KeyboardInterrupt) as error:
+            stopped = str(error) or "interrupted"
+    chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
+    if world.main and chosen:
+        (log.parent / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in chosen), encoding="utf-8")
+        print(f"{collection_table(lines, chosen)}\nthe chosen ones are in {log.parent / 'data.jsonl'}")
+    if stopped:
+        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on")
+
+
+# ---- 3. data as tokens -----------------------------------------------------------------------------------------------
+
+def read_conversations(path: str | Path, keep_wrong: bool = False) -> list[dict[str, Any]]:
+    """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
+
+    Words behind the code block of a turn that others follow are cut, since no rollout hears them. Where they follow
+    in the last turn the conversation does not fit our rules: it is left out and counted.
+    """
+    lines, cut_off = [], 0
+    for number, line in read_jsonl(path):
+        try:
+            *earlier, last = line["messages"] = read_messages(line, TOOL_PREFIX)
+        except ValueError as error:
+            raise SystemExit(f"{path}, line {number}: {error}")
+        for message in earlier:
+            if message["role"] == "assistant" and (code := find_code(message["content"])):
+                message["content"] = message["content"][:code[1]]
+        code = find_code(last["content"])
+        if code and code[1] < len(last["content"]):
+            cut_off += 1
+        elif line.get("reward", 1.0) == 1.0 or keep_wrong:
+            lines.append(line)
+    if cut_off:
+        print(f"note: {path}: {cut_off} conversations are left out, whose last turn goes on behind its code",
+              file=sys.stderr)
+    if not lines:
+        raise SystemExit(f"{path} holds no conversation with reward 1")
     return lines
 
 
-def wrong_conversations(lines: list[dict[str, Any]], instances: list[Instance]) -> list[dict[str, Any]]:
-    """A wrong one to every second right one, as from a teacher who is right two times in three.
-
-    It treats the next question of its task instead of its own, code and all, and the verifier has refused its answer.
-    """
-    wrong, asked = [], {instance.question: instance for instance in instances}
-    for line, other in zip(lines[::2], lines[1::2]):
-        (_, question, *_), (system, _, *turns) = line["messages"], other["messages"]
-        if line["task"] == other["task"] and not grade(asked[question["content"]], extract_answer(turns[-1]["content"])):
-            wrong.append({**other, "messages": [system, question, *turns], "seed": line["seed"], "reward": 0.0})
-    return wrong
-
-
-def read_conversations(path: str | Path, chat: Chat, train_failed: bool, keep_wrong: bool = False) \
-        -> list[tuple[list[int], list[int]]]:
-    """(ids, loss_mask) of every right conversation of a file (or of all); a line that cannot be used ends the program."""
+def render_lines(lines: list[dict[str, Any]], chat: Chat, train_failed: bool) -> list[tuple[list[int], list[int]]]:
+    """(ids, loss_mask) of every conversation."""
     rows = []
-    for number, line in read_jsonl(path):
-        messages = line.get("messages")
-        well_formed = isinstance(messages, list) and messages and all(
-            isinstance(m, dict) and m.get("role") in ("system", "user", "assistant")
-            and isinstance(m.get("content"), str) for m in messages) and messages[-1]["role"] == "assistant"
-        if not well_formed:
-            raise SystemExit(f'{path}, line {number}: "messages" must be a list of role and content that ends with the '
-                             "assistant's turn")
-        if line.get("reward", 1.0) != 1.0 and not keep_wrong:
-            continue
-        try:
-            ids, loss_mask = render_messages(chat, messages)
-        except ValueError as error:
-            raise SystemExit(f"{path}, line {number}: {error}")
+    for line in lines:
+        ids, loss_mask = render_messages(chat, line["messages"])
         if not train_failed and line.get("form") == "repair":  # the failing script is the first turn
-            first = len(render_messages(chat, messages[:messages.index(next(
-                m for m in messages if m["role"] == "assistant")) + 1])[0])
+            first = len(render_messages(chat, line["messages"][:3])[0])
             loss_mask = [0] * first + loss_mask[first:]
         rows.append((ids, loss_mask))
-    if not rows:
-        raise SystemExit(f"{path} holds no conversation with reward 1")
     return rows
 
 
-# ---- 2. the tiny model -----------------------------------------------------------------------------------------------
+# ---- 4. the tiny model -----------------------------------------------------------------------------------------------
 
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHAT_TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
                  "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
-
-
-def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
-    """The word sequences that save most tokens if each becomes one, chosen one after another."""
-    texts, phrases = list(texts), []
-    for _ in range(count):
-        saved: Counter = Counter()
-        for text in set(texts):
-            words = re.findall(r"\s?[^\s\0\d\"]+", text)
-            for i in range(len(words)):
-                for j in range(i + 1, min(i + 12, len(words)) + 1):
-                    phrase = "".join(words[i:j])
-                    if phrase not in text:
-                        break
-                    saved[phrase] += 1
-        frequent = {p: n * (len(p) - 1) for p, n in saved.items() if n >= share * len(texts) and len(p) > 3}
-        if not frequent:
-            break
-        best = max(sorted(frequent), key=frequent.get)
-        phrases.append(best)
-        texts = [text.replace(best, "\0") for text in texts]
-    return phrases
 
 
 def tiny_tokenizer(texts: list[str]) -> Any:
@@ -246,7 +284,7 @@ def learn_to_copy(model: torch.nn.Module, chat: Chat, world: World, args: argpar
     The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps; on long rows from
     the start it had not formed after 1,000.
     """
-    symbols = [i for i in chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")]
+    symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
     progress, left = 0.0, 100
     with tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step", disable=not world.main) as bar:
@@ -263,7 +301,7 @@ def learn_to_copy(model: torch.nn.Module, chat: Chat, world: World, args: argpar
         tqdm.write(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full length only")
 
 
-# ---- 3. training -----------------------------------------------------------------------------------------------------
+# ---- 5. training -----------------------------------------------------------------------------------------------------
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
@@ -303,6 +341,10 @@ def main() -> None:
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
     group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     group.add_argument("--per-task", type=int, default=800, help="questions per task")
+    group.add_argument("--collect", action="store_true", help="write --out/data.jsonl, for --data, and stop")
+    group.add_argument("--teacher", default="programs", help="of --collect: programs, a directory, or URL#name")
+    group.add_argument("--per-question", type=int, default=4, help="conversations that --collect samples")
+    group.add_argument("--keep-per-task", type=int, default=70, help="conversations that --collect keeps, at most")
     group.add_argument("--wordings", choices=("all", "one"), default="all", help="of the system prompt")
     group.add_argument("--multi-turn-weight", type=float, default=4.0,
                        help="of conversations with several calls or a change from words to code; 1: as any other")
@@ -319,16 +361,25 @@ def main() -> None:
     group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
     group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end")
     add_protocol_flags(parser, temperature=0.6)
+    add_endpoint_flags(parser)
     args = parser.parse_args()
-    if args.epochs < 0 or args.multi_turn_weight < 0:
-        parser.error("--epochs and --multi-turn-weight cannot be negative")
+    if min(args.epochs, args.multi_turn_weight, args.per_question - 1, args.keep_per_task - 1) < 0:
+        parser.error("--epochs, --multi-turn-weight, --per-question or --keep-per-task is too small")
+    if args.teacher == "programs" and args.collect and args.resume:
+        parser.error("--resume goes on with a --teacher that is a model; programs need seconds")
+    if args.teacher != "programs" and not args.collect:
+        parser.error("--teacher needs --collect: data is collected first, and trained on with --data")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_world(args.device)
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
     if args.model:
-        check_model(args.model)  # a wrong --model ends the program before --out is touched
+        check_model(args.model)  # a wrong --model or --data ends the program before --out is touched
+    if args.data:
+        read_conversations(args.data, args.keep_wrong)
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
+        if args.collect:
+            return collect(args, tasks, world, sandbox)
         run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
         train(args, run, world, sandbox, tasks)
 
@@ -339,35 +390,33 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     # 1. Conversations.
     if not args.data and not run.resumed:
         if world.main:
-            questions = draw_questions(tasks, "sft", args.per_task, args.seed)
-            lines = write_conversations(questions, sandbox, args.seed, args.tool_chars, args.multi_turn_weight,
-                                        {"all": None, "one": 1}[args.wordings])
-            lines += wrong_conversations(lines, questions) if args.keep_wrong else []
+            lines = write_conversations(draw_questions(tasks, "sft", args.per_task, args.seed), sandbox, args.seed,
+                                        args.tool_chars, args.multi_turn_weight, args.wordings, args.keep_wrong)
             run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             say(f"wrote {data}: {len(lines)} conversations, forms {dict(Counter(line['form'] for line in lines))}")
         world.gather(None)
+    lines = read_conversations(data, args.keep_wrong)
     # 2. Model and tokenizer.
     source = run.resumed or args.model
     if source:
         tokenizer, model = load_tokenizer(source), load_model(source)
     else:
-        tokenizer = tiny_tokenizer([m["content"] for _, line in read_jsonl(data) for m in line["messages"][1:]])
+        tokenizer = tiny_tokenizer([m["content"] for line in lines for m in line["messages"][1:]])
         torch.manual_seed(args.seed)
         model = load_model(ModelConfig(vocab_size=len(tokenizer), hidden_size=args.width, num_hidden_layers=args.layers,
                                        intermediate_size=3 * args.width, rope_theta=100.0))
     chat = Chat(tokenizer)
     model = shard(model.to(world.device), world)
-    vocab_size = chat.vocab_size
     if not source:
-        say(f"tiny model: {sum(p.numel() for p in model.parameters()):,} parameters, {vocab_size} tokens")
+        say(f"tiny model: {sum(p.numel() for p in model.parameters()):,} parameters, {chat.vocab_size} tokens")
         learn_to_copy(model, chat, world, args)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
     # 3. Training.
-    rows = read_conversations(data, chat, args.train_failed, args.keep_wrong)
+    rows = render_lines(lines, chat, args.train_failed)
     if len(rows) < args.batch_size:
         raise SystemExit(f"{data} holds {len(rows)} conversations, fewer than --batch-size {args.batch_size}")
     per_epoch = len(rows) // args.batch_size
-    steps, first = max(int(args.epochs * per_epoch), args.epochs > 0), 1
+    steps, first = max(int(args.epochs * per_epoch), int(args.epochs > 0)), 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     interrupt = Interrupt(world)
@@ -379,7 +428,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             order = random.Random(f"order/{args.seed}/{epoch}").sample(range(len(rows)), len(rows))
             batch = [rows[i] for i in order[at * args.batch_size:(at + 1) * args.batch_size]]
             lr = learning_rate(step, steps, args.lr, args.warmup)
-            metrics = sft_step(model, optimizer, batch, world, vocab_size, args.micro_tokens, lr, args.clip)
+            metrics = sft_step(model, optimizer, batch, world, chat.vocab_size, args.micro_tokens, lr, args.clip)
             bar.set_postfix(loss=f"{metrics['loss']:.3f}")
             run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began, mem_gb=memory_gb(world.device)),
                     show=step % 50 == 0 or step == steps)

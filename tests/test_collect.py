@@ -1,0 +1,352 @@
+"""Conversations with a served model, and what `sft.py --collect` keeps of them."""
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import r1ci
+import sft
+import tiny
+from r1ci import Endpoint, Protocol, converse_with, extract_answer, find_endpoint
+from tasks import TASKS
+from tasks.conversations import choose
+from tasks.questions import draw_questions, grade
+from test_scripts import ENV, ROOT, inside, refusal
+
+COLLECT = ["sft.py", "--collect", "--tasks", "rg/gcd,rg/lcm", "--per-task", "4", "--per-question", "2", "--workers", "1"]
+CODE = "```python\nprint(6 * 7)\n```"
+
+
+def completion(text: str, finish: str = "stop") -> bytes:
+    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}],
+                       "usage": {"prompt_tokens": 10, "completion_tokens": 3}}).encode()
+
+
+@contextlib.contextmanager
+def server(*replies):
+    """A chat endpoint. `replies` answer the requests in turn, the last one all others: text, bytes, (status, headers,
+    text), seconds of silence, or a function of the request. Yields its URL and the list of requests."""
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            reply = replies[min(len(requests), len(replies) - 1)]
+            requests.append({**body, "path": self.path, "key": self.headers.get("Authorization")})
+            reply = reply(body) if callable(reply) else reply
+            if isinstance(reply, float):
+                return time.sleep(reply)
+            status, headers, body = reply if isinstance(reply, tuple) else (200, {}, reply)
+            body = completion(body) if isinstance(body, str) else body
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{served.server_port}/v1", requests
+    finally:
+        served.shutdown()
+        served.server_close()
+
+
+def talk(url: str, question=None, system: str = "Solve it.", **protocol):
+    endpoint = Endpoint(url, "teacher", sleep=lambda seconds: None)
+    return converse_with(endpoint, tiny.sandbox(), question or tiny.instance(expect="42"), 0, Protocol(**protocol), system, (0,))
+
+
+@functools.cache
+def solutions() -> dict[str, str]:
+    questions = draw_questions([("rg/gcd", 1), ("rg/lcm", 1)], "sft", 4)
+    return {instance.question: TASKS[instance.task].program(instance) for instance in questions}
+
+
+def teacher(body: dict) -> str:
+    """Answers by code, and gives a wrong answer to every conversation about an lcm that may not use code."""
+    *_, question, last = (None, *[m["content"] for m in body["messages"]])
+    program = solutions()[body["messages"][1]["content"]]
+    if last.startswith(r1ci.TOOL_PREFIX):
+        return f"So it is <<<{last.removeprefix(r1ci.TOOL_PREFIX)}>>>"
+    return "<<<0>>>" if "without writing any code" in question else f"Let me see.\n```python\n{program}```\n42, I guess: <<<42>>>"
+
+
+@pytest.fixture(autouse=True)
+def one_sandbox(monkeypatch):
+    """The commands run in this process, and share a sandbox: to start one takes longer than all else."""
+    for module in (r1ci, sft):
+        monkeypatch.setattr(module, "checked_sandbox", lambda *_: contextlib.nullcontext(tiny.sandbox()))
+
+
+# ---- the protocol ----------------------------------------------------------------------------------------------------
+
+def test_a_turn_ends_at_the_closing_fence_and_its_script_is_really_run():
+    with server(f"First words.\n{CODE}\nI guess it printed 41. <<<41>>>", "So <<<42>>>") as (url, requests):
+        t = talk(url)
+    assert [m["content"] for m in t.messages[2:]] == [f"First words.\n{CODE}", "Code Execution Results:\n42", "So <<<42>>>"]
+    assert (t.answer, t.reward, t.stop_reason, t.statuses) == ("42", 1.0, "answer", ["ok"])
+    assert (t.prompt_tokens, t.completion_tokens, t.response_len, t.ids) == (20, 6, 6, [])
+    assert requests[1]["messages"] == t.messages[:4]
+    assert requests[0]["path"] == "/v1/chat/completions" and requests[0]["model"] == "teacher"
+
+
+@pytest.mark.parametrize("replies, limits, reason, calls", [
+    (["no idea"], {}, "eos", 0), ([CODE], dict(max_calls=2), "calls", 2), ([CODE], dict(mode="text"), "calls", 0),
+    ([completion("<<<42>>>", "length")], {}, "budget", 0), ([CODE], dict(max_tokens=5), "budget", 2),
+    ([CODE, (400, {}, b"the maximum context length is 9")], {}, "budget", 1)])
+def test_every_conversation_ends_for_a_reason(replies, limits, reason, calls):
+    with server(*replies) as (url, _):
+        t = talk(url, **limits)
+    assert (t.stop_reason, t.calls, t.reward, t.answer) == (reason, calls, 0.0, None)
+
+
+def test_the_rules_are_those_of_the_rollout(monkeypatch):
+    texts = [f"Words.\n{CODE}", "Is it so?\n```python\n1 / 0\n```", "<<<42>>>"]
+    tiny.Script(monkeypatch, tiny.turns(*texts))
+    model, protocol = tiny.model(), Protocol(max_tokens=600, max_turn_tokens=200, mode="guided")
+    [[ours]] = r1ci.rollout(model, tiny.chat(), tiny.sandbox(), [tiny.instance(expect="42")], 1, protocol, (0,))
+    with server(*texts) as (url, _):
+        theirs = talk(url, system=ours.messages[0]["content"], mode="guided")
+    assert [theirs.messages, theirs.answer, theirs.reward, theirs.stop_reason, theirs.statuses] == \
+        [ours.messages, ours.answer, ours.reward, ours.stop_reason, ours.statuses]
+
+
+# ---- failures --------------------------------------------------------------------------------------------------------
+
+def test_what_may_pass_is_tried_again_with_growing_pauses_and_the_servers_wish_is_honoured():
+    pauses = []
+    broken = [(429, {"Retry-After": "17"}, b""), (503, {}, b"busy"), b"<html>", b'{"error": 1}', b'{"choices": []}']
+    with server(*broken, "<<<42>>>") as (url, requests):
+        endpoint = Endpoint(url, "teacher", sleep=pauses.append)
+        assert endpoint.complete([{"role": "user", "content": "?"}], 9, 0.5)[0] == "<<<42>>>"
+    assert len(requests) == 6 and pauses[0] == 17
+    assert all(0.5 * 2 ** i <= pause <= 2 ** i for i, pause in enumerate(pauses[1:], 1))
+
+
+@pytest.mark.parametrize("reply, tries, why", [
+    ((401, {}, b'{"error": "wrong key"}'), 1, "it answered 401 Unauthorized .*wrong key"),
+    ((404, {}, b"no such model"), 1, "it answered 404 Not Found .no such model"),
+    ((500, {}, b""), 3, "it answered 500 Internal Server Error, 3 times"),
+    (b"{oops", 3, "its answer is not a chat completion in JSON, 3 times"), (30.0, 3, "no answer .*timed out.*3 times")])
+def test_an_endpoint_that_fails_gives_one_sentence(reply, tries, why):
+    with server(reply) as (url, requests):
+        endpoint = Endpoint(url, "a/b", timeout=0.1, tries=3, sleep=lambda seconds: None)
+        with pytest.raises(SystemExit, match=f"^{re.escape(url)}#a/b: {why}") as stopped:
+            endpoint.complete([{"role": "user", "content": "?"}], 9, 0.5)
+    assert len(requests) == tries and "\n" not in str(stopped.value)
+
+
+def test_a_dead_endpoint_and_a_name_without_a_model_are_said_to_be_that():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(SystemExit, match="no answer .*refused.*, 7 times"):
+        talk(f"http://127.0.0.1:{port}/v1")
+    with pytest.raises(SystemExit, match="the model's name is missing, as in http://x/v1#name"):
+        find_endpoint("http://x/v1/", 1, 1.0)
+    assert find_endpoint("http://x/v1/#a/b#c", 1, 1.0).name == "a/b#c" and find_endpoint("runs/sft", 1, 1.0) is None
+
+
+def test_the_key_comes_from_the_environment(monkeypatch):
+    for key, sent in (("secret", "Bearer secret"), ("", None)):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with server("<<<42>>>") as (url, requests):
+            talk(url)
+        assert requests[0]["key"] == sent
+
+
+# ---- collecting ------------------------------------------------------------------------------------------------------
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_only_right_and_different_answers_are_kept_and_the_tokens_counted(tmp_path):
+    with server(teacher) as (url, requests):
+        out = inside(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--keep-per-task", "3")
+    collected, kept = lines_of(tmp_path / "collected.jsonl"), lines_of(tmp_path / "data.jsonl")
+    assert len(collected) == 16 and {line["reward"] for line in collected} == {0.0, 1.0}
+    for line in kept:
+        instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
+        assert grade(instance, extract_answer(line["messages"][-1]["content"])) and line["reward"] == 1.0
+        assert line["source"] == f"{url}#teacher" and line["form"] == "switch" and line["calls"] == 1
+        assert {"messages", "task", "seed", "level", "reward", "stop_reason", "calls", "mode"} <= line.keys()
+    assert Counter(line["task"] for line in kept) == {"rg/gcd": 3, "rg/lcm": 3}
+    assert len(sft.render_lines(sft.read_conversations(tmp_path / "data.jsonl"), tiny.chat(), True)) == 6
+    assert len({(m["messages"][1]["content"], m["messages"][-1]["content"]) for m in kept}) == 6
+    assert f"{10 * len(requests)} of prompts, {3 * len(requests)} of completions" in out
+    assert {m["mode"] for m in collected} <= {"ci", "switch", "text", "code"}
+
+
+@pytest.mark.parametrize("failure, why", [((401, {}, b"wrong key"), "401"), (b"{oops", "not a chat completion")])
+def test_what_was_collected_survives_a_failing_endpoint_and_is_not_asked_for_again(tmp_path, monkeypatch, failure, why):
+    monkeypatch.setattr(Endpoint.__init__, "__defaults__", (*Endpoint.__init__.__defaults__[:-1], lambda seconds: None))
+    with server(*[teacher] * 9, failure) as (url, _):
+        said = refusal(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--concurrency", "1")
+        port = int(url.split(":")[2].split("/")[0])
+    first = lines_of(tmp_path / "collected.jsonl")
+    assert why in said and f"{len(first)} conversations are kept in {tmp_path / 'collected.jsonl'}" in said
+    assert 4 <= len(first) <= 9 and len(lines_of(tmp_path / "data.jsonl")) > 0
+    with open(tmp_path / "collected.jsonl", "a") as file:
+        file.write('{"messages": [{"role": "sys')  # killed while it wrote
+    monkeypatch.setattr(ThreadingHTTPServer, "allow_reuse_address", True)
+    asked = []
+    with server(lambda body: asked.append(body) or teacher(body)) as (other, _):
+        source = f"{url}#teacher"  # the same server, come back
+        monkeypatch.setattr(sft, "find_endpoint", lambda *_: Endpoint(other, "teacher", 2))
+        inside(*COLLECT, "--teacher", source, "--out", tmp_path, "--resume")
+    after = lines_of(tmp_path / "collected.jsonl")
+    assert after[:len(first)] == first and len(after) == 16 and port
+    assert len({(line["task"], line["seed"], line["sample"]) for line in after}) == 16
+    assert sum(len(body["messages"]) == 2 for body in asked) == 16 - len(first)
+
+
+def test_programs_are_collected_without_any_model(tmp_path):
+    inside(*COLLECT, "--out", tmp_path, "--keep-per-task", "5")
+    kept = lines_of(tmp_path / "data.jsonl")
+    assert len(kept) == 10 and {line["source"] for line in kept} == {"programs"}
+    assert "already holds a run" in refusal(*COLLECT, "--out", tmp_path)
+    assert "programs need seconds" in refusal(*COLLECT, "--out", tmp_path, "--resume")
+    assert "--teacher needs --collect" in refusal("sft.py", "--teacher", "runs/x", "--out", tmp_path)
+
+
+def test_a_model_of_ours_is_sampled_by_the_rollout(tmp_path):
+    r1ci.save_model(tiny.model(max_position_embeddings=1200), tiny.chat().tokenizer, tmp_path / "model")
+    args = [*COLLECT, "--teacher", tmp_path / "model", "--out", tmp_path / "out", "--max-tokens", "20", "--max-turn-tokens", "9"]
+    inside(*args)  # a random model: nothing right, so nothing chosen
+    first = (tmp_path / "out" / "collected.jsonl").read_text()
+    lines = lines_of(tmp_path / "out" / "collected.jsonl")
+    assert len({(line["task"], line["seed"], line["sample"]) for line in lines}) == len(lines) == 16
+    assert len({line["messages"][0]["content"] for line in lines}) > 3 and not (tmp_path / "out" / "data.jsonl").exists()
+    inside(*args, "--resume")
+    assert (tmp_path / "out" / "collected.jsonl").read_text() == first
+
+
+def test_weighted_forms_are_drawn_in_proportion():
+    line = lambda form, i: dict(task="t", reward=1.0, form=form, messages=[{"role": "system", "content": ""}, {
+        "role": "user", "content": str(i)}, {"role": "assistant", "content": "a"}])
+    pool = [line("check" if i % 2 else "code", i) for i in range(4000)]
+    for weight in (0.0, 1.0, 4.0):
+        chosen = choose(pool, 400, weight, False, 0)
+        assert len(chosen) == 400
+        assert sum(c["form"] == "check" for c in chosen) / 400 == pytest.approx(weight / (weight + 1), abs=0.07)
+    assert len(choose(pool + pool, 10_000, 1.0, False, 0)) == 4000
+    assert choose([{**pool[0], "reward": 0.0}], 9, 1.0, False, 0) == []
+
+
+# ---- evaluation of a served model ------------------------------------------------------------------------------------
+
+def test_a_served_model_is_evaluated_in_all_modes(tmp_path):
+    with server(lambda body: teacher(body) if body["messages"][1]["content"] in solutions() else "<<<0>>>") as (url, _):
+        common = ["r1ci.py", "eval", "--model", f"{url}#a/b", "--tasks", "rg/gcd", "--n", "2", "--workers", "1"]
+        out = inside(*common, "--mode", "all", "--json", tmp_path / "all.json", "--trajectories", tmp_path / "t.jsonl")
+        one = inside(*common, "--mode", "guided", "--json", tmp_path / "one.json")
+        asked = inside("r1ci.py", "ask", "What is it?", "--model", f"{url}#a/b")
+    reports = json.loads((tmp_path / "all.json").read_text())["modes"]
+    assert list(reports) == ["ci", "text", "code", "guided"] and len(lines_of(tmp_path / "t.jsonl")) == 8
+    assert re.search(r"^task +ci +text +code +guided$", out, re.MULTILINE) and "80 of prompts" in out
+    assert json.loads((tmp_path / "one.json").read_text())["mode"] == "guided" and "rg/gcd" in one
+    assert "answer: 0" in asked
+
+
+# ---- data of others --------------------------------------------------------------------------------------------------
+
+def read(tmp_path: Path, *lines: dict, **flags) -> list[dict]:
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return sft.read_conversations(tmp_path / "data.jsonl", **flags)
+
+
+def sharegpt(*turns: tuple[str, str]) -> dict:
+    return {"conversations": [{"from": role, "value": text} for role, text in turns]}
+
+
+def test_both_common_layouts_are_read_alike(tmp_path):
+    turns = [("system", "S"), ("user", "Q"), ("assistant", CODE), ("user", "Code Execution Results:\n42"), ("assistant", "<<<42>>>")]
+    theirs = [("system", "S"), ("human", "Q"), ("gpt", f"{CODE}\nand now I wait"), ("observation", "42"), ("gpt", "<<<42>>>")]
+    a, b = read(tmp_path, {"messages": [{"role": role, "content": text} for role, text in turns]}, sharegpt(*theirs))
+    assert a["messages"] == b["messages"] == [{"role": role, "content": text} for role, text in turns]
+    [c] = read(tmp_path, sharegpt(("human", "Q"), ("gpt", CODE), ("human", "```output\n42\n```"), ("gpt", "<<<42>>>")))
+    assert c["messages"][2] == {"role": "user", "content": "```output\n42\n```"}
+
+
+def test_turns_in_a_wrong_order_are_refused_with_their_line(tmp_path):
+    good = sharegpt(("human", "Q"), ("gpt", "A"))
+    for bad, why in (([("human", "Q"), ("human", "Q"), ("gpt", "A")], "take turns.*user, user, assistant"),
+                     ([("gpt", "A")], "take turns"), ([("human", "Q"), ("system", "S"), ("gpt", "A")], "take turns"),
+                     ([], "take turns"), ([("human", "Q"), ("narrator", "A")], "'narrator'")):
+        with pytest.raises(SystemExit, match=f"data.jsonl, line 2: .*{why}"):
+            read(tmp_path, good, sharegpt(*bad))
+
+
+def test_a_last_turn_that_goes_on_behind_its_code_is_left_out_and_counted(tmp_path, capsys):
+    good, odd = sharegpt(("human", "Q"), ("gpt", "A")), sharegpt(("human", "Q"), ("gpt", f"{CODE}\n<<<42>>>"))
+    assert len(read(tmp_path, good, odd)) == 1 and "1 conversations are left out" in capsys.readouterr().err
+
+
+# ---- a real server ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.slow
+def test_collecting_from_transformers_serve_survives_a_kill(tmp_path):
+    """A model trained for a minute, served by `transformers serve`; the collector is killed and goes on."""
+    if not all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn", "openai", "requests")):
+        pytest.skip("pip install 'transformers[serving]' requests")
+    model = Path(os.environ.get("SERVED_MODEL", tmp_path / "model"))  # a model that is trained already, to be quicker
+    if not model.exists():
+        tasks = "rg/gcd,rg/lcm,bbh/disambiguation_qa"
+        subprocess.run([sys.executable, "sft.py", "--tasks", tasks, "--eval-n", "1", "--out", model], cwd=ROOT, env=ENV, check=True)
+    if not (model / "generation_config.json").exists():  # without it the server is greedy at any temperature
+        (model / "generation_config.json").write_text('{"do_sample": true}')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve = [sys.executable, "-m", "transformers.cli.transformers", "serve", "--host", "127.0.0.1", "--port", str(port),
+             "--device", "cpu"]
+    served = subprocess.Popen(serve, env={**ENV, "HF_HUB_OFFLINE": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                break
+            time.sleep(0.5)
+        teacher = f"http://127.0.0.1:{port}/v1#{model.resolve()}"
+        args = ["sft.py", "--collect", "--tasks", "rg/gcd,rg/lcm,bbh/disambiguation_qa", "--per-task", "6", "--per-question", "3",
+                "--teacher", teacher, "--workers", "1", "--out", str(tmp_path / "data"), "--concurrency", "4"]
+        log = tmp_path / "data" / "collected.jsonl"
+        collector = subprocess.Popen([sys.executable, *args], cwd=ROOT, env=ENV)
+        while not log.exists() or len(log.read_text().splitlines()) < 10:
+            assert collector.poll() is None
+            time.sleep(0.2)
+        collector.send_signal(signal.SIGKILL)
+        collector.wait()
+        before = log.read_text()
+        before = before[:before.rfind("\n") + 1]
+        out = inside(*args, "--resume")
+        lines = lines_of(log)
+        assert log.read_text().startswith(before) and 10 <= len(before.splitlines()) < len(lines) == 54
+        assert len({(line["task"], line["seed"], line["sample"]) for line in lines}) == 54
+        for line in lines_of(tmp_path / "data" / "data.jsonl"):
+            instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
+            assert grade(instance, extract_answer(line["messages"][-1]["content"]))
+        assert f"{sum(line['prompt_tokens'] for line in lines):,} of prompts" in out and lines[0]["prompt_tokens"] > 0
+        table = inside("r1ci.py", "eval", "--model", teacher, "--tasks", "rg/gcd", "--n", "4", "--mode", "all", "--workers", "1")
+        print(out, table)
+        assert "tokens an answer" in table
+    finally:
+        served.terminate()
+        served.wait()
