@@ -325,11 +325,11 @@ def test_collecting_from_transformers_serve_survives_a_kill(tmp_path):
                 break
             time.sleep(0.5)
         teacher = f"http://127.0.0.1:{port}/v1#{model.resolve()}"
-        args = ["sft.py", "--collect", "--tasks", "rg/gcd,rg/lcm,bbh/disambiguation_qa", "--per-task", "6", "--per-question", "3",
+        args = ["sft.py", "--collect", "--tasks", "rg/gcd,rg/lcm,bbh/disambiguation_qa", "--per-task", "2", "--per-question", "2",
                 "--teacher", teacher, "--workers", "1", "--out", str(tmp_path / "data"), "--concurrency", "4"]
         log = tmp_path / "data" / "collected.jsonl"
         collector = subprocess.Popen([sys.executable, *args], cwd=ROOT, env=ENV)
-        while not log.exists() or len(log.read_text().splitlines()) < 10:
+        while not log.exists() or len(log.read_text().splitlines()) < 4:
             assert collector.poll() is None
             time.sleep(0.2)
         collector.send_signal(signal.SIGKILL)
@@ -338,13 +338,13 @@ def test_collecting_from_transformers_serve_survives_a_kill(tmp_path):
         before = before[:before.rfind("\n") + 1]
         out = inside(*args, "--resume")
         lines = lines_of(log)
-        assert log.read_text().startswith(before) and 10 <= len(before.splitlines()) < len(lines) == 54
-        assert len({(line["task"], line["seed"], line["sample"]) for line in lines}) == 54
+        assert log.read_text().startswith(before) and 4 <= len(before.splitlines()) < len(lines) == 12
+        assert len({(line["task"], line["seed"], line["sample"]) for line in lines}) == 12
         for line in lines_of(tmp_path / "data" / "data.jsonl"):
             instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
             assert grade(instance, extract_answer(line["messages"][-1]["content"]))
         assert f"{sum(line['prompt_tokens'] for line in lines):,} of prompts" in out and lines[0]["prompt_tokens"] > 0
-        table = inside("r1ci.py", "eval", "--model", teacher, "--tasks", "rg/gcd", "--n", "4", "--mode", "all", "--workers", "1")
+        table = inside("r1ci.py", "eval", "--model", teacher, "--tasks", "rg/gcd", "--n", "1", "--mode", "all", "--workers", "1")
         print(out, table)
         assert "tokens an answer" in table
     finally:
