@@ -5,6 +5,7 @@
 
 1. Write conversations from the tasks' own programs: code and answer, answer in words, code that checks, code that
    fails and is corrected. Every script runs in the sandbox, and only conversations with a right answer are kept.
+   Or --collect them from a teacher first, a model of ours or a served one, and train on the file (--data).
 2. Without --model: make a tokenizer and a tiny model, and pre-train it to copy. Copying (a number from the question
    into the code, from the output into the answer) gates everything else; a language model of the usual kind has
    learned it long before. This minute of random tokens stands in for its pre-training.
@@ -49,13 +50,11 @@ TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/sp
 # ---- 1. conversations from programs ----------------------------------------------------------------------------------
 
 PROMPTS = {**SYSTEM_PROMPTS, "switch": (  # the paper's second kind: these force a change from words to code
-    "Solve the problem twice. First reason in words alone until you have an answer. Then, in the same reply, switch to "
-    "code: a complete script in a ```python block closed by ``` computes the answer or checks yours, and prints what it "
-    "finds. You are shown its output; if the two differ, find out why. End with your final answer alone between <<< and "
-    ">>>.",
-    "Begin without code: think the problem through in plain words and say what you expect. Before you commit yourself, "
-    "test that with Python in a ```python block closed by ```, whose printed output comes back to you. End with your "
-    "final answer alone between <<< and >>>.")}
+    "First reason in words alone until you have an answer. Then, in the same reply, switch to code: a ```python block "
+    "closed by ``` checks it and prints what it finds; its output comes back to you. If the two differ, find out why. "
+    "End with your final answer alone between <<< and >>>.",
+    "Think in plain words first and say what you expect. Then test that with Python in a ```python block closed by ```, "
+    "and you are shown what it prints. End with your final answer alone between <<< and >>>.")}
 WORDINGS = {"all": None, "one": 1}  # how many system prompts of a mode are used
 
 
@@ -104,8 +103,7 @@ PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper 
 Job = tuple[Instance, int, Protocol, str]  # question, number of the sample, protocol, system prompt
 
 
-def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) \
-        -> list[Job]:
+def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) -> list[Job]:
     """The conversations to be held, shuffled: any part of them is a fair part."""
     jobs = []
     for instance in instances:
@@ -195,8 +193,8 @@ def collect(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World
 def read_conversations(path: str | Path, keep_wrong: bool = False) -> list[dict[str, Any]]:
     """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
 
-    Words behind the code block of a turn that others follow are cut, since no rollout hears them. Where they follow
-    in the last turn the conversation does not fit our rules: it is left out and counted.
+    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they would be the answer, and
+    the conversation is left out and counted.
     """
     lines, cut_off = [], 0
     for number, line in read_jsonl(path):
@@ -213,8 +211,7 @@ def read_conversations(path: str | Path, keep_wrong: bool = False) -> list[dict[
         elif line.get("reward", 1.0) == 1.0 or keep_wrong:
             lines.append(line)
     if cut_off:
-        print(f"note: {path}: {cut_off} conversations are left out, whose last turn goes on behind its code",
-              file=sys.stderr)
+        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind code", file=sys.stderr)
     if not lines:
         raise SystemExit(f"{path} holds no conversation with reward 1")
     return lines
@@ -264,9 +261,8 @@ def copy_rows(rng: random.Random, tokens: list[int], progress: float) -> list[tu
 
     What repeats is short and close together at first, and grows with `progress` (0 to 1).
     """
-    length = int(24 + 48 * progress)
+    length, rows = int(24 + 48 * progress), []
     draw = lambda count: rng.choices(tokens, k=count)
-    rows = []
     for _ in range(1536 // length):
         segment, ids, loss_mask = draw(rng.randint(3, 5 + int(15 * progress))), [], []
         while len(ids) < length or not any(loss_mask):
@@ -346,11 +342,9 @@ def main() -> None:
     group.add_argument("--per-question", type=int, default=4, help="conversations that --collect samples")
     group.add_argument("--keep-per-task", type=int, default=70, help="conversations that --collect keeps, at most")
     group.add_argument("--wordings", choices=("all", "one"), default="all", help="of the system prompt")
-    group.add_argument("--multi-turn-weight", type=float, default=4.0,
-                       help="of conversations with several calls or a change from words to code; 1: as any other")
+    group.add_argument("--multi-turn-weight", type=float, default=4.0, help="of forms with several calls or a switch")
     group.add_argument("--keep-wrong", action="store_true", help="train on wrong conversations, too")
-    group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True,
-                       help="train on first scripts that fail, too")
+    group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True, help="first scripts that fail, too")
     group = parser.add_argument_group("training")
     group.add_argument("--epochs", type=float, default=7, help="passes over the data; 0: the base, not fine-tuned")
     group.add_argument("--batch-size", type=int, default=32, help="conversations per step")
@@ -378,13 +372,11 @@ def main() -> None:
     if args.data:
         read_conversations(args.data, args.keep_wrong)
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
-        if args.collect:
-            return collect(args, tasks, world, sandbox)
-        run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
-        train(args, run, world, sandbox, tasks)
+        (collect if args.collect else train)(args, tasks, world, sandbox)
 
 
-def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox, tasks: list[tuple[str, int]]) -> None:
+def train(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, sandbox: Sandbox) -> None:
+    run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
     say = lambda text: print(text, flush=True) if world.main else None
     data = Path(args.data) if args.data else run.path / "data.jsonl"
     # 1. Conversations.
@@ -444,8 +436,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         save_model(model, tokenizer, run.path, weights)
     world.gather(None)
     sampler = load_model(run.path, world.device, compute_dtype(world.device))
-    report, groups = evaluate(sampler, chat, sandbox, draw_questions(tasks, "eval", args.eval_n), 1,
-                              protocol_of(args), args.seed, world, "held-out questions")
+    questions = draw_questions(tasks, "eval", args.eval_n)
+    report, groups = evaluate(sampler, chat, sandbox, questions, 1, protocol_of(args), args.seed, world)
     if world.main:
         run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
         run.write("trajectories.jsonl", "".join(json.dumps(t.to_json()) + "\n" for [t] in groups))
