@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 
 from sandbox import Sandbox
-from sft import TINY_TASKS, block, sft_step, tiny_tokenizer
+from sft import TINY_TASKS, sft_step, tiny_tokenizer
 from shapes import SHAPES, shape
 from tasks import TASKS, Instance
 from tasks.questions import draw_questions, grade, parse_tasks
@@ -109,6 +109,10 @@ def grpo_step(model: torch.nn.Module, sampler: CausalLM, optimizer: torch.optim.
 
 
 # ---- dictated tokens ---------------------------------------------------------------------------------------
+
+def block(program: str) -> str:
+    return f"```python\n{program.rstrip()}\n```"
+
 
 def exponential(rng: random.Random, mean: float, most: int) -> int:
     return min(round(rng.expovariate(1 / mean)), most) if mean else 0
