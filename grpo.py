@@ -8,8 +8,7 @@
 2. Curriculum: sort by potential, cut into groups, train on the best group first, then on the two best, ...
 3. Roll out: G conversations per question, scripts running in the sandbox between the turns.
 4. Reward: 1 if the task's verifier accepts the answer, else 0; a second version adds the paper's small terms.
-5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or RLOO's,
-   REINFORCE++'s or PPO's.
+5. Advantage: the reward less its group's mean, over its standard deviation (GRPO); or RLOO's, REINFORCE++'s, PPO's.
 6. Update: the clipped policy gradient on the tokens the model sampled. What the sandbox wrote is not in the loss.
 7. Validate now and then, keep the best, and measure it on held-out questions that nothing else has seen.
 """
@@ -72,22 +71,19 @@ class Algorithm:
     """The choices that make the algorithm, each a flag. What exactly one means says the function that reads it."""
     reward: str = flag("v1", "right or wrong alone; or with the paper's terms for format and turns", "v1", "v2")
     overlong_tokens: int = flag(0, "band below --max-tokens in which the reward falls by up to 1; 0: off")
-    advantage: str = flag("grpo", "what a reward is compared with: its group, the group's others, the batch, or a "
-                          "learned value", "grpo", "rloo", "reinforce++", "ppo")
+    advantage: str = flag("grpo", "what a reward is compared with", "grpo", "rloo", "reinforce++", "ppo")
     std: bool = flag(True, "divide advantages by their standard deviation, in the group or the batch (not in rloo)")
     gae_lambda: float = flag(1.0, "of PPO's advantage estimates")
     value_lr: float = flag(1e-3, "learning rate of PPO's value head")
     value_coef: float = flag(0.0, "share of the value loss's gradient that enters the policy's layers")
-    norm: str = flag("sequence", "loss: mean per sequence (the paper's), per token, or by a constant",
-                     "sequence", "token", "constant")
+    norm: str = flag("sequence", "what the loss is a mean over (paper: sequence)", "sequence", "token", "constant")
     ratio: str = flag("token", "probability ratio of a token, or of its whole row (GSPO)", "token", "sequence")
     clip_low: float = flag(0.2, "ratio may fall by")
     clip_high: float = flag(0.2, "ratio may rise by")
     kl_coef: float = flag(0.0, "weight of the KL to the first model")
     importance_cap: float = flag(0.0, "weigh tokens by trainer's over sampler's probability, at most this; 0: off")
     mask_tool_output: bool = flag(True, "keep what the sandbox wrote out of the loss")
-    zero_std: str = flag("keep", "groups with equal rewards count in the loss's mean, leave it, or are replaced",
-                         "keep", "drop", "resample")
+    zero_std: str = flag("keep", "what happens to groups with equal rewards", "keep", "drop", "resample")
     drop_truncated: bool = flag(False, "keep rows cut off by a budget out of the loss")
     drop_void: bool = flag(False, "keep rows with a turn that has neither code nor answer out of the loss")
     updates: int = flag(1, "optimiser steps per rollout")
@@ -106,8 +102,7 @@ def potential(pass_rate: float) -> float:
 
 ORDERS: dict[str, Callable[[float], float]] = {  # --order: what comes first has the highest value
     "potential": potential,
-    # Ours: highest (1) at p = 1/3. Under 4p(1-p) a question solved once in ten times counts as much as one solved
-    # nine times; here it counts nine times as much.
+    # Ours: highest (1) at p = 1/3. Under 4p(1-p) p = .1 and p = .9 count alike; here the first counts nine times more.
     "asymmetric": lambda p: 27 / 4 * p * (1 - p) ** 2,
     "difficulty": lambda p: p,  # from easy to hard
     "none": lambda p: 0.0,
@@ -117,10 +112,7 @@ ORDERS: dict[str, Callable[[float], float]] = {  # --order: what comes first has
 def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions: list[Instance], agents: list[str],
                        samples: int, temperatures: list[float], protocol: Protocol, key: tuple, world: World) \
         -> list[dict[str, Any]]:
-    """For every question a line of pass_rates.jsonl: the share of right answers of all agents and of each.
-
-    An agent is a mode of the rollout; its `samples` answers are dealt out over the temperatures.
-    """
+    """Lines of pass_rates.jsonl; the `samples` answers of every agent (a mode) share the temperatures."""
     mine = questions[world.rank::world.size]
     right = [dict.fromkeys(agents, 0.0) for _ in mine]
     with tqdm(total=len(mine) * len(agents) * samples, desc="improvement potential", unit="row",
@@ -183,14 +175,11 @@ class Curriculum:
 
 # ---- 3. rollout ------------------------------------------------------------------------------------------------------
 
-RESAMPLE_ROUNDS = 3  # of dynamic sampling in one step, at most
-
 def roll_out(roll: Callable[[list[int], tuple], Groups], curriculum: Curriculum, step: int, size: int, rounds: int,
              informative: Callable[[list[Trajectory]], bool], world: World) -> tuple[Groups, int]:
     """This rank's groups of a step, and how many questions all ranks have added to replace uninformative ones.
 
-    Dynamic sampling (DAPO, equation 11): as many further questions as groups were without variance, at most `rounds`
-    times. `roll(questions, key)` holds the conversations.
+    Dynamic sampling (DAPO, equation 11), at most `rounds` times; `roll(questions, key)` holds the conversations.
     """
     wanted = curriculum.batch(step, size)
     groups, used, added, missing = [], set(wanted), 0, size
@@ -284,7 +273,7 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
 def gae(values: list[float], reward: float, lam: float) -> list[float]:
     """Generalised advantage estimates of a row's tokens (Schulman et al. 2016, equation 16), gamma = 1.
 
-    `values` [n]: the value before each token. The reward comes after the last one: it is what follows V there.
+    `values` [n] stand before each token; the reward comes after the last one, where it takes the next value's place.
     """
     advantages, running = [], 0.0
     for value, following in zip(reversed(values), [reward, *reversed(values[1:])]):
@@ -421,9 +410,8 @@ def choose_rows(groups: Groups, rewards: Numbers, signals: Numbers, algorithm: A
         -> tuple[list[Trajectory], list[float], dict[str, float]]:
     """The rows that enter the loss with their signals (advantages, or PPO's rewards), and what the loss is a mean over.
 
-    Rows cut off by a budget, or with a void turn, stay in the baseline and may leave the loss. Groups without variance
-    leave it unless zero_std is "keep": then all rows count in the mean, but those without an advantage are computed
-    only if it matters, for the KL term and PPO.
+    Rows that are left out stay in the baseline. With zero_std "keep", groups without variance count in the mean, but
+    are computed only where it matters: for the KL term and PPO.
     """
     all_rows = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
     rows, chosen = [], []
@@ -487,10 +475,10 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
                 sums["sampler_kl"] += (d.exp() - d - 1).sum()
                 sums["entropy"] += (entropies * its["sampled"]).sum()
                 sums["tokens"] += its["sampled"].sum()
-            importance = truncated_importance(its["old_logps"], its["sampler_logps"], its["sampled"],
-                                              algorithm.importance_cap)
-            loss, clipped = policy_loss(log_ratio(logps, its["old_logps"], sizes, algorithm.ratio), its["advantages"],
-                                        its["weights"], algorithm.clip_low, algorithm.clip_high, importance)
+            cap, old = algorithm.importance_cap, its["old_logps"]
+            loss, clipped = policy_loss(log_ratio(logps, old, sizes, algorithm.ratio), its["advantages"], its["weights"],
+                                        algorithm.clip_low, algorithm.clip_high,
+                                        truncated_importance(old, its["sampler_logps"], its["sampled"], cap))
             sums["clipfrac"] += clipped / algorithm.updates
             if reference is not None:
                 kl = (its["weights"] * kl_estimate(logps, its["ref_logps"])).sum()
@@ -556,7 +544,6 @@ def learn(model: nn.Module, optimizer: torch.optim.Optimizer, sampler: nn.Module
 
 
 def numbers(text: str) -> list[float]:
-    """A flag's value: numbers with commas between."""
     return [float(part) for part in text.split(",") if part]
 
 
@@ -686,8 +673,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             critic.load(run.resumed)
     else:
         before = assess(held_out, "held-out questions")
-        say(f"before training: {100 * before['accuracy']:.1f}% +- {100 * before['stderr']:.1f}% of {before['n']} "
-            "held-out questions")
+        say("before training: {accuracy:.1%} +- {stderr:.1%} of {n} held-out questions".format(**before))
         state = dict(step=0, before=before, pass_rates=recorded or measure(), group_before=None, best=None)
     if not any(map(potential, state["pass_rates"])):
         say("note: every question was solved always or never, so their order says nothing")
@@ -711,8 +697,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             roll = lambda chosen, key: rollout(sampler, chat, sandbox, [questions[i] for i in chosen], args.group_size,
                                                protocol, (args.seed, *key))
             informative = lambda group: has_variance([reward_of(t, algorithm) for t in group])
-            rounds = RESAMPLE_ROUNDS if args.zero_std == "resample" else 0
-            groups, added = roll_out(roll, curriculum, step, args.batch_size, rounds, informative, world)
+            groups, added = roll_out(roll, curriculum, step, args.batch_size, 3 * (args.zero_std == "resample"),
+                                     informative, world)
             check_tool_failures([t for part in world.gather([t for g in groups for t in g]) for t in part])
             tokens = world.sum(sum(t.response_len for group in groups for t in group))[0]
             t_sample, began = time.time() - began, time.time()
@@ -737,8 +723,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             if ends:
                 metrics["group_before"] = state["group_before"]
                 metrics["group_after"] = solved(stage)
-                say(f"stage {stage} ends: {100 * metrics['group_before']:.1f}% -> {100 * metrics['group_after']:.1f}% "
-                    f"of its new questions, {100 * metrics['val_accuracy']:.1f}% in validation")
+                say("stage {stage} ends: {group_before:.1%} -> {group_after:.1%} of its new questions, "
+                    "{val_accuracy:.1%} in validation".format(**metrics))
             run.log(metrics)
             bar.set_postfix(reward=metrics["reward"])
             stop = step == args.stop_after or interrupt.wanted()
@@ -762,9 +748,9 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
         report = {**after, "before": state["before"], "modes": modes, "step": state["best"][0]}
         run.write("eval.json", json.dumps(report, indent=1) + "\n")
         say(report_table(after))
-        say(f"held-out accuracy: {100 * state['before']['accuracy']:.1f}% before, {100 * after['accuracy']:.1f}% after "
-            f"training (step {state['best'][0]}, best of validation)"
-            + (f", {100 * modes['text']['accuracy']:.1f}% when it may not run code" if "text" in modes else ""))
+        say(f"held-out accuracy: {state['before']['accuracy']:.1%} before, {after['accuracy']:.1%} after training "
+            f"(step {state['best'][0]}, best of validation)"
+            + (f", {modes['text']['accuracy']:.1%} when it may not run code" if "text" in modes else ""))
         say(f"the model is in {run.path}; look at it with `python r1ci.py show {run.path}/trajectories.jsonl`")
 
 
