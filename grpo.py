@@ -259,10 +259,7 @@ def advantages_of(rewards: Numbers, kind: str, divide_by_std: bool, world: World
 
 
 def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """(v - mean) / std over the numbers of all lists and ranks; all zero if they are equal.
-
-    REINFORCE++ (Hu 2025) makes advantages of a batch's rewards in this way, with no groups. PPO does it to GAE's.
-    """
+    """(v - mean) / std over the numbers of all lists and ranks: REINFORCE++ (Hu 2025) on rewards, PPO on estimates."""
     count, total = world.sum(sum(map(len, values)), sum(map(sum, values)))
     centred = [[v - total / max(count, 1) for v in part] for part in values]
     std = (world.sum(sum(c * c for part in centred for c in part))[0] / max(count, 1)) ** 0.5
@@ -439,7 +436,7 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
 
     `counts` = (rows, trained tokens) of all ranks. The first step's own log-probabilities are the old ones.
     """
-    device = world.device
+    device, cap = world.device, algorithm.importance_cap
     masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
     lengths = list(map(sum, masks))
     weights = token_weights(lengths, algorithm.norm, int(counts[0]), int(counts[1]), algorithm.max_tokens)
@@ -475,10 +472,10 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
                 sums["sampler_kl"] += (d.exp() - d - 1).sum()
                 sums["entropy"] += (entropies * its["sampled"]).sum()
                 sums["tokens"] += its["sampled"].sum()
-            cap, old = algorithm.importance_cap, its["old_logps"]
-            loss, clipped = policy_loss(log_ratio(logps, old, sizes, algorithm.ratio), its["advantages"], its["weights"],
-                                        algorithm.clip_low, algorithm.clip_high,
-                                        truncated_importance(old, its["sampler_logps"], its["sampled"], cap))
+            ratios = log_ratio(logps, its["old_logps"], sizes, algorithm.ratio)
+            importance = truncated_importance(its["old_logps"], its["sampler_logps"], its["sampled"], cap)
+            loss, clipped = policy_loss(ratios, its["advantages"], its["weights"], algorithm.clip_low,
+                                        algorithm.clip_high, importance)
             sums["clipfrac"] += clipped / algorithm.updates
             if reference is not None:
                 kl = (its["weights"] * kl_estimate(logps, its["ref_logps"])).sum()
@@ -533,9 +530,7 @@ def learn(model: nn.Module, optimizer: torch.optim.Optimizer, sampler: nn.Module
     signals = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
     rows, advantages, counts = choose_rows(groups, rewards, signals, algorithm)
     total = dict(zip(counts, world.sum(*counts.values())))
-    returns = []
-    if critic is not None:
-        advantages, returns = critic.estimate(sampler, rows, advantages, algorithm, world)
+    advantages, returns = critic.estimate(sampler, rows, advantages, algorithm, world) if critic else (advantages, [])
     learned = update(model, optimizer, rows, advantages, (total["rows"], total["tokens"]), algorithm, reference, world,
                      vocab_size, lr, critic, returns)
     mean_reward = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)))
@@ -644,14 +639,12 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     def assess(instances: list[Instance], title: str, mode: str = args.mode) -> dict[str, Any]:
         its = replace(protocol, temperature=args.eval_temperature, mode=mode)
         return evaluate(sampler, chat, sandbox, instances, 1, its, args.seed, world, title)[0]
-
     def measure(*key: str) -> list[float]:
         lines = measure_pass_rates(sampler, chat, sandbox, questions, args.agents, args.potential_samples,
                                    args.potential_temperatures, protocol, (args.seed, "potential", *key), world)
         if world.main:
             run.write("-".join(["pass_rates", *key]) + ".jsonl", "".join(json.dumps(line) + "\n" for line in lines))
         return [line["pass_rate"] for line in lines]
-
     def arrange(pass_rates: list[float]) -> Curriculum:
         made = Curriculum(pass_rates, args.order, args.stages, args.thresholds, args.merge, args.steps_per_stage,
                           args.seed)
@@ -659,7 +652,6 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             values = [potential(pass_rates[i]) for i in group]
             say(f"stage {k}: {len(group)} new questions, improvement potential {min(values):.2f} to {max(values):.2f}")
         return made
-
     def solved(stage: int) -> float:
         """Accuracy on the questions that are new in a stage; on some of many, evenly spread."""
         group = curriculum.groups[stage - 1]
