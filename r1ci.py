@@ -269,10 +269,10 @@ class KVCache:
     """
 
     def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device, dtype: torch.dtype):
-        shape = (2, config.num_hidden_layers, slots, capacity, config.num_key_value_heads, config.head_dim)
-        self.kv = torch.zeros(shape, device=device, dtype=dtype)
+        layers, heads = config.num_hidden_layers, config.num_key_value_heads
+        self.kv = torch.zeros(2, layers, slots, heads, capacity, config.head_dim, device=device, dtype=dtype)
         self.slots, self.capacity, self.varlen = slots, capacity, varlen_kernel(device, dtype)
-        self.starts = torch.arange(slots + 1, device=device, dtype=torch.int32) * capacity           # of flat slots
+        self.starts = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity    # of flat tokens
         everywhere = torch.arange(capacity, device=device)
         self.ropes = [table[0] for table in rope_tables(everywhere, config, dtype)]
 
@@ -281,40 +281,49 @@ class KVCache:
 
         Length 0: the rows are new, and see nothing but what this forward writes.
         """
-        self.rows, self.length = slots, length
-        self.places = (self.starts[:-1][slots][:, None] + positions).flatten()                           # [B * T]
+        self.rows, self.length, heads = slots, length, self.kv.shape[3]
+        self.places = (self.starts[:-1].view(-1, heads, 1)[slots] + positions[:, None]).flatten()        # [B * K * T]
         self.rope = [table[positions].unsqueeze(1) for table in self.ropes]              # 2 x [B, 1, T, head_dim]
-        self.used = (positions[:, -1] + 1).int()                                                         # [B]
+        self.used = (positions[:, -1] + 1).int().repeat_interleave(heads)                                # [B * K]
         # A query sees the keys up to its own position, whatever older rows or padding left behind it.
         hidden = torch.arange(length, device=positions.device) > positions[:, None, :, None]     # [B, 1, T, length]
         self.mask = torch.zeros(hidden.shape, device=hidden.device, dtype=self.kv.dtype)
         self.mask.masked_fill_(hidden, -torch.inf)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all that its row has seen."""
-        B, H, T, head_dim = q.shape
-        grouped = H != k.shape[1]  # each key-value head serves H / K query heads
-        flat = self.kv[:, layer].flatten(1, 2)                           # [2, slots * capacity, K, head_dim], a view
+        """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all that its row has seen.
+
+        Grouped queries: each key-value head serves H / K query heads.
+        """
+        flat = self.kv[:, layer].flatten(1, 3)                           # [2, slots * K * capacity, head_dim], a view
         for store, new in zip(flat, (k, v)):
-            store.index_copy_(0, self.places, new.transpose(1, 2).flatten(0, 1))
+            store.index_copy_(0, self.places, new.flatten(0, 2))
+        B, H, T, head_dim = q.shape
+        K = k.shape[1]
         if not self.length:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
-        if self.varlen and T == 1:
-            each = torch.arange(B + 1, device=q.device, dtype=torch.int32)
-            return self.varlen(q[:, :, 0], *flat, each, self.starts[:B + 1], 1, self.capacity, seqused_k=self.used,
-                               enable_gqa=grouped)[:, :, None]
-        k, v = (store[self.rows, :self.length].transpose(1, 2) for store in self.kv[:, layer])
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, enable_gqa=grouped)
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=H != K)
+        if T == 1 and self.varlen:  # every key-value head of every row is a sequence with H / K queries' heads
+            q = q.reshape(B * K, H // K, head_dim)
+            each = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
+            y = self.varlen(q, *flat[:, :, None], each, self.starts[:B * K + 1], 1, self.capacity, seqused_k=self.used,
+                            enable_gqa=H != K)
+            return y.view(B, H, 1, head_dim)
+        k, v = self.kv[0, layer, self.rows, :, :self.length], self.kv[1, layer, self.rows, :, :self.length]
+        if T > 1:
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, enable_gqa=H != K)
+        # By hand: for one query a row, two thirds of the time that a CPU needs for scaled_dot_product_attention.
+        scores = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5 @ k.transpose(2, 3) + self.mask
+        return (scores.softmax(-1) @ v).view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
         """A copy of the first `length` tokens of a slot."""
-        return self.kv[:, :, slot, :length].clone()                                  # [2, layers, length, K, head_dim]
+        return self.kv[:, :, slot, :, :length].clone()                            # [2, layers, K, length, head_dim]
 
     def load(self, slot: int, kv: Tensor) -> None:
-        self.kv[:, :, slot, :kv.shape[2]] = kv
+        self.kv[:, :, slot, :, :kv.shape[3]] = kv
 
     def move(self, source: int, target: int, length: int) -> None:
-        self.kv[:, :, target, :length] = self.kv[:, :, source, :length]
+        self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
 
 
 # ---- weights: Hugging Face directories in and out --------------------------------------------------------------------
@@ -767,7 +776,7 @@ class Row:
     line: int = 0             # of the sampler's tables
     turn_start: int = 0
     stop: int = 0             # the length at which a budget ends the turn
-    kv: Tensor | None = None  # [2, layers, tokens, K, head_dim]
+    kv: Tensor | None = None  # [2, layers, K, tokens, head_dim]
     future: Future | None = None
     called: int = 0           # the step of its last call
 
@@ -827,7 +836,7 @@ class Sampler:
         """Take the next slots. A step feeds the last id of each row, so all before it have to be in the cache."""
         start, pending = len(self.rows), []
         for slot, row in enumerate(rows, start):
-            ids, known = row.trajectory.ids, 0 if row.kv is None else row.kv.shape[2]
+            ids, known = row.trajectory.ids, 0 if row.kv is None else row.kv.shape[3]
             if known:
                 self.cache.load(slot, row.kv)
             if known < len(ids) - 1:

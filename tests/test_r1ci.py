@@ -81,9 +81,9 @@ def test_the_cache_of_a_slot_can_be_saved_loaded_and_moved():
     before = cache.kv.clone()
     saved = cache.save(0, 3)
     cache.move(2, 0, 2)
-    assert torch.equal(cache.kv[:, :, 0, :2], before[:, :, 2, :2]) and torch.equal(cache.kv[:, :, 0, 2:], before[:, :, 0, 2:])
+    assert torch.equal(cache.kv[:, :, 0, :, :2], before[:, :, 2, :, :2]) and torch.equal(cache.kv[:, :, 0, :, 2:], before[:, :, 0, :, 2:])
     cache.load(1, saved)
-    assert torch.equal(cache.kv[:, :, 1, :3], before[:, :, 0, :3]) and torch.equal(cache.kv[:, :, 1, 3:], before[:, :, 1, 3:])
+    assert torch.equal(cache.kv[:, :, 1, :, :3], before[:, :, 0, :, :3]) and torch.equal(cache.kv[:, :, 1, :, 3:], before[:, :, 1, :, 3:])
     assert torch.equal(cache.kv[:, :, 2], before[:, :, 2])
 
 
