@@ -1,5 +1,7 @@
 """The model, the chat format and the rollout, against independent references."""
 import dataclasses
+import itertools
+import threading
 from concurrent.futures import Future
 
 import pytest
@@ -345,6 +347,67 @@ def test_a_row_does_not_depend_on_slots_neighbours_or_rank():
     for rank in (0, 1):
         for a, b in zip(sum(reference[rank::2], []), sum(sampled(QUESTIONS[rank::2]), [])):
             assert a.ids == b.ids
+
+
+class Slow:
+    """An executor whose scripts all print 46, each after a delay of its own."""
+
+    def __init__(self, *delays: float):
+        self.delays = itertools.cycle(delays)
+
+    def submit(self, code, seed) -> Future:
+        future = Future()
+        threading.Timer(next(self.delays), future.set_result, [result(stdout="46\n")]).start()
+        return future
+
+
+CONVERSATIONS = [tiny.turns(*[CODE] * (i % 4), "x" * (7 * i % 30) + "<<<46>>>") for i in range(16)]
+
+
+def lived(monkeypatch, executor, slots, padded=False) -> list[Trajectory]:
+    """The conversations above, in groups of four; `padded` as the CUDA graphs need it."""
+    with monkeypatch.context() as patch:
+        tiny.Script(patch, *CONVERSATIONS)
+        if padded:
+            init = r1ci.Sampler.__init__
+            patch.setattr(r1ci.Sampler, "__init__", lambda self, *args: (init(self, *args), setattr(self, "padded", True))[0])
+        protocol = Protocol(max_turn_tokens=400, max_tokens=1000, slots=slots)
+        questions = [tiny.instance(seed=i) for i in range(4)]
+        groups = rollout(tiny.model(initializer_range=0.1), tiny.chat(), executor, questions, 4, protocol, (0,))
+    return [t for group in groups for t in group]
+
+
+def test_how_fast_scripts_run_changes_no_bit(monkeypatch):
+    fast, slow = lived(monkeypatch, Slow(0.0), 6), lived(monkeypatch, Slow(0.02, 0.0, 0.005), 6)
+    assert [(t.ids, t.logps) for t in fast] == [(t.ids, t.logps) for t in slow]
+    assert {t.calls for t in fast} == {0, 1, 2, 3} and all(t.reward == 1 for t in fast)
+
+
+@pytest.mark.parametrize("slots, padded", [(3, True), (16, False)])
+def test_conversations_with_scripts_do_not_depend_on_slots_or_padding(monkeypatch, slots, padded):
+    """Three slots are fewer than a group's rows: they share the prompt all the same."""
+    for a, b in zip(lived(monkeypatch, Slow(0.0), 6), lived(monkeypatch, Slow(0.0), slots, padded)):
+        assert a.ids == b.ids and a.loss_mask == b.loss_mask and a.stop_reason == b.stop_reason
+        assert max(abs(x - y) for x, y in zip(a.logps, b.logps)) < 1e-5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_captured_graphs_sample_what_the_cpu_samples():
+    host, device = sampled(), sampled(model=tiny.model().to("cuda"))
+    same = [a.ids == b.ids for x, y in zip(host, device) for a, b in zip(x, y)]
+    assert sum(same) >= len(same) - 1  # a number may fall between two roundings of one boundary
+
+
+def test_a_group_s_prompt_is_computed_once(monkeypatch):
+    fed, forward = [], r1ci.CausalLM.forward
+
+    def counted(self, ids, cache=None, head=None):
+        fed.append(ids.numel() if head else 0)  # decoding gives no head
+        return forward(self, ids, cache, head)
+
+    monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
+    groups = sampled(questions=QUESTIONS[:2], group_size=5)
+    assert sum(fed) == sum(group[0].prompt_len - 1 for group in groups)
 
 
 def test_noise_differs_between_samples_questions_steps_and_seeds():
