@@ -309,8 +309,9 @@ class KVCache:
                             enable_gqa=H != K)
             return y.view(B, H, 1, head_dim)
         k, v = self.kv[0, layer, self.rows, :, :self.length], self.kv[1, layer, self.rows, :, :self.length]
-        if T > 1:
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask, enable_gqa=H != K)
+        if T > 1:  # where there is a mask, CUDA's fast kernels know no groups
+            k, v = k.repeat_interleave(H // K, dim=1), v.repeat_interleave(H // K, dim=1)
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask)
         # By hand: for one query a row, two thirds of the time that a CPU needs for scaled_dot_product_attention.
         scores = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5 @ k.transpose(2, 3) + self.mask
         return (scores.softmax(-1) @ v).view(B, H, 1, head_dim)
