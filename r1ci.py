@@ -924,7 +924,7 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
     return tokens, logps.gather(-1, tokens[:, None]).squeeze(-1)
 
 
-PATIENCE = 16  # decode steps that a script gets before the others wait for it
+PATIENCE = 32  # decode steps that a script gets before the others wait for it
 
 
 @torch.no_grad()
