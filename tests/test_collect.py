@@ -312,8 +312,8 @@ def test_collecting_from_transformers_serve_survives_a_kill(tmp_path):
     if not model.exists():
         tasks = "rg/gcd,rg/lcm,bbh/disambiguation_qa"
         subprocess.run([sys.executable, "sft.py", "--tasks", tasks, "--eval-n", "1", "--out", model], cwd=ROOT, env=ENV, check=True)
-    if not (model / "generation_config.json").exists():  # without it the server is greedy at any temperature
-        (model / "generation_config.json").write_text('{"do_sample": true}')
+    eos = json.loads((model / "config.json").read_text())["eos_token_id"]  # this file replaces what config.json says
+    (model / "generation_config.json").write_text(json.dumps({"do_sample": True, "eos_token_id": eos}))  # else it is greedy
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     serve = [sys.executable, "-m", "transformers.cli.transformers", "serve", "--host", "127.0.0.1", "--port", str(port),
