@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 from r1ci import (BEHAVIOURS, MODES, Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate,
-                  add_protocol_flags, add_run_flags, check_model, check_tool_failures, checked_sandbox, command_line,
-                  compute_dtype, copy_weights, evaluate, extract_answer, extract_code, load_model, load_tokenizer,
-                  memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, report_table, rollout,
-                  save_model, shard, start_world, token_logps)
+                  add_protocol_flags, add_run_flags, add_training_flags, check_model, check_tool_failures,
+                  checked_sandbox, command_line, compute_dtype, copy_weights, evaluate, extract_answer,
+                  extract_code, free_weights, load_model, load_sharded, load_tokenizer, make_optimizer,
+                  memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, report_table,
+                  rollout, save_model, start_training, token_logps)
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -489,8 +490,8 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
                 loss = loss + value_loss
             return loss
 
-        accumulate(policy, [row.ids for row in rows], masks, world, algorithm.micro_tokens, vocab_size,
-                   algorithm.temperature, loss_of)
+        padding = accumulate(policy, [row.ids for row in rows], masks, world, algorithm.micro_tokens, vocab_size,
+                             algorithm.temperature, loss_of)
         grad_norm = optimizer_step(model, optimizer, lr, algorithm.clip)
         skipped += not math.isfinite(grad_norm)
         if critic is not None and math.isfinite(grad_norm):
@@ -501,7 +502,7 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
     return dict(loss=total["loss"], kl=total["kl"], clipfrac=total["clipfrac"], entropy=total["entropy"] / tokens,
                 grad_norm=grad_norm, **({} if critic is None else {"value_loss": total["value_loss"]}),
                 dp_mean=total["dp"] / tokens, dlogp_max=max(world.gather(float(largest_gap))),
-                sampler_kl=total["sampler_kl"] / tokens, skipped=skipped)
+                sampler_kl=total["sampler_kl"] / tokens, skipped=skipped, padding=padding)
 
 
 # ---- the loop --------------------------------------------------------------------------------------------------------
@@ -572,14 +573,10 @@ def main() -> None:
             kind = dict(action=argparse.BooleanOptionalAction) if isinstance(f.default, bool) else \
                 dict(type=type(f.default), choices=f.metadata["choices"])
             add(f"--{f.name.replace('_', '-')}", default=f.default, help=f.metadata["help"], **kind)
-    add = parser.add_argument_group("training").add_argument
-    add("--batch-size", type=int, default=16, help="questions per step")
+    add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5).add_argument
     add("--group-size", type=int, default=8, help="answers per question")
-    add("--lr", type=float, default=1e-4, help="learning rate")
-    add("--warmup", type=int, default=5, help="steps of warm-up")
-    add("--weight-decay", type=float, default=0.0, help="of AdamW")
-    add("--clip", type=float, default=1.0, help="largest gradient norm")
-    add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
+    add("--keep-sampler", action=argparse.BooleanOptionalAction, default=True,
+        help="keep the sampler's copy of the weights in device memory during the update")
     add = parser.add_argument_group("evaluation").add_argument
     add("--eval-every", type=int, default=10, help="steps between validations; each saves a checkpoint")
     add("--val-n", type=int, default=20, help="validation questions per task")
@@ -591,9 +588,7 @@ def main() -> None:
     args = parser.parse_args()
     check_flags(parser, args)
     tasks = parse_tasks(args.tasks, args.level)
-    world = start_world(args.device)
-    if args.batch_size % world.size:
-        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
+    world = start_training(parser, args)
     check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
@@ -613,6 +608,8 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
     args.agents = args.agents.split(",")
     for agent in set(args.agents) - set(MODES):
         parser.error(f"--agents: unknown agent {agent!r}, choose from {', '.join(MODES)}")
+    if args.advantage == "ppo" and not args.keep_sampler:
+        parser.error("--advantage ppo reads its values off the sampler's copy: leave --no-keep-sampler out")
     if not args.potential_temperatures or min(args.potential_temperatures) <= 0:
         parser.error("--potential-temperatures must be above 0")
 
@@ -629,10 +626,10 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     dtype = compute_dtype(world.device)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer)
-    model = shard(load_model(args.model, world.device), world)     # float32 master weights, sharded
+    model = load_sharded(args.model, world, args.replicas, args.offload, args.checkpointing)  # float32 master weights
     sampler = load_model(args.model, world.device, dtype).eval()   # a plain copy that rolls out
     reference = load_model(args.model, world.device, dtype).eval() if args.kl_coef else None
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
+    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     critic = Critic(sampler.config.hidden_size, args.value_lr, args.value_coef, world.device) \
         if args.advantage == "ppo" else None
 
@@ -677,7 +674,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
               disable=not world.main) as bar:
         for step in bar:
             began = time.time()
-            copy_weights(model, sampler)
+            copy_weights(model, sampler, world)
             t_switch, stage = time.time() - began, curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
                 if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
@@ -695,6 +692,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             tokens = world.sum(sum(t.response_len for group in groups for t in group))[0]
             t_sample, began = time.time() - began, time.time()
             # 4, 5, 6. Reward, advantage, update.
+            if not args.keep_sampler:
+                free_weights(sampler)
             lr = args.lr * min(step / args.warmup, 1) if args.warmup else args.lr
             learned = learn(model, optimizer, sampler, reference, critic, groups, algorithm, lr, world, chat.vocab_size)
             metrics = dict(step=step, stage=stage, **rollout_metrics(groups, world), resampled=added, **learned, lr=lr,
@@ -708,7 +707,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             last = step == steps
             ends = last or curriculum.stage(step + 1) > stage
             if ends or (args.eval_every and step % args.eval_every == 0):
-                copy_weights(model, sampler)
+                copy_weights(model, sampler, world)
                 metrics["val_accuracy"] = assess(validation, "validation")["accuracy"]
                 if state["best"] is None or metrics["val_accuracy"] >= state["best"][1]:
                     state["best"] = [step, metrics["val_accuracy"]]
@@ -728,6 +727,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                     raise SystemExit(130 if interrupt.asked else 0)
     # 7. The best by validation, on the held-out questions.
     best = run.checkpoints / f"step-{state['best'][0]:06d}"
+    free_weights(sampler)
     sampler = load_model(best, world.device, dtype).eval()
     after = assess(held_out, "held-out questions")
     modes = {args.mode: after}

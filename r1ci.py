@@ -20,6 +20,8 @@ import os
 
 # Threads that wait by spinning starve the sandbox's workers (a small matrix product: 88 us -> 32 ms). Before torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Rollout and update want device memory in other pieces: let the allocator grow and remap them.
+os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 
 import argparse
 import ast
@@ -224,7 +226,7 @@ class CausalLM(nn.Module):
 
 
 def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: int, temperature: float = 1.0,
-                chunk: int = 8192) -> tuple[Tensor, Tensor]:
+                chunk: int = 1024) -> tuple[Tensor, Tensor]:
     """Log-probabilities of the trained tokens, and the entropies of the distributions they were drawn from.
 
     ids [B, T] right-padded, loss_mask [B, T] -> 2 x [N] in float32, N = loss_mask[:, 1:].sum(), row by row (the
@@ -235,11 +237,11 @@ def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: in
     predicts, targets = loss_mask[:, 1:].bool(), ids[:, 1:][loss_mask[:, 1:].bool()]
 
     def some(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = F.linear(hidden, weight).float() / temperature                                        # [chunk, V]
+        logits = F.linear(hidden, weight).float().div_(temperature)                                    # [chunk, V]
         logits[:, vocab_size:] = -torch.inf
         logps = F.log_softmax(logits, dim=-1)
         with torch.no_grad():
-            entropy = -(logps.exp() * logps.clamp(min=-1e4)).sum(-1)
+            entropy = torch.special.entr(logps.exp()).sum(-1)  # -p log p
         return logps.gather(-1, targets[:, None]).squeeze(-1), entropy
 
     def head(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -844,7 +846,7 @@ class Sampler:
                 pending.append((slot, known, ids[known:-1]))
             row.kv = None
             self.host[:, slot] = row.line, len(ids), row.stop
-        for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS):
+        for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS, waste=1.0):
             self._prefill(*zip(*(pending[i] for i in batch)))
         self.rows += rows
         line, size, _ = torch.from_numpy(self.host[:, start:len(self.rows)]).to(self.device)
@@ -927,6 +929,16 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
 PATIENCE = 32  # decode steps that a script gets before the others wait for it
 
 
+@contextmanager
+def explain_out_of_memory(mend: str) -> Iterator[None]:
+    """Turn CUDA's own report into one sentence that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise SystemExit(f"the device's memory is full: {mend}")
+
+
+@explain_out_of_memory("lower --slots or --max-tokens")
 @torch.no_grad()
 def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], group_size: int,
             protocol: Protocol, key: tuple, progress: tqdm | None = None,
@@ -1363,14 +1375,26 @@ class World:
 
     def sum(self, *values: float) -> list[float]:
         """Sums over the ranks, in float64."""
-        tensor = torch.tensor(values, dtype=torch.float64, device=self.device if self.device.type == "cuda" else "cpu")
+        tensor = torch.tensor(values, dtype=torch.float64)
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor.tolist()
 
+    def agree(self, flags: dict[str, Any]) -> None:
+        """Ranks that were started with different flags all refuse to work, with the same sentence."""
+        parts = self.gather({key: str(value) for key, value in flags.items()})
+        for key in flags:
+            for rank, part in enumerate(parts):
+                if part[key] != parts[0][key]:
+                    raise SystemExit(f"--{key.replace('_', '-')} is {parts[0][key]} on rank 0 and {part[key]} on rank "
+                                     f"{rank}: start all ranks with the same flags")
+
 
 def start_world(device: str = "auto") -> World:
-    """Join the processes that torchrun started; without torchrun, a world of one. nccl on CUDA, gloo on CPU."""
+    """Join the processes that torchrun started; without torchrun, a world of one.
+
+    Tensors on CUDA travel by nccl, those on a CPU (counts, metrics, off-loaded gradients) by gloo.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
@@ -1381,7 +1405,7 @@ def start_world(device: str = "auto") -> World:
     place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device("cpu")
     if device == "cuda":
         torch.cuda.set_device(place)
-    backend = "nccl" if device == "cuda" else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     if "RANK" in os.environ:
         dist.init_process_group(backend)
     else:
@@ -1389,21 +1413,52 @@ def start_world(device: str = "auto") -> World:
     return World(rank, size, place)
 
 
-def shard(model: CausalLM, world: World) -> CausalLM:
-    """FSDP2 by hand: every block, then the rest. float32 master weights; bf16 compute on CUDA, float32 on CPU."""
+def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False, checkpointing: bool = False) \
+        -> CausalLM:
+    """FSDP2 by hand: every block, then the rest. float32 master weights; bf16 compute on CUDA, float32 on CPU.
+
+    `replicas` > 1 (HSDP): that many groups of ranks each hold a whole model, sharded within the group. `offload`:
+    parameters, gradients and optimiser state stay in the host's memory. `checkpointing`: only the blocks' inputs are
+    kept for the backward pass, which computes the rest again.
+    """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-    mesh = init_device_mesh(world.device.type, (world.size,))
-    policy = MixedPrecisionPolicy(compute_dtype(world.device), torch.float32)
+    from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+    mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
+                            mesh_dim_names=("replicate", "shard"))
+    options = dict(mesh=mesh if replicas > 1 else mesh["shard"],
+                   mp_policy=MixedPrecisionPolicy(compute_dtype(world.device), torch.float32),
+                   offload_policy=CPUOffloadPolicy(world.device.type == "cuda") if offload else OffloadPolicy())
     for block in model.model.layers:
-        fully_shard(block, mesh=mesh, mp_policy=policy)
-    return fully_shard(model, mesh=mesh, mp_policy=policy)
+        if checkpointing:
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+        fully_shard(block, **options)
+    return fully_shard(model, **options)
 
 
-def full_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The whole weights of a sharded model; every rank has to call it."""
-    return {key: value.full_tensor() if hasattr(value, "full_tensor") else value
-            for key, value in model.state_dict().items()}
+def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: bool = False,
+                 checkpointing: bool = False) -> CausalLM:
+    """A model of which this rank only ever holds its own share."""
+    model = shard(load_model(source, "meta"), world, replicas, offload, checkpointing)
+    return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
+
+
+def make_optimizer(model: nn.Module, lr: float, weight_decay: float, world: World) -> torch.optim.AdamW:
+    """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
+    return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay,
+                             fused=world.device.type == "cuda")
+
+
+@torch.no_grad()
+def whole_tensors(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """The whole weights of a sharded model, gathered one after another; every rank has to go through all of them."""
+    for key, value in model.state_dict().items():
+        value = value.to(device, dtype)  # cast, then gather: half the traffic; off-loaded shards meet on the device
+        yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
+
+
+def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
+    """The whole weights in the host's memory of rank 0, nothing on the others; every rank has to call it."""
+    return {key: value.cpu() for key, value in whole_tensors(model, world.device, torch.float32) if world.main}
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
@@ -1412,22 +1467,47 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 @torch.no_grad()
-def copy_weights(trained: nn.Module, sampler: CausalLM) -> None:
+def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
     """Bring the sampler's plain copy up to date: one gathering for a whole rollout instead of one for every token."""
     own = dict(sampler.named_parameters())
-    for key, value in full_tensors(trained).items():
+    for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
+        if own[key].shape != value.shape:  # it was freed
+            own[key].data = torch.empty_like(value)
         own[key].copy_(value)
 
 
-def micro_batches(lengths: list[int], max_tokens: int) -> list[list[int]]:
-    """Indices grouped by length so that rows * longest row, padding included, is at most `max_tokens` (or one row)."""
-    batches: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= max_tokens:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-    return batches
+def free_weights(sampler: CausalLM) -> None:
+    """Give the sampler's memory to the update; `copy_weights` brings it back."""
+    for parameter in sampler.parameters():
+        parameter.data = parameter.new_empty(0)
+
+
+def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
+    """Indices grouped by length: each group at most `max_tokens` with its padding (or one row), and padding at most
+    the share `waste` of all tokens.
+
+    Of all cuts of the sorted rows, the one with the smallest padded tokens + price * groups (dynamic programming).
+    The price falls until the waste is met: rows alone have none.
+    """
+    order, price = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)), float(max_tokens)
+    while True:
+        cost, cut = [0.0], [0]  # of the first `end` rows: the least cost, and where their last group begins
+        for end in range(1, len(order) + 1):
+            options = []
+            for start in range(end - 1, -1, -1):
+                padded = lengths[order[start]] * (end - start)
+                if padded > max_tokens and options:
+                    break
+                options.append((cost[start] + padded + price, start))
+            cost.append(min(options)[0])
+            cut.append(min(options)[1])
+        groups, end = [], len(order)
+        while end:
+            groups.append(order[cut[end]:end])
+            end = cut[end]
+        if sum(lengths) >= (1 - waste) * sum(lengths[group[0]] * len(group) for group in groups):
+            return groups[::-1]  # the longest rows first: what does not fit into memory shows at once
+        price /= 2
 
 
 def pad(rows: list[list], value: float, device: torch.device, dtype: torch.dtype = torch.long) -> Tensor:
@@ -1445,22 +1525,28 @@ def memory_gb(device: torch.device) -> float:
     return peak / (2 ** 30 if sys.platform == "darwin" else 2 ** 20)
 
 
+@explain_out_of_memory("lower --micro-tokens, or add --checkpointing or --offload, or start more ranks")
 def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World, micro_tokens: int,
-               vocab_size: int, temperature: float, loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> None:
+               vocab_size: int, temperature: float, loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> float:
     """Gradients of sum(loss_of(rows, logps [N], entropies [N])) over this rank's rows, in micro-batches.
 
     `loss_of` divides by totals over all ranks and micro-batches, so the gradient does not depend on the split. Every
     rank runs as many backward passes as the one with most: without rows left it runs one that trains no token.
+    Returns the share of all ranks' tokens that was padding.
     """
     batches = micro_batches([len(row) for row in ids], micro_tokens)
-    for i in range(max(world.gather(len(batches)))):
+    padded = sum(max(len(ids[j]) for j in batch) * len(batch) for batch in batches)
+    counts, real_tokens, padded_tokens = zip(*world.gather((len(batches), sum(map(len, ids)), padded)))
+    for i in range(max(counts)):
         batch = batches[i] if i < len(batches) else []
         rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                                 # [B, T]
         mask = pad([loss_masks[j] for j in batch] or [[0, 0]], 0, world.device)
         logps, entropies = token_logps(model, rows, mask, vocab_size, temperature)
         (loss_of(batch, logps, entropies) * world.size).backward()  # FSDP averages over the ranks: undo that
+    return 1 - sum(real_tokens) / max(sum(padded_tokens), 1)
 
 
+@explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
 def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float) -> float:
     """Clip, step, and clear the gradients; returns the gradient's norm. A norm that is not finite skips the step."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
@@ -1500,7 +1586,8 @@ class RunDir:
                 raise SystemExit(f"--resume: {self.checkpoints} holds no checkpoint")
             self.resumed = found[-1]
             saved = read_json(self.resumed / "state.json")["flags"]
-            free = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device"}
+            free = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
+                    "checkpointing", "offload", "keep_sampler"}
             changed = [key for key in (saved.keys() | flags.keys()) - free if saved.get(key) != flags.get(key)]
             if changed:
                 key = sorted(changed)[0]
@@ -1545,7 +1632,7 @@ class RunDir:
         from torch.distributed.checkpoint.state_dict import get_state_dict
         final = self.checkpoints / f"step-{step:06d}"
         part = self.checkpoints / f"part-{step:06d}"
-        weights = full_tensors(model)
+        weights = full_tensors(model, self.world)
         if self.world.main:
             shutil.rmtree(part, ignore_errors=True)
             save_model(model, tokenizer, part, weights)
@@ -1634,6 +1721,37 @@ def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
 
 
+def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float, warmup: int) \
+        -> argparse._ArgumentGroup:
+    """The flags that sft.py and grpo.py share; each adds its own to the group."""
+    group = parser.add_argument_group("training")
+    group.add_argument("--batch-size", type=int, default=batch_size, help=f"{unit} per step")
+    group.add_argument("--lr", type=float, default=lr, help="peak learning rate")
+    group.add_argument("--warmup", type=int, default=warmup, help="steps of warm-up")
+    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
+    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
+    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
+    group.add_argument("--checkpointing", action="store_true",
+                       help="keep only the blocks' inputs for the backward pass: less memory, a third more work")
+    group.add_argument("--offload", action="store_true",
+                       help="keep parameters, gradients and optimiser state in the host's memory (CUDA only)")
+    group.add_argument("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
+    return group
+
+
+def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
+    """The ranks of a training run, once their flags are found to agree and to fit their number."""
+    world = start_world(args.device)
+    world.agree(vars(args))
+    if args.batch_size % world.size:
+        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
+    if args.replicas < 1 or world.size % args.replicas:
+        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, {world.size}")
+    if args.offload and world.device.type == "cpu":
+        parser.error("--offload moves memory from a CUDA device to the host: on a CPU leave it out")
+    return world
+
+
 def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
                        modes: tuple[str, ...] = MODES) -> None:
     base, group = Protocol(), parser.add_argument_group("conversation")
@@ -1712,6 +1830,7 @@ def draw_trajectory(line: dict[str, Any], chat: Chat | None, path: str, columns:
 
 def open_model(args: argparse.Namespace) -> tuple[CausalLM | Endpoint, Chat | None, World]:
     world, endpoint = start_world(args.device), find_endpoint(args.model, args.concurrency, args.request_timeout)
+    world.agree(vars(args) | {"run": None})
     if endpoint:
         return endpoint, None, world
     check_model(args.model)

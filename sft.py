@@ -29,11 +29,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, Protocol, RunDir, Trajectory, World,
-                  accumulate, add_endpoint_flags, add_protocol_flags, add_run_flags, check_model, check_tool_failures,
-                  checked_sandbox, command_line, compute_dtype, converse_all, evaluate, find_code, find_endpoint,
-                  full_tensors, load_model, load_tokenizer, memory_gb, optimizer_step, protocol_of, render_messages,
-                  report_table, rollout, save_model, shard, start_world, switches, tool_text)
+from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, Protocol, RunDir, Trajectory,
+                  World, accumulate, add_endpoint_flags, add_protocol_flags, add_run_flags,
+                  add_training_flags, check_model, check_tool_failures, checked_sandbox, command_line,
+                  compute_dtype, converse_all, evaluate, find_code, find_endpoint,
+                  full_tensors, load_model, load_sharded, load_tokenizer, make_optimizer, memory_gb,
+                  optimizer_step, protocol_of, render_messages, report_table, rollout, save_model, shard,
+                  start_training, switches, tool_text)
 import torch
 from tqdm import tqdm
 
@@ -281,7 +283,7 @@ def learn_to_copy(model: torch.nn.Module, chat: Chat, world: World, args: argpar
     the start it had not formed after 1,000.
     """
     symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = make_optimizer(model, args.lr, 0.0, world)
     progress, left = 0.0, 100
     with tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step", disable=not world.main) as bar:
         for step in bar:
@@ -319,9 +321,9 @@ def sft_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: lis
         loss_sum.add_(loss.detach())
         return loss
 
-    accumulate(model, ids, masks, world, micro_tokens, vocab_size, 1.0, loss_of)
+    padding = accumulate(model, ids, masks, world, micro_tokens, vocab_size, 1.0, loss_of)
     norm = optimizer_step(model, optimizer, lr, clip)
-    return dict(loss=world.sum(float(loss_sum))[0], grad_norm=norm, tokens=int(total))
+    return dict(loss=world.sum(float(loss_sum))[0], grad_norm=norm, tokens=int(total), padding=padding)
 
 
 def main() -> None:
@@ -345,14 +347,8 @@ def main() -> None:
     group.add_argument("--multi-turn-weight", type=float, default=4.0, help="of forms with several calls or a switch")
     group.add_argument("--keep-wrong", action="store_true", help="train on wrong conversations, too")
     group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True, help="first scripts that fail, too")
-    group = parser.add_argument_group("training")
+    group = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3, warmup=50)
     group.add_argument("--epochs", type=float, default=7, help="passes over the data; 0: the base, not fine-tuned")
-    group.add_argument("--batch-size", type=int, default=32, help="conversations per step")
-    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
-    group.add_argument("--lr", type=float, default=1.5e-3, help="peak learning rate")
-    group.add_argument("--warmup", type=int, default=50, help="steps of warm-up")
-    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
-    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
     group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end")
     add_protocol_flags(parser, temperature=0.6)
     add_endpoint_flags(parser)
@@ -364,9 +360,7 @@ def main() -> None:
     if args.teacher != "programs" and not args.collect:
         parser.error("--teacher needs --collect: data is collected first, and trained on with --data")
     tasks = parse_tasks(args.tasks, args.level)
-    world = start_world(args.device)
-    if args.batch_size % world.size:
-        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
+    world = start_training(parser, args)
     if args.model:
         check_model(args.model)  # a wrong --model or --data ends the program before --out is touched
     if args.data:
@@ -391,18 +385,19 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, 
     # 2. Model and tokenizer.
     source = run.resumed or args.model
     if source:
-        tokenizer, model = load_tokenizer(source), load_model(source)
+        tokenizer = load_tokenizer(source)
+        model = load_sharded(source, world, args.replicas, args.offload, args.checkpointing)
     else:
         tokenizer = tiny_tokenizer([m["content"] for line in lines for m in line["messages"][1:]])
         torch.manual_seed(args.seed)
         model = load_model(ModelConfig(vocab_size=len(tokenizer), hidden_size=args.width, num_hidden_layers=args.layers,
                                        intermediate_size=3 * args.width, rope_theta=100.0))
+        model = shard(model, world, args.replicas, args.offload, args.checkpointing)
     chat = Chat(tokenizer)
-    model = shard(model.to(world.device), world)
     if not source:
         say(f"tiny model: {sum(p.numel() for p in model.parameters()):,} parameters, {chat.vocab_size} tokens")
         learn_to_copy(model, chat, world, args)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=args.weight_decay)
+    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     # 3. Training.
     rows = render_lines(lines, chat, args.train_failed)
     if len(rows) < args.batch_size:
@@ -431,9 +426,10 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, 
                     say(f"stopped after step {step}; {path} resumes with --resume")
                     raise SystemExit(130 if interrupt.asked else 0)
     # 4. The model, and its accuracy on held-out questions.
-    weights = full_tensors(model)
+    weights = full_tensors(model, world)
     if world.main:
         save_model(model, tokenizer, run.path, weights)
+    del model, optimizer, weights  # their memory is the sampler's now
     world.gather(None)
     sampler = load_model(run.path, world.device, compute_dtype(world.device))
     questions = draw_questions(tasks, "eval", args.eval_n)

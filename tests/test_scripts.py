@@ -8,12 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
+
+import ranks
+from r1ci import start_world
 
 ROOT = Path(__file__).parent.parent
 SFT = ["sft.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "12", "--width", "32", "--copy-steps", "2", "--epochs", "1",
@@ -24,11 +28,11 @@ GRPO = ["grpo.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "4",
 ENV = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
 
 
-def run(*args: str, code: int = 0, ranks: int = 0) -> str:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks \
-        else [sys.executable]
+def run(*args: str, ranks: int) -> str:
+    """What torchrun prints."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
     done = subprocess.run([*launcher, *map(str, args)], cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=300)
-    assert (done.returncode != 0) == (code != 0), done.stdout[-2000:] + done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
 
@@ -49,17 +53,18 @@ def refusal(*args: str) -> str:
     return sentence
 
 
-def inside(*args: str) -> str:
+def inside(*args: str, code: int = 0) -> str:
     """What a command prints; in this process, to be quick."""
     script, *rest = map(str, args)
-    output = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+    output, before = io.StringIO(), signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         patch.setattr(sys, "argv", [script, *rest])
         try:
             importlib.import_module(script.removesuffix(".py")).main()
         except SystemExit as stopped:
-            assert not stopped.code, stopped.code
+            assert (stopped.code or 0) == code, stopped.code
         finally:
+            signal.signal(signal.SIGINT, before)
             if dist.is_initialized():
                 dist.destroy_process_group()
     return output.getvalue()
@@ -79,14 +84,14 @@ def metrics(directory: Path) -> list[dict]:
 @pytest.fixture(scope="session")
 def sft_run(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("sft")
-    run(*SFT, "--out", directory, "--overwrite")
+    inside(*SFT, "--out", directory, "--overwrite")
     return directory
 
 
 @pytest.fixture(scope="session")
 def grpo_run(sft_run, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("grpo")
-    run(*GRPO, "--model", sft_run, "--out", directory, "--overwrite")
+    inside(*GRPO, "--model", sft_run, "--out", directory, "--overwrite")
     return directory
 
 
@@ -121,27 +126,41 @@ def test_grpo_writes_its_run_and_evaluates_before_and_after_on_the_same_question
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(script, sft_run, grpo_run, tmp_path):
     args = [*SFT] if script == "sft" else [*GRPO, "--model", sft_run]
     whole = sft_run if script == "sft" else grpo_run
-    run(*args, "--out", tmp_path, "--overwrite", "--stop-after", "2")
+    inside(*args, "--out", tmp_path, "--overwrite", "--stop-after", "2")
     assert not (tmp_path / "eval.json").exists()
-    run(*args, "--out", tmp_path, "--resume")
+    inside(*args, "--out", tmp_path, "--resume")
     assert metrics(tmp_path)[1:] == metrics(whole)[1:]
     assert (tmp_path / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert (tmp_path / "eval.json").read_text() == (whole / "eval.json").read_text()
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(sft_run, grpo_run, tmp_path):
-    run(*GRPO, "--model", sft_run, "--out", tmp_path / "same")
+    inside(*GRPO, "--model", sft_run, "--out", tmp_path / "same")
     assert metrics(tmp_path / "same")[1:] == metrics(grpo_run)[1:]
-    run(*GRPO, "--model", sft_run, "--out", tmp_path / "other", "--seed", "1")
+    inside(*GRPO, "--model", sft_run, "--out", tmp_path / "other", "--seed", "1")
     assert metrics(tmp_path / "other")[1:] != metrics(grpo_run)[1:]
 
 
-def test_one_rank_and_two_give_the_same_gradients_and_metrics(tmp_path):
-    outcomes = []
-    for ranks in (1, 2):
-        run(ROOT / "tests" / "ranks.py", tmp_path / f"{ranks}.pt", ranks=ranks)
-        outcomes.append(torch.load(tmp_path / f"{ranks}.pt"))
-    one, two = outcomes
+@pytest.fixture(scope="session")
+def two_ranks(sft_run, tmp_path_factory) -> tuple[dict, list, Path]:
+    """What tests/ranks.py saves on two ranks, and its directory: a stopped run of grpo.py is in "run" there."""
+    directory = tmp_path_factory.mktemp("ranks")
+    run(ROOT / "tests" / "ranks.py", directory / "two.pt", *GRPO[1:], "--model", sft_run, "--out", directory / "run",
+        "--stop-after", "2", "--replicas", "2", "--checkpointing", ranks=2)
+    return *torch.load(directory / "two.pt"), directory
+
+
+@pytest.fixture(scope="session")
+def one_rank() -> dict:
+    world = start_world("cpu")
+    outcomes = {name: ranks.steps(world, **way) for name, way in ranks.WAYS.items() if name != "HSDP"}
+    dist.destroy_process_group()
+    return outcomes
+
+
+@pytest.mark.parametrize("way", ranks.WAYS)
+def test_one_rank_and_two_give_the_same_gradients_and_metrics(one_rank, two_ranks, way):
+    one, two = one_rank["plain"], two_ranks[0][way]
     assert len(one["gradients"]) == len(two["gradients"]) == 6
     for a, b in zip(one["gradients"], two["gradients"]):
         scale = max(x.abs().max() for x in a)
@@ -150,30 +169,44 @@ def test_one_rank_and_two_give_the_same_gradients_and_metrics(tmp_path):
         assert one["outcome"][part] == pytest.approx(two["outcome"][part], rel=1e-5, abs=1e-6)
 
 
-def test_two_ranks_train_and_one_rank_resumes_them(sft_run, grpo_run, tmp_path):
-    run(*GRPO, "--model", sft_run, "--out", tmp_path, "--stop-after", "2", ranks=2)
-    for a, b in zip(metrics(tmp_path)[1:], metrics(grpo_run)[1:3]):
+@pytest.mark.parametrize("way", ["checkpointing", "offload"])
+def test_computing_activations_again_and_offloading_change_no_bit_of_the_gradient(one_rank, way):
+    for a, b in zip(one_rank["plain"]["gradients"], one_rank[way]["gradients"]):
+        assert all(torch.equal(x, y) for x, y in zip(a, b))
+
+
+def test_ranks_that_cannot_work_together_refuse_in_one_sentence_on_all_of_them(two_ranks):
+    _, [batch, replicas, flags], directory = two_ranks
+    assert all("--batch-size 3 does not divide over 2 ranks" in sentence for sentence in batch)
+    assert all("--replicas 3 does not divide the number of ranks, 2" in sentence for sentence in replicas)
+    assert flags == ["--lr is 1.0 on rank 0 and 2.0 on rank 1: start all ranks with the same flags"] * 2
+    assert not (directory / "refused").exists()
+
+
+def test_two_ranks_train_and_one_rank_resumes_them(two_ranks, sft_run, grpo_run):
+    directory = two_ranks[2] / "run"
+    for a, b in zip(metrics(directory)[1:], metrics(grpo_run)[1:3], strict=True):
         for key in ("reward", "loss", "kl", "entropy", "grad_norm", "response_len", "val_accuracy"):
             assert a.get(key, 0) == pytest.approx(b.get(key, 0), rel=1e-4, abs=1e-5)
-    run(*GRPO, "--model", sft_run, "--out", tmp_path, "--resume")
-    assert [line["step"] for line in metrics(tmp_path)[1:]] == [1, 2, 3, 4]
+    inside(*GRPO, "--model", sft_run, "--out", directory, "--no-keep-sampler", "--resume")
+    assert [line["step"] for line in metrics(directory)[1:]] == [1, 2, 3, 4]
+    for a, b in zip(metrics(directory)[1:], metrics(grpo_run)[1:], strict=True):
+        assert a["reward"] == b["reward"] and a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-3)
 
 
 def test_ctrl_c_leaves_a_checkpoint_that_resumes(sft_run, tmp_path):
-    started = subprocess.Popen([sys.executable, *GRPO, "--model", str(sft_run), "--out", str(tmp_path), "--steps-per-stage", "500"],
-                               cwd=ROOT, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    log = tmp_path / "metrics.jsonl"
-    for _ in range(600):
-        if log.exists() and log.read_text().count("\n") >= 3:
-            break
-        time.sleep(0.1)
-    started.send_signal(signal.SIGINT)
-    output, _ = started.communicate(timeout=60)
-    assert started.returncode == 130 and "resumes with --resume" in output, output[-2000:]
-    [checkpoint] = [path for path in (tmp_path / "checkpoints").iterdir() if path.name == max(
-        p.name for p in (tmp_path / "checkpoints").iterdir())]
-    done = json.loads((checkpoint / "state.json").read_text())["step"]
-    run(*GRPO, "--model", sft_run, "--out", tmp_path, "--steps-per-stage", "500", "--resume", "--stop-after", str(done + 1))
+    log, args = tmp_path / "metrics.jsonl", [*GRPO, "--model", sft_run, "--out", tmp_path, "--steps-per-stage", "500"]
+
+    def interrupt():
+        while not log.exists() or log.read_text().count("\n") < 3:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert "resumes with --resume" in inside(*args, code=130)
+    newest = max((tmp_path / "checkpoints").iterdir())
+    done = json.loads((newest / "state.json").read_text())["step"]
+    inside(*args, "--resume", "--stop-after", done + 1)
     assert [line["step"] for line in metrics(tmp_path)[1:]] == list(range(1, done + 2))
 
 
@@ -214,17 +247,14 @@ def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
     assert "not valid JSON" in refusal(*SFT, "--data", tmp_path / "broken.jsonl", "--out", tmp_path / "c")
     if not torch.cuda.is_available():
         assert "no CUDA device is available" in refusal(*SFT, "--device", "cuda", "--out", tmp_path / "a")
+    assert "--offload moves memory from a CUDA device" in refusal(*SFT, "--device", "cpu", "--offload", "--out", tmp_path / "a")
+    assert "--replicas 0 does not divide" in refusal(*SFT, "--replicas", "0", "--out", tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_refusal_is_one_line_and_a_failing_exit():
     done = subprocess.run([sys.executable, "sft.py", "--tasks", "rg/gdc"], cwd=ROOT, env=ENV, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "unknown task 'rg/gdc'" in done.stderr
-
-
-def test_a_batch_that_does_not_divide_over_the_ranks_is_refused(sft_run, tmp_path):
-    out = run(*GRPO, "--model", sft_run, "--out", tmp_path / "a", "--batch-size", "3", ranks=2, code=1)
-    assert "--batch-size 3 does not divide over 2 ranks" in out and not (tmp_path / "a").exists()
 
 
 def test_resuming_with_other_flags_is_refused(grpo_run, sft_run):
