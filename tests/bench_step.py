@@ -88,7 +88,7 @@ def grpo_step(model: torch.nn.Module, sampler: CausalLM, optimizer: torch.optim.
               micro_tokens: int, world: World, step: int) -> dict[str, float]:
     """Steps 3 to 6 of grpo.py: the seconds of each part, and what was sampled and trained on."""
     watched, began = WatchedSandbox(sandbox), now(world)
-    copy_weights(model, sampler)
+    copy_weights(model, sampler, world)
     switched = now(world)
     groups = rollout(sampler, chat, watched, questions, group_size, protocol, (0, step))
     sampled = now(world)

@@ -1,13 +1,18 @@
 """The trainer's memory and batches: what is never built, how much is padding, what the memory table says."""
+import itertools
 import random
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import r1ci
 import tiny
+from memory import GIB, Setting, memory_needed
 from r1ci import micro_batches, token_logps
+from shapes import shape
 
 
 class Largest(TorchDispatchMode):
@@ -76,3 +81,52 @@ def test_a_full_device_is_reported_with_the_flag_to_lower(monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="add --offload"):
         patch.setattr(optimizer, "step", full)
         r1ci.optimizer_step(model, optimizer, 0.1, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device"))])
+def test_the_memory_table_is_within_a_fifth_of_the_measured_peak(device, checkpointing):
+    """Of the second of two steps, several micro-batches long: first where activations, then where weights dominate."""
+    world = r1ci.start_world(device)
+    for width, layers, context, rows in ((128, 4, 256, 4), (384, 6, 64, 2)):
+        config = r1ci.ModelConfig(vocab_size=4000, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers,
+                                  num_attention_heads=width // 32, num_key_value_heads=2)
+        model = r1ci.shard(r1ci.load_model(config, device), world, checkpointing=checkpointing)
+        optimizer = r1ci.make_optimizer(model, 1e-6, 0.0, world)
+
+        def step():
+            r1ci.accumulate(model, [list(range(context))] * 2 * rows, [[1] * context] * 2 * rows, world, context * rows, 4000,
+                            1.0, lambda batch, logps, entropies: -logps.mean())
+            r1ci.optimizer_step(model, optimizer, 1e-6, 1.0)
+
+        step()
+        need = memory_needed(config, Setting(context=context, micro_tokens=context * rows, checkpointing=checkpointing,
+                                             keep_sampler=False, compute_bytes=4 if device == "cpu" else 2))
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            step()
+            measured = torch.cuda.max_memory_allocated() / GIB
+        else:
+            with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+                step()
+            events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+            grown = itertools.accumulate(e.nbytes() for e in sorted(events, key=lambda e: e.start_ns()))
+            measured = 3 * need["weights"] + max(grown) / GIB  # the weights and Adam's moments were there before
+        assert need["update"] == pytest.approx(measured, rel=0.2)
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("size, capacity, setting", [
+    ("0.5B", 24, Setting(context=4096, slots=32, micro_tokens=8192, checkpointing=True)),
+    ("1.5B", 24, Setting(context=4096, slots=32, micro_tokens=4096, checkpointing=True, offload=True)),
+    ("3B", 80, Setting(context=8192, slots=64, micro_tokens=16_384, checkpointing=True)),
+    ("7B", 80, Setting(context=8192, slots=64, micro_tokens=16_384, checkpointing=True, offload=True)),
+    ("7B", 80, Setting(ranks=8, context=8192, slots=64, micro_tokens=16_384, checkpointing=True)),
+    ("14B", 80, Setting(ranks=8, context=8192, slots=12, micro_tokens=16_384, checkpointing=True, keep_sampler=False)),
+])
+def test_the_recipes_of_the_readme_fit(size, capacity, setting):
+    """With a twentieth to spare, and a gigabyte for CUDA itself; `capacity` is in 10 ** 9 bytes, as cards are sold."""
+    need = memory_needed(shape(size), setting)
+    assert max(need["update"], need["rollout"]) * GIB + 1e9 < 0.95 * capacity * 1e9, need
