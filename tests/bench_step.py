@@ -30,8 +30,9 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
 from grpo import Algorithm, learn
 from r1ci import (TOOL_PREFIX, CausalLM, Chat, ModelConfig, Protocol, World, checked_sandbox, compute_dtype,
-                  copy_weights, extract_answer, load_model, load_tokenizer, memory_gb, micro_batches,
-                  render_messages, rollout, save_model, shard, start_world, tool_text)
+                  copy_weights, extract_answer, free_weights, load_model, load_tokenizer, make_optimizer,
+                  memory_gb, micro_batches, render_messages, rollout, save_model, shard, start_world,
+                  tool_text)
 import numpy as np
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ def now(world: World) -> float:
 
 def grpo_step(model: torch.nn.Module, sampler: CausalLM, optimizer: torch.optim.Optimizer, chat: Chat,
               sandbox: Sandbox, questions: list[Instance], group_size: int, protocol: Protocol,
-              micro_tokens: int, world: World, step: int) -> dict[str, float]:
+              micro_tokens: int, world: World, step: int, keep_sampler: bool = True) -> dict[str, float]:
     """Steps 3 to 6 of grpo.py: the seconds of each part, and what was sampled and trained on."""
     watched, began = WatchedSandbox(sandbox), now(world)
     copy_weights(model, sampler, world)
@@ -95,6 +96,8 @@ def grpo_step(model: torch.nn.Module, sampler: CausalLM, optimizer: torch.optim.
     for group in groups:
         for i, t in enumerate(group):
             t.reward = float(i % 2)
+    if not keep_sampler:
+        free_weights(sampler)
     algorithm = Algorithm(max_tokens=protocol.max_tokens, micro_tokens=micro_tokens)
     learn(model, optimizer, sampler, None, None, groups, algorithm, 1e-6, world, chat.vocab_size)
     end = now(world)
@@ -156,12 +159,13 @@ def bench_split(args: argparse.Namespace, world: World, sandbox: Sandbox) -> lis
     chat = Chat(tiny_tokenizer([question.question for question in questions]))
     torch.manual_seed(0)
     with world.device:  # made there: 3 G random numbers take minutes on a CPU
-        model = shard(load_model(shape(args.size), world.device), world)
+        model = shard(load_model(shape(args.size), world.device), world, args.replicas, args.offload,
+                      args.checkpointing)
         sampler = load_model(shape(args.size), world.device, compute_dtype(world.device)).eval()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    optimizer = make_optimizer(model, 1e-6, 0.0, world)
     with dictated(chat, args.calls, args.turn_tokens):
         steps = [grpo_step(model, sampler, optimizer, chat, sandbox, questions[world.rank::world.size],
-                           args.group_size, protocol, args.micro_tokens, world, step)
+                           args.group_size, protocol, args.micro_tokens, world, step, args.keep_sampler)
                  for step in range(args.warmup + args.steps)]
     return steps[args.warmup:]
 
@@ -365,6 +369,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="measured (none: by size)")
     parser.add_argument("--warmup", type=int, default=1, help="steps before")
     parser.add_argument("--threads", type=int, default=2, help="of torch on a CPU")
+    parser.add_argument("--checkpointing", action="store_true", help="as in grpo.py")
+    parser.add_argument("--offload", action="store_true", help="as in grpo.py")
+    parser.add_argument("--replicas", type=int, default=1, help="as in grpo.py")
+    parser.add_argument("--keep-sampler", action=argparse.BooleanOptionalAction, default=True,
+                        help="as in grpo.py")
     parser.add_argument("--trl", action="store_true", help="against TRL's GRPOTrainer, on a CPU")
     parser.add_argument("--overfit-steps", type=int, default=300, help="of the tiny model for --trl")
     args = parser.parse_args(argv)
