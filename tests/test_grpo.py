@@ -515,13 +515,13 @@ def flags_of(monkeypatch, *argv: str):
     class Stop(Exception):
         pass
 
-    def start_world(device):
+    def start_training(parser, args):
         raise Stop
 
     seen = {}
     real = grpo.check_flags
     with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(grpo, "start_world", start_world)
+        patch.setattr(grpo, "start_training", start_training)
         patch.setattr(grpo, "check_flags", lambda parser, args: (real(parser, args), seen.update(vars(args))))
         patch.setattr("sys.argv", ["grpo.py", *argv])
         grpo.main()
