@@ -262,7 +262,7 @@ def test_a_served_model_is_evaluated_in_all_modes(tmp_path):
         asked = inside("r1ci.py", "ask", "What is it?", "--model", f"{url}#a/b")
     reports = json.loads((tmp_path / "all.json").read_text())["modes"]
     assert list(reports) == ["ci", "text", "code", "guided"] and len(lines_of(tmp_path / "t.jsonl")) == 8
-    assert re.search(r"^task +ci +text +code +guided$", out, re.MULTILINE) and "80 of prompts" in out
+    assert re.search(r"[\r\n]task +ci +text +code +guided\n", out) and "80 of prompts" in out
     assert json.loads((tmp_path / "one.json").read_text())["mode"] == "guided" and "rg/gcd" in one
     assert "answer: 0" in asked
 
