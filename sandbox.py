@@ -9,7 +9,7 @@
 The scripts come from a policy that is rewarded for whatever works, thousands of them a step. So each core
 has a worker: a process, started by exec, that holds numpy and the common standard library imported. Each
 script is one fork of it, which locks itself in, runs, and dies. Where sympy or networkx is installed, a
-second worker beside the first holds these too: the larger a process, the slower its forks.
+second worker beside the first, started when needed, holds these too: large processes fork slowly.
 
 Threat model. The script is the enemy: any Python, hence (ctypes) any machine code, with as many tries as it
 likes. Its time, its memory and its scratch directory are its own. All else is kept from it by these layers,
@@ -40,7 +40,6 @@ import ctypes
 import gc
 import importlib.util
 import io
-import itertools
 import json
 import linecache
 import math
@@ -706,25 +705,30 @@ class Sandbox:
         self.workers = workers or (len(os.sched_getaffinity(0)) if linux else os.cpu_count())
         heavy = {name for name in HEAVY if importlib.util.find_spec(name)}
         light = [name for name in preload if name.split(".")[0] not in heavy]
-        settings = [dict(memory_mb=memory_mb, file_mb=file_mb, disk_mb=disk_mb, preload=modules,
-                         disable=list(disable)) for modules in (light, list(preload))]
-        settings = settings[:1] if len(light) == len(preload) else settings
+        self.settings = [dict(memory_mb=memory_mb, file_mb=file_mb, disk_mb=disk_mb, preload=modules,
+                              disable=list(disable)) for modules in (light, list(preload))]
+        self.names = tuple(heavy) if len(light) < len(preload) else ()  # a script with one goes to the second
         self.layers: dict[str, bool | int | str] = (
             {} if linux else dict.fromkeys(LAYERS, f"on {sys.platform}"))
         self.missing: list[str] = []
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
-        self.team = [[Worker(each) for each in settings] for _ in range(self.workers if linux else 0)]
-        self.idle: queue.LifoQueue[list[Worker] | None] = queue.LifoQueue()
+        # The second worker of a pair starts with the first script that needs it.
+        self.team: list[list[Worker | None]] = [
+            [Worker(self.settings[0]), None] for _ in range(self.workers if linux else 0)]
+        self.idle: queue.LifoQueue[list[Worker | None] | None] = queue.LifoQueue()
         for pair in self.team:
             self.idle.put(pair)
         try:
-            for worker in itertools.chain(*self.team):
+            for worker in self.started():
                 worker.ready(self.layers)
                 self.layers, self.missing = worker.hello["layers"], worker.hello["missing"]
             self.refuse_weakness(allow_weak)
         except BaseException:
             self.close()
             raise
+
+    def started(self) -> list[Worker]:
+        return [worker for pair in self.team for worker in pair if worker]
 
     def has(self, layer: str) -> bool:
         return not isinstance(self.layers[layer], str)
@@ -756,18 +760,21 @@ class Sandbox:
         job = code.encode("utf-8", "surrogatepass"), stdin.encode("utf-8", "surrogatepass"), timeout, seed
         if not self.team:
             return run_plain(*job, self.max_output)
-        which, pair = -1 if any(name in code for name in HEAVY) else 0, self.idle.get()
+        which, pair = int(any(name in code for name in self.names)), self.idle.get()
         try:
             if pair is None:
                 raise RuntimeError("this sandbox is closed")
+            pair[which] = pair[which] or Worker(self.settings[which])
             pair[which].ready(self.layers)
             return pair[which].run(*job, self.max_output)
         except BaseException as error:
             if pair is None:
                 raise
-            pair[which].stop()  # whatever it was doing
+            if pair[which]:
+                pair[which].stop()  # whatever it was doing
+                pair[which] = None
             with contextlib.suppress(OSError):  # then the next run tries again
-                pair[which] = Worker(pair[which].settings)
+                pair[which] = Worker(self.settings[which])
             if not isinstance(error, Exception):
                 raise  # KeyboardInterrupt
             return Result("sandbox_error", "", f"{type(error).__name__}: {error}", -1, False, 0.0, 0.0, 0.0)
@@ -787,7 +794,9 @@ class Sandbox:
         if not self.closed:
             self.closed = True
             self.pool.shutdown(cancel_futures=True)
-            for worker in itertools.chain(*[self.idle.get() for _ in self.team]):
+            for _ in self.team:
+                self.idle.get()
+            for worker in self.started():
                 worker.stop()
             self.idle.put(None)
 
@@ -811,8 +820,7 @@ def self_test(sandbox: Sandbox) -> str:
                  ("refuse a process", closed, "import os\nos.fork()", ("error", "")),
                  ("refuse a socket", closed, "import socket\nsocket.socket()", ("error", "")),
                  ("hide a file", files, f"open({secret.name!r})", ("error", "")),
-                 ("answer after all that", True, "print(6 * 7)", ("ok", "42\n")),
-                 ("answer from its other worker", True, "print(6 * 7)  # sympy", ("ok", "42\n"))]
+                 ("answer after all that", True, "print(6 * 7)", ("ok", "42\n"))]
         for what, applies, code, expected in tests:
             result = sandbox.run(code, timeout=0.5 if expected[0] == "timeout" else 10)
             if applies and (result.status, result.stdout) != expected:

@@ -256,7 +256,7 @@ def test_64_threads_share_two_workers(box):
 
 def test_a_closed_sandbox_says_so_and_leaves_no_process():
     sandbox = Sandbox(workers=2, preload=())
-    pids = [worker.process.pid for pair in sandbox.team for worker in pair]
+    pids = [worker.process.pid for worker in sandbox.started()]
     late = sandbox.submit("import time; time.sleep(0.2); print('done')")
     time.sleep(0.05)
     sandbox.close()
@@ -483,7 +483,7 @@ def test_a_killed_trainer_leaves_nothing_behind(disable):
     code = ("import json, os, sys; from sandbox import Sandbox\n"
             f"box = Sandbox(workers=2, preload=(), disable={disable})\n"
             "box.submit('open(\"file\", \"w\").close()\\nwhile True: pass', timeout=2)\n"
-            "pids, scratch = [w.process.pid for [w] in box.team], [w.hello['scratch'] for [w] in box.team]\n"
+            "pids, scratch = zip(*[(w.process.pid, w.hello['scratch']) for w in box.started()])\n"
             "print(json.dumps([pids, scratch]), flush=True)\n"
             "import time; time.sleep(60)")
     command = [sys.executable, "-c", code]
@@ -508,9 +508,20 @@ def test_an_interrupted_run_does_not_confuse_the_next_one():
     signal.signal(signal.SIGINT, before)
 
 
+def test_the_second_worker_starts_with_the_first_script_that_needs_it():
+    pytest.importorskip("sympy")
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run("print(1)").stdout == "1\n" and len(sandbox.started()) == 1
+        assert sandbox.run("import sympy\nprint(sympy.factorint(12))").stdout == "{2: 2, 3: 1}\n"
+        first, second = sandbox.started()
+        second.process.kill()
+        assert sandbox.run("import sympy").status == "sandbox_error" and sandbox.run("import sympy").status == "ok"
+        assert sandbox.started()[0] is first
+
+
 def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
     with Sandbox(workers=1, preload=()) as sandbox:
-        sandbox.team[0][0].settings["disable"] = ["namespaces"]
+        sandbox.settings[0]["disable"] = ["namespaces"]
         sandbox.team[0][0].process.kill()
         assert sandbox.run("print(1)").status == "sandbox_error"
         assert "other layers" in sandbox.run("print(1)").stderr
@@ -527,18 +538,18 @@ def soak(count: int) -> None:
         sandbox.map(mixed * 2)
 
         def measure() -> list[list[int]]:
-            pids = [os.getpid(), *(worker.process.pid for pair in sandbox.team for worker in pair)]
+            pids = [os.getpid(), *(worker.process.pid for worker in sandbox.started())]
             return [[len(os.listdir(f"/proc/{pid}/fd")) for pid in pids],
                     [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]]
 
-        before, workers = measure(), [worker.process.pid for pair in sandbox.team for worker in pair]
+        before, workers = measure(), [worker.process.pid for worker in sandbox.started()]
         for start in range(0, count, 100):
             codes = [mixed[i % len(mixed)] for i in range(start, start + 97)]
             results = sandbox.map(codes) + sandbox.map([*slow, slow[0]], timeout=0.1)
             assert "sandbox_error" not in {r.status for r in results}
             assert {r.status for r in results} == {"ok", "error", "signal", "timeout"}
         after = measure()
-        assert [worker.process.pid for pair in sandbox.team for worker in pair] == workers  # none was replaced
+        assert [worker.process.pid for worker in sandbox.started()] == workers  # none was replaced
         assert after[0] == before[0], "descriptors"
         grown = [now / then for then, now in zip(before[1], after[1])]
         assert max(grown) <= 1.1, "memory"
