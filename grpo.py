@@ -24,12 +24,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (BEHAVIOURS, MODES, Chat, Interrupt, Protocol, RunDir, Trajectory, World, accumulate,
-                  add_protocol_flags, add_run_flags, add_training_flags, check_model, check_tool_failures,
-                  checked_sandbox, command_line, compute_dtype, copy_weights, evaluate, extract_answer,
-                  extract_code, free_weights, load_model, load_sharded, load_tokenizer, make_optimizer,
-                  memory_gb, micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, report_table,
-                  rollout, save_model, start_training, token_logps)
+from r1ci import (Chat, Interrupt, RunDir, World, accumulate, add_protocol_flags, add_run_flags,
+                  add_training_flags, check_model, checked_sandbox, command_line, compute_dtype, copy_weights,
+                  evaluate, free_weights, load_model, load_sharded, load_tokenizer, make_optimizer, memory_gb,
+                  micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, rollout, save_model,
+                  start_training, token_logps)
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -39,7 +38,9 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from sft import TINY_TASKS
 from tasks import LEVELS, Instance
+from tasks.protocol import MODES, Protocol, Trajectory, extract_answer, extract_code
 from tasks.questions import draw_questions, parse_tasks, read_pass_rates
+from tasks.reports import BEHAVIOURS, check_tool_failures, report_table
 
 Groups = list[list[Trajectory]]   # the answers to one question are a group
 Numbers = list[list[float]]       # one for each of them

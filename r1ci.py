@@ -12,9 +12,10 @@ One conversation (ChatML; "|" marks the tokens that the model itself samples, an
       <|im_end|>\\n<|im_start|>user\\nCode Execution Results:\\n391<|im_end|>\\n<|im_start|>assistant\\n
     | <<<391>>><|im_end|>
 
-Read from top to bottom: model, cache, weights, chat format, rollout, evaluation, plumbing, command line.
-sft.py and grpo.py import this file; it imports the tasks and the sandbox. Letters for shapes: B rows, T tokens,
-D width, H heads, K key-value heads, C cache capacity, V vocabulary, G group, N trained tokens.
+Read from top to bottom: model, cache, weights, chat format, rollout, evaluation, plumbing, command line. sft.py and
+grpo.py import this file. It imports sandbox.py and tasks/, where the conversation as text (protocol.py), statistics
+(reports.py) and served models (endpoint.py) are. Letters for shapes: B rows, T tokens, D width, H heads,
+K key-value heads, C cache capacity, V vocabulary, G group, N trained tokens.
 """
 import os
 
@@ -24,24 +25,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 
 import argparse
-import ast
 import functools
-import hashlib
-import http.client
 import inspect
 import json
 import math
-import random
 import re
 import shutil
 import signal
 import sys
-import threading
-import time
-import urllib.error
-import urllib.request
 from collections import Counter, deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -55,13 +48,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
-from sandbox import Result, Sandbox, SandboxError, self_test
-from tasks import LEVELS, TASKS, Instance
-from tasks.base import norm
-from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl,
-                             read_questions)
-
-MODES = ("ci", "text", "code", "guided")
+from sandbox import Sandbox, SandboxError, self_test
+from tasks import LEVELS, Instance
+from tasks.endpoint import Endpoint, add_endpoint_flags, converse_all, converse_with, find_endpoint
+from tasks.protocol import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, extract_answer, extract_code,
+                            find_code, keyed_bytes, tool_text)
+from tasks.questions import draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl, read_questions
+from tasks.reports import check_tool_failures, make_report, modes_table, report_table
 
 
 # ---- model: Qwen2 and Qwen3, under the parameter names of their Hugging Face checkpoints ------------------------------
@@ -531,87 +524,6 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
 
 # ---- chat format -----------------------------------------------------------------------------------------------------
 
-_ANSWER = "End with your final answer alone between <<< and >>>."
-SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of them, rollouts the first
-    "ci": (
-        "Solve the problem step by step. You may think in words, and at any point you may write one Python script in a "
-        "block that opens with ```python and closes with ```. It is run at once and what it prints comes back to you as "
-        "code execution results, so print what you need. Use code where computing or searching helps, several times if "
-        "necessary, and check doubtful results. " + _ANSWER,
-        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in a ```python "
-        "block, print its result, close the block with ```, and you will be shown its output before you go on. Plain "
-        "words are enough where code does not help. " + _ANSWER,
-        "You can mix reasoning in words with Python code that is really executed. A script goes into a ```python block "
-        "closed by ```; after it you receive its printed output or its error, and may correct it. " + _ANSWER,
-    ),
-    "text": (
-        "Solve the problem step by step in words alone, without writing any code. " + _ANSWER,
-        "Reason in plain text; no program will be run for you. " + _ANSWER,
-    ),
-    "code": (
-        "Solve the problem by writing Python. First put a complete script that prints the result into a block that opens "
-        "with ```python and closes with ```; you are then shown its output. " + _ANSWER,
-        "Write code first: one ```python block, closed by ```, that computes and prints the answer; its output comes "
-        "back to you. " + _ANSWER,
-    ),
-    "guided": (
-        "Solve the problem step by step. Before anything else decide what suits it: exact calculation, long enumeration, "
-        "search, sorting and string work call for Python in a ```python block closed by ```, whose printed output comes "
-        "back to you; common sense, word meaning and short deductions call for words. If words lead to doubt, switch to "
-        "code; if code fails twice, think again in words. " + _ANSWER,
-    ),
-}
-TOOL_PREFIX = "Code Execution Results:\n"
-ANSWER = re.compile(r"<<<(.*?)>>>(?!>)", re.DOTALL)
-
-
-def find_code(text: str) -> tuple[str, int] | None:
-    """The first closed Python block: its source and the offset just behind its closing fence."""
-    offset, opened, python = 0, None, False
-    for line in text.split("\n"):
-        if line.startswith("```"):
-            if opened is None:
-                opened, python = offset + len(line) + 1, line[3:].strip().lower() in ("python", "python3", "py")
-            elif python:
-                return text[opened:offset], offset + 3
-            else:
-                opened = None  # some other block is over
-        offset += len(line) + 1
-    return None
-
-
-def extract_code(text: str) -> str | None:
-    found = find_code(text)
-    return found and found[0]
-
-
-def extract_answer(text: str) -> str | None:
-    """The last <<<answer>>> outside of fenced blocks; it may span lines and end in ">"."""
-    outside, fenced = [], False
-    for line in text.split("\n"):
-        if line.startswith("```"):
-            fenced = not fenced
-        elif not fenced:
-            outside.append(line)
-    text = "\n".join(outside)
-    text = text[:text.rfind(">>>") + 3] if ">>>" in text else ""  # without an end every "<<<" would scan to the end
-    found = ANSWER.findall(text)
-    return found[-1].strip() if found else None
-
-
-def tool_text(result: Result, limit: int) -> str:
-    """What the model reads of a run: output, then the error if there was one, `limit` characters in all."""
-    note = {"timeout": "The time limit was exceeded.", "signal": f"The process died of signal {-result.exit_code}.",
-            "error": result.stderr.strip()}.get(result.status, "")
-    note = note[-limit // 2:]  # an error's last lines say most
-    output = result.stdout.rstrip("\n")
-    room = limit - len(note)
-    if len(output) > room:
-        left_out = f"\n[{len(output) - room} characters left out]\n"
-        output = output[:room // 2] + left_out + output[len(output) - room // 2:]
-    return "\n".join(part for part in (output, note) if part) or "(no output)"
-
-
 def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
     """What the tokenizer's chat template writes between two messages, by their roles (None: before the first).
 
@@ -713,61 +625,6 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
 
 # ---- rollout: tokens in, tokens out ----------------------------------------------------------------------------------
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a conversation is held; the same in training and evaluation, temperature aside."""
-    mode: str = "ci"
-    temperature: float = 1.0
-    max_turn_tokens: int = 128
-    max_tokens: int = 384      # of everything behind the prompt, the environment's words included
-    max_calls: int = 8
-    tool_chars: int = 400      # of a script's output and error that the model gets to read
-    slots: int = 96
-
-
-@dataclass
-class Trajectory:
-    """One conversation as the model lived it. loss_mask is 1 and logps are the sampler's where it chose the token."""
-    instance: Instance
-    sample: int
-    messages: list[dict[str, str]]
-    ids: list[int]
-    loss_mask: list[int]
-    logps: list[float]
-    prompt_len: int
-    stop_reason: str = ""      # answer | eos | calls | budget | tool_failure
-    answer: str | None = None
-    reward: float = 0.0
-    statuses: list[str] = field(default_factory=list)  # of its code calls
-    prompt_tokens: int = 0     # that an endpoint charged for; it tells no ids
-    completion_tokens: int = 0
-
-    def append(self, ids: list[int], sampled: bool, logps: list[float] | None = None) -> None:
-        self.ids += ids
-        self.loss_mask += [int(sampled)] * len(ids)
-        self.logps += logps if logps else [0.0] * len(ids)
-
-    @property
-    def calls(self) -> int:
-        return len(self.statuses)
-
-    @property
-    def response_len(self) -> int:
-        """Tokens that the model sampled."""
-        return self.completion_tokens or sum(self.loss_mask)
-
-    def to_json(self) -> dict[str, Any]:
-        instance = self.instance
-        return dict(messages=self.messages, task=instance.task, seed=instance.seed, level=instance.level,
-                    purpose=instance.purpose, sample=self.sample, reward=self.reward, stop_reason=self.stop_reason,
-                    calls=self.calls, ids=self.ids, loss_mask=self.loss_mask)
-
-
-def keyed_bytes(*key: Any) -> bytes:
-    """32 bytes that depend on the key alone: not on rank, row, slot, process or hash seed."""
-    return hashlib.sha256("/".join(map(str, key)).encode()).digest()
-
 
 @dataclass
 class Row:
@@ -1064,227 +921,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     return [[row.trajectory for row in group] for group in groups]
 
 
-# ---- endpoints: a model behind an OpenAI-compatible chat server ------------------------------------------------------
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A served model, URL#name on the command line. OPENAI_API_KEY goes along if it is set."""
-    url: str                   # up to /v1
-    name: str
-    concurrency: int = 8       # conversations at a time
-    timeout: float = 300.0     # seconds without a byte
-    tries: int = 7             # of a request, with about 1, 2, 4, ... 32 s between them
-    sleep: Callable[[float], Any] = time.sleep
-
-    def complete(self, messages: list[dict[str, str]], max_tokens: int, temperature: float) -> tuple[str, bool, dict]:
-        """The model's next turn, whether a limit cut it off, and the tokens charged. What may pass is tried again."""
-        body = dict(model=self.name, messages=messages, max_tokens=max_tokens, temperature=temperature, stream=False)
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get("OPENAI_API_KEY"):
-            headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
-        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
-        for attempt in range(self.tries):
-            pause = 2 ** attempt * random.uniform(0.5, 1.0)  # the jitter: not all at once again
-            try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                    reply = json.load(response)
-                choice, usage = reply["choices"][0], reply.get("usage") or {}
-                return str(choice["message"]["content"] or ""), choice.get("finish_reason") == "length", usage
-            except urllib.error.HTTPError as error:
-                detail = " ".join(error.read(10_000).decode(errors="replace").split())[:300]
-                problem = f"it answered {error.code} {error.reason}" + f" ({detail})" * bool(detail)
-                if error.code in (400, 413) and "context" in detail and len(messages) > 2:
-                    return "", True, {}  # the conversation has outgrown the model
-                if error.code < 500 and error.code not in (408, 409, 425, 429):
-                    raise SystemExit(f"{self.url}#{self.name}: {problem}")
-                if re.fullmatch(r"\d+(\.\d+)?", error.headers.get("Retry-After", "")):
-                    pause = max(pause, float(error.headers["Retry-After"]))
-            except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, cut off
-                problem = f"no answer ({getattr(error, 'reason', None) or str(error) or type(error).__name__})"
-            except (ValueError, LookupError, TypeError, AttributeError):
-                problem = "its answer is not a chat completion in JSON"
-            if attempt + 1 < self.tries:
-                self.sleep(pause)
-        raise SystemExit(f"{self.url}#{self.name}: {problem}, {self.tries} times")
-
-
-def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | None:
-    """The endpoint that a model's name stands for, if it is a URL."""
-    if not re.match("https?://", name):
-        return None
-    url, _, model = name.partition("#")
-    if not model:
-        raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
-    if concurrency < 1 or timeout <= 0:
-        raise SystemExit("--concurrency and --request-timeout must be above 0")
-    return Endpoint(url.rstrip("/"), model, concurrency, timeout)
-
-
-def converse_with(endpoint: Endpoint, sandbox: Sandbox, instance: Instance, sample: int, protocol: Protocol,
-                  system: str, key: tuple) -> Trajectory:
-    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls and ends.
-
-    A server cannot be told to stop at a closing fence and not at an opening one, so a turn is cut there afterwards.
-    """
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
-    t = Trajectory(instance, sample, messages, [], [], [], 0)
-    while not t.stop_reason:
-        left = protocol.max_tokens - t.completion_tokens
-        text, cut, usage = endpoint.complete(messages, min(protocol.max_turn_tokens, left), protocol.temperature)
-        t.prompt_tokens += usage.get("prompt_tokens", 0)
-        t.completion_tokens += usage.get("completion_tokens", 0)
-        code, end = find_code(text) or (None, len(text))
-        messages.append({"role": "assistant", "content": text[:end]})
-        if code is None:
-            t.answer = None if cut else extract_answer(text)
-            t.stop_reason = "budget" if cut else "eos" if t.answer is None else "answer"
-        elif t.calls == (0 if protocol.mode == "text" else protocol.max_calls):
-            t.stop_reason = "calls"
-        else:
-            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, sample, t.calls)
-            result = sandbox.run(code, seed=int.from_bytes(keyed_bytes(*row_key)[:4], "big"))
-            t.statuses.append(result.status)
-            messages.append({"role": "user", "content": TOOL_PREFIX + tool_text(result, protocol.tool_chars)})
-            if result.status == "sandbox_error":
-                t.stop_reason = "tool_failure"
-            elif t.completion_tokens >= protocol.max_tokens:
-                t.stop_reason = "budget"
-    t.reward = float(t.answer is not None and grade(instance, t.answer))
-    return t
-
-
-def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[tuple[Instance, int, Protocol, str]], key: tuple,
-                 on_end: Callable[[Trajectory], Any]) -> list[Trajectory]:
-    """The conversations of (instance, sample, protocol, system prompt), several at a time; `on_end` hears of each.
-
-    When one fails for good or is interrupted, those under way come to their end, and no other begins.
-    """
-    lock = threading.Lock()
-
-    def hold(job: tuple[Instance, int, Protocol, str]) -> Trajectory:
-        t = converse_with(endpoint, sandbox, *job, key)
-        with lock:
-            on_end(t)
-        return t
-
-    with ThreadPoolExecutor(endpoint.concurrency) as pool:
-        futures = [pool.submit(hold, job) for job in jobs]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-# ---- evaluation ----------------------------------------------------------------------------------------
-
-def mean_stderr(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error of the mean."""
-    if not values:
-        return 0.0, 0.0
-    mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1) / len(values))
-
-
-def check_tool_failures(trajectories: list[Trajectory], share: float = 0.02) -> int:
-    """How many rows the sandbox itself failed; above a share of the calls the numbers would be about the sandbox."""
-    failures = sum(t.stop_reason == "tool_failure" for t in trajectories)
-    calls = sum(t.calls for t in trajectories)
-    if failures > max(1, share * calls):
-        raise SystemExit(f"the sandbox failed {failures} of {calls} calls: run `python sandbox.py` to see why")
-    return failures
-
-
-def majority_right(group: list[Trajectory]) -> bool:
-    """Whether the answer given most often (the earliest of equals) is right; rows without an answer do not vote."""
-    votes = Counter(norm(t.answer) for t in group if t.answer is not None)
-    if not votes:
-        return False
-    winner = votes.most_common(1)[0][0]
-    return any(t.reward > 0 for t in group if t.answer is not None and norm(t.answer) == winner)
-
-
-def checks_itself(t: Trajectory) -> bool:
-    """Whether a script verifies an earlier result (a rule of thumb, ours). It comes after a script that ran, and
-
-    it compares (==, !=, in, assert ...) with a constant that an earlier script printed, as a line or as a word of it,
-    or it compares and all that it prints is True and False.
-    """
-    printed: set[str] = set()
-    for turn, reply, status in zip(t.messages[2::2], t.messages[3::2], t.statuses):
-        code, output = extract_code(turn["content"]), reply["content"].removeprefix(TOOL_PREFIX)
-        if printed and code and status in ("ok", "error"):  # a failed assert is a check, too
-            try:
-                compared = [n for n in ast.walk(ast.parse(code)) if isinstance(n, (ast.Compare, ast.Assert))]
-            except (SyntaxError, ValueError, RecursionError):
-                compared = []
-            constants = {str(n.value) for c in compared for n in ast.walk(c) if isinstance(n, ast.Constant)}
-            if constants & printed or compared and set(output.split()) <= {"True", "False"}:
-                return True
-        if status == "ok":
-            printed |= {output, *output.splitlines(), *output.split()}
-    return False
-
-
-def switches(t: Trajectory) -> int:
-    """How often the model goes from words to code or back; an answer alone and remarks after it are no words."""
-    kinds = []
-    for message in t.messages[2:]:
-        if message["role"] == "assistant":
-            words, fence, _ = message["content"].partition("```python")
-            kinds += ["words"] * bool(words.split("<<<")[0].strip()) + ["code"] * bool(fence)
-    return sum(a != b for a, b in zip(kinds, kinds[1:]))
-
-
-BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {  # of one row; None: it does not count
-    "code_rate": lambda t: t.calls > 0,
-    "calls": lambda t: t.calls,
-    "failed_calls": lambda t: sum(status != "ok" for status in t.statuses),
-    "text_rate": lambda t: None if t.answer is None else t.calls == 0,
-    "response_len": lambda t: t.response_len,
-    "self_check": checks_itself,
-    "recovery": lambda t: t.reward > 0 if set(t.statuses) - {"ok"} else None,
-    "switches": switches,
-}
-
-
-def behaviour(groups: list[list[Trajectory]]) -> tuple[dict[str, float], dict[str, float]]:
-    """How the answers came about: means over questions (samples of a question first), and their standard errors."""
-    means, stderrs = {}, {}
-    for name, value_of in BEHAVIOURS.items():
-        values = [[float(v) for t in group if (v := value_of(t)) is not None] for group in groups]
-        means[name], stderrs[name] = mean_stderr([sum(v) / len(v) for v in values if v])
-    return means, stderrs
-
-
-def summarise(groups: list[list[Trajectory]]) -> dict[str, Any]:
-    """Accuracy over questions (samples of a question averaged first), and how the answers came about."""
-    groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
-    groups = [group for group in groups if group]
-    accuracy, stderr = mean_stderr([sum(t.reward for t in group) / len(group) for group in groups])
-    pass_at_k, _ = mean_stderr([float(any(t.reward > 0 for t in group)) for group in groups])
-    majority, _ = mean_stderr([float(majority_right(group)) for group in groups])
-    means, stderrs = behaviour(groups)
-    rounded = lambda values: {key: round(value, 4) for key, value in values.items()}
-    return {**rounded(dict(accuracy=accuracy, stderr=stderr)), "n": len(groups),
-            **rounded(dict(pass_at_k=pass_at_k, majority=majority, **means)), "stderrs": rounded(stderrs),
-            "call_counts": dict(sorted(Counter(t.calls for group in groups for t in group).items())),
-            "stop_reasons": dict(sorted(Counter(t.stop_reason for group in groups for t in group).items()))}
-
-
-def make_report(groups: list[list[Trajectory]]) -> dict[str, Any]:
-    """Summaries of the whole, per task, suite and split, and the share of right answers to every question."""
-    parts: dict[str, dict[str, list]] = {"tasks": {}, "suites": {}, "splits": {}}
-    for group in groups:
-        key = group[0].instance.task
-        split = TASKS[key].split if key in TASKS else "own"
-        for part, name in (("tasks", key), ("suites", key.split("/")[0]), ("splits", split)):
-            parts[part].setdefault(name, []).append(group)
-    questions = {f"{g[0].instance.task}@{g[0].instance.level}/{g[0].instance.seed}": sum(t.reward for t in g) / len(g)
-                 for g in groups}
-    return {**summarise(groups), **{part: {name: summarise(its) for name, its in found.items()}
-                                    for part, found in parts.items()}, "questions": questions}
-
+# ---- evaluation ------------------------------------------------------------------------------------------------------
 
 def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, instances: list[Instance], samples: int,
              protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
@@ -1316,41 +953,6 @@ def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, in
     failures = check_tool_failures([t for group in groups for t in group])
     return {**make_report(groups), "samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
             "tool_failures": failures, "too_long": dict(too_long)}, groups
-
-
-def report_table(report: dict[str, Any]) -> str:
-    """The report as text: one line a task, then suites and splits, the whole last."""
-    many = report["samples"] > 1
-    rows = [*report["tasks"].items(), *((f"suite {key}", r) for key, r in report["suites"].items()),
-            *((f"split {key}", r) for key, r in report["splits"].items()), ("all", report)]
-    width = max(len(key) for key, _ in rows)
-    lines = [f"{'task':{width}}      n  accuracy  +- stderr" + (f"  pass@{report['samples']}  majority" if many else "")
-             + "  calls  in words  tokens  checked  recovered  stopped by"]
-    for key, r in rows:
-        stops = ", ".join(f"{reason} {count}" for reason, count in r["stop_reasons"].items())
-        recovered = f"{100 * r['recovery']:5.1f}%" if r["failed_calls"] else "     -"
-        lines.append(f"{key:{width}}  {r['n']:5d}    {100 * r['accuracy']:5.1f}%     {100 * r['stderr']:4.1f}%"
-                     + (f"   {100 * r['pass_at_k']:5.1f}%    {100 * r['majority']:5.1f}%" if many else "")
-                     + f"  {r['calls']:5.2f}    {100 * r['text_rate']:5.1f}%  {r['response_len']:6.1f}   "
-                     f"{100 * r['self_check']:5.1f}%     {recovered}  {stops}")
-    if report["too_long"]:
-        each = ", ".join(f"{count} of {key}" for key, count in report["too_long"].items())
-        lines.append(f"left out, too long for the model's context: {sum(report['too_long'].values())} questions ({each})")
-    return "\n".join(lines)
-
-
-def modes_table(reports: dict[str, dict[str, Any]]) -> str:
-    """Accuracy with its standard error by mode: one line a task, the whole last, and what each mode cost."""
-    tasks = list(dict.fromkeys(key for report in reports.values() for key in report["tasks"]))
-    width = max(map(len, (*tasks, "tokens an answer")))
-    line = lambda name, cells: f"{name:{width}}" + "".join(f"{cell:>17}" for cell in cells)
-    accuracy = lambda r: f"{100 * r['accuracy']:.1f} +- {100 * r['stderr']:.1f}%" if r else "-"
-    lines = [line("task", reports)]
-    lines += [line(key, [accuracy(report["tasks"].get(key)) for report in reports.values()]) for key in tasks]
-    lines += [line("all", map(accuracy, reports.values()))]
-    lines += [line(name, [f"{report[key]:.2f}" for report in reports.values()])
-              for name, key in (("code calls", "calls"), ("tokens an answer", "response_len"))]
-    return "\n".join(lines)
 
 
 # ---- plumbing: ranks, runs, metrics, checkpoints ---------------------------------------------------------------------
@@ -1713,12 +1315,6 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     group.add_argument("--keep", type=int, default=1, help="newest checkpoints kept")
     group.add_argument("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
     group.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
-
-
-def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("endpoint")
-    group.add_argument("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
-    group.add_argument("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
 
 
 def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float, warmup: int) \

@@ -29,13 +29,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (SYSTEM_PROMPTS, TOOL_PREFIX, Chat, Interrupt, ModelConfig, Protocol, RunDir, Trajectory,
-                  World, accumulate, add_endpoint_flags, add_protocol_flags, add_run_flags,
-                  add_training_flags, check_model, check_tool_failures, checked_sandbox, command_line,
-                  compute_dtype, converse_all, evaluate, find_code, find_endpoint,
+from r1ci import (Chat, Interrupt, ModelConfig, RunDir, World, accumulate, add_protocol_flags, add_run_flags,
+                  add_training_flags, check_model, checked_sandbox, command_line, compute_dtype, evaluate,
                   full_tensors, load_model, load_sharded, load_tokenizer, make_optimizer, memory_gb,
-                  optimizer_step, protocol_of, render_messages, report_table, rollout, save_model, shard,
-                  start_training, switches, tool_text)
+                  optimizer_step, protocol_of, render_messages, rollout, save_model, shard, start_training)
 import torch
 from tqdm import tqdm
 
@@ -43,7 +40,10 @@ from sandbox import Result, Sandbox
 from tasks import LEVELS, TASKS, Instance
 from tasks.conversations import (choose, collection_table, frequent_phrases, pick, plan, read_collected, read_messages,
                                  wrong_conversations)
+from tasks.endpoint import add_endpoint_flags, converse_all, find_endpoint
+from tasks.protocol import SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, find_code, tool_text
 from tasks.questions import draw_questions, parse_tasks, read_jsonl
+from tasks.reports import check_tool_failures, report_table, switches
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")

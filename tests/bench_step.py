@@ -29,10 +29,9 @@ from typing import Any, Iterator
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
 from grpo import Algorithm, learn
-from r1ci import (TOOL_PREFIX, CausalLM, Chat, ModelConfig, Protocol, World, checked_sandbox, compute_dtype,
-                  copy_weights, extract_answer, free_weights, load_model, load_tokenizer, make_optimizer,
-                  memory_gb, micro_batches, render_messages, rollout, save_model, shard, start_world,
-                  tool_text)
+from r1ci import (CausalLM, Chat, ModelConfig, World, checked_sandbox, compute_dtype, copy_weights,
+                  free_weights, load_model, load_tokenizer, make_optimizer, memory_gb, micro_batches,
+                  render_messages, rollout, save_model, shard, start_world)
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,6 +40,7 @@ from sandbox import Sandbox
 from sft import TINY_TASKS, sft_step, tiny_tokenizer
 from shapes import SHAPES, shape
 from tasks import TASKS, Instance
+from tasks.protocol import TOOL_PREFIX, Protocol, extract_answer, tool_text
 from tasks.questions import draw_questions, grade, parse_tasks
 
 FLAGS = ("questions", "turn_tokens", "max_tokens", "slots", "micro_tokens", "steps")  # defaults of each size:

@@ -8,7 +8,8 @@ import torch.distributed as dist
 
 import bench_step
 import tiny
-from r1ci import Protocol, rollout, start_world
+from r1ci import rollout, start_world
+from tasks.protocol import Protocol
 
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("bench_*.py")), ids=lambda path: path.stem)

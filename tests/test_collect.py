@@ -21,9 +21,10 @@ import pytest
 import r1ci
 import sft
 import tiny
-from r1ci import Endpoint, Protocol, converse_with, extract_answer, find_endpoint
 from tasks import TASKS
 from tasks.conversations import choose
+from tasks.endpoint import Endpoint, converse_with, find_endpoint
+from tasks.protocol import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
 from test_scripts import ENV, ROOT, inside, refusal
 

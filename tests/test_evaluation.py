@@ -3,9 +3,10 @@ import pytest
 
 import r1ci
 import tiny
-from r1ci import Protocol, Trajectory
 from tasks import TASKS
+from tasks.protocol import Protocol, Trajectory
 from tasks.questions import parse_tasks
+from tasks.reports import behaviour, checks_itself, make_report, report_table, switches
 
 
 def talk(*turns, task="rg/gcd", seed=0, reward=1.0, answer="4") -> Trajectory:
@@ -37,32 +38,32 @@ FIRST = ("print(6 * 7)", "42", "ok")
     (("print(1 == ", "SyntaxError", "error"), False),
     (("while 42 == 42: pass", "", "timeout"), False)])
 def test_a_script_checks_itself_if_it_compares_with_what_an_earlier_one_printed(second, checks):
-    assert r1ci.checks_itself(talk(FIRST, second, "<<<42>>>")) is checks
-    assert not r1ci.checks_itself(talk(second, "<<<42>>>"))  # there is nothing yet to check
-    assert not r1ci.checks_itself(talk(("print(6 * 7", "42", "error"), second, "<<<42>>>"))
+    assert checks_itself(talk(FIRST, second, "<<<42>>>")) is checks
+    assert not checks_itself(talk(second, "<<<42>>>"))  # there is nothing yet to check
+    assert not checks_itself(talk(("print(6 * 7", "42", "error"), second, "<<<42>>>"))
 
 
 def test_switches_count_the_changes_between_words_and_code():
-    assert r1ci.switches(talk("<<<1>>>")) == 0
-    assert r1ci.switches(talk("I think so. <<<1>>>")) == 0
-    assert r1ci.switches(talk(FIRST, FIRST, "<<<1>>>")) == 0
-    assert r1ci.switches(talk(("print(1)", "1", "ok", "Let me run it.\n"), "<<<1>>>")) == 1
-    assert r1ci.switches(talk(FIRST, "That is too large.\n<<<1>>>")) == 1
-    assert r1ci.switches(talk(("print(1)", "1", "ok", "Hm."), ("print(2)", "2", "ok", "So"), "Well <<<2>>>")) == 4
+    assert switches(talk("<<<1>>>")) == 0
+    assert switches(talk("I think so. <<<1>>>")) == 0
+    assert switches(talk(FIRST, FIRST, "<<<1>>>")) == 0
+    assert switches(talk(("print(1)", "1", "ok", "Let me run it.\n"), "<<<1>>>")) == 1
+    assert switches(talk(FIRST, "That is too large.\n<<<1>>>")) == 1
+    assert switches(talk(("print(1)", "1", "ok", "Hm."), ("print(2)", "2", "ok", "So"), "Well <<<2>>>")) == 4
 
 
 def test_behaviour_averages_over_questions_and_counts_only_the_rows_it_is_about():
     failed = ("print(x)", "NameError", "error")
     groups = [[talk("<<<4>>>"), talk(FIRST, "<<<4>>>")], [talk(failed, FIRST, "<<<4>>>"), talk(failed, "5", reward=0, answer=None)],
               [talk(failed, "<<<5>>>", reward=0), talk(failed, "<<<5>>>", reward=0)]]
-    means, stderrs = r1ci.behaviour(groups)
+    means, stderrs = behaviour(groups)
     assert means["calls"] == pytest.approx((0.5 + 1.5 + 1) / 3)
     assert stderrs["calls"] == pytest.approx((((0.5 - 1) ** 2 + 0.5 ** 2) / 2 / 3) ** 0.5)
     assert means["failed_calls"] == pytest.approx(2 / 3)
     assert means["text_rate"] == pytest.approx((0.5 + 0 + 0) / 3)   # of rows with an answer
     assert means["recovery"] == pytest.approx((0.5 + 0) / 2)        # of rows with a failed script: two questions
     assert means["response_len"] == 5 and stderrs["response_len"] == 0
-    assert r1ci.behaviour([[talk("<<<4>>>")]])[0]["recovery"] == 0  # nothing to recover from
+    assert behaviour([[talk("<<<4>>>")]])[0]["recovery"] == 0  # nothing to recover from
 
 
 def test_a_report_has_tasks_suites_splits_and_every_question():
@@ -71,12 +72,12 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
               for key in keys for i in range(2)]
     for [t] in groups[-2:]:
         t.instance = tiny.instance(seed=t.instance.seed)
-    report = r1ci.make_report(groups) | dict(samples=1, too_long={"bbh/word_sorting": 3})
+    report = make_report(groups) | dict(samples=1, too_long={"bbh/word_sorting": 3})
     assert {k: r["n"] for k, r in report["suites"].items()} == {"rg": 4, "bbh": 2, "user": 2}
     assert {k: r["n"] for k, r in report["splits"].items()} == {"train": 4, "test": 2, "own": 2}
     assert report["call_counts"] == {0: 8}
     assert report["questions"]["rg/caesar_cipher@1/0"] == 1 and report["questions"]["user/test@0/1"] == 0
-    lines = r1ci.report_table(report).split("\n")
+    lines = report_table(report).split("\n")
     assert [" ".join(line.split()[:2]) for line in lines[5:12]] == [
         "suite rg", "suite bbh", "suite user", "split train", "split test", "split own", "all 8"]
     assert lines[-1].endswith("3 questions (3 of bbh/word_sorting)")

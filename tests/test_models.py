@@ -15,8 +15,9 @@ from torch import nn
 import r1ci
 import sft
 import tiny
-from r1ci import (Chat, Protocol, World, check_model, find_model, load_model, load_tokenizer, load_weights, read_config,
+from r1ci import (Chat, World, check_model, find_model, load_model, load_tokenizer, load_weights, read_config,
                   render_messages, rollout, save_model, shard, token_logps)
+from tasks.protocol import Protocol
 
 CODE = "```python\nprint(12 + 34)\n```"
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e4}

@@ -11,9 +11,10 @@ import torch.distributed as dist
 import r1ci
 import sft
 import tiny
-from r1ci import (KVCache, Protocol, Trajectory, extract_answer, extract_code, find_code, render_messages,
-                  rollout, sample, token_logps, tool_text)
+from r1ci import KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
+from tasks.protocol import Protocol, Trajectory, extract_answer, extract_code, find_code, tool_text
+from tasks.reports import summarise
 
 CODE = "```python\nprint(12 + 34)\n```"
 
@@ -482,7 +483,7 @@ def answered(*answers, expect="4"):
 
 
 def test_a_report_averages_samples_before_questions():
-    report = r1ci.summarise([answered("4", "4", "5", None), answered("5", "5", "4", "4"), answered("1", "2", "3", "3")])
+    report = summarise([answered("4", "4", "5", None), answered("5", "5", "4", "4"), answered("1", "2", "3", "3")])
     assert report["accuracy"] == round((0.5 + 0.5 + 0) / 3, 4) and report["n"] == 3
     assert report["stderr"] == round((((1 / 6) ** 2 * 2 + (1 / 3) ** 2) / 2 / 3) ** 0.5, 4)
     assert report["pass_at_k"] == round(2 / 3, 4)

@@ -7,8 +7,9 @@ import torch
 
 import sft
 import tiny
-from r1ci import SYSTEM_PROMPTS, World, extract_answer, extract_code, render_messages
+from r1ci import World, render_messages
 from tasks import TASKS, conversations
+from tasks.protocol import SYSTEM_PROMPTS, extract_answer, extract_code
 
 WORLD = World(0, 1, torch.device("cpu"))
 TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_qa")
