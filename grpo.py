@@ -24,11 +24,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (Chat, Interrupt, RunDir, World, accumulate, add_protocol_flags, add_run_flags,
-                  add_training_flags, check_model, checked_sandbox, command_line, compute_dtype, copy_weights,
-                  evaluate, free_weights, load_model, load_sharded, load_tokenizer, make_optimizer, memory_gb,
-                  micro_batches, optimizer_step, pad, paint_trajectory, protocol_of, rollout, save_model,
-                  start_training, token_logps)
+from r1ci import (Chat, Interrupt, RunDir, World, accumulate, add_run_flags, add_training_flags, check_model,
+                  checked_sandbox, command_line, compute_dtype, copy_weights, evaluate, free_weights, load_model,
+                  load_sharded, load_tokenizer, make_optimizer, memory_gb, micro_batches, optimizer_step, pad,
+                  rollout, save_model, start_training, token_logps)
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -38,9 +37,10 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from sft import TINY_TASKS
 from tasks import LEVELS, Instance
-from tasks.protocol import MODES, Protocol, Trajectory, extract_answer, extract_code
+from tasks.protocol import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer, extract_code,
+                            protocol_of)
 from tasks.questions import draw_questions, parse_tasks, read_pass_rates
-from tasks.reports import BEHAVIOURS, check_tool_failures, report_table
+from tasks.reports import BEHAVIOURS, check_tool_failures, paint_trajectory, report_table
 
 Groups = list[list[Trajectory]]   # the answers to one question are a group
 Numbers = list[list[float]]       # one for each of them
@@ -621,8 +621,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     protocol = protocol_of(args)
     algorithm = Algorithm(**{key: getattr(args, key) for key in Algorithm.__dataclass_fields__})
     questions = draw_questions(tasks, "rl", args.per_task, args.seed)
-    validation = draw_questions(tasks, "val", args.val_n)
-    held_out = draw_questions(tasks, "eval", args.eval_n)
+    validation, held_out = draw_questions(tasks, "val", args.val_n), draw_questions(tasks, "eval", args.eval_n)
     recorded = read_pass_rates(args.pass_rates, questions) if args.pass_rates else None
     dtype = compute_dtype(world.device)
     tokenizer = load_tokenizer(args.model)
@@ -703,7 +702,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             if world.main:
                 run.add_line("trajectories.jsonl", {"step": step, **groups[0][0].to_json()})
                 if args.show_every and step % args.show_every == 0:
-                    say(paint_trajectory(groups[0][0].to_json(), chat))
+                    say(paint_trajectory(groups[0][0].to_json(), chat.decode))
             # 7. Validation and checkpoints.
             last = step == steps
             ends = last or curriculum.stage(step + 1) > stage

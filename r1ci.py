@@ -1,25 +1,25 @@
-"""r1ci.py -- the model, its sampler and the rollout: a language model that reasons in words and in Python that runs.
+"""r1ci.py -- a language model that reasons in words and in Python that runs: model, sampler, rollout.
 
     python r1ci.py ask "What is 17 * 23?" --model runs/grpo        one conversation, streamed in colour
     python r1ci.py eval --model runs/grpo --mode ci --n 84         accuracy on held-out questions
-    python r1ci.py show runs/grpo/trajectories.jsonl               saved trajectories, trained tokens in colour
+    python r1ci.py show runs/grpo/trajectories.jsonl               saved conversations, trained tokens green
     python r1ci.py plot runs/grpo                                  the reward curve (needs matplotlib)
 
-One conversation (ChatML; "|" marks the tokens that the model itself samples, and only those are ever trained on):
+One conversation (ChatML; "|" marks the tokens that the model samples, and only those are ever trained on):
 
       <|im_start|>system ...  <|im_start|>user\\nWhat is 17 * 23? ... <|im_end|>\\n<|im_start|>assistant\\n
     | ```python\\nprint(17 * 23)\\n```
       <|im_end|>\\n<|im_start|>user\\nCode Execution Results:\\n391<|im_end|>\\n<|im_start|>assistant\\n
     | <<<391>>><|im_end|>
 
-Read from top to bottom: model, cache, weights, chat format, rollout, evaluation, plumbing, command line. sft.py and
-grpo.py import this file. It imports sandbox.py and tasks/, where the conversation as text (protocol.py), statistics
-(reports.py) and served models (endpoint.py) are. Letters for shapes: B rows, T tokens, D width, H heads,
-K key-value heads, C cache capacity, V vocabulary, G group, N trained tokens.
+Read from top to bottom: model, cache, weights, chat format, rollout, evaluation, plumbing, command line.
+sft.py and grpo.py import this file. It imports sandbox.py and tasks/, where the conversation as text is
+(protocol.py), statistics (reports.py) and served models (endpoint.py). Letters for shapes: B rows, T tokens,
+D width, H heads, K key-value heads, C cache capacity, V vocabulary, G group, N trained tokens.
 """
 import os
 
-# Threads that wait by spinning starve the sandbox's workers (a small matrix product: 88 us -> 32 ms). Before torch.
+# Before torch: threads that wait by spinning starve the sandbox's workers (a small product: 88 us -> 32 ms).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
@@ -51,17 +51,19 @@ from tqdm import tqdm
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.endpoint import Endpoint, add_endpoint_flags, converse_all, converse_with, find_endpoint
-from tasks.protocol import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, extract_answer, extract_code,
-                            find_code, keyed_bytes, tool_text)
-from tasks.questions import draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl, read_questions
-from tasks.reports import check_tool_failures, make_report, modes_table, report_table
+from tasks.protocol import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags,
+                            extract_answer, extract_code, find_code, keyed_bytes, protocol_of, tool_text)
+from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl,
+                             read_questions)
+from tasks.reports import (BOLD, GREEN, GREY, check_tool_failures, make_report, modes_table, paint,
+                           paint_trajectory, report_table, segments)
 
 
-# ---- model: Qwen2 and Qwen3, under the parameter names of their Hugging Face checkpoints ------------------------------
+# ---- model: Qwen2 and Qwen3, under the parameter names of their Hugging Face checkpoints -------------------
 
 @dataclass
 class ModelConfig:
-    """The fields of a Hugging Face config.json that the architecture needs. The defaults are the tiny model's."""
+    """What the architecture needs of a Hugging Face config.json. The defaults are the tiny model's."""
     vocab_size: int
     model_type: str = "qwen2"
     hidden_size: int = 128
@@ -97,7 +99,7 @@ class RMSNorm(nn.Module):
 
 
 def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of position * frequency: [..., T] -> 2 x [..., 1, T, head_dim] (the 1 is for the heads)."""
+    """Cosine and sine of position * frequency: [..., T] -> 2 x [..., 1, T, head_dim] (1 for the heads)."""
     size, theta, scaling, scale = config.head_dim, config.rope_theta, config.rope_scaling, 1.0
     exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
     frequencies = 1.0 / theta ** exponents                        # [head_dim / 2]
@@ -174,7 +176,7 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Everything between token ids and the last hidden states; its own module only for the names "model.*"."""
+    """All between token ids and the last hidden states; its own module only for the names "model.*"."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -188,7 +190,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        if not config.tie_word_embeddings:  # tied (0.5B to 3B): the head is the embedding, and no file holds it twice
+        if not config.tie_word_embeddings:  # tied (0.5B to 3B): the head is the embedding
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     def init_weights(self) -> None:
@@ -204,13 +206,13 @@ class CausalLM(nn.Module):
                 head: Callable[[Tensor, Tensor], Any] | None = None) -> Any:
         """ids [B, T] -> logits [B, T, V]; or head(hidden [B, T, D], weight [V, D]), whatever that returns.
 
-        Without a cache the rows start at position 0, and padding belongs on the right: a causal row never sees it.
-        With a cache, `cache.select` has said which rows and positions these ids are. `head` runs in here because
+        Without a cache rows start at position 0, and padding belongs on the right: no causal row sees it.
+        With one, `cache.select` has said which rows and positions these ids are. `head` runs in here because
         under FSDP the weights are whole only during forward.
         """
-        x = self.model.embed_tokens(ids)                                                              # [B, T, D]
-        rope = cache.rope if cache is not None else rope_tables(torch.arange(ids.shape[1], device=ids.device),
-                                                                self.config, x.dtype)
+        x = self.model.embed_tokens(ids)                                                           # [B, T, D]
+        everywhere = torch.arange(ids.shape[1], device=ids.device)
+        rope = rope_tables(everywhere, self.config, x.dtype) if cache is None else cache.rope
         for i, block in enumerate(self.model.layers):
             x = block(x, rope, cache, i)
         x = self.model.norm(x)
@@ -220,17 +222,17 @@ class CausalLM(nn.Module):
 
 def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: int, temperature: float = 1.0,
                 chunk: int = 1024) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of the trained tokens, and the entropies of the distributions they were drawn from.
+    """Log-probabilities of the trained tokens, and entropies (without gradient) of what they were drawn from.
 
-    ids [B, T] right-padded, loss_mask [B, T] -> 2 x [N] in float32, N = loss_mask[:, 1:].sum(), row by row (the
-    first token of a row has no predecessor). Only trained positions reach the head, so what is masked cannot enter a
+    ids [B, T] right-padded, loss_mask [B, T] -> 2 x [N] in float32, N = loss_mask[:, 1:].sum(), row by row (a
+    row's first token has no predecessor). Only trained positions reach the head, so nothing masked enters a
     loss, and logits exist for `chunk` tokens at a time: they are computed again in the backward pass.
-    Entropies carry no gradient. Rows of the vocabulary from `vocab_size` on have no token: they get no probability.
+    Rows of the vocabulary from `vocab_size` on have no token: they get no probability.
     """
     predicts, targets = loss_mask[:, 1:].bool(), ids[:, 1:][loss_mask[:, 1:].bool()]
 
     def some(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = F.linear(hidden, weight).float().div_(temperature)                                    # [chunk, V]
+        logits = F.linear(hidden, weight).float().div_(temperature)                               # [chunk, V]
         logits[:, vocab_size:] = -torch.inf
         logps = F.log_softmax(logits, dim=-1)
         with torch.no_grad():
@@ -238,7 +240,7 @@ def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: in
         return logps.gather(-1, targets[:, None]).squeeze(-1), entropy
 
     def head(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = hidden[:, :-1][predicts]                                                              # [N, D]
+        hidden = hidden[:, :-1][predicts]                                                             # [N, D]
         parts = [checkpoint(some, h, weight, t, use_reentrant=False)
                  for h, t in zip(hidden.split(chunk), targets.split(chunk))]
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
@@ -246,10 +248,10 @@ def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: in
     return model(ids, head=head)
 
 
-# ---- cache ----------------------------------------------------------------------------------------------------------
+# ---- cache -------------------------------------------------------------------------------------------------
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
-    """The CUDA kernel that reads every row at its true length, where there is one (torch 2.13 on; half precision)."""
+    """The CUDA kernel that reads rows at their true lengths, if there is one (torch 2.13; half precision)."""
     if device.type != "cuda" or dtype == torch.float32:
         return None
     from torch.nn.attention.varlen import varlen_attn
@@ -257,19 +259,21 @@ def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Ten
 
 
 class KVCache:
-    """Keys and values of `slots` rows of at most `capacity` tokens. It lives inside one rollout: weights change after.
+    """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout: then the weights change.
 
-    Rows that decode stand together in the first slots, so that a step reads plain slices and copies nothing. The last
-    position of a slot is nobody's: what padding writes may go there.
+    Rows that decode stand together in the first slots, so that a step reads plain slices and copies nothing.
+    The last position of a slot is nobody's: what padding writes may go there.
     """
 
-    def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device, dtype: torch.dtype):
+    def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device,
+                 dtype: torch.dtype):
         layers, heads = config.num_hidden_layers, config.num_key_value_heads
         self.kv = torch.zeros(2, layers, slots, heads, capacity, config.head_dim, device=device, dtype=dtype)
         self.slots, self.capacity, self.varlen = slots, capacity, varlen_kernel(device, dtype)
-        self.starts = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity    # of flat tokens
+        # Where each of them starts in the flat cache that `attend` writes to.
+        self.starts = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         everywhere = torch.arange(capacity, device=device)
-        self.ropes = [table[0] for table in rope_tables(everywhere, config, dtype)]
+        self.ropes = [table[0] for table in rope_tables(everywhere, config, dtype)]        # 2 x [C, head_dim]
 
     def select(self, slots: slice | Tensor, positions: Tensor, length: int) -> None:
         """The next forward writes `slots` at `positions` [B, T] and reads their first `length` tokens.
@@ -277,43 +281,42 @@ class KVCache:
         Length 0: the rows are new, and see nothing but what this forward writes.
         """
         self.rows, self.length, heads = slots, length, self.kv.shape[3]
-        self.places = (self.starts[:-1].view(-1, heads, 1)[slots] + positions[:, None]).flatten()        # [B * K * T]
-        self.rope = [table[positions].unsqueeze(1) for table in self.ropes]              # 2 x [B, 1, T, head_dim]
-        self.used = (positions[:, -1] + 1).int().repeat_interleave(heads)                                # [B * K]
+        starts = self.starts[:-1].view(-1, heads, 1)[slots]                                        # [B, K, 1]
+        self.places = (starts + positions[:, None]).flatten()                                    # [B * K * T]
+        self.rope = [table[positions].unsqueeze(1) for table in self.ropes]          # 2 x [B, 1, T, head_dim]
+        self.used = (positions[:, -1] + 1).int().repeat_interleave(heads)                            # [B * K]
         # A query sees the keys up to its own position, whatever older rows or padding left behind it.
-        hidden = torch.arange(length, device=positions.device) > positions[:, None, :, None]     # [B, 1, T, length]
+        keys = torch.arange(length, device=positions.device)
+        hidden = keys > positions[:, None, :, None]                                        # [B, 1, T, length]
         self.mask = torch.zeros(hidden.shape, device=hidden.device, dtype=self.kv.dtype)
         self.mask.masked_fill_(hidden, -torch.inf)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all that its row has seen.
-
-        Grouped queries: each key-value head serves H / K query heads.
-        """
-        flat = self.kv[:, layer].flatten(1, 3)                           # [2, slots * K * capacity, head_dim], a view
+        """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all its row has seen."""
+        flat = self.kv[:, layer].flatten(1, 3)                   # [2, slots * K * capacity, head_dim], a view
         for store, new in zip(flat, (k, v)):
             store.index_copy_(0, self.places, new.flatten(0, 2))
         B, H, T, head_dim = q.shape
         K = k.shape[1]
         if not self.length:
             return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=H != K)
-        if T == 1 and self.varlen:  # every key-value head of every row is a sequence with H / K queries' heads
+        if T == 1 and self.varlen:  # each key-value head of each row is a sequence with H / K query heads
             q = q.reshape(B * K, H // K, head_dim)
             each = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
-            y = self.varlen(q, *flat[:, :, None], each, self.starts[:B * K + 1], 1, self.capacity, seqused_k=self.used,
-                            enable_gqa=H != K)
+            y = self.varlen(q, *flat[:, :, None], each, self.starts[:B * K + 1], 1, self.capacity,
+                            seqused_k=self.used, enable_gqa=H != K)
             return y.view(B, H, 1, head_dim)
         k, v = self.kv[0, layer, self.rows, :, :self.length], self.kv[1, layer, self.rows, :, :self.length]
         if T > 1:  # where there is a mask, CUDA's fast kernels know no groups
             k, v = k.repeat_interleave(H // K, dim=1), v.repeat_interleave(H // K, dim=1)
             return F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask)
-        # By hand: for one query a row, two thirds of the time that a CPU needs for scaled_dot_product_attention.
+        # By hand: for one query a row, two thirds of a CPU's time for scaled_dot_product_attention.
         scores = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5 @ k.transpose(2, 3) + self.mask
         return (scores.softmax(-1) @ v).view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
         """A copy of the first `length` tokens of a slot."""
-        return self.kv[:, :, slot, :, :length].clone()                            # [2, layers, K, length, head_dim]
+        return self.kv[:, :, slot, :, :length].clone()                      # [2, layers, K, length, head_dim]
 
     def load(self, slot: int, kv: Tensor) -> None:
         self.kv[:, :, slot, :, :kv.shape[3]] = kv
@@ -322,7 +325,7 @@ class KVCache:
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
 
 
-# ---- weights: Hugging Face directories in and out --------------------------------------------------------------------
+# ---- weights: Hugging Face directories in and out ----------------------------------------------------------
 
 ARCHITECTURES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 SHARD_BYTES = 5 * 10 ** 9  # of one file
@@ -330,17 +333,21 @@ SHARD_BYTES = 5 * 10 ** 9  # of one file
 
 @functools.cache
 def find_model(name: str | Path) -> Path:
-    """The directory of a model: a local one, or else the hub's model of that id ("owner/name"), downloaded once.
+    """The directory of a model: a local one, or else the hub's of that id ("owner/name"), downloaded once.
 
     Under torchrun every process asks: the hub's file locks let one of each machine download, the others wait.
+    A name under runs/, or under any directory that exists, is nobody's on the hub.
     """
-    if Path(name).is_dir():
-        return Path(name)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
-        raise SystemExit(f"{name} does not exist: --model takes a directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
+        raise SystemExit(f"{name} does not exist: run sft.py first, which makes runs/sft; "
+                         "or --model takes a directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
+    files = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
     try:
-        return Path(snapshot_download(str(name), allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.txt"]))
+        return Path(snapshot_download(str(name), allow_patterns=files))
     except Exception as error:  # a dozen types: unknown, gated, offline, disk full
         reason = str(error).strip().split("\n")[0]
         raise SystemExit(f"{name} is no directory, and the Hugging Face hub does not give it: {reason}")
@@ -354,9 +361,8 @@ def read_config(directory: Path) -> ModelConfig:
     refuse = lambda what: SystemExit(f"{path}: {what} is not supported")
     if kind not in ARCHITECTURES:
         raise SystemExit(f"{path}: model_type {kind!r} is not supported, only 'qwen2' and 'qwen3' are")
-    wanted = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
-    missing = [key for key in wanted if key not in raw]
-    if missing:
+    wanted = {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"}
+    if missing := sorted(wanted - raw.keys()):
         raise SystemExit(f"{path} lacks {', '.join(missing)}")
     if raw.get("architectures") not in (None, [ARCHITECTURES[kind]]):
         raise refuse(f"architecture {', '.join(raw['architectures'])}")
@@ -371,8 +377,8 @@ def read_config(directory: Path) -> ModelConfig:
     raw["rope_theta"] = rope.pop("rope_theta", raw.get("rope_theta", 10_000.0))
     rope = {"rope_type": rope.pop("type", "default"), **rope}
     context, plain = raw.setdefault("max_position_embeddings", 32768), rope == {"rope_type": "default"}
-    known = {"rope_type", "factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow"}
-    if not plain and (rope["rope_type"] != "yarn" or "factor" not in rope or rope.keys() - known):
+    known = {"original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow"}
+    if not plain and (rope["rope_type"] != "yarn" or rope.keys() - known != {"rope_type", "factor"}):
         raise refuse(f"rope scaling {rope}")
     raw["rope_scaling"] = None if plain else {"original_max_position_embeddings": context, **rope}
     raw["head_dim"] = raw.get("head_dim") or (128 if kind == "qwen3" else 0)
@@ -383,23 +389,23 @@ def read_config(directory: Path) -> ModelConfig:
 
 
 def find_weights(directory: Path, config: ModelConfig) -> dict[str, list[str]]:
-    """{file: names of its tensors}. Names and shapes are compared with config.json; no weight is read for that."""
+    """{file: names of its tensors}. Names and shapes are compared with config.json, and no weight is read."""
     from safetensors import SafetensorError, safe_open
     with torch.device("meta"):
         wanted = {key: list(p.shape) for key, p in CausalLM(config).named_parameters()}
-    index = directory / "model.safetensors.index.json"
-    files = ["model.safetensors"]
+    index, files = directory / "model.safetensors.index.json", {"model.safetensors"}
     if index.exists():
         raw = read_json(index)
         if not (isinstance(raw, dict) and isinstance(raw.get("weight_map"), dict) and raw["weight_map"]):
             raise SystemExit(f"{index} has no weight_map")
-        files = sorted(set(raw["weight_map"].values()))
+        files = set(raw["weight_map"].values())
     found, problems = {}, []
-    for name in files:
-        if not (directory / name).exists():
-            raise SystemExit(f"{directory / name} does not exist: the model's weights are incomplete")
+    for name in sorted(files):
+        path = directory / name
+        if not path.exists():
+            raise SystemExit(f"{path} does not exist: the model's weights are incomplete")
         try:
-            with safe_open(directory / name, "pt") as file:
+            with safe_open(path, "pt") as file:
                 # Some files of tied models hold the head: a second copy of the embedding.
                 found[name] = [key for key in file.keys() if key != "lm_head.weight" or key in wanted]
                 for key in found[name]:
@@ -411,17 +417,18 @@ def find_weights(directory: Path, config: ModelConfig) -> dict[str, list[str]]:
                     elif view.get_dtype() not in ("F64", "F32", "BF16", "F16"):
                         problems.append(f"{key} is quantised ({view.get_dtype()}), which is not supported")
         except SafetensorError as error:  # a truncated or corrupt file
-            raise SystemExit(f"{directory / name} cannot be read as safetensors: {error}")
+            raise SystemExit(f"{path} cannot be read as safetensors: {error}")
     problems += [f"{key} is missing" for key in wanted.keys() - set(sum(found.values(), []))]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise SystemExit(f"{directory}: the weights do not fit config.json: {'; '.join(sorted(problems)[:3])}{more}")
+        raise SystemExit(f"{directory}: the weights do not fit config.json: "
+                         f"{'; '.join(sorted(problems)[:3])}{more}")
     return found
 
 
 @torch.no_grad()
 def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
-    """Fill a model tensor by tensor: nothing is held twice. A sharded model (FSDP2) takes its own rows of each."""
+    """Fill a model tensor by tensor: nothing is held twice. A sharded one (FSDP2) takes its rows of each."""
     from safetensors import safe_open
     from torch.distributed.tensor import DTensor, distribute_tensor
     directory, own = find_model(source), dict(model.named_parameters())
@@ -452,16 +459,17 @@ def load_model(source: str | Path | ModelConfig, device: str | torch.device = "c
 
 
 def load_tokenizer(source: str | Path) -> Any:
-    """The tokenizer of a model as its tokenizer.json says; generation_config.json travels with it, as an attribute."""
-    # Not AutoTokenizer: transformers 5 replaces the file's own rules by those of a class that it thinks right.
+    """The tokenizer of a model as its tokenizer.json says, with generation_config.json as an attribute."""
+    # Not AutoTokenizer: transformers 5 replaces the file's rules by those of a class that it thinks right.
     from transformers import PreTrainedTokenizerFast
     directory = find_model(source)
-    if not (directory / "tokenizer.json").exists():
-        raise SystemExit(f"{directory / 'tokenizer.json'} does not exist: the model directory has no tokenizer")
+    path = directory / "tokenizer.json"
+    if not path.exists():
+        raise SystemExit(f"{path} does not exist: the model directory has no tokenizer")
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(directory)
     except Exception as error:  # tokenizers raises its own, untyped
-        raise SystemExit(f"{directory / 'tokenizer.json'} cannot be read as a tokenizer: {error}")
+        raise SystemExit(f"{path} cannot be read as a tokenizer: {error}")
     files = [directory / "config.json", directory / "generation_config.json"]
     raws, ends = [read_json(path) if path.exists() else {} for path in files], set()
     for end in (raw.get("eos_token_id") for raw in raws):
@@ -482,10 +490,10 @@ def check_model(source: str | Path) -> None:
 
 def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
                tensors: dict[str, Tensor] | None = None) -> None:
-    """Write a Hugging Face directory that transformers opens. `tensors` replaces the model's own (sharded) weights.
+    """Write a Hugging Face directory that transformers opens, with `tensors` in place of (sharded) weights.
 
-    Every file is written under a temporary name and then renamed; config.json goes first and comes back last, so a
-    directory that was cut off half-way has none and is refused when it is loaded.
+    Files are written aside and then renamed. config.json goes first and comes back last: a directory that was
+    cut off half-way has none and is refused when it is loaded.
     """
     from huggingface_hub import split_torch_state_dict_into_shards
     from safetensors.torch import save_file
@@ -499,20 +507,22 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
         whole = {key: tensors[key].detach().contiguous().cpu() for key in keys}
         save_file(whole, part / name, metadata={"format": "pt"})
     if split.is_sharded:
-        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-        write("model.safetensors.index.json", index)
+        write("model.safetensors.index.json",
+              {"metadata": split.metadata, "weight_map": split.tensor_to_filename})
     tokenizer.save_pretrained(part)
     # The class name that transformers 4 and 5 both know for "what tokenizer.json says".
-    named = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    write("tokenizer_config.json", {**read_json(part / "tokenizer_config.json"), **named})
-    ends = {"eos_token_id": sorted(Chat(tokenizer).ends)}
-    write("generation_config.json", {**getattr(tokenizer, "generation_config", {}), **ends})
+    write("tokenizer_config.json", {**read_json(part / "tokenizer_config.json"),
+                                    "tokenizer_class": "PreTrainedTokenizerFast"})
+    # Without do_sample some servers would answer greedily at any temperature.
+    write("generation_config.json", {"do_sample": True, **getattr(tokenizer, "generation_config", {}),
+                                     "eos_token_id": sorted(Chat(tokenizer).ends)})
     config = asdict(model.config)
     if config["model_type"] == "qwen2":
         del config["attention_bias"]  # a switch of Qwen3's
     dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
     write("config.json", {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "hidden_act": "silu",
-                          **config.pop("extra"), **config, "architectures": [ARCHITECTURES[config["model_type"]]],
+                          **config.pop("extra"), **config,
+                          "architectures": [ARCHITECTURES[config["model_type"]]],
                           "dtype": dtype, "torch_dtype": dtype})  # the names of transformers 5 and 4
     (directory / "config.json").unlink(missing_ok=True)
     for old in directory.glob("model*.safetensors*"):  # another number of shards
@@ -522,10 +532,10 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
     part.rmdir()
 
 
-# ---- chat format -----------------------------------------------------------------------------------------------------
+# ---- chat format -------------------------------------------------------------------------------------------
 
 def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
-    """What the tokenizer's chat template writes between two messages, by their roles (None: before the first).
+    """What the tokenizer's template writes between two messages, by their roles (None: before the first).
 
     Every turn of the model opens as the generation prompt does, earlier ones too: what it once read stays.
     """
@@ -543,8 +553,8 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
     # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a turn does.
     if not (first and plain and first == [plain[0], plain[-1]] and plain[1:3] == plain[3:5]
             and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])):
-        raise SystemExit(f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into pieces "
-                         "between messages, the same in every turn")
+        raise SystemExit(f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
+                         "pieces between messages, the same in every turn")
     opening = system[:2] if system else [plain[0], "\n\n"]  # no such role: its text opens the first question
     return {(None, "system"): opening[0], ("system", "user"): opening[1], (None, "user"): plain[0],
             ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
@@ -561,14 +571,14 @@ class Chat:
         vocabulary, added = tokenizer.get_vocab(), tokenizer.added_tokens_decoder
         self.tokenizer = tokenizer
         self.vocab_size = max(vocabulary.values()) + 1  # the model may have more rows: they are never sampled
-        self.backticks = {i for token, i in vocabulary.items() if "`" in token}  # only these can close a fence
+        self.backticks = {i for token, i in vocabulary.items() if "`" in token}  # these can close a fence
         self.between = {roles: tokenizer.encode(piece, add_special_tokens=False)
                         for roles, piece in cut_template(tokenizer).items()}
         # What ends the model's turn is a token that it samples, so it is kept apart.
         self.end, *self.between["assistant", "user"] = self.between["assistant", "user"]
         if self.end not in added or not added[self.end].special:
-            raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends the assistant's turn "
-                             "without a special token")
+            raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends the "
+                             "assistant's turn without a special token")
         ends = getattr(tokenizer, "generation_config", {}).get("eos_token_id", [])
         self.ends = {self.end, vocabulary.get("<|endoftext|>", self.end), *ends}  # any of them ends a turn
         # Marks such as <｜User｜>, which not every tokenizer counts as special: cut in two in any content.
@@ -577,15 +587,15 @@ class Chat:
         self.marks = re.compile(f"(?<=<)(?={'|'.join(marks)})" if marks else "(?!)")
 
     def encode(self, text: str) -> list[int]:
-        """Content as ids. A "<|im_end|>" that stands in a question or in a script's output stays plain text."""
+        """Content as ids. A "<|im_end|>" in a question or in a script's output stays plain text."""
         return [i for part in self.marks.split(text)
                 for i in self.tokenizer.encode(part, add_special_tokens=False, split_special_tokens=True)]
 
     def decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
-    def prompt(self, instance: Instance, mode: str, wording: int = 0) -> list[dict[str, str]]:
-        return [{"role": "system", "content": SYSTEM_PROMPTS[mode][wording]},
+    def prompt(self, instance: Instance, mode: str) -> list[dict[str, str]]:
+        return [{"role": "system", "content": SYSTEM_PROMPTS[mode][0]},
                 {"role": "user", "content": instance.question}]
 
     def tool_reply(self, text: str) -> list[int]:
@@ -597,9 +607,9 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), token for token what the rollout makes of it.
 
-    Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it stops with.
-    After a code block it does not stop by itself, the environment stops it: there that token has mask 0. A
-    conversation whose last message is the user's is a prompt: it ends with the opening of the model's turn.
+    Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it stops
+    with. After a code block the environment stops it: there that token has mask 0. A conversation whose last
+    message is the user's is a prompt: it ends with the opening of the model's turn.
     """
     ids, loss_mask, before = [], [], None
 
@@ -610,13 +620,14 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
     for message in messages:
         role, content = message["role"], message["content"]
         if (before, role) not in chat.between:
-            raise ValueError(f"a message of the {role} cannot {f'follow the {before}' if before else 'come first'}")
+            place = f"follow the {before}" if before else "come first"
+            raise ValueError(f"a message of the {role} cannot {place}")
         add(chat.between[before, role], False)
         add(chat.encode(content), role == "assistant")
         if role == "assistant":
             code = find_code(content)
             if code and code[1] < len(content):
-                raise ValueError("text follows the closing fence of a code block: the model's turn ends there")
+                raise ValueError("text follows the closing fence of a code block, where the turn ends")
             add([chat.end], not code)
         before = role
     if before != "assistant":
@@ -624,7 +635,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
     return ids, loss_mask
 
 
-# ---- rollout: tokens in, tokens out ----------------------------------------------------------------------------------
+# ---- rollout: tokens in, tokens out ------------------------------------------------------------------------
 
 @dataclass
 class Row:
@@ -650,11 +661,11 @@ def power_of_two(n: int, most: int) -> int:
 
 
 class Sampler:
-    """Decodes up to `slots` rows together. What they sample stays on the device until a row has an event: a token
-    that the host watches for, or the length at which it must stop.
+    """Decodes up to `slots` rows together. What they sample stays on the device until a row has an event: a
+    token that the host watches for, or the length at which it must stop.
 
-    `state` holds for every slot the line of its row in the tables, its length, and the length at which it must stop.
-    A step adds one to the lengths, so the host knows them without asking.
+    `state` holds for every slot the line of its row in the tables, its length, and the length at which it
+    must stop. A step adds one to the lengths, so the host knows them without asking.
     """
 
     def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], slots: int, capacity: int,
@@ -662,22 +673,22 @@ class Sampler:
         device, dtype = model.model.embed_tokens.weight.device, model.model.embed_tokens.weight.dtype
         self.model, self.vocab_size, self.temperature, self.device = model, vocab_size, temperature, device
         self.cache = KVCache(model.config, slots, capacity, device, dtype)
-        self.rows: list[Row] = []                                                # that decode, in the first slots
-        noise = np.zeros((len(rows) + 1, capacity), np.float32)                  # the last line is for padding
+        self.rows: list[Row] = []                                            # that decode, in the first slots
+        noise = np.zeros((len(rows) + 1, capacity), np.float32)                 # the last line is for padding
         for line, row in enumerate(rows):
             row.line = line
             noise[line, row.trajectory.prompt_len:][:len(row.noise)] = row.noise
-        self.noise = torch.from_numpy(noise).to(device)                                                  # [R + 1, C]
+        self.noise = torch.from_numpy(noise).to(device)                                           # [R + 1, C]
         self.ids = torch.zeros(noise.shape, dtype=torch.long, device=device)
         self.logps = torch.zeros(noise.shape, device=device)
         self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=device)             # [V]
         self.watched[watched] = True
         self.events = torch.zeros(slots, dtype=torch.bool, device=device)
         self.padding = np.array([len(rows), 1, capacity])                        # its line, length and stop
-        self.host = np.tile(self.padding[:, None], slots)                        # what `state` is, for the host
-        self.state = torch.tensor(self.host, device=device)                                              # [3, slots]
+        self.host = np.tile(self.padding[:, None], slots)                      # what `state` is, for the host
+        self.state = torch.tensor(self.host, device=device)                                       # [3, slots]
         self.graphs: dict[tuple[int, int], Any] = {}
-        self.padded = device.type == "cuda"                                      # a graph has a fixed number of rows
+        self.padded = device.type == "cuda"                               # a graph has a fixed number of rows
         self.pool = torch.cuda.graph_pool_handle() if self.padded else None
 
     def enter(self, rows: list[Row]) -> None:
@@ -693,7 +704,7 @@ class Sampler:
         self._join(followers)
 
     def _join(self, rows: list[Row]) -> None:
-        """Take the next slots. A step feeds the last id of each row, so all before it have to be in the cache."""
+        """Take the next slots. A step feeds a row's last id, so all before it have to be in the cache."""
         start, pending = len(self.rows), []
         for slot, row in enumerate(rows, start):
             ids, known = row.trajectory.ids, 0 if row.kv is None else row.kv.shape[3]
@@ -707,15 +718,19 @@ class Sampler:
             self._prefill(*zip(*(pending[i] for i in batch)))
         self.rows += rows
         line, size, _ = torch.from_numpy(self.host[:, start:len(self.rows)]).to(self.device)
-        self.ids[line, size - 1] = torch.tensor([row.trajectory.ids[-1] for row in rows], device=self.device).long()
+        newest = [row.trajectory.ids[-1] for row in rows]
+        self.ids[line, size - 1] = torch.tensor(newest, device=self.device, dtype=torch.long)
         self.state.copy_(torch.from_numpy(self.host))
 
-    def _prefill(self, slots: tuple[int, ...], known: tuple[int, ...], pending: tuple[list[int], ...]) -> None:
-        """Compute keys and values of ids that follow the first `known` ones; what padding writes is never seen."""
-        ids = pad(pending, 0, self.device)                                                               # [B, T]
-        positions = torch.tensor(known, device=self.device)[:, None] + torch.arange(ids.shape[1], device=self.device)
+    def _prefill(self, slots: tuple[int, ...], known: tuple[int, ...],
+                 pending: tuple[list[int], ...]) -> None:
+        """Keys and values of ids that follow the first `known` ones; what padding writes is never seen."""
+        ids = pad(pending, 0, self.device)                                                            # [B, T]
+        offsets = torch.arange(ids.shape[1], device=self.device)
+        positions = torch.tensor(known, device=self.device)[:, None] + offsets                        # [B, T]
         length = min(max(known) + ids.shape[1], self.cache.capacity) if any(known) else 0
-        self.cache.select(torch.tensor(slots, device=self.device), positions.clamp(max=self.cache.capacity - 1), length)
+        self.cache.select(torch.tensor(slots, device=self.device),
+                          positions.clamp(max=self.cache.capacity - 1), length)
         self.model(ids, self.cache, head=lambda hidden, weight: None)
 
     def decode(self) -> list[tuple[int, Row]]:
@@ -730,16 +745,17 @@ class Sampler:
             self.step(B, length)  # the first time without a graph: it warms the kernels up
             if self.device.type == "cuda":
                 self.graphs[B, length] = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self.graphs[B, length], pool=self.pool):  # this records and runs nothing
+                with torch.cuda.graph(self.graphs[B, length], pool=self.pool):  # records and runs nothing
                     self.step(B, length)
         self.host[1, :count] += 1
-        return [(slot, self.rows[slot]) for slot, event in enumerate(self.events[:count].tolist()) if event][::-1]
+        events = self.events[:count].tolist()
+        return [(slot, self.rows[slot]) for slot in reversed(range(count)) if events[slot]]
 
     def step(self, B: int, length: int) -> None:
-        """Feed the last ids of the first B slots, and choose the next ones. Only static tensors go in and out."""
+        """Feed the last ids of the first B slots and choose the next. Only static tensors go in and out."""
         line, size, stop = self.state[:, :B]
         self.cache.select(slice(B), (size - 1)[:, None], length)
-        logits = self.model(self.ids[line, size - 1][:, None], self.cache)[:, -1].float()                # [B, V]
+        logits = self.model(self.ids[line, size - 1][:, None], self.cache)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
         tokens, logps = sample(logits, self.noise[line, size], self.temperature)                         # [B]
         self.ids[line, size], self.logps[line, size] = tokens, logps
@@ -767,16 +783,15 @@ class Sampler:
 
 
 def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """logits [B, V], uniform noise [B] -> tokens [B] and their log-probabilities [B]; temperature 0 is greedy.
+    """logits [B, V], uniform noise [B] -> tokens [B], their log-probabilities [B]; temperature 0 is greedy.
 
-    By inverting the distribution function: one number decides a token, so a row's choice depends on nothing else.
+    By inverting the distribution function: one number decides a token, so a row depends on no other row.
     """
+    logps = F.log_softmax(logits / (temperature or 1), dim=-1)
     if temperature == 0:
-        logps = F.log_softmax(logits, dim=-1)
         tokens = logits.argmax(-1)
     else:
-        logps = F.log_softmax(logits / temperature, dim=-1)
-        cumulative = logps.double().exp().cumsum(-1)                                                     # [B, V]
+        cumulative = logps.double().exp().cumsum(-1)                                                  # [B, V]
         # Below the total by a margin: a number rounded up to it would choose behind the last possible token.
         wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * cumulative[:, -1:]
         tokens = torch.searchsorted(cumulative, wanted, right=True).squeeze(-1)
@@ -802,25 +817,26 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
             on_append: Callable[[str, bool], None] | None = None) -> list[list[Trajectory]]:
     """Hold `group_size` conversations about every question: a list of groups, in the order of the questions.
 
-    A turn ends with the end-of-turn token or with the closing fence of its first Python block. Then the script runs
-    in the sandbox while other rows go on decoding, and the row comes back with the output. `key` (seed and
-    step) fixes all randomness. `on_append(text, sampled)` hears every piece of text, for streaming one conversation.
+    A turn ends with the end-of-turn token or with the closing fence of its first Python block. Then the
+    script runs in the sandbox while other rows go on decoding, and the row comes back with the output. `key`
+    (seed and step) fixes all randomness. `on_append(text, sampled)` hears all text, for streaming.
     """
-    limits, groups = protocol, []
-    max_calls = 0 if limits.mode == "text" else limits.max_calls  # words alone: a code block ends the conversation
+    limits, context, groups = protocol, model.config.max_position_embeddings, []
+    max_calls = 0 if limits.mode == "text" else limits.max_calls  # words alone: a code block ends it all
     for instance in instances:
         messages = chat.prompt(instance, limits.mode)
         prompt = render_messages(chat, messages)[0]
-        if len(prompt) + limits.max_tokens > model.config.max_position_embeddings:
+        if len(prompt) + limits.max_tokens > context:
             raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with --max-tokens "
-                             f"{limits.max_tokens} it exceeds the model's context of "
-                             f"{model.config.max_position_embeddings}")
+                             f"{limits.max_tokens} it exceeds the model's context of {context}")
         group = []
         for g in range(group_size):
             row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, g)
-            noise = np.random.Generator(np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big")))
-            t = Trajectory(instance, g, list(messages), list(prompt), [0] * len(prompt), [0.0] * len(prompt), len(prompt))
-            group.append(Row(t, row_key, noise.random(limits.max_tokens, dtype=np.float32), group))
+            generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
+            noise = np.random.Generator(generator).random(limits.max_tokens, dtype=np.float32)
+            t = Trajectory(instance, g, list(messages), [], [], [], len(prompt))
+            t.append(prompt, sampled=False)
+            group.append(Row(t, row_key, noise, group))
         groups.append(group)
     rows = [row for group in groups for row in group]
     slots = min(limits.slots, len(rows))
@@ -887,9 +903,10 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     for row in rows:
         start_turn(row)
     while fresh or calling or sampler.rows:
-        # 1. Let rows in: new ones, then those whose script has had PATIENCE steps, in the order of their calls. Entering
-        #    costs as much as several steps, so they come together, half as many as are running. All this depends on
-        #    tokens alone, never on how fast a script ran: runs repeat. In flight are at most 4 rows a slot.
+        # 1. Let rows in: new ones, then those whose script has had PATIENCE steps, in the order of their
+        #    calls. Entering costs as much as several steps, so they come together, half as many as run.
+        #    All this depends on tokens alone, never on how fast a script ran: runs repeat. In flight are at
+        #    most 4 rows a slot.
         running = len(sampler.rows)
         new = min(len(fresh), slots - running, 4 * slots - running - len(calling))
         back = sum(not running or step - row.called >= PATIENCE for row in calling)
@@ -906,7 +923,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
                 continue
         # 2. One token for every running row.
         events, step = sampler.decode(), step + 1
-        # 3. Look at the rows with an event, from the last slot to the first: a leaving row is replaced by the last one.
+        # 3. Look at the rows with an event, last slot first: a leaving row is replaced by the last one.
         for slot, row in events:
             sampler.read(slot)
             if on_append:
@@ -921,41 +938,41 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     return [[row.trajectory for row in group] for group in groups]
 
 
-# ---- evaluation ------------------------------------------------------------------------------------------------------
+# ---- evaluation --------------------------------------------------------------------------------------------
 
-def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, instances: list[Instance], samples: int,
-             protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
+def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, instances: list[Instance],
+             samples: int, protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
         -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """A report on fixed questions; every rank answers its share. `title` and seed fix the noise.
 
     Questions that are too long for the model's context are left out, and the report counts them.
     """
-    if isinstance(model, Endpoint):
-        fitting = instances
-    else:
-        room = model.config.max_position_embeddings - protocol.max_tokens
+    fitting, served = instances, isinstance(model, Endpoint)
+    if not served:
+        context = model.config.max_position_embeddings
         size = lambda instance: len(render_messages(chat, chat.prompt(instance, protocol.mode))[0])
-        fitting = [instance for instance in instances if size(instance) <= room]
-    too_long = Counter(instance.task for instance in instances) - Counter(instance.task for instance in fitting)
-    if not fitting:
-        raise SystemExit(f"no question fits into the model's context of {model.config.max_position_embeddings} with "
-                         f"--max-tokens {protocol.max_tokens}")
+        fitting = [instance for instance in instances if size(instance) + protocol.max_tokens <= context]
+        if not fitting:
+            raise SystemExit(f"no question fits into the model's context of {context} with --max-tokens "
+                             f"{protocol.max_tokens}")
+    too_long = Counter(i.task for i in instances) - Counter(i.task for i in fitting)
     mine = fitting[world.rank::world.size]
-    with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as progress:
-        if isinstance(model, Endpoint):
+    with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as bar:
+        if served:
             jobs = [(i, s, protocol, SYSTEM_PROMPTS[protocol.mode][0]) for i in mine for s in range(samples)]
-            rows = converse_all(model, sandbox, jobs, (seed, title), lambda t: progress.update())
+            rows = converse_all(model, sandbox, jobs, (seed, title), lambda t: bar.update())
             groups = [rows[i:i + samples] for i in range(0, len(rows), samples)]
         else:
-            groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), progress)
+            groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), bar)
     parts = world.gather(groups)
     groups = [parts[i % world.size][i // world.size] for i in range(len(fitting))]  # back into their order
     failures = check_tool_failures([t for group in groups for t in group])
-    return {**make_report(groups), "samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
-            "tool_failures": failures, "too_long": dict(too_long)}, groups
+    about = {"samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
+             "tool_failures": failures, "too_long": dict(too_long)}
+    return {**make_report(groups), **about}, groups
 
 
-# ---- plumbing: ranks, runs, metrics, checkpoints ---------------------------------------------------------------------
+# ---- plumbing: ranks, runs, metrics, checkpoints -----------------------------------------------------------
 
 @dataclass
 class World:
@@ -988,8 +1005,8 @@ class World:
         for key in flags:
             for rank, part in enumerate(parts):
                 if part[key] != parts[0][key]:
-                    raise SystemExit(f"--{key.replace('_', '-')} is {parts[0][key]} on rank 0 and {part[key]} on rank "
-                                     f"{rank}: start all ranks with the same flags")
+                    raise SystemExit(f"--{key.replace('_', '-')} is {parts[0][key]} on rank 0 and "
+                                     f"{part[key]} on rank {rank}: start all ranks with the same flags")
 
 
 def start_world(device: str = "auto") -> World:
@@ -1003,33 +1020,30 @@ def start_world(device: str = "auto") -> World:
         raise SystemExit("--device cuda: no CUDA device is available; use --device cpu")
     if device not in ("cpu", "cuda"):
         raise SystemExit(f"--device {device}: one of auto, cpu, cuda")
-    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device("cpu")
+    place, backend = torch.device("cpu"), "gloo"
     if device == "cuda":
+        place, backend = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))), "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(place)
-    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    if "RANK" in os.environ:
-        dist.init_process_group(backend)
-    else:
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    return World(rank, size, place)
+    alone = {} if "RANK" in os.environ else dict(store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group(backend, **alone)
+    return World(dist.get_rank(), dist.get_world_size(), place)
 
 
-def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False, checkpointing: bool = False) \
-        -> CausalLM:
-    """FSDP2 by hand: every block, then the rest. float32 master weights; bf16 compute on CUDA, float32 on CPU.
+def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False,
+          checkpointing: bool = False) -> CausalLM:
+    """FSDP2 by hand: every block, then the rest. float32 master weights, and bf16 compute on CUDA.
 
-    `replicas` > 1 (HSDP): that many groups of ranks each hold a whole model, sharded within the group. `offload`:
-    parameters, gradients and optimiser state stay in the host's memory. `checkpointing`: only the blocks' inputs are
-    kept for the backward pass, which computes the rest again.
+    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within the group.
+    `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`: only the
+    blocks' inputs are kept for the backward pass, which computes the rest again.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
     mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
                             mesh_dim_names=("replicate", "shard"))
-    options = dict(mesh=mesh if replicas > 1 else mesh["shard"],
-                   mp_policy=MixedPrecisionPolicy(compute_dtype(world.device), torch.float32),
-                   offload_policy=CPUOffloadPolicy(world.device.type == "cuda") if offload else OffloadPolicy())
+    offload_policy = CPUOffloadPolicy(world.device.type == "cuda") if offload else OffloadPolicy()
+    options = dict(mesh=mesh if replicas > 1 else mesh["shard"], offload_policy=offload_policy,
+                   mp_policy=MixedPrecisionPolicy(compute_dtype(world.device), torch.float32))
     for block in model.model.layers:
         if checkpointing:
             block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
@@ -1052,15 +1066,16 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float, world: Worl
 
 @torch.no_grad()
 def whole_tensors(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    """The whole weights of a sharded model, gathered one after another; every rank has to go through all of them."""
+    """The whole weights of a sharded model, gathered one by one; every rank has to go through all of them."""
     for key, value in model.state_dict().items():
-        value = value.to(device, dtype)  # cast, then gather: half the traffic; off-loaded shards meet on the device
+        value = value.to(device, dtype)  # cast, then gather: half the traffic; off-loaded shards meet here
         yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
 
 
 def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
     """The whole weights in the host's memory of rank 0, nothing on the others; every rank has to call it."""
-    return {key: value.cpu() for key, value in whole_tensors(model, world.device, torch.float32) if world.main}
+    tensors = whole_tensors(model, world.device, torch.float32)
+    return {key: value.cpu() for key, value in tensors if world.main}
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
@@ -1070,7 +1085,7 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 @torch.no_grad()
 def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
-    """Bring the sampler's plain copy up to date: one gathering for a whole rollout instead of one for every token."""
+    """Bring the sampler's plain copy up to date: one gathering a rollout instead of one a token."""
     own = dict(sampler.named_parameters())
     for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
         if own[key].shape != value.shape:  # it was freed
@@ -1085,11 +1100,11 @@ def free_weights(sampler: CausalLM) -> None:
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
-    """Indices grouped by length: each group at most `max_tokens` with its padding (or one row), and padding at most
-    the share `waste` of all tokens.
+    """Indices grouped by length: a group has at most `max_tokens` with its padding (or one row), and padding
+    is at most the share `waste` of all tokens.
 
-    Of all cuts of the sorted rows, the one with the smallest padded tokens + price * groups (dynamic programming).
-    The price falls until the waste is met: rows alone have none.
+    Of all cuts of the sorted rows, the one with the smallest padded tokens + price * groups (dynamic
+    programming). The price falls until the waste is met: rows alone have none.
     """
     order, price = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)), float(max_tokens)
     while True:
@@ -1115,7 +1130,8 @@ def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> li
 def pad(rows: list[list], value: float, device: torch.device, dtype: torch.dtype = torch.long) -> Tensor:
     """Rows of different lengths as one tensor [B, T], padded on the right."""
     longest = max(map(len, rows))
-    return torch.tensor([list(row) + [value] * (longest - len(row)) for row in rows], dtype=dtype, device=device)
+    rows = [list(row) + [value] * (longest - len(row)) for row in rows]
+    return torch.tensor(rows, dtype=dtype, device=device)
 
 
 def memory_gb(device: torch.device) -> float:
@@ -1128,12 +1144,13 @@ def memory_gb(device: torch.device) -> float:
 
 
 @explain_out_of_memory("lower --micro-tokens, or add --checkpointing or --offload, or start more ranks")
-def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World, micro_tokens: int,
-               vocab_size: int, temperature: float, loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> float:
+def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World,
+               micro_tokens: int, vocab_size: int, temperature: float,
+               loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> float:
     """Gradients of sum(loss_of(rows, logps [N], entropies [N])) over this rank's rows, in micro-batches.
 
-    `loss_of` divides by totals over all ranks and micro-batches, so the gradient does not depend on the split. Every
-    rank runs as many backward passes as the one with most: without rows left it runs one that trains no token.
+    `loss_of` divides by totals over all ranks and micro-batches: the gradient does not depend on the split.
+    Every rank runs as many backward passes as the one with most: without rows left, such that train no token.
     Returns the share of all ranks' tokens that was padding.
     """
     batches = micro_batches([len(row) for row in ids], micro_tokens)
@@ -1141,7 +1158,7 @@ def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int
     counts, real_tokens, padded_tokens = zip(*world.gather((len(batches), sum(map(len, ids)), padded)))
     for i in range(max(counts)):
         batch = batches[i] if i < len(batches) else []
-        rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                                 # [B, T]
+        rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                              # [B, T]
         mask = pad([loss_masks[j] for j in batch] or [[0, 0]], 0, world.device)
         logps, entropies = token_logps(model, rows, mask, vocab_size, temperature)
         (loss_of(batch, logps, entropies) * world.size).backward()  # FSDP averages over the ranks: undo that
@@ -1150,7 +1167,7 @@ def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int
 
 @explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
 def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float) -> float:
-    """Clip, step, and clear the gradients; returns the gradient's norm. A norm that is not finite skips the step."""
+    """Clip, step, clear the gradients; returns the gradient's norm. One that is not finite skips the step."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
     norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
     for group in optimizer.param_groups:
@@ -1164,9 +1181,8 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
 @contextmanager
 def checked_sandbox(workers: int | None, timeout: float) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores."""
-    if workers is None:
-        workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))) \
-            if hasattr(os, "sched_getaffinity") else None
+    if workers is None and hasattr(os, "sched_getaffinity"):
+        workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     try:
         with Sandbox(workers=workers, timeout=timeout) as sandbox:
             self_test(sandbox)
@@ -1176,9 +1192,13 @@ def checked_sandbox(workers: int | None, timeout: float) -> Iterator[Sandbox]:
 
 
 class RunDir:
-    """A run's directory: the model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
+    """A run's directory: model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
+    # Flags that a resumed run may change.
+    FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
+            "checkpointing", "offload", "keep_sampler"}
 
-    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool, sandbox: Sandbox):
+    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool,
+                 sandbox: Sandbox):
         self.path, self.world, self.flags = Path(out), world, flags
         self.checkpoints = self.path / "checkpoints"
         self.resumed: Path | None = None
@@ -1188,15 +1208,13 @@ class RunDir:
                 raise SystemExit(f"--resume: {self.checkpoints} holds no checkpoint")
             self.resumed = found[-1]
             saved = read_json(self.resumed / "state.json")["flags"]
-            free = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
-                    "checkpointing", "offload", "keep_sampler"}
-            changed = [key for key in (saved.keys() | flags.keys()) - free if saved.get(key) != flags.get(key)]
-            if changed:
-                key = sorted(changed)[0]
-                raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run began and is "
-                                 f"{flags.get(key)} now; a run goes on with its own flags")
+            for key in sorted((saved.keys() | flags.keys()) - self.FREE):
+                if saved.get(key) != flags.get(key):
+                    raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run "
+                                     f"began and is {flags.get(key)} now; a run goes on with its own flags")
         elif (self.path / "metrics.jsonl").exists() and not overwrite:
-            raise SystemExit(f"{self.path} already holds a run: choose another --out, --resume it, or --overwrite it")
+            raise SystemExit(f"{self.path} already holds a run: choose another --out, --resume it, or "
+                             "--overwrite it")
         world.gather(None)  # nobody writes before everybody has looked
         if world.main:
             print(f"{sandbox.describe_layers()}\nwriting to {self.path}", flush=True)
@@ -1204,7 +1222,8 @@ class RunDir:
                 shutil.rmtree(self.path, ignore_errors=True)
             self.path.mkdir(parents=True, exist_ok=True)
             if not resume:
-                self.write("metrics.jsonl", json.dumps({"flags": flags, "sandbox": sandbox.describe_layers()}) + "\n")
+                header = {"flags": flags, "sandbox": sandbox.describe_layers()}
+                self.write("metrics.jsonl", json.dumps(header) + "\n")
                 self.write("trajectories.jsonl", "")
 
     def write(self, name: str, text: str) -> None:
@@ -1219,16 +1238,17 @@ class RunDir:
 
     def log(self, metrics: dict[str, Any], show: bool = True) -> None:
         """One step: a JSON line with everything, and a line on the screen."""
-        self.add_line("metrics.jsonl", {key: round(v, 6) if isinstance(v, float) else v for key, v in metrics.items()})
+        each = lambda form: {key: form(v) if isinstance(v, float) else v for key, v in metrics.items()}
+        self.add_line("metrics.jsonl", each(lambda v: round(v, 6)))
         if self.world.main and show:
-            tqdm.write("  ".join(f"{key} {v:.3g}" if isinstance(v, float) else f"{key} {v}"
-                                 for key, v in metrics.items()))
+            tqdm.write("  ".join(f"{key} {v}" for key, v in each("{:.3g}".format).items()))
 
-    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any, state: dict[str, Any],
-             keep: int, best: int | None = None, also: Callable[[Path], None] | None = None) -> Path:
-        """Checkpoint: a Hugging Face directory, the sharded state, and state.json; complete or not there at all.
+    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
+             state: dict[str, Any], keep: int, best: int | None = None,
+             also: Callable[[Path], None] | None = None) -> Path:
+        """Checkpoint: a Hugging Face directory, the sharded state, state.json, and what `also` writes there.
 
-        `also` writes further files into the directory.
+        It is complete or not there at all.
         """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
@@ -1251,8 +1271,7 @@ class RunDir:
         if self.world.main:
             shutil.rmtree(final, ignore_errors=True)
             os.rename(part, final)
-            old = sorted(self.checkpoints.glob("step-??????"))[:-keep]
-            for path in old:
+            for path in sorted(self.checkpoints.glob("step-??????"))[:-keep]:
                 if best is None or path.name != f"step-{best:06d}":
                     shutil.rmtree(path)
         self.world.gather(None)
@@ -1305,33 +1324,34 @@ def command_line(description: str) -> argparse.ArgumentParser:
 
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    group = parser.add_argument_group("run")
-    group.add_argument("--out", default=out, help="directory of the run")
-    group.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of --out")
-    group.add_argument("--overwrite", action="store_true", help="delete a run that --out already holds")
-    group.add_argument("--seed", type=int, default=0, help="fixes all randomness")
-    group.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    group.add_argument("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
-    group.add_argument("--keep", type=int, default=1, help="newest checkpoints kept")
-    group.add_argument("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
-    group.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+    add = parser.add_argument_group("run").add_argument
+    add("--out", default=out, help="directory of the run")
+    add("--resume", action="store_true", help="go on from the newest checkpoint of --out")
+    add("--overwrite", action="store_true", help="delete a run that --out already holds")
+    add("--seed", type=int, default=0, help="fixes all randomness")
+    add("--device", default="auto", help="auto, cpu or cuda")
+    add("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
+    add("--keep", type=int, default=1, help="newest checkpoints kept")
+    add("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
+    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
 
 
 def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float, warmup: int) \
         -> argparse._ArgumentGroup:
     """The flags that sft.py and grpo.py share; each adds its own to the group."""
     group = parser.add_argument_group("training")
-    group.add_argument("--batch-size", type=int, default=batch_size, help=f"{unit} per step")
-    group.add_argument("--lr", type=float, default=lr, help="peak learning rate")
-    group.add_argument("--warmup", type=int, default=warmup, help="steps of warm-up")
-    group.add_argument("--weight-decay", type=float, default=0.0, help="of AdamW")
-    group.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
-    group.add_argument("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
-    group.add_argument("--checkpointing", action="store_true",
-                       help="keep only the blocks' inputs for the backward pass: less memory, a third more work")
-    group.add_argument("--offload", action="store_true",
-                       help="keep parameters, gradients and optimiser state in the host's memory (CUDA only)")
-    group.add_argument("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
+    add = group.add_argument
+    add("--batch-size", type=int, default=batch_size, help=f"{unit} per step")
+    add("--lr", type=float, default=lr, help="peak learning rate")
+    add("--warmup", type=int, default=warmup, help="steps of warm-up")
+    add("--weight-decay", type=float, default=0.0, help="of AdamW")
+    add("--clip", type=float, default=1.0, help="largest gradient norm")
+    add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
+    add("--checkpointing", action="store_true",
+        help="keep only the blocks' inputs for the backward pass: less memory, a third more work")
+    add("--offload", action="store_true",
+        help="keep parameters, gradients and optimiser state in the host's memory (CUDA only)")
+    add("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
     return group
 
 
@@ -1348,54 +1368,7 @@ def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     return world
 
 
-def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
-                       modes: tuple[str, ...] = MODES) -> None:
-    base, group = Protocol(), parser.add_argument_group("conversation")
-    group.add_argument("--mode", choices=modes, default=base.mode, help="system prompt")
-    group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
-    group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn")
-    group.add_argument("--max-tokens", type=int, default=base.max_tokens,
-                       help="per conversation behind the prompt, script output included")
-    group.add_argument("--max-calls", type=int, default=base.max_calls, help="code calls")
-    group.add_argument("--tool-chars", type=int, default=base.tool_chars,
-                       help="characters of a script's output and error shown")
-    group.add_argument("--slots", type=int, default=base.slots, help="rows that decode together")
-    group.add_argument("--code-timeout", type=float, default=5.0, help="seconds a script may run")
-
-
-def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
-    values = {key: getattr(args, key) for key in Protocol.__dataclass_fields__}
-    return Protocol(**{**values, **changes})
-
-
-# ---- command line ----------------------------------------------------------------------------------------------------
-
-GREEN, GREY, BOLD, RESET = "\033[32m", "\033[90m", "\033[1m", "\033[0m"
-
-
-def paint(text: str, colour: str) -> str:
-    return f"{colour}{text}{RESET}" if sys.stdout.isatty() or os.environ.get("FORCE_COLOR") else text
-
-
-def segments(line: dict[str, Any], chat: Chat | None) -> list[tuple[str, bool]]:
-    """A saved trajectory as (text, sampled by the model): by its loss mask, or else by the roles of its messages."""
-    if not (chat and line.get("ids")):
-        return [(m["content"] + "\n", m["role"] == "assistant") for m in line["messages"]]
-    ids, mask, parts, start = line["ids"], line["loss_mask"], [], 0
-    for i in range(1, len(ids) + 1):
-        if i == len(ids) or mask[i] != mask[start]:
-            parts.append((chat.decode(ids[start:i]), bool(mask[start])))
-            start = i
-    return parts
-
-
-def paint_trajectory(line: dict[str, Any], chat: Chat | None = None) -> str:
-    """A saved trajectory; what the model sampled (and is trained on) in green, everything else in grey."""
-    about = "  ".join(f"{key} {line[key]}" for key in ("task", "level", "seed", "reward", "stop_reason", "calls")
-                      if key in line)
-    return paint(about, BOLD) + "\n" + "".join(paint(text, GREEN if sampled else GREY)
-                                               for text, sampled in segments(line, chat)) + "\n"
-
+# ---- command line ------------------------------------------------------------------------------------------
 
 def pyplot() -> Any:
     try:
@@ -1407,10 +1380,10 @@ def pyplot() -> Any:
     return plt
 
 
-def draw_trajectory(line: dict[str, Any], chat: Chat | None, path: str, columns: int = 100) -> None:
-    """The same as a picture, on a grid of monospaced cells."""
+def draw_trajectory(parts: list[tuple[str, bool]], path: str, columns: int = 100) -> None:
+    """A trajectory's segments as a picture, on a grid of monospaced cells."""
     plt, cells, row, column = pyplot(), [], 0, 0
-    for text, sampled in segments(line, chat):
+    for text, sampled in parts:
         for character in text:
             if character == "\n" or column == columns:
                 row, column = row + 1, 0
@@ -1419,13 +1392,15 @@ def draw_trajectory(line: dict[str, Any], chat: Chat | None, path: str, columns:
                 column += 1
     figure = plt.figure(figsize=(0.085 * columns, 0.18 * (row + 2)))
     for column, at, character, colour in cells:
-        figure.text((column + 0.5) / columns, 1 - (at + 1) / (row + 2), character, family="monospace", fontsize=9,
-                    color=colour, ha="center", va="center", fontweight="bold" if colour == "#116329" else "normal")
+        figure.text((column + 0.5) / columns, 1 - (at + 1) / (row + 2), character, family="monospace",
+                    fontsize=9, color=colour, ha="center", va="center",
+                    fontweight="bold" if colour == "#116329" else "normal")
     figure.savefig(path, dpi=130)
 
 
 def open_model(args: argparse.Namespace) -> tuple[CausalLM | Endpoint, Chat | None, World]:
-    world, endpoint = start_world(args.device), find_endpoint(args.model, args.concurrency, args.request_timeout)
+    endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
+    world = start_world(args.device)
     world.agree(vars(args) | {"run": None})
     if endpoint:
         return endpoint, None, world
@@ -1441,11 +1416,13 @@ def command_ask(args: argparse.Namespace) -> None:
     print(paint(args.question, GREY))
     with checked_sandbox(1, args.code_timeout) as sandbox:
         if isinstance(model, Endpoint):
-            t = converse_with(model, sandbox, question, 0, protocol_of(args), SYSTEM_PROMPTS[args.mode][0], (args.seed,))
+            t = converse_with(model, sandbox, question, 0, protocol_of(args), SYSTEM_PROMPTS[args.mode][0],
+                              (args.seed,))
             for message in t.messages[2:]:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
-            [[t]] = rollout(model, chat, sandbox, [question], 1, protocol_of(args), (args.seed, "ask"), on_append=write)
+            [[t]] = rollout(model, chat, sandbox, [question], 1, protocol_of(args), (args.seed, "ask"),
+                            on_append=write)
     ended = {"eos": "the model stopped without an answer", "budget": "the token budget was used up",
              "calls": f"more than {args.max_calls} code calls", "tool_failure": "the sandbox failed"}
     print("\n" + paint(f"answer: {t.answer}" if t.answer is not None else ended[t.stop_reason], BOLD))
@@ -1462,32 +1439,35 @@ def command_eval(args: argparse.Namespace) -> None:
         questions = draw_questions(tasks, args.purpose, args.n, args.question_seed)
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         modes = MODES if args.mode == "all" else [args.mode]
-        found = {mode: evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args, mode=mode), args.seed,
-                                world) for mode in modes}
-    if world.main:
-        reports, groups = {mode: report for mode, (report, _) in found.items()}, [g for _, its in found.values() for g in its]
-        report = {"modes": reports} if args.mode == "all" else reports[args.mode]
-        print(modes_table(reports) if args.mode == "all" else report_table(report))
-        if isinstance(model, Endpoint):
-            spent = [sum(getattr(t, f"{kind}_tokens") for g in groups for t in g) for kind in ("prompt", "completion")]
-            print("tokens spent: {:,} of prompts, {:,} of completions".format(*spent))
-        if args.json:
-            Path(args.json).write_text(json.dumps({"flags": vars(args) | {"run": None}, **report}, indent=1) + "\n")
-        if args.trajectories:
-            with open(args.trajectories, "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(t.to_json()) + "\n" for group in groups for t in group)
+        found = {mode: evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args, mode=mode),
+                                args.seed, world) for mode in modes}
+    if not world.main:
+        return
+    reports = {mode: report for mode, (report, _) in found.items()}
+    rows = [t for _, groups in found.values() for group in groups for t in group]
+    report = {"modes": reports} if args.mode == "all" else reports[args.mode]
+    print(modes_table(reports) if args.mode == "all" else report_table(report))
+    if isinstance(model, Endpoint):
+        print(f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
+              f"{sum(t.completion_tokens for t in rows):,} of completions")
+    if args.json:
+        flags = vars(args) | {"run": None}
+        Path(args.json).write_text(json.dumps({"flags": flags, **report}, indent=1) + "\n")
+    if args.trajectories:
+        with open(args.trajectories, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
 
 
 def command_show(args: argparse.Namespace) -> None:
     directory = Path(args.model or Path(args.file).parent)
-    chat = Chat(load_tokenizer(directory)) if (directory / "tokenizer.json").exists() else None
-    for i, (number_, line) in enumerate(read_jsonl(args.file)):
+    decode = Chat(load_tokenizer(directory)).decode if (directory / "tokenizer.json").exists() else None
+    for i, (number, line) in enumerate(read_jsonl(args.file)):
         if not isinstance(line.get("messages"), list):
-            raise SystemExit(f'{args.file}, line {number_}: no "messages"')
+            raise SystemExit(f'{args.file}, line {number}: no "messages"')
         if args.first <= i < args.first + args.n:
-            print(paint_trajectory(line, chat))
+            print(paint_trajectory(line, decode))
             if args.picture and i == args.first:
-                draw_trajectory(line, chat, args.picture)
+                draw_trajectory(segments(line, decode), args.picture)
 
 
 def command_plot(args: argparse.Namespace) -> None:
@@ -1508,41 +1488,44 @@ def command_plot(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser, shown = command_line("Ask, evaluate and look at a model that reasons with code."), Defaults
+    parser = command_line("Ask, evaluate and look at a model that reasons with code.")
     commands = parser.add_subparsers(required=True, metavar="ask | eval | show | plot")
 
-    ask = commands.add_parser("ask", formatter_class=shown, help="hold one conversation and stream it")
+    ask = commands.add_parser("ask", formatter_class=Defaults, help="hold one conversation and stream it")
     ask.add_argument("question", help="what to ask")
     ask.set_defaults(run=command_ask)
-    evaluation = commands.add_parser("eval", formatter_class=shown, help="accuracy on fixed questions, per task")
-    evaluation.add_argument("--tasks", default="train", help="names, name@level, suites, train, test or all, with commas "
-                            "between; -name leaves out")
-    evaluation.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    evaluation.add_argument("--n", type=int, default=50, help="questions per task")
-    evaluation.add_argument("--samples", type=int, default=1, help="answers per question")
-    evaluation.add_argument("--purpose", choices=("eval", "val"), default="eval", help="which questions")
-    evaluation.add_argument("--question-seed", type=int, default=0, help="another set of questions")
-    evaluation.add_argument("--questions", help="JSON lines of your own: question, answer")
-    evaluation.add_argument("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
-    evaluation.add_argument("--json", help="write the report there")
-    evaluation.add_argument("--trajectories", help="write the conversations there, as JSON lines")
-    evaluation.add_argument("--workers", type=int, default=None, help="sandbox processes; none: one a core")
-    evaluation.set_defaults(run=command_eval)
-    for command, modes in ((ask, MODES), (evaluation, (*MODES, "all"))):
-        command.add_argument("--model", required=True,
-                             help="a Hugging Face directory, a hub id, or URL#name of a served model")
-        command.add_argument("--seed", type=int, default=0, help="of the sampling noise")
-        command.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    eval_ = commands.add_parser("eval", formatter_class=Defaults, help="accuracy on questions, per task")
+    add = eval_.add_argument
+    add("--tasks", default="train",
+        help="names, name@level, suites, train, test or all, with commas between; -name leaves out")
+    add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    add("--n", type=int, default=50, help="questions per task")
+    add("--samples", type=int, default=1, help="answers per question")
+    add("--purpose", choices=("eval", "val"), default="eval", help="which questions")
+    add("--question-seed", type=int, default=0, help="another set of questions")
+    add("--questions", help="JSON lines of your own: question, answer")
+    add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
+    add("--json", help="write the report there")
+    add("--trajectories", help="write the conversations there, as JSON lines")
+    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+    eval_.set_defaults(run=command_eval)
+    for command, modes in ((ask, MODES), (eval_, (*MODES, "all"))):
+        add = command.add_argument
+        add("--model", required=True, help="a Hugging Face directory, hub id, or URL#name of a served model")
+        add("--seed", type=int, default=0, help="of the sampling noise")
+        add("--device", default="auto", help="auto, cpu or cuda")
         add_protocol_flags(command, temperature=0.6, modes=modes)
         add_endpoint_flags(command)
-    show = commands.add_parser("show", formatter_class=shown, help="print saved trajectories, trained tokens in green")
-    show.add_argument("file", help="a trajectories.jsonl")
-    show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
-    show.add_argument("--first", type=int, default=0, help="index of the first one")
-    show.add_argument("--n", type=int, default=5, help="how many")
-    show.add_argument("--picture", help="draw the first one into this file, too (needs matplotlib)")
+    show = commands.add_parser("show", formatter_class=Defaults,
+                               help="print saved trajectories, trained tokens in green")
+    add = show.add_argument
+    add("file", help="a trajectories.jsonl")
+    add("--model", help="directory of the tokenizer (none: the file's directory)")
+    add("--first", type=int, default=0, help="index of the first one")
+    add("--n", type=int, default=5, help="how many")
+    add("--picture", help="draw the first one into this file, too (needs matplotlib)")
     show.set_defaults(run=command_show)
-    plot = commands.add_parser("plot", formatter_class=shown, help="draw the curves of a run (needs matplotlib)")
+    plot = commands.add_parser("plot", formatter_class=Defaults, help="draw a run's curves (by matplotlib)")
     plot.add_argument("directory", help="a run directory")
     plot.add_argument("--out", help="picture file (none: curve.png in the run directory)")
     plot.set_defaults(run=command_plot)

@@ -29,10 +29,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (Chat, Interrupt, ModelConfig, RunDir, World, accumulate, add_protocol_flags, add_run_flags,
-                  add_training_flags, check_model, checked_sandbox, command_line, compute_dtype, evaluate,
-                  full_tensors, load_model, load_sharded, load_tokenizer, make_optimizer, memory_gb,
-                  optimizer_step, protocol_of, render_messages, rollout, save_model, shard, start_training)
+from r1ci import (Chat, Interrupt, ModelConfig, RunDir, World, accumulate, add_run_flags, add_training_flags,
+                  check_model, checked_sandbox, command_line, compute_dtype, evaluate, full_tensors, load_model,
+                  load_sharded, load_tokenizer, make_optimizer, memory_gb, optimizer_step, render_messages,
+                  rollout, save_model, shard, start_training)
 import torch
 from tqdm import tqdm
 
@@ -41,7 +41,8 @@ from tasks import LEVELS, TASKS, Instance
 from tasks.conversations import (choose, collection_table, frequent_phrases, pick, plan, read_collected, read_messages,
                                  wrong_conversations)
 from tasks.endpoint import add_endpoint_flags, converse_all, find_endpoint
-from tasks.protocol import SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, find_code, tool_text
+from tasks.protocol import (SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags, find_code,
+                            protocol_of, tool_text)
 from tasks.questions import draw_questions, parse_tasks, read_jsonl
 from tasks.reports import check_tool_failures, report_table, switches
 
@@ -359,6 +360,9 @@ def main() -> None:
         parser.error("--resume goes on with a --teacher that is a model; programs need seconds")
     if args.teacher != "programs" and not args.collect:
         parser.error("--teacher needs --collect: data is collected first, and trained on with --data")
+    served = args.collect and find_endpoint(args.teacher, args.concurrency, args.request_timeout)
+    if served and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        parser.error(f"--teacher {args.teacher}: served models are asked by one process, start no others")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_training(parser, args)
     if args.model:

@@ -1,4 +1,5 @@
 """A conversation as text and as data: prompts, code blocks, answers, what a script's run looks like to the model."""
+import argparse
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -100,6 +101,26 @@ class Protocol:
     max_calls: int = 8
     tool_chars: int = 400      # of a script's output and error that the model gets to read
     slots: int = 96
+
+
+def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
+                       modes: tuple[str, ...] = MODES) -> None:
+    base, group = Protocol(), parser.add_argument_group("conversation")
+    group.add_argument("--mode", choices=modes, default=base.mode, help="system prompt")
+    group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
+    group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn")
+    group.add_argument("--max-tokens", type=int, default=base.max_tokens,
+                       help="per conversation behind the prompt, script output included")
+    group.add_argument("--max-calls", type=int, default=base.max_calls, help="code calls")
+    group.add_argument("--tool-chars", type=int, default=base.tool_chars,
+                       help="characters of a script's output and error shown")
+    group.add_argument("--slots", type=int, default=base.slots, help="rows that decode together")
+    group.add_argument("--code-timeout", type=float, default=5.0, help="seconds a script may run")
+
+
+def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
+    values = {key: getattr(args, key) for key in Protocol.__dataclass_fields__}
+    return Protocol(**{**values, **changes})
 
 
 @dataclass

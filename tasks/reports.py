@@ -1,6 +1,8 @@
 """What finished conversations say: accuracy and behaviour with standard errors, as data and as tables."""
 import ast
 import math
+import os
+import sys
 from collections import Counter
 from typing import Any, Callable
 
@@ -149,3 +151,31 @@ def modes_table(reports: dict[str, dict[str, Any]]) -> str:
     lines += [line(name, [f"{report[key]:.2f}" for report in reports.values()])
               for name, key in (("code calls", "calls"), ("tokens an answer", "response_len"))]
     return "\n".join(lines)
+
+
+GREEN, GREY, BOLD, RESET = "\033[32m", "\033[90m", "\033[1m", "\033[0m"
+Decode = Callable[[list[int]], str]  # token ids to text
+
+
+def paint(text: str, colour: str) -> str:
+    return f"{colour}{text}{RESET}" if sys.stdout.isatty() or os.environ.get("FORCE_COLOR") else text
+
+
+def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, bool]]:
+    """A saved trajectory as (text, sampled by the model): by its loss mask, or else by its messages' roles."""
+    if not (decode and line.get("ids")):
+        return [(m["content"] + "\n", m["role"] == "assistant") for m in line["messages"]]
+    ids, mask, parts, start = line["ids"], line["loss_mask"], [], 0
+    for i in range(1, len(ids) + 1):
+        if i == len(ids) or mask[i] != mask[start]:
+            parts.append((decode(ids[start:i]), bool(mask[start])))
+            start = i
+    return parts
+
+
+def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
+    """A saved trajectory; what the model sampled (and is trained on) in green, everything else in grey."""
+    keys = ("task", "level", "seed", "reward", "stop_reason", "calls")
+    about = "  ".join(f"{key} {line[key]}" for key in keys if key in line)
+    said = "".join(paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode))
+    return f"{paint(about, BOLD)}\n{said}\n"

@@ -220,6 +220,12 @@ def test_what_was_collected_survives_a_failing_endpoint_and_is_not_asked_for_aga
     assert sum(len(body["messages"]) == 2 for body in asked) == 16 - len(first)
 
 
+def test_served_models_are_asked_by_one_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "served models are asked by one process" in \
+        refusal("sft.py", "--collect", "--teacher", "http://localhost:1/v1#a", "--out", tmp_path / "a")
+
+
 def test_programs_are_collected_without_any_model(tmp_path):
     inside(*COLLECT, "--out", tmp_path, "--keep-per-task", "5")
     kept = lines_of(tmp_path / "data.jsonl")

@@ -199,7 +199,8 @@ def test_a_round_trip_keeps_what_this_code_does_not_use(tmp_path):
     assert read_config(second) == read_config(second) and read_config(second).rope_scaling == read_config(first).rope_scaling
     ends = tiny.chat().ends | {5, 7, 8}
     assert Chat(load_tokenizer(first)).ends == Chat(load_tokenizer(second)).ends == ends
-    assert json.loads((second / "generation_config.json").read_text()) == generation | {"eos_token_id": sorted(ends)}
+    assert json.loads((second / "generation_config.json").read_text()) == \
+        generation | {"do_sample": True, "eos_token_id": sorted(ends)}
 
 
 @pytest.fixture(scope="module")
@@ -330,6 +331,10 @@ def test_a_hub_id_is_downloaded_once_and_a_local_directory_is_not_asked_for(monk
         with pytest.raises(SystemExit) as caught:
             find_model(name)
         assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert asked[1:] == ["some/unknown"]
+    for name in ("runs/sft", "own/other"):  # not made yet, and nobody's on the hub
+        with pytest.raises(SystemExit, match=f"{name} does not exist: run sft.py first"):
+            find_model(name)
     assert asked[1:] == ["some/unknown"]
 
 
