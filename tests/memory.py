@@ -48,10 +48,13 @@ def memory_needed(config: ModelConfig, setting: Setting) -> dict[str, float]:
     kept, its_input, backward = activations(config, c)
     tokens = max(s.micro_tokens, s.context)  # a row longer than the budget is a batch of its own
     logits = (5 * 4 + (c if c < 4 else 0)) * min(s.chunk, tokens) * config.vocab_size
+    cache = 2 * c * layers * config.num_key_value_heads * config.head_dim * s.slots * s.context
     parts = {
         "weights": own, "gradients": own, "Adam": 2 * own,
         "sampler": c * total, "reference": c * total if s.reference else 0,
-        "cache": 2 * c * layers * config.num_key_value_heads * config.head_dim * s.slots * s.context,
+        "cache": cache,
+        # Rows that wait for a script keep a copy outside the cache: taken as `slots` rows of half the context.
+        "waiting": cache / 2,
         # In the compute type: embedding and head all the time, this block and the next. Not copied where it is not cast.
         "gathered": 0 if c == 4 and s.ranks == 1 else c * (embedding + head + 2 * block),
         # Whole gradients of the largest part, before and after they are cast for the reduction.
@@ -62,5 +65,5 @@ def memory_needed(config: ModelConfig, setting: Setting) -> dict[str, float]:
     }
     update = sum(parts[key] for key in ("weights", "gradients", "Adam", "reference", "gathered", "reduced", "activations",
                                         "working")) + parts["sampler"] * s.keep_sampler
-    rollout = sum(parts[key] for key in ("weights", "Adam", "sampler", "reference", "cache"))
+    rollout = sum(parts[key] for key in ("weights", "Adam", "sampler", "reference", "cache", "waiting"))
     return {key: value / GIB for key, value in {**parts, "update": update, "rollout": rollout}.items()}

@@ -124,7 +124,7 @@ def test_the_memory_table_is_within_a_fifth_of_the_measured_peak(device, checkpo
     ("3B", 80, Setting(context=8192, slots=64, micro_tokens=16_384, checkpointing=True)),
     ("7B", 80, Setting(context=8192, slots=64, micro_tokens=16_384, checkpointing=True, offload=True)),
     ("7B", 80, Setting(ranks=8, context=8192, slots=64, micro_tokens=16_384, checkpointing=True)),
-    ("14B", 80, Setting(ranks=8, context=8192, slots=12, micro_tokens=16_384, checkpointing=True, keep_sampler=False)),
+    ("14B", 80, Setting(ranks=8, context=8192, slots=8, micro_tokens=16_384, checkpointing=True, keep_sampler=False)),
 ])
 def test_the_recipes_of_the_readme_fit(size, capacity, setting):
     """With a twentieth to spare, and a gigabyte for CUDA itself; `capacity` is in 10 ** 9 bytes, as cards are sold."""
