@@ -52,7 +52,8 @@ from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.endpoint import Endpoint, add_endpoint_flags, converse_all, converse_with, find_endpoint
 from tasks.protocol import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags,
-                            extract_answer, extract_code, find_code, keyed_bytes, protocol_of, tool_text)
+                            cut_template, extract_answer, extract_code, find_code, keyed_bytes, protocol_of,
+                            tool_text)
 from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl,
                              read_questions)
 from tasks.reports import (BOLD, GREEN, GREY, check_tool_failures, make_report, modes_table, paint,
@@ -199,8 +200,6 @@ class CausalLM(nn.Module):
                 nn.init.normal_(module.weight, std=self.config.initializer_range)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-            if isinstance(module, RMSNorm):
-                nn.init.ones_(module.weight)
 
     def forward(self, ids: Tensor, cache: "KVCache | None" = None,
                 head: Callable[[Tensor, Tensor], Any] | None = None) -> Any:
@@ -276,10 +275,7 @@ class KVCache:
         self.ropes = [table[0] for table in rope_tables(everywhere, config, dtype)]        # 2 x [C, head_dim]
 
     def select(self, slots: slice | Tensor, positions: Tensor, length: int) -> None:
-        """The next forward writes `slots` at `positions` [B, T] and reads their first `length` tokens.
-
-        Length 0: the rows are new, and see nothing but what this forward writes.
-        """
+        """The next forward writes `slots` at `positions` [B, T] and reads `length` tokens (0: new rows)."""
         self.rows, self.length, heads = slots, length, self.kv.shape[3]
         starts = self.starts[:-1].view(-1, heads, 1)[slots]                                        # [B, K, 1]
         self.places = (starts + positions[:, None]).flatten()                                    # [B * K * T]
@@ -288,8 +284,7 @@ class KVCache:
         # A query sees the keys up to its own position, whatever older rows or padding left behind it.
         keys = torch.arange(length, device=positions.device)
         hidden = keys > positions[:, None, :, None]                                        # [B, 1, T, length]
-        self.mask = torch.zeros(hidden.shape, device=hidden.device, dtype=self.kv.dtype)
-        self.mask.masked_fill_(hidden, -torch.inf)
+        self.mask = torch.zeros_like(hidden, dtype=self.kv.dtype).masked_fill_(hidden, -torch.inf)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all its row has seen."""
@@ -342,8 +337,8 @@ def find_model(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
-        raise SystemExit(f"{name} does not exist: run sft.py first, which makes runs/sft; "
-                         "or --model takes a directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
+        raise SystemExit(f"{name} does not exist: run sft.py first, then grpo.py; --model takes a directory "
+                         "or a hub id (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
     files = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
     try:
@@ -534,32 +529,6 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
 
 # ---- chat format -------------------------------------------------------------------------------------------
 
-def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
-    """What the tokenizer's template writes between two messages, by their roles (None: before the first).
-
-    Every turn of the model opens as the generation prompt does, earlier ones too: what it once read stays.
-    """
-    def gaps(*roles: str) -> list[str] | None:
-        marks = [f"@@{i}@@" for i in range(len(roles))]
-        messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks)]
-        try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except Exception:  # a template raises what it likes, for a role that it does not know
-            return None
-        return re.split("@@[0-9]@@", text) if re.findall("@@[0-9]@@", text) == marks else None
-
-    talk = ("user", "assistant") * 2 + ("user",)
-    first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a turn does.
-    if not (first and plain and first == [plain[0], plain[-1]] and plain[1:3] == plain[3:5]
-            and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])):
-        raise SystemExit(f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
-                         "pieces between messages, the same in every turn")
-    opening = system[:2] if system else [plain[0], "\n\n"]  # no such role: its text opens the first question
-    return {(None, "system"): opening[0], ("system", "user"): opening[1], (None, "user"): plain[0],
-            ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
-
-
 class Chat:
     """A tokenizer with the fixed pieces of a conversation as token ids, cut out of its own chat template.
 
@@ -653,6 +622,7 @@ class Row:
 
 
 PREFILL_TOKENS = 8192  # computed together, padding included
+PATIENCE = 32          # decode steps that a script gets before the others wait for it
 
 
 def power_of_two(n: int, most: int) -> int:
@@ -734,7 +704,7 @@ class Sampler:
         self.model(ids, self.cache, head=lambda hidden, weight: None)
 
     def decode(self) -> list[tuple[int, Row]]:
-        """One token for every row; returns the slots and rows with an event, the last first."""
+        """One token for every row; the slots and rows with an event, up to date, the last first."""
         B = count = len(self.rows)
         length = int(self.host[1, :B].max())
         if self.padded:
@@ -749,7 +719,12 @@ class Sampler:
                     self.step(B, length)
         self.host[1, :count] += 1
         events = self.events[:count].tolist()
-        return [(slot, self.rows[slot]) for slot in reversed(range(count)) if events[slot]]
+        found = [(slot, self.rows[slot]) for slot in reversed(range(count)) if events[slot]]
+        for slot, row in found:
+            line, size, _ = self.host[:, slot]
+            new = slice(len(row.trajectory.ids), size)
+            row.trajectory.append(self.ids[line, new].tolist(), True, self.logps[line, new].tolist())
+        return found
 
     def step(self, B: int, length: int) -> None:
         """Feed the last ids of the first B slots and choose the next. Only static tensors go in and out."""
@@ -761,13 +736,6 @@ class Sampler:
         self.ids[line, size], self.logps[line, size] = tokens, logps
         size.add_(1).clamp_(max=self.cache.capacity - 1)  # padding advances, too
         torch.logical_or(self.watched[tokens], size >= stop, out=self.events[:B])
-
-    def read(self, slot: int) -> None:
-        """Bring what a row sampled since the host last looked into its trajectory."""
-        line, size, _ = self.host[:, slot]
-        t = self.rows[slot].trajectory
-        new = slice(len(t.ids), size)
-        t.append(self.ids[line, new].tolist(), sampled=True, logps=self.logps[line, new].tolist())
 
     def leave(self, slot: int, keep: bool) -> None:
         """Take a row out, with its keys and values if it will come back; the last one gets its slot."""
@@ -798,9 +766,6 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
     return tokens, logps.gather(-1, tokens[:, None]).squeeze(-1)
 
 
-PATIENCE = 32  # decode steps that a script gets before the others wait for it
-
-
 @contextmanager
 def explain_out_of_memory(mend: str) -> Iterator[None]:
     """Turn CUDA's own report into one sentence that says what to change."""
@@ -808,6 +773,28 @@ def explain_out_of_memory(mend: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise SystemExit(f"the device's memory is full: {mend}")
+
+
+def make_rows(chat: Chat, instances: list[Instance], group_size: int, protocol: Protocol, key: tuple,
+              context: int) -> list[list[Row]]:
+    """A group of rows for every question, each with its prompt and noise that its key alone decides."""
+    groups = []
+    for instance in instances:
+        messages = chat.prompt(instance, protocol.mode)
+        prompt = render_messages(chat, messages)[0]
+        if len(prompt) + protocol.max_tokens > context:
+            raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with --max-tokens "
+                             f"{protocol.max_tokens} it exceeds the model's context of {context}")
+        group = []
+        for g in range(group_size):
+            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, g)
+            generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
+            noise = np.random.Generator(generator).random(protocol.max_tokens, dtype=np.float32)
+            t = Trajectory(instance, g, list(messages), [], [], [], len(prompt))
+            t.append(prompt, sampled=False)
+            group.append(Row(t, row_key, noise, group))
+        groups.append(group)
+    return groups
 
 
 @explain_out_of_memory("lower --slots or --max-tokens")
@@ -821,23 +808,9 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     script runs in the sandbox while other rows go on decoding, and the row comes back with the output. `key`
     (seed and step) fixes all randomness. `on_append(text, sampled)` hears all text, for streaming.
     """
-    limits, context, groups = protocol, model.config.max_position_embeddings, []
+    limits = protocol
     max_calls = 0 if limits.mode == "text" else limits.max_calls  # words alone: a code block ends it all
-    for instance in instances:
-        messages = chat.prompt(instance, limits.mode)
-        prompt = render_messages(chat, messages)[0]
-        if len(prompt) + limits.max_tokens > context:
-            raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with --max-tokens "
-                             f"{limits.max_tokens} it exceeds the model's context of {context}")
-        group = []
-        for g in range(group_size):
-            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, g)
-            generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
-            noise = np.random.Generator(generator).random(limits.max_tokens, dtype=np.float32)
-            t = Trajectory(instance, g, list(messages), [], [], [], len(prompt))
-            t.append(prompt, sampled=False)
-            group.append(Row(t, row_key, noise, group))
-        groups.append(group)
+    groups = make_rows(chat, instances, group_size, protocol, key, model.config.max_position_embeddings)
     rows = [row for group in groups for row in group]
     slots = min(limits.slots, len(rows))
     capacity = max((row.trajectory.prompt_len for row in rows), default=0) + limits.max_tokens + 1
@@ -883,22 +856,22 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
             return "budget"
         return None
 
-    def read_result(row: Row) -> str | None:
-        """Append what the row's script printed; returns why the row ends here, if it does."""
+    def read_result(row: Row) -> None:
+        """Append what the row's script printed, or end the row."""
         t, result = row.trajectory, row.future.result()
         t.statuses.append(result.status)
-        if result.status == "sandbox_error":  # ours, not the model's: such rows never enter a loss
-            return "tool_failure"
         text = tool_text(result, limits.tool_chars)
         ids = chat.tool_reply(text)
-        if len(t.ids) + len(ids) - t.prompt_len >= limits.max_tokens:
-            return "budget"
-        t.append(ids, sampled=False)
-        t.messages.append({"role": "user", "content": TOOL_PREFIX + text})
-        start_turn(row)
-        if on_append:
-            on_append(chat.decode(ids), False)
-        return None
+        if result.status == "sandbox_error":  # ours, not the model's: such rows never enter a loss
+            finish(row, "tool_failure")
+        elif len(t.ids) + len(ids) - t.prompt_len >= limits.max_tokens:
+            finish(row, "budget")
+        else:
+            t.append(ids, sampled=False)
+            t.messages.append({"role": "user", "content": TOOL_PREFIX + text})
+            start_turn(row)
+            if on_append:
+                on_append(chat.decode(ids), False)
 
     for row in rows:
         start_turn(row)
@@ -913,11 +886,9 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
         back = min(back, slots - running - new)
         if 2 * (new + back) >= running:
             returning = [calling.popleft() for _ in range(back)]
-            reasons = [read_result(row) for row in returning]
-            for row, reason in zip(returning, reasons):
-                if reason:
-                    finish(row, reason)
-            sampler.enter([row for row, reason in zip(returning, reasons) if reason is None]
+            for row in returning:
+                read_result(row)
+            sampler.enter([row for row in returning if not row.trajectory.stop_reason]
                           + [fresh.popleft() for _ in range(new)])
             if not sampler.rows:
                 continue
@@ -925,7 +896,6 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
         events, step = sampler.decode(), step + 1
         # 3. Look at the rows with an event, last slot first: a leaving row is replaced by the last one.
         for slot, row in events:
-            sampler.read(slot)
             if on_append:
                 on_append(chat.decode(row.trajectory.ids[-1:]), True)
             event = after_token(row)
@@ -1193,9 +1163,8 @@ def checked_sandbox(workers: int | None, timeout: float) -> Iterator[Sandbox]:
 
 class RunDir:
     """A run's directory: model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
-    # Flags that a resumed run may change.
     FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
-            "checkpointing", "offload", "keep_sampler"}
+            "checkpointing", "offload", "keep_sampler"}  # flags that a resumed run may change
 
     def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool,
                  sandbox: Sandbox):
@@ -1246,10 +1215,7 @@ class RunDir:
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
              state: dict[str, Any], keep: int, best: int | None = None,
              also: Callable[[Path], None] | None = None) -> Path:
-        """Checkpoint: a Hugging Face directory, the sharded state, state.json, and what `also` writes there.
-
-        It is complete or not there at all.
-        """
+        """Checkpoint, whole or not at all: Hugging Face directory, sharded state, state.json, `also`."""
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
         final = self.checkpoints / f"step-{step:06d}"
@@ -1347,10 +1313,8 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
     add("--weight-decay", type=float, default=0.0, help="of AdamW")
     add("--clip", type=float, default=1.0, help="largest gradient norm")
     add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
-    add("--checkpointing", action="store_true",
-        help="keep only the blocks' inputs for the backward pass: less memory, a third more work")
-    add("--offload", action="store_true",
-        help="keep parameters, gradients and optimiser state in the host's memory (CUDA only)")
+    add("--checkpointing", action="store_true", help="keep blocks' inputs only: less memory, more work")
+    add("--offload", action="store_true", help="parameters, gradients, optimiser state in host memory (CUDA)")
     add("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
     return group
 
@@ -1451,8 +1415,8 @@ def command_eval(args: argparse.Namespace) -> None:
         print(f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
               f"{sum(t.completion_tokens for t in rows):,} of completions")
     if args.json:
-        flags = vars(args) | {"run": None}
-        Path(args.json).write_text(json.dumps({"flags": flags, **report}, indent=1) + "\n")
+        report = {"flags": vars(args) | {"run": None}, **report}
+        Path(args.json).write_text(json.dumps(report, indent=1) + "\n")
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
@@ -1490,7 +1454,6 @@ def command_plot(args: argparse.Namespace) -> None:
 def main() -> None:
     parser = command_line("Ask, evaluate and look at a model that reasons with code.")
     commands = parser.add_subparsers(required=True, metavar="ask | eval | show | plot")
-
     ask = commands.add_parser("ask", formatter_class=Defaults, help="hold one conversation and stream it")
     ask.add_argument("question", help="what to ask")
     ask.set_defaults(run=command_ask)
@@ -1516,8 +1479,7 @@ def main() -> None:
         add("--device", default="auto", help="auto, cpu or cuda")
         add_protocol_flags(command, temperature=0.6, modes=modes)
         add_endpoint_flags(command)
-    show = commands.add_parser("show", formatter_class=Defaults,
-                               help="print saved trajectories, trained tokens in green")
+    show = commands.add_parser("show", formatter_class=Defaults, help="saved trajectories in colour")
     add = show.add_argument
     add("file", help="a trajectories.jsonl")
     add("--model", help="directory of the tokenizer (none: the file's directory)")

@@ -40,7 +40,7 @@ from sandbox import Result, Sandbox
 from tasks import LEVELS, TASKS, Instance
 from tasks.conversations import (choose, collection_table, frequent_phrases, pick, plan, read_collected, read_messages,
                                  wrong_conversations)
-from tasks.endpoint import add_endpoint_flags, converse_all, find_endpoint
+from tasks.endpoint import Job, add_endpoint_flags, converse_all, find_endpoint
 from tasks.protocol import (SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags, find_code,
                             protocol_of, tool_text)
 from tasks.questions import draw_questions, parse_tasks, read_jsonl
@@ -103,7 +103,6 @@ def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int |
 # ---- 2. conversations from a teacher ---------------------------------------------------------------------------------
 
 PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
-Job = tuple[Instance, int, Protocol, str]  # question, number of the sample, protocol, system prompt
 
 
 def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) -> list[Job]:

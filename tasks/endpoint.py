@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible chat server: requests with retries, and conversations by the rules of rollout."""
+"""A model behind an OpenAI-compatible chat server: requests with retries, conversations as in rollout."""
 import argparse
 import http.client
 import json
@@ -15,7 +15,8 @@ from typing import Any, Callable
 
 from sandbox import Sandbox
 from tasks.base import Instance
-from tasks.protocol import TOOL_PREFIX, Protocol, Trajectory, extract_answer, find_code, keyed_bytes, tool_text
+from tasks.protocol import (TOOL_PREFIX, Protocol, Trajectory, extract_answer, find_code, keyed_bytes,
+                            tool_text)
 from tasks.questions import grade
 
 
@@ -29,9 +30,11 @@ class Endpoint:
     tries: int = 7             # of a request, with about 1, 2, 4, ... 32 s between them
     sleep: Callable[[float], Any] = time.sleep
 
-    def complete(self, messages: list[dict[str, str]], max_tokens: int, temperature: float) -> tuple[str, bool, dict]:
-        """The model's next turn, whether a limit cut it off, and the tokens charged. What may pass is tried again."""
-        body = dict(model=self.name, messages=messages, max_tokens=max_tokens, temperature=temperature, stream=False)
+    def complete(self, messages: list[dict[str, str]], max_tokens: int, temperature: float) \
+            -> tuple[str, bool, dict]:
+        """The model's next turn, whether a limit cut it off, tokens charged. What may pass is tried again."""
+        body = dict(model=self.name, messages=messages, max_tokens=max_tokens, temperature=temperature,
+                    stream=False)
         headers = {"Content-Type": "application/json"}
         if os.environ.get("OPENAI_API_KEY"):
             headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
@@ -53,7 +56,8 @@ class Endpoint:
                 if re.fullmatch(r"\d+(\.\d+)?", error.headers.get("Retry-After", "")):
                     pause = max(pause, float(error.headers["Retry-After"]))
             except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, cut off
-                problem = f"no answer ({getattr(error, 'reason', None) or str(error) or type(error).__name__})"
+                why = getattr(error, "reason", None) or str(error) or type(error).__name__
+                problem = f"no answer ({why})"
             except (ValueError, LookupError, TypeError, AttributeError):
                 problem = "its answer is not a chat completion in JSON"
             if attempt + 1 < self.tries:
@@ -74,22 +78,23 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
 
 
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("endpoint")
-    group.add_argument("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
-    group.add_argument("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
+    add = parser.add_argument_group("endpoint").add_argument
+    add("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
+    add("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
 
 
 def converse_with(endpoint: Endpoint, sandbox: Sandbox, instance: Instance, sample: int, protocol: Protocol,
                   system: str, key: tuple) -> Trajectory:
     """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls and ends.
 
-    A server cannot be told to stop at a closing fence and not at an opening one, so a turn is cut there afterwards.
+    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut there later.
     """
     messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
     t = Trajectory(instance, sample, messages, [], [], [], 0)
     while not t.stop_reason:
         left = protocol.max_tokens - t.completion_tokens
-        text, cut, usage = endpoint.complete(messages, min(protocol.max_turn_tokens, left), protocol.temperature)
+        limit = min(protocol.max_turn_tokens, left)
+        text, cut, usage = endpoint.complete(messages, limit, protocol.temperature)
         t.prompt_tokens += usage.get("prompt_tokens", 0)
         t.completion_tokens += usage.get("completion_tokens", 0)
         code, end = find_code(text) or (None, len(text))
@@ -112,15 +117,18 @@ def converse_with(endpoint: Endpoint, sandbox: Sandbox, instance: Instance, samp
     return t
 
 
-def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[tuple[Instance, int, Protocol, str]], key: tuple,
+Job = tuple[Instance, int, Protocol, str]  # question, number of the sample, protocol, system prompt
+
+
+def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Job], key: tuple,
                  on_end: Callable[[Trajectory], Any]) -> list[Trajectory]:
-    """The conversations of (instance, sample, protocol, system prompt), several at a time; `on_end` hears of each.
+    """The conversations of the jobs, several at a time; `on_end` hears of each.
 
     When one fails for good or is interrupted, those under way come to their end, and no other begins.
     """
     lock = threading.Lock()
 
-    def hold(job: tuple[Instance, int, Protocol, str]) -> Trajectory:
+    def hold(job: Job) -> Trajectory:
         t = converse_with(endpoint, sandbox, *job, key)
         with lock:
             on_end(t)

@@ -1,4 +1,4 @@
-"""A conversation as text and as data: prompts, code blocks, answers, what a script's run looks like to the model."""
+"""A conversation as text and as data: its rules, prompts, code blocks, answers, and what was said."""
 import argparse
 import hashlib
 import re
@@ -13,31 +13,33 @@ MODES = ("ci", "text", "code", "guided")
 _ANSWER = "End with your final answer alone between <<< and >>>."
 SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of them, rollouts the first
     "ci": (
-        "Solve the problem step by step. You may think in words, and at any point you may write one Python script in a "
-        "block that opens with ```python and closes with ```. It is run at once and what it prints comes back to you as "
-        "code execution results, so print what you need. Use code where computing or searching helps, several times if "
-        "necessary, and check doubtful results. " + _ANSWER,
-        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in a ```python "
-        "block, print its result, close the block with ```, and you will be shown its output before you go on. Plain "
-        "words are enough where code does not help. " + _ANSWER,
-        "You can mix reasoning in words with Python code that is really executed. A script goes into a ```python block "
-        "closed by ```; after it you receive its printed output or its error, and may correct it. " + _ANSWER,
+        "Solve the problem step by step. You may think in words, and at any point you may write one Python "
+        "script in a block that opens with ```python and closes with ```. It is run at once and what it "
+        "prints comes back to you as code execution results, so print what you need. Use code where "
+        "computing or searching helps, several times if necessary, and check doubtful results. " + _ANSWER,
+        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in"
+        " a ```python block, print its result, close the block with ```, and you will be shown its output "
+        "before you go on. Plain words are enough where code does not help. " + _ANSWER,
+        "You can mix reasoning in words with Python code that is really executed. A script goes into a "
+        "```python block closed by ```; after it you receive its printed output or its error, and may "
+        "correct it. " + _ANSWER,
     ),
     "text": (
         "Solve the problem step by step in words alone, without writing any code. " + _ANSWER,
         "Reason in plain text; no program will be run for you. " + _ANSWER,
     ),
     "code": (
-        "Solve the problem by writing Python. First put a complete script that prints the result into a block that opens "
-        "with ```python and closes with ```; you are then shown its output. " + _ANSWER,
-        "Write code first: one ```python block, closed by ```, that computes and prints the answer; its output comes "
-        "back to you. " + _ANSWER,
+        "Solve the problem by writing Python. First put a complete script that prints the result into a "
+        "block that opens with ```python and closes with ```; you are then shown its output. " + _ANSWER,
+        "Write code first: one ```python block, closed by ```, that computes and prints the answer; its "
+        "output comes back to you. " + _ANSWER,
     ),
     "guided": (
-        "Solve the problem step by step. Before anything else decide what suits it: exact calculation, long enumeration, "
-        "search, sorting and string work call for Python in a ```python block closed by ```, whose printed output comes "
-        "back to you; common sense, word meaning and short deductions call for words. If words lead to doubt, switch to "
-        "code; if code fails twice, think again in words. " + _ANSWER,
+        "Solve the problem step by step. Before anything else decide what suits it: exact "
+        "calculation, long enumeration, search, sorting and string work call for Python in a "
+        "```python block closed by ```, whose printed output comes back to you; common sense, word "
+        "meaning and short deductions call for words. If words lead to doubt, switch to code; if code"
+        " fails twice, think again in words. " + _ANSWER,
     ),
 }
 TOOL_PREFIX = "Code Execution Results:\n"
@@ -50,7 +52,8 @@ def find_code(text: str) -> tuple[str, int] | None:
     for line in text.split("\n"):
         if line.startswith("```"):
             if opened is None:
-                opened, python = offset + len(line) + 1, line[3:].strip().lower() in ("python", "python3", "py")
+                opened = offset + len(line) + 1
+                python = line[3:].strip().lower() in ("python", "python3", "py")
             elif python:
                 return text[opened:offset], offset + 3
             else:
@@ -73,15 +76,15 @@ def extract_answer(text: str) -> str | None:
         elif not fenced:
             outside.append(line)
     text = "\n".join(outside)
-    text = text[:text.rfind(">>>") + 3] if ">>>" in text else ""  # without an end every "<<<" would scan to the end
-    found = ANSWER.findall(text)
+    # Nothing behind the last ">>>": there every "<<<" would scan to the end.
+    found = ANSWER.findall(text[:text.rfind(">>>") + 3] if ">>>" in text else "")
     return found[-1].strip() if found else None
 
 
 def tool_text(result: Result, limit: int) -> str:
     """What the model reads of a run: output, then the error if there was one, `limit` characters in all."""
-    note = {"timeout": "The time limit was exceeded.", "signal": f"The process died of signal {-result.exit_code}.",
-            "error": result.stderr.strip()}.get(result.status, "")
+    note = {"timeout": "The time limit was exceeded.", "error": result.stderr.strip(),
+            "signal": f"The process died of signal {-result.exit_code}."}.get(result.status, "")
     note = note[-limit // 2:]  # an error's last lines say most
     output = result.stdout.rstrip("\n")
     room = limit - len(note)
@@ -89,6 +92,32 @@ def tool_text(result: Result, limit: int) -> str:
         left_out = f"\n[{len(output) - room} characters left out]\n"
         output = output[:room // 2] + left_out + output[len(output) - room // 2:]
     return "\n".join(part for part in (output, note) if part) or "(no output)"
+
+
+def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
+    """What the tokenizer's template writes between two messages, by their roles (None: before the first).
+
+    Every turn of the model opens as the generation prompt does, earlier ones too: what it once read stays.
+    """
+    def gaps(*roles: str) -> list[str] | None:
+        marks = [f"@@{i}@@" for i in range(len(roles))]
+        messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks)]
+        try:
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        except Exception:  # a template raises what it likes, for a role that it does not know
+            return None
+        return re.split("@@[0-9]@@", text) if re.findall("@@[0-9]@@", text) == marks else None
+
+    talk = ("user", "assistant") * 2 + ("user",)
+    first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
+    # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a turn does.
+    if not (first and plain and first == [plain[0], plain[-1]] and plain[1:3] == plain[3:5]
+            and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])):
+        raise SystemExit(f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
+                         "pieces between messages, the same in every turn")
+    opening = system[:2] if system else [plain[0], "\n\n"]  # no such role: its text opens the first question
+    return {(None, "system"): opening[0], ("system", "user"): opening[1], (None, "user"): plain[0],
+            ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
 
 
 @dataclass(frozen=True)
@@ -125,7 +154,7 @@ def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
 
 @dataclass
 class Trajectory:
-    """One conversation as the model lived it. loss_mask is 1 and logps are the sampler's where it chose the token."""
+    """One conversation. loss_mask is 1 and logps are the sampler's where the model chose the token."""
     instance: Instance
     sample: int
     messages: list[dict[str, str]]
@@ -157,8 +186,8 @@ class Trajectory:
     def to_json(self) -> dict[str, Any]:
         instance = self.instance
         return dict(messages=self.messages, task=instance.task, seed=instance.seed, level=instance.level,
-                    purpose=instance.purpose, sample=self.sample, reward=self.reward, stop_reason=self.stop_reason,
-                    calls=self.calls, ids=self.ids, loss_mask=self.loss_mask)
+                    purpose=instance.purpose, sample=self.sample, reward=self.reward,
+                    stop_reason=self.stop_reason, calls=self.calls, ids=self.ids, loss_mask=self.loss_mask)
 
 
 def keyed_bytes(*key: Any) -> bytes:

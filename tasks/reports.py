@@ -19,16 +19,16 @@ def mean_stderr(values: list[float]) -> tuple[float, float]:
 
 
 def check_tool_failures(trajectories: list[Trajectory], share: float = 0.02) -> int:
-    """How many rows the sandbox itself failed; above a share of the calls the numbers would be about the sandbox."""
+    """How many rows the sandbox itself failed; above a share of the calls, numbers would mean nothing."""
     failures = sum(t.stop_reason == "tool_failure" for t in trajectories)
     calls = sum(t.calls for t in trajectories)
     if failures > max(1, share * calls):
-        raise SystemExit(f"the sandbox failed {failures} of {calls} calls: run `python sandbox.py` to see why")
+        raise SystemExit(f"the sandbox failed {failures} of {calls} calls: `python sandbox.py` shows why")
     return failures
 
 
 def majority_right(group: list[Trajectory]) -> bool:
-    """Whether the answer given most often (the earliest of equals) is right; rows without an answer do not vote."""
+    """Whether the answer given most often (the earliest of equals) is right; no answer is no vote."""
     votes = Counter(norm(t.answer) for t in group if t.answer is not None)
     if not votes:
         return False
@@ -37,10 +37,9 @@ def majority_right(group: list[Trajectory]) -> bool:
 
 
 def checks_itself(t: Trajectory) -> bool:
-    """Whether a script verifies an earlier result (a rule of thumb, ours). It comes after a script that ran, and
-
-    it compares (==, !=, in, assert ...) with a constant that an earlier script printed, as a line or as a word of it,
-    or it compares and all that it prints is True and False.
+    """Whether a script verifies an earlier result (a rule of thumb, ours): it comes after a script that ran,
+    and it compares (==, !=, in, assert ...) with a constant that an earlier one printed, as a line or as a
+    word of it, or it compares and all that it prints is True and False.
     """
     printed: set[str] = set()
     for turn, reply, status in zip(t.messages[2::2], t.messages[3::2], t.statuses):
@@ -59,7 +58,7 @@ def checks_itself(t: Trajectory) -> bool:
 
 
 def switches(t: Trajectory) -> int:
-    """How often the model goes from words to code or back; an answer alone and remarks after it are no words."""
+    """How often the model goes from words to code or back; an answer and remarks after it are no words."""
     kinds = []
     for message in t.messages[2:]:
         if message["role"] == "assistant":
@@ -81,7 +80,7 @@ BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {  # of one row; N
 
 
 def behaviour(groups: list[list[Trajectory]]) -> tuple[dict[str, float], dict[str, float]]:
-    """How the answers came about: means over questions (samples of a question first), and their standard errors."""
+    """How the answers came about: means over questions (its samples averaged first), and standard errors."""
     means, stderrs = {}, {}
     for name, value_of in BEHAVIOURS.items():
         values = [[float(v) for t in group if (v := value_of(t)) is not None] for group in groups]
@@ -112,8 +111,9 @@ def make_report(groups: list[list[Trajectory]]) -> dict[str, Any]:
         split = TASKS[key].split if key in TASKS else "own"
         for part, name in (("tasks", key), ("suites", key.split("/")[0]), ("splits", split)):
             parts[part].setdefault(name, []).append(group)
-    questions = {f"{g[0].instance.task}@{g[0].instance.level}/{g[0].instance.seed}": sum(t.reward for t in g) / len(g)
-                 for g in groups}
+    share = lambda group: sum(t.reward for t in group) / len(group)
+    asked = [group[0].instance for group in groups]
+    questions = {f"{i.task}@{i.level}/{i.seed}": share(group) for i, group in zip(asked, groups)}
     return {**summarise(groups), **{part: {name: summarise(its) for name, its in found.items()}
                                     for part, found in parts.items()}, "questions": questions}
 
@@ -124,18 +124,21 @@ def report_table(report: dict[str, Any]) -> str:
     rows = [*report["tasks"].items(), *((f"suite {key}", r) for key, r in report["suites"].items()),
             *((f"split {key}", r) for key, r in report["splits"].items()), ("all", report)]
     width = max(len(key) for key, _ in rows)
-    lines = [f"{'task':{width}}      n  accuracy  +- stderr" + (f"  pass@{report['samples']}  majority" if many else "")
+    lines = [f"{'task':{width}}      n  accuracy  +- stderr"
+             + (f"  pass@{report['samples']}  majority" if many else "")
              + "  calls  in words  tokens  checked  recovered  stopped by"]
     for key, r in rows:
         stops = ", ".join(f"{reason} {count}" for reason, count in r["stop_reasons"].items())
         recovered = f"{100 * r['recovery']:5.1f}%" if r["failed_calls"] else "     -"
-        lines.append(f"{key:{width}}  {r['n']:5d}    {100 * r['accuracy']:5.1f}%     {100 * r['stderr']:4.1f}%"
+        lines.append(f"{key:{width}}  {r['n']:5d}    {100 * r['accuracy']:5.1f}%"
+                     f"     {100 * r['stderr']:4.1f}%"
                      + (f"   {100 * r['pass_at_k']:5.1f}%    {100 * r['majority']:5.1f}%" if many else "")
                      + f"  {r['calls']:5.2f}    {100 * r['text_rate']:5.1f}%  {r['response_len']:6.1f}   "
                      f"{100 * r['self_check']:5.1f}%     {recovered}  {stops}")
     if report["too_long"]:
         each = ", ".join(f"{count} of {key}" for key, count in report["too_long"].items())
-        lines.append(f"left out, too long for the model's context: {sum(report['too_long'].values())} questions ({each})")
+        lines.append("left out, too long for the model's context: "
+                     f"{sum(report['too_long'].values())} questions ({each})")
     return "\n".join(lines)
 
 
@@ -162,7 +165,7 @@ def paint(text: str, colour: str) -> str:
 
 
 def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, bool]]:
-    """A saved trajectory as (text, sampled by the model): by its loss mask, or else by its messages' roles."""
+    """A saved trajectory as (text, sampled by the model): by its loss mask, or by its messages' roles."""
     if not (decode and line.get("ids")):
         return [(m["content"] + "\n", m["role"] == "assistant") for m in line["messages"]]
     ids, mask, parts, start = line["ids"], line["loss_mask"], [], 0
