@@ -17,8 +17,8 @@ SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of 
         "script in a block that opens with ```python and closes with ```. It is run at once and what it "
         "prints comes back to you as code execution results, so print what you need. Use code where "
         "computing or searching helps, several times if necessary, and check doubtful results. " + _ANSWER,
-        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in"
-        " a ```python block, print its result, close the block with ```, and you will be shown its output "
+        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in "
+        "a ```python block, print its result, close the block with ```, and you will be shown its output "
         "before you go on. Plain words are enough where code does not help. " + _ANSWER,
         "You can mix reasoning in words with Python code that is really executed. A script goes into a "
         "```python block closed by ```; after it you receive its printed output or its error, and may "
@@ -35,11 +35,10 @@ SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of 
         "output comes back to you. " + _ANSWER,
     ),
     "guided": (
-        "Solve the problem step by step. Before anything else decide what suits it: exact "
-        "calculation, long enumeration, search, sorting and string work call for Python in a "
-        "```python block closed by ```, whose printed output comes back to you; common sense, word "
-        "meaning and short deductions call for words. If words lead to doubt, switch to code; if code"
-        " fails twice, think again in words. " + _ANSWER,
+        "Solve the problem step by step. Before anything else decide what suits it: exact calculation, long "
+        "enumeration, search, sorting and string work call for Python in a ```python block closed by ```, whose "
+        "printed output comes back to you; common sense, word meaning and short deductions call for words. "
+        "If words lead to doubt, switch to code; if code fails twice, think again in words. " + _ANSWER,
     ),
 }
 TOOL_PREFIX = "Code Execution Results:\n"
