@@ -36,9 +36,10 @@ SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of 
     ),
     "guided": (
         "Solve the problem step by step. Before anything else decide what suits it: exact calculation, long "
-        "enumeration, search, sorting and string work call for Python in a ```python block closed by ```, whose "
-        "printed output comes back to you; common sense, word meaning and short deductions call for words. "
-        "If words lead to doubt, switch to code; if code fails twice, think again in words. " + _ANSWER,
+        "enumeration, search, sorting and string work call for Python in a ```python block closed by ```, "
+        "whose printed output comes back to you; common sense, word meaning and short deductions call for "
+        "words. If words lead to doubt, switch to code; if code fails twice, think again in words. "
+        + _ANSWER,
     ),
 }
 TOOL_PREFIX = "Code Execution Results:\n"
