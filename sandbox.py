@@ -11,9 +11,8 @@ has a worker: a process, started by exec, that holds numpy and the common standa
 script is one fork of it, which locks itself in, runs, and dies. Where sympy or networkx is installed, a
 second worker beside the first, started when needed, holds these too: large processes fork slowly.
 
-Threat model. The script is the enemy: any Python, hence (ctypes) any machine code, with as many tries as it
-likes. Its time, its memory and its scratch directory are its own. All else is kept from it by these layers,
-in the order in which they are applied. None of them needs root.
+The script is the enemy: any Python, hence (ctypes) any machine code, with as many tries as it likes. Its
+time, memory and scratch directory are its own. All else is kept from it by these layers, in this order:
 
     empty environment   no API key to print; and a worker never holds a byte of a script, an output, an answer
     private root        (namespaces) Python's own files, read-only, an empty home; no network, no foreign IPC
@@ -24,14 +23,12 @@ in the order in which they are applied. None of them needs root.
     deadline            the worker kills and reaps: another process, out of the script's reach
     memory files        output goes to files in memory, not pipes: nothing blocks, no result can be forged
 
-Required are seccomp and one of private root and Landlock. With less, `Sandbox` raises, or with allow_weak
-warns. Not stopped: bugs of the kernel, side channels (time, caches), theft of CPU up to the limit. At most
-workers x (memory_mb + disk_mb + 2 x file_mb) of memory can be taken. Without the private root, names and
-sizes of files show (never contents), and a script that fills its scratch is killed, not given an error.
-
-Scripts have no subprocesses, sockets or /proc: they get a PermissionError that the model can read. Status
-"ok" means exit code 0 and no more: judge a script by what it printed. Linux on x86-64 and aarch64; macOS for
-development only, with allow_weak, in plain subprocesses.
+None needs root. Required are seccomp and one of private root and Landlock: with less, `Sandbox` raises, or
+with allow_weak warns. Not stopped: bugs of the kernel, side channels (time, caches), theft of CPU up to the
+limit, and of memory up to workers x (memory_mb + disk_mb + 2 x file_mb). Without the private root, names and
+sizes of files show (never contents), and a script that fills its scratch is killed, not given an error. What
+is forbidden is a PermissionError that the model can read. Linux on x86-64 and aarch64; macOS for development
+only, with allow_weak, in plain subprocesses.
 """
 import argparse
 import atexit
@@ -44,9 +41,10 @@ import json
 import linecache
 import math
 import os
-import platform
 import queue
 import random
+import re
+import resource
 import select
 import signal
 import socket
@@ -63,10 +61,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-if os.name != "posix":
-    raise ImportError("sandbox.py needs Linux (or macOS, for development): Windows has none of its layers.")
-import resource
-
 PRELOAD = tuple("""
     array ast asyncio bisect calendar cmath collections copy csv dataclasses datetime decimal enum fractions
     functools hashlib heapq inspect io itertools json math operator pprint queue random re secrets statistics
@@ -79,6 +73,7 @@ WARM_UP = dict(numpy="import numpy; str(numpy.arange(6).reshape(2, 3) * 1.5)",
                sympy="import sympy; x = sympy.symbols('x'); str(sympy.expand((x + 1) ** 2))")
 LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root and network")
 HOME = "/home/script"  # the scratch directory, in the private root
+MAX_FILES = 64
 ENVIRONMENT = dict(
     PATH="/usr/bin:/bin", LANG="C.UTF-8", TZ="UTC", CUDA_VISIBLE_DEVICES="", MPLBACKEND="Agg",
     PYTHONHASHSEED="0",  # a printed set has the same order each time
@@ -93,8 +88,8 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True)
 class Result:
-    """What happened to one script: facts, never a verdict."""
-    status: str  # ok | error (exit code not 0) | timeout | signal | sandbox_error (ours, never the script's)
+    """What happened to one script: facts, never a verdict. Judge a script by what it printed."""
+    status: str  # ok: exit code 0 | error: another | timeout | signal | sandbox_error: ours, not the script's
     stdout: str  # its first max_output bytes; what is not UTF-8 is replaced
     stderr: str  # its last max_output bytes: a traceback ends with the error
     exit_code: int  # as in subprocess: -9 is death by signal 9
@@ -104,17 +99,21 @@ class Result:
     rss_mb: float  # peak memory, with the warm libraries (40 MB, with sympy 90)
 
 
-# ---- kernel calls -----------------------------------------------------------------------------------------
+# ---- the kernel's layers ----------------------------------------------------------------------------------
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 def call(function: str, *arguments: object) -> int:
     """Calls a function of libc; raises OSError where that returns -1."""
-    result = getattr(libc, function)(*arguments)
-    if result == -1:
+    if (result := getattr(libc, function)(*arguments)) == -1:
         raise OSError(ctypes.get_errno(), f"{function}: {os.strerror(ctypes.get_errno())}")
     return result
+
+
+def set_limits(**limits: int) -> None:  # not NPROC: it counts the user's other processes, and root's never
+    for name, limit in limits.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
 
 def readable_paths() -> list[str]:
@@ -126,13 +125,12 @@ def readable_paths() -> list[str]:
     return sorted(path for path in paths if os.path.exists(path))
 
 
-# ---- private root: own mounts, network and IPC, once per worker -------------------------------------------
-# What is not mounted here does not exist for a script: secrets, /proc, GPUs, sockets of services. A user
-# namespace gives the right to mount; Docker's default profile and Ubuntu 24.04 do not let us have one.
+# Private root: own mounts, network and IPC, once per worker. What is not mounted here does not exist for a
+# script: secrets, /proc, GPUs, sockets of services. A user namespace gives the right to mount; Docker's
+# default profile and Ubuntu 24.04 do not let us have one.
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 0x1000, 0x4000, 0x40000
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x08000000, 0x10000000, 0x40000000
-PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(platform.machine())
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
@@ -145,11 +143,12 @@ def mount_scratch(target: str, disk_mb: int) -> None:
 
 def enter_private_root(disk_mb: int) -> None:
     """Builds the new root over /proc, which always exists and has nothing to take along: no trace is left."""
-    new, uid, gid, proc = "/proc", os.getuid(), os.getgid(), os.open("/proc/self", os.O_PATH)
+    new, uid, gid = "/proc", os.getuid(), os.getgid()
     call("unshare", CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC)
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+    mounts = open("/proc/self/mountinfo")  # read below, when there is no /proc
     mount("", "/", "", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     for path in readable_paths() + ["/dev/null", "/dev/urandom", "/dev/zero"]:
@@ -160,8 +159,8 @@ def enter_private_root(disk_mb: int) -> None:
             if not os.path.isdir(path):
                 open(target, "x").close()
             mount(os.path.realpath(path), target, "", MS_BIND | MS_REC)
-    with open(os.open("mountinfo", os.O_RDONLY, dir_fd=proc)) as file:
-        points = [line.split()[4].encode("latin-1", "backslashreplace") for line in file]  # \040 is a space
+    with mounts:
+        points = [line.split()[4].encode("latin-1", "backslashreplace") for line in mounts]  # \040 is a space
     for point in (point.decode("unicode_escape") for point in points):  # read-only is a flag of each one
         if point.startswith(new + "/"):
             flags = os.statvfs(point).f_flag
@@ -174,16 +173,14 @@ def enter_private_root(disk_mb: int) -> None:
             os.symlink(HOME, new + path)
     mount("", new, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     mount_scratch(new + HOME, disk_mb)
-    os.close(proc)
     os.chdir(new)
-    call("syscall", PIVOT_ROOT, b".", b".")
+    call("syscall", REFUSED["pivot_root"][ARCHITECTURE[1]], b".", b".")
     call("umount2", b".", 2)  # pivot_root left the old root on top of the new one: detach it
     os.chdir("/")
 
 
-# ---- Landlock: which files --------------------------------------------------------------------------------
-# Rules for directories that a process lays on itself and can never take off. They protect contents, not
-# metadata (stat answers); truncate() only since ABI 3, so seccomp refuses that.
+# Landlock: rules for directories that a process lays on itself and can never take off. They protect contents,
+# not metadata (stat answers); truncate() only since ABI 3, so seccomp refuses that.
 
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = 1, 2, 4, 8, 0x40, 0x200, 0x800
@@ -206,56 +203,46 @@ def landlock_rules(directory: str) -> tuple[int, int]:
     return abi, rules
 
 
-# ---- rlimits: how much ------------------------------------------------------------------------------------
+# seccomp: a filter that the kernel runs before each system call.
 
-MAX_FILES = 64
-
-
-def set_limits(**limits: int) -> None:
-    """Hard limits. Not RLIMIT_NPROC: it counts the user's other processes, and root's never."""
-    for name, limit in limits.items():
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
+def numbers(table: str) -> dict[str, tuple[int, int | None]]:
+    """From a table of: name of the call, its number on x86-64, on aarch64 ("-": there is none)."""
+    return {name: (int(x86), None if arm == "-" else int(arm))
+            for name, x86, arm in re.findall(r"(\w+) (\d+) (\d+|-)", table)}
 
 
-# ---- seccomp: which system calls --------------------------------------------------------------------------
-# A filter that the kernel runs before each call. Numbers are (x86-64, aarch64).
-
-ARCHITECTURE = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}.get(platform.machine())  # id, column
-REFUSED = dict(  # PermissionError
-    # a second process, another program
-    fork=(57, None), vfork=(58, None), execve=(59, 221), execveat=(322, 281), memfd_create=(319, 279),
-    # sockets, but for pairs of connected ones: asyncio needs those
-    socket=(41, 198), connect=(42, 203), bind=(49, 200), listen=(50, 201),
-    # other processes of the same user: their signals, memory, priority, place
-    tkill=(200, 130), rt_sigqueueinfo=(129, 138), rt_tgsigqueueinfo=(297, 240), ptrace=(101, 117),
-    kcmp=(312, 272), process_vm_readv=(310, 270), process_vm_writev=(311, 271), get_robust_list=(274, 100),
-    move_pages=(279, 239), migrate_pages=(256, 238), setpriority=(141, 140), ioprio_set=(251, 30),
-    sched_setaffinity=(203, 122), sched_setscheduler=(144, 119), sched_setparam=(142, 118),
-    sched_setattr=(314, 274),
-    # shared memory, queues and keys, which outlive a process
-    shmget=(29, 194), shmat=(30, 196), shmctl=(31, 195), semget=(64, 190), semop=(65, 193), semctl=(66, 191),
-    semtimedop=(220, 192), msgget=(68, 186), msgsnd=(69, 189), msgrcv=(70, 188), msgctl=(71, 187),
-    mq_open=(240, 180), mq_unlink=(241, 181), keyctl=(250, 219), add_key=(248, 217), request_key=(249, 218),
-    # files, by roads that Landlock does not watch
-    truncate=(76, 45), chown=(92, None), lchown=(94, None), fchown=(93, 55), fchownat=(260, 54),
-    chroot=(161, 51), open_by_handle_at=(304, 265), name_to_handle_at=(303, 264), inotify_add_watch=(254, 27),
-    fanotify_init=(300, 262),
-    # what opens a wide surface of the kernel
-    unshare=(272, 97), setns=(308, 268), mount=(165, 40), umount2=(166, 39), pivot_root=(155, 41),
-    bpf=(321, 280), perf_event_open=(298, 241), userfaultfd=(323, 282), seccomp=(317, 277), io_setup=(206, 0),
-    syslog=(103, 116), modify_ldt=(154, None))
-IGNORED = dict(  # "succeed" and do nothing, so that shutil.copy works: modes, times, attributes, locks, sync
-    chmod=(90, None), fchmod=(91, 52), fchmodat=(268, 53), utime=(132, None), utimes=(235, None),
-    futimesat=(261, None), utimensat=(280, 88), setxattr=(188, 5), lsetxattr=(189, 6), fsetxattr=(190, 7),
-    removexattr=(197, 14), lremovexattr=(198, 15), fremovexattr=(199, 16), flock=(73, 32), sync=(162, 81),
-    syncfs=(306, 267))
+# By topic: second processes, programs; sockets; signals to and memory of the user's other processes, and their
+# priority; what outlives a process; files, by roads that Landlock does not watch; wide surfaces of the kernel.
+ARCHITECTURE = dict(x86_64=(0xC000003E, 0), aarch64=(0xC00000B7, 1)).get(os.uname().machine)  # id, column
+REFUSED = numbers("""
+    programs:    fork 57 -, vfork 58 -, execve 59 221, execveat 322 281, memfd_create 319 279
+    sockets:     socket 41 198, connect 42 203, bind 49 200, listen 50 201
+    others:      tkill 200 130, rt_sigqueueinfo 129 138, rt_tgsigqueueinfo 297 240, ptrace 101 117,
+                 kcmp 312 272, process_vm_readv 310 270, process_vm_writev 311 271, get_robust_list 274 100
+    their place: move_pages 279 239, migrate_pages 256 238, setpriority 141 140, ioprio_set 251 30,
+                 sched_setaffinity 203 122, sched_setscheduler 144 119, sched_setparam 142 118,
+                 sched_setattr 314 274
+    memory:      shmget 29 194, shmat 30 196, shmctl 31 195, semget 64 190, semop 65 193, semctl 66 191,
+                 semtimedop 220 192, msgget 68 186, msgsnd 69 189, msgrcv 70 188, msgctl 71 187,
+                 mq_open 240 180, mq_unlink 241 181, keyctl 250 219, add_key 248 217, request_key 249 218
+    files:       truncate 76 45, chown 92 -, lchown 94 -, fchown 93 55, fchownat 260 54, chroot 161 51,
+                 open_by_handle_at 304 265, name_to_handle_at 303 264, inotify_add_watch 254 27,
+                 fanotify_init 300 262
+    kernel:      unshare 272 97, setns 308 268, mount 165 40, umount2 166 39, pivot_root 155 41, bpf 321 280,
+                 perf_event_open 298 241, userfaultfd 323 282, seccomp 317 277, io_setup 206 0,
+                 syslog 103 116, modify_ldt 154 -""")
+IGNORED = numbers("""
+    modes:       chmod 90 -, fchmod 91 52, fchmodat 268 53, setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7,
+                 removexattr 197 14, lremovexattr 198 15, fremovexattr 199 16
+    times:       utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88
+    locks:       flock 73 32, sync 162 81, syncfs 306 267""")  # "succeed", so that shutil.copy works
 EPERM, ENOTTY, ENOSYS, ANY, SELF = 1, 25, 38, 0xFFFFFFFF, 0x7EADBEEF  # SELF stands for the script's own pid
 LIMITED = dict(  # name=(numbers, which argument, which of its bits, values that pass, error for others)
     clone=((56, 220), 0, 0x7E030000, [0x10000], EPERM),  # CLONE_THREAD, no CLONE_NEW...: only threads
     kill=((62, 129), 0, ANY, [SELF], EPERM),
     tgkill=((234, 131), 0, ANY, [SELF], EPERM),
     prlimit64=((302, 261), 0, ANY, [0, SELF], EPERM),
-    socketpair=((53, 199), 0, ANY, [socket.AF_UNIX], EPERM),
+    socketpair=((53, 199), 0, ANY, [socket.AF_UNIX], EPERM),  # asyncio needs it
     socketpair_kind=((53, 199), 1, 0xF, [socket.SOCK_STREAM], EPERM),  # a datagram could go to any address
     prctl=((157, 167), 0, ANY, [3, 15, 16], EPERM),  # its name. Not PR_SET_PDEATHSIG: it dies with the worker
     fcntl=((72, 25), 1, ANY, [*range(8), 36, 37, 38, 1030], EPERM),  # not F_SETOWN (SIGIO kills), F_SETLEASE
@@ -266,7 +253,7 @@ LIMITED = dict(  # name=(numbers, which argument, which of its bits, values that
 def seccomp_program() -> ctypes.Array:
     """The filter, about 160 lines of classic BPF: (operation, jump if true, jump if false, operand)."""
     if ARCHITECTURE is None:
-        raise OSError(f"no table of the system calls of {platform.machine()}")
+        raise OSError(f"no table of the system calls of {os.uname().machine}")
     audit, column = ARCHITECTURE
     load, equal, at_least, mask, give = 0x20, 0x15, 0x35, 0x54, 0x06
     allow, error, kill_process = 0x7FFF0000, 0x50000, 0x80000000
@@ -274,14 +261,14 @@ def seccomp_program() -> ctypes.Array:
                # x32 and all newer calls in one test: io_uring, pidfd, clone3 (glibc goes back to clone), ...
                (load, 0, 0, 0), (at_least, 0, 1, 424), (give, 0, 0, error | ENOSYS)]
     for table, errno in ((REFUSED, EPERM), (IGNORED, 0)):
-        numbers = [row[column] for row in table.values() if row[column] is not None]
-        program += [(equal, len(numbers) - i, 0, number) for i, number in enumerate(numbers)]  # to the error
+        rows = [row[column] for row in table.values() if row[column] is not None]
+        program += [(equal, len(rows) - i, 0, number) for i, number in enumerate(rows)]  # to the error
         program += [(equal, 0, 1, ANY), (give, 0, 0, error | errno)]  # others (no number is ANY) jump over it
-    for numbers, argument, bits, passing, errno in LIMITED.values():
+    for row, argument, bits, passing, errno in LIMITED.values():
         test = [(load, 0, 0, 16 + 8 * argument), (mask, 0, 0, bits)]
         test += [(equal, len(passing) - i, 0, value) for i, value in enumerate(passing)]  # over the error
         test += [(give, 0, 0, error | errno), (load, 0, 0, 0)]
-        program += [(equal, 0, len(test), numbers[column]), *test]
+        program += [(equal, 0, len(test), row[column]), *test]
     program = b"".join(struct.pack("HBBI", *line) for line in [*program, (give, 0, 0, allow)])
     return ctypes.create_string_buffer(program, len(program))
 
@@ -330,8 +317,8 @@ def set_seed(seed: int | None, numpy: bool) -> None:
         sys.modules["numpy.random.bit_generator"].randbits = draw  # what default_rng() asks for a seed
 
 
-def run_script(source: str, leave: Callable = os._exit, join_threads: Callable = threading._shutdown,
-               at_exit: Callable = atexit._run_exitfuncs) -> None:
+def run_script(source: str, leave: Callable = os._exit,
+               ends: Sequence[Callable] = (threading._shutdown, atexit._run_exitfuncs)) -> None:
     """Runs to the end of the process. The defaults are bound before a script can replace them."""
     stdout, status = sys.stdout, 1
     main = sys.modules["__main__"] = type(sys)("__main__")
@@ -348,8 +335,8 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
                 print(stop.code, file=sys.stderr)
         except BaseException as error:
             sys.excepthook(type(error), error, error.__traceback__.tb_next)
-        join_threads()
-        at_exit()
+        for end in ends:  # join threads, call what is registered with atexit
+            end()
         if "__del__" in source:
             del sys.modules["__main__"], main
             gc.collect()  # what is left of them runs now
@@ -367,12 +354,7 @@ def run_script(source: str, leave: Callable = os._exit, join_threads: Callable =
 # a fault and a copy. That is the cost of a script; hence the second server, the huge pages, and a child that
 # runs as little Python as possible before the script.
 
-def fork_once(fork: Callable = ctypes.PyDLL(None, use_errno=True).fork) -> int:
-    """Not os.fork, whose hooks renew locks and threads: 200 pages that a single thread need not touch."""
-    pid = fork()
-    if pid < 0:
-        raise OSError(ctypes.get_errno(), "fork")
-    return pid
+fork = ctypes.PyDLL(None).fork  # os.fork's hooks renew locks: 200 pages that a single thread need not touch
 
 
 def use_huge_pages(maps: str) -> None:
@@ -406,31 +388,46 @@ def overfull(scratch: str, disk_mb: int) -> bool:
 
 def remove(directory: str, *which: str) -> None:
     """Not shutil.rmtree, which recurses at each level. chmod: a script can make what nobody may enter."""
-    command = ["sh", "-c", 'chmod -R u+rwx "$0"; find "$0" "$@" -delete', directory, *which]
-    subprocess.run(command, stderr=subprocess.DEVNULL)
+    subprocess.run(["sh", "-c", 'chmod -R u+rwx "$0"; find "$0" "$@" -delete', directory, *which],
+                   stderr=subprocess.DEVNULL)
+
+
+def ended(pid: int, deadline: float) -> bool:
+    """Whether the child ends before the deadline, a time.monotonic. As a zombie it still owns its pid."""
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if (left := deadline - time.monotonic()) <= 0:
+            return False
+        signal.sigtimedwait([signal.SIGCHLD], left)
+    return True
 
 
 class ForkServer:
     """The main object of a worker. Builds once what all its scripts share, then forks a child for each."""
 
-    def __init__(self, memory_mb: int, file_mb: int, disk_mb: int, preload: list[str],
-                 disable: list[str]) -> None:
-        self.memory_mb, self.file_mb, self.disk_mb, self.disable = memory_mb, file_mb, disk_mb, disable
+    def __init__(self, memory_mb: int, file_mb: int, disk_mb: int, preload: list[str], disable: list[str]):
+        self.disk_mb, self.disable, self.layers, self.pid = disk_mb, disable, {}, os.getpid()
         os.dup2(0, 3)
         os.dup2(1, 0)  # /dev/null
-        self.trainer, self.pid = socket.socket(fileno=3), os.getpid()
-        self.maps, self.status = open("/proc/self/maps"), open("/proc/self/status")  # gone later
+        self.trainer = socket.socket(fileno=3)
+        maps, status = open("/proc/self/maps"), open("/proc/self/status")  # gone later
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGCHLD])  # blocked, to be waited for
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # where memory runs out, a script dies before the trainer
-        self.layers: dict[str, bool | int | str] = dict.fromkeys(LAYERS, False)
         self.build_layers()
         try:
-            missing = self.warm_up(preload)
-            scratch = None if self.private else self.scratch
-            self.trainer.send(json.dumps(dict(layers=self.layers, missing=missing, scratch=scratch)).encode())
-            self.serve()
+            hello = dict(missing=self.warm_up(preload), layers=self.layers,
+                         scratch=None if self.private else self.scratch)
+            with maps, status:
+                use_huge_pages(maps.read())
+                facts = dict(line.split(":", 1) for line in status)
+            threads, warm_bytes = int(facts["Threads"]), int(facts["VmSize"].split()[0]) << 10
+            assert threads == 1, f"the preloaded modules start {threads - 1} threads, which a fork would lose"
+            if "rlimits" not in disable:  # set here, and inherited
+                set_limits(AS=warm_bytes + (memory_mb << 20), FSIZE=file_mb << 20, NOFILE=MAX_FILES, CORE=0)
+            self.trainer.send(json.dumps(hello).encode())
+            with contextlib.suppress(BrokenPipeError):  # the trainer is gone
+                self.serve()
         finally:
             if not self.private:
                 remove(self.scratch)
@@ -448,9 +445,8 @@ class ForkServer:
         tempfile.tempdir = None  # a script finds its own, in TMPDIR
         os.environ.update(HOME=self.scratch, TMPDIR=self.scratch)
         call("prctl", 38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS: without root, the condition for the next two
-        self.program = self.rules = None
-        if self.works("seccomp", lambda: install_seccomp(seccomp_program())):
-            self.program = seccomp_program()
+        seccomp = self.works("seccomp", lambda: install_seccomp(seccomp_program()))
+        self.program, self.rules = seccomp_program() if seccomp else None, None
         if self.works("landlock", lambda: landlock_rules(writable)):
             self.layers["landlock"], self.rules = landlock_rules(writable)
 
@@ -460,11 +456,11 @@ class ForkServer:
         if os.fork() == 0:
             try:
                 layer()
-                os.write(write_end, b"works")
+                report = "works"
             except BaseException as error:
-                os.write(write_end, str(error).encode()[:500])
-            finally:
-                os._exit(0)
+                report = str(error)
+            os.write(write_end, report.encode()[:500])
+            os._exit(0)
         os.wait()
         os.close(write_end)
         with open(read_end) as file:
@@ -473,8 +469,7 @@ class ForkServer:
         return self.layers[name] is True
 
     def warm_up(self, modules: list[str]) -> list[str]:
-        """Does what all scripts would do, makes forks cheap, and sets the limits that a script inherits.
-        Returns the modules that are not installed."""
+        """Does what all scripts would do, and makes forks cheap. Returns the modules that are missing."""
         missing = []
         for name in modules:
             try:
@@ -483,55 +478,44 @@ class ForkServer:
                 missing.append(name)
         for package in set(WARM_UP) & set(modules) - set(missing):
             for _ in range(20):  # Python specialises code that it runs often, by writing to it
-                run_script(WARM_UP[package], leave=bool, join_threads=bool, at_exit=bool)
+                run_script(WARM_UP[package], leave=bool, ends=())
         prepare_for_scripts()
         libc.capset  # looked up here, once, and not in each child
         gc.collect()
         gc.freeze()  # the collector leaves the warm objects alone: pages that nobody writes stay shared
         gc.disable()
-        with self.maps, self.status:
-            use_huge_pages(self.maps.read())
-            status = dict(line.split(":", 1) for line in self.status)
-        threads, warm_bytes = int(status["Threads"]), int(status["VmSize"].split()[0]) << 10
-        assert threads == 1, f"the preloaded modules start {threads - 1} threads, which a fork would lose"
-        if "rlimits" not in self.disable:
-            set_limits(AS=warm_bytes + (self.memory_mb << 20), FSIZE=self.file_mb << 20,
-                       NOFILE=MAX_FILES, CORE=0)
         return missing
 
     def serve(self) -> None:
         """Answers one request after the other, until the trainer is gone. It sees no script, only numbers."""
-        with contextlib.suppress(BrokenPipeError):  # the trainer is gone
-            while True:
-                message, files, _, _ = socket.recv_fds(self.trainer, 4096, 4)
-                if not message:
-                    break
-                answer = self.run(files, *json.loads(message))
-                for fd in files:
-                    os.close(fd)
-                used = bool(os.listdir(self.scratch))
-                if used and self.private:  # what a script leaves there, nobody has to understand
-                    call("umount2", self.scratch.encode(), 2)
-                    mount_scratch(self.scratch, self.disk_mb)
-                elif used:
-                    remove(self.scratch, "-mindepth", "1")
-                self.trainer.send(json.dumps(answer).encode())
+        while (request := socket.recv_fds(self.trainer, 4096, 4))[0]:
+            message, files, _, _ = request
+            answer = self.run(files, *json.loads(message))
+            for fd in files:
+                os.close(fd)
+            used = bool(os.listdir(self.scratch))
+            if used and self.private:  # what a script leaves there, nobody has to understand
+                call("umount2", self.scratch.encode(), 2)
+                mount_scratch(self.scratch, self.disk_mb)
+            elif used:
+                remove(self.scratch, "-mindepth", "1")
+            self.trainer.send(json.dumps(answer).encode())
 
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, waits until the deadline, kills, reaps. A script has no part in any of it."""
-        start = time.monotonic()
-        pid = fork_once()
-        if pid == 0:
+        start, late = time.monotonic(), False
+        if (pid := fork()) == 0:
             self.child(files, timeout, seed)
-        ended = late = full = gone = False
-        while not (ended or late or full or gone):
-            ended = self.wait(pid, min(time.monotonic() + 0.1, start + timeout))
-            late = not ended and time.monotonic() >= start + timeout
-            full = not ended and not self.private and overfull(self.scratch, self.disk_mb)
-            gone = not ended and select.select([self.trainer], [], [], 0)[0]  # its end: the trainer died
+        if pid < 0:
+            raise OSError("no fork")
+        while not late and not ended(pid, min(time.monotonic() + 0.1, start + timeout)):
+            late = time.monotonic() >= start + timeout
+            gone = select.select([self.trainer], [], [], 0)[0]  # it says nothing meanwhile: the trainer died
+            if gone or not self.private and overfull(self.scratch, self.disk_mb):
+                break
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
-            self.wait(pid, time.monotonic() + 0.1)
+            ended(pid, time.monotonic() + 0.1)
         os.kill(pid, signal.SIGKILL)
         if not self.program:
             with contextlib.suppress(ProcessLookupError):
@@ -540,16 +524,7 @@ class ForkServer:
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
         late = late or code == -signal.SIGKILL and cpu > timeout  # RLIMIT_CPU was first: several threads
-        return dict(late=late, code=code, wall=wall, cpu=cpu, rss_mb=usage.ru_maxrss / 1024)
-
-    def wait(self, pid: int, end: float) -> bool:
-        """Whether the child ended before `end`, a time.monotonic. As a zombie it still owns its pid."""
-        while not (ended := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            signal.sigtimedwait([signal.SIGCHLD], left)
-        return ended is not None
+        return dict(late=late, code=code, measured=[wall, cpu, usage.ru_maxrss / 1024])
 
     def child(self, files: list[int], timeout: float, seed: int | None) -> None:
         """The forked process; never returns. What it leaves in the file of its source is a failure of ours:
@@ -560,7 +535,21 @@ class ForkServer:
                 os.dup2(fd, target)
             os.chdir(self.scratch)
             sys.path.insert(0, self.scratch)  # a script may import what it wrote; the worker must not
-            self.lock_in(timeout)
+            call("prctl", 1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: die with the worker
+            if os.getppid() != self.pid:  # it died before we asked
+                os._exit(1)
+            call("prctl", 4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: no core, not even into a program of the system
+            if self.rules is not None:
+                call("syscall", LANDLOCK_RESTRICT_SELF, self.rules, 0)
+            os.closerange(4, MAX_FILES)  # left are the memory files: 0, 1, 2, and 3, its source
+            if "rlimits" not in self.disable:
+                set_limits(CPU=math.ceil(timeout) + 1)
+            if "caps" not in self.disable:
+                call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
+            if self.program:
+                install_seccomp(self.program)  # from here on only its memory and scratch are left to it
+            else:
+                os.setsid()  # the script can have children then: they are killed as a group
             set_seed(seed, numpy="random" in source)
             gc.enable()
             os.ftruncate(3, 0)
@@ -570,24 +559,6 @@ class ForkServer:
             os.pwrite(3, repr(error).encode(), 0)
             os._exit(1)
         run_script(source)
-
-    def lock_in(self, timeout: float) -> None:
-        """The layers of a single process. After the last line only its memory and scratch are left to it."""
-        call("prctl", 1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: die with the worker
-        if os.getppid() != self.pid:  # it died before we asked
-            os._exit(1)
-        call("prctl", 4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: no core, not even into a program of the system
-        if self.rules is not None:
-            call("syscall", LANDLOCK_RESTRICT_SELF, self.rules, 0)
-        os.closerange(4, MAX_FILES)  # left are the memory files: 0, 1, 2, and 3, its source
-        if "rlimits" not in self.disable:
-            set_limits(CPU=math.ceil(timeout) + 1)
-        if "caps" not in self.disable:
-            call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
-        if self.program:
-            install_seccomp(self.program)
-        else:
-            os.setsid()  # the script can have children then: they are killed as a group
 
 
 # ---- the trainer's side -----------------------------------------------------------------------------------
@@ -608,8 +579,7 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
     status = "timeout" if answer["late"] else "signal" if code < 0 else "error" if code else "ok"
     head = os.pread(out.fileno(), max_output, 0).decode("utf-8", "replace")
     tail = os.pread(err.fileno(), max_output, max(0, sizes[1] - max_output)).decode("utf-8", "replace")
-    numbers = (answer[name] for name in ("wall", "cpu", "rss_mb"))
-    return Result(status, head, tail, code, max(sizes) > max_output, *numbers)
+    return Result(status, head, tail, code, max(sizes) > max_output, *answer["measured"])
 
 
 class Worker:
@@ -618,7 +588,7 @@ class Worker:
     def __init__(self, settings: dict) -> None:
         """Returns at once; `ready` waits for the warm-up."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.settings, self.log, self.hello = settings, memory_file(), None
+        self.log, self.hello = memory_file(), None
         command = [sys.executable, "-s", "-c", START, os.path.abspath(__file__), "--worker"]
         with theirs:  # exec, not fork: a trainer has threads and a GPU
             self.process = subprocess.Popen(
@@ -657,12 +627,11 @@ class Worker:
         """The worker leaves, with its script, within 0.1 s of the end of its socket."""
         self.control.close()
         self.log.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.hello and self.hello["scratch"] and os.path.exists(self.hello["scratch"]):
+        self.process.kill()  # if it has not ended
+        self.process.wait()
+        if self.hello and self.hello["scratch"]:
             remove(self.hello["scratch"])  # what a killed worker could not remove
 
 
@@ -684,11 +653,11 @@ def run_plain(code: bytes, stdin: bytes, timeout: float, seed: int | None, max_o
         late, wall = process.poll() is None, time.monotonic() - began
         with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left, or a zombie
             os.killpg(process.pid, signal.SIGKILL)
-        answer = dict(late=late, code=process.wait(), wall=wall, cpu=math.nan, rss_mb=math.nan)
+        answer = dict(late=late, code=process.wait(), measured=[wall, math.nan, math.nan])
         return make_result(answer, out, err, max_output)
 
 
-class Sandbox:
+class Sandbox(contextlib.AbstractContextManager):
     """Runs scripts in confinement, `workers` at once (one per core: more would make false timeouts).
 
     timeout: seconds of wall time. memory_mb: of a script, beyond the warm libraries. max_output: bytes kept
@@ -698,24 +667,20 @@ class Sandbox:
 
     def __init__(self, workers: int | None = None, timeout: float = 5.0, memory_mb: int = 512,
                  max_output: int = 65536, file_mb: int = 16, disk_mb: int = 64,
-                 preload: Sequence[str] = PRELOAD, allow_weak: bool = False, *,
-                 disable: Sequence[str] = ()) -> None:
-        self.timeout, self.max_output, self.closed = timeout, max_output, False
+                 preload: Sequence[str] = PRELOAD, allow_weak: bool = False, *, disable: Sequence[str] = ()):
+        self.timeout, self.max_output, self.closed, self.missing = timeout, max_output, False, []
         linux = sys.platform == "linux"
+        self.layers = {} if linux else dict.fromkeys(LAYERS, f"on {sys.platform}")
         self.workers = workers or (len(os.sched_getaffinity(0)) if linux else os.cpu_count())
         heavy = {name for name in HEAVY if importlib.util.find_spec(name)}
         light = [name for name in preload if name.split(".")[0] not in heavy]
         self.settings = [dict(memory_mb=memory_mb, file_mb=file_mb, disk_mb=disk_mb, preload=modules,
                               disable=list(disable)) for modules in (light, list(preload))]
         self.names = tuple(heavy) if len(light) < len(preload) else ()  # a script with one goes to the second
-        self.layers: dict[str, bool | int | str] = (
-            {} if linux else dict.fromkeys(LAYERS, f"on {sys.platform}"))
-        self.missing: list[str] = []
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
-        # The second worker of a pair starts with the first script that needs it.
-        self.team: list[list[Worker | None]] = [
-            [Worker(self.settings[0]), None] for _ in range(self.workers if linux else 0)]
-        self.idle: queue.LifoQueue[list[Worker | None] | None] = queue.LifoQueue()
+        # Pairs: the second worker of one starts with the first script that needs it.
+        self.team = [[Worker(self.settings[0]), None] for _ in range(self.workers if linux else 0)]
+        self.idle = queue.LifoQueue()
         for pair in self.team:
             self.idle.put(pair)
         try:
@@ -735,8 +700,7 @@ class Sandbox:
 
     def describe_layers(self) -> str:
         """One line for a log."""
-        words = [name if self.has(layer) else f"no {name} ({self.layers[layer]})"
-                 for layer, name in LAYERS.items()]
+        words = [text if self.has(key) else f"no {text} ({self.layers[key]})" for key, text in LAYERS.items()]
         words += [f"no {name}" for name in self.missing if "." not in name]
         return f"sandbox: {', '.join(words)}; {self.workers} worker{'s' * (self.workers > 1)}"
 
@@ -744,10 +708,10 @@ class Sandbox:
         harm = [] if self.has("seccomp") else ["start processes that stay, signal yours, use the network"]
         if not self.has("landlock") and not self.has("namespaces"):
             harm.append("read and change all files that you can")
+        text = f"scripts could {', and '.join(harm)} ({self.describe_layers()})"
+        if harm and not allow_weak:
+            raise SandboxError(f"cannot confine scripts here: {text}; allow_weak=True runs them still")
         if harm:
-            text = f"scripts could {', and '.join(harm)} ({self.describe_layers()})"
-            if not allow_weak:
-                raise SandboxError(f"cannot confine scripts here: {text}; allow_weak=True runs them still")
             warnings.warn(f"weak sandbox: {text}", RuntimeWarning, stacklevel=3)
 
     def run(self, code: str, stdin: str = "", timeout: float | None = None,
@@ -768,14 +732,10 @@ class Sandbox:
             pair[which].ready(self.layers)
             return pair[which].run(*job, self.max_output)
         except BaseException as error:
-            if pair is None:
-                raise
-            if pair[which]:
-                pair[which].stop()  # whatever it was doing
+            if pair and pair[which]:
+                pair[which].stop()  # whatever it was doing: the next run starts another
                 pair[which] = None
-            with contextlib.suppress(OSError):  # then the next run tries again
-                pair[which] = Worker(self.settings[which])
-            if not isinstance(error, Exception):
+            if pair is None or not isinstance(error, Exception):
                 raise  # KeyboardInterrupt
             return Result("sandbox_error", "", f"{type(error).__name__}: {error}", -1, False, 0.0, 0.0, 0.0)
         finally:
@@ -799,9 +759,6 @@ class Sandbox:
             for worker in self.started():
                 worker.stop()
             self.idle.put(None)
-
-    def __enter__(self) -> "Sandbox":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
