@@ -211,9 +211,9 @@ def numbers(table: str) -> dict[str, tuple[int, int | None]]:
             for name, x86, arm in re.findall(r"(\w+) (\d+) (\d+|-)", table)}
 
 
-# By topic: second processes, programs; sockets; signals to and memory of the user's other processes, and their
-# priority; what outlives a process; files, by roads that Landlock does not watch; wide surfaces of the kernel.
 ARCHITECTURE = dict(x86_64=(0xC000003E, 0), aarch64=(0xC00000B7, 1)).get(os.uname().machine)  # id, column
+# PermissionError. Others: processes of the same user. Memory: what outlives a process, queues and keys too.
+# Files: by roads that Landlock does not watch. Kernel: what opens a wide surface of it.
 REFUSED = numbers("""
     programs:    fork 57 -, vfork 58 -, execve 59 221, execveat 322 281, memfd_create 319 279
     sockets:     socket 41 198, connect 42 203, bind 49 200, listen 50 201
@@ -371,18 +371,17 @@ def use_huge_pages(maps: str) -> None:
 def overfull(scratch: str, disk_mb: int) -> bool:
     """Whether there are more than disk_mb or 4096 files. What cannot be walked fast counts as full."""
     size, count, directories = 0, 0, [scratch]
-    while directories:
-        try:
-            for entry in os.scandir(directories.pop()):
-                size, count = size + entry.stat(follow_symlinks=False).st_blocks * 512, count + 1
-                if size > disk_mb << 20 or count > 4096 or len(entry.path) > 1024:
-                    return True
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(entry.path)
-        except FileNotFoundError:
-            pass  # deleted while we look
-        except OSError:
-            return True
+    try:
+        while directories:
+            with contextlib.suppress(FileNotFoundError):  # deleted while we look
+                for entry in os.scandir(directories.pop()):
+                    size, count = size + entry.stat(follow_symlinks=False).st_blocks * 512, count + 1
+                    if size > disk_mb << 20 or count > 4096 or len(entry.path) > 1024:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.path)
+    except OSError:
+        return True
     return False
 
 
@@ -725,17 +724,18 @@ class Sandbox(contextlib.AbstractContextManager):
         if not self.team:
             return run_plain(*job, self.max_output)
         which, pair = int(any(name in code for name in self.names)), self.idle.get()
+        if pair is None:
+            self.idle.put(None)  # for the next who waits
+            raise RuntimeError("this sandbox is closed")
         try:
-            if pair is None:
-                raise RuntimeError("this sandbox is closed")
             pair[which] = pair[which] or Worker(self.settings[which])
             pair[which].ready(self.layers)
             return pair[which].run(*job, self.max_output)
         except BaseException as error:
-            if pair and pair[which]:
+            if pair[which]:
                 pair[which].stop()  # whatever it was doing: the next run starts another
                 pair[which] = None
-            if pair is None or not isinstance(error, Exception):
+            if not isinstance(error, Exception):
                 raise  # KeyboardInterrupt
             return Result("sandbox_error", "", f"{type(error).__name__}: {error}", -1, False, 0.0, 0.0, 0.0)
         finally:
