@@ -44,7 +44,6 @@ import os
 import queue
 import random
 import re
-import resource
 import select
 import signal
 import socket
@@ -60,6 +59,10 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+
+if os.name != "posix":
+    raise ImportError("sandbox.py needs Linux (or macOS, for development): Windows has none of its layers.")
+import resource
 
 PRELOAD = tuple("""
     array ast asyncio bisect calendar cmath collections copy csv dataclasses datetime decimal enum fractions
