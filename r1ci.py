@@ -797,6 +797,18 @@ def make_rows(chat: Chat, instances: list[Instance], group_size: int, protocol: 
     return groups
 
 
+@contextmanager
+def few_threads(model: CausalLM) -> Iterator[None]:
+    """A small model decodes on one CPU thread: to share out its small products costs more than it saves, and
+    the scripts get the other cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if model.config.hidden_size < 512 else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @explain_out_of_memory("lower --slots or --max-tokens")
 @torch.no_grad()
 def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance], group_size: int,
@@ -875,36 +887,37 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
 
     for row in rows:
         start_turn(row)
-    while fresh or calling or sampler.rows:
-        # 1. Let rows in: new ones, then those whose script has had PATIENCE steps, in the order of their
-        #    calls. Entering costs as much as several steps, so they come together, half as many as run.
-        #    All this depends on tokens alone, never on how fast a script ran: runs repeat. In flight are at
-        #    most 4 rows a slot.
-        running = len(sampler.rows)
-        new = min(len(fresh), slots - running, 4 * slots - running - len(calling))
-        back = sum(not running or step - row.called >= PATIENCE for row in calling)
-        back = min(back, slots - running - new)
-        if 2 * (new + back) >= running:
-            returning = [calling.popleft() for _ in range(back)]
-            for row in returning:
-                read_result(row)
-            sampler.enter([row for row in returning if not row.trajectory.stop_reason]
-                          + [fresh.popleft() for _ in range(new)])
-            if not sampler.rows:
-                continue
-        # 2. One token for every running row.
-        events, step = sampler.decode(), step + 1
-        # 3. Look at the rows with an event, last slot first: a leaving row is replaced by the last one.
-        for slot, row in events:
-            if on_append:
-                on_append(chat.decode(row.trajectory.ids[-1:]), True)
-            event = after_token(row)
-            if event:
-                sampler.leave(slot, keep=event == "call")
-                if event == "call":
-                    calling.append(row)
-                else:
-                    finish(row, event)
+    with few_threads(model):
+        while fresh or calling or sampler.rows:
+            # 1. Let rows in: new ones, then those whose script has had PATIENCE steps, in the order of their
+            #    calls. Entering costs as much as several steps, so they come together, half as many as run.
+            #    All this depends on tokens alone, never on how fast a script ran: runs repeat. In flight are
+            #    at most 4 rows a slot.
+            running = len(sampler.rows)
+            new = min(len(fresh), slots - running, 4 * slots - running - len(calling))
+            back = sum(not running or step - row.called >= PATIENCE for row in calling)
+            back = min(back, slots - running - new)
+            if 2 * (new + back) >= running:
+                returning = [calling.popleft() for _ in range(back)]
+                for row in returning:
+                    read_result(row)
+                sampler.enter([row for row in returning if not row.trajectory.stop_reason]
+                              + [fresh.popleft() for _ in range(new)])
+                if not sampler.rows:
+                    continue
+            # 2. One token for every running row.
+            events, step = sampler.decode(), step + 1
+            # 3. Look at the rows with an event, last slot first: a leaving row is replaced by the last one.
+            for slot, row in events:
+                if on_append:
+                    on_append(chat.decode(row.trajectory.ids[-1:]), True)
+                event = after_token(row)
+                if event:
+                    sampler.leave(slot, keep=event == "call")
+                    if event == "call":
+                        calling.append(row)
+                    else:
+                        finish(row, event)
     return [[row.trajectory for row in group] for group in groups]
 
 
