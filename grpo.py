@@ -124,7 +124,7 @@ def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions
                 its = replace(protocol, mode=mode, temperature=temperature)
                 n = len(range(i, samples, len(temperatures)))
                 groups = rollout(model, chat, sandbox, mine, n, its, (*key, mode, temperature), progress)
-                check_tool_failures([t for group in groups for t in group])
+                check_tool_failures([t for group in groups for t in group], world.sum)
                 for rates, group in zip(right, groups):
                     rates[mode] += sum(t.reward for t in group) / samples
     parts = world.gather(right)
@@ -688,7 +688,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             informative = lambda group: has_variance([reward_of(t, algorithm) for t in group])
             groups, added = roll_out(roll, curriculum, step, args.batch_size, 3 * (args.zero_std == "resample"),
                                      informative, world)
-            check_tool_failures([t for part in world.gather([t for g in groups for t in g]) for t in part])
+            check_tool_failures([t for group in groups for t in group], world.sum)
             tokens = world.sum(sum(t.response_len for group in groups for t in group))[0]
             t_sample, began = time.time() - began, time.time()
             # 4, 5, 6. Reward, advantage, update.

@@ -18,10 +18,14 @@ def mean_stderr(values: list[float]) -> tuple[float, float]:
     return mean, math.sqrt(sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1) / len(values))
 
 
-def check_tool_failures(trajectories: list[Trajectory], share: float = 0.02) -> int:
-    """How many rows the sandbox itself failed; above a share of the calls, numbers would mean nothing."""
-    failures = sum(t.stop_reason == "tool_failure" for t in trajectories)
-    calls = sum(t.calls for t in trajectories)
+def check_tool_failures(trajectories: list[Trajectory], total: Callable[..., Any] = lambda *counts: counts,
+                        share: float = 0.02) -> int:
+    """How many rows the sandbox itself failed; above a share of the calls, numbers would mean nothing.
+
+    `total` adds the counts up over the ranks, which so stop together.
+    """
+    failures, calls = map(int, total(sum(t.stop_reason == "tool_failure" for t in trajectories),
+                                     sum(t.calls for t in trajectories)))
     if failures > max(1, share * calls):
         raise SystemExit(f"the sandbox failed {failures} of {calls} calls: `python sandbox.py` shows why")
     return failures
