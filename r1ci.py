@@ -1099,8 +1099,9 @@ def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> li
                 if padded > max_tokens and options:
                     break
                 options.append((cost[start] + padded + price, start))
-            cost.append(min(options)[0])
-            cut.append(min(options)[1])
+            least, begin = min(options)
+            cost.append(least)
+            cut.append(begin)
         groups, end = [], len(order)
         while end:
             groups.append(order[cut[end]:end])
