@@ -127,8 +127,7 @@ def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions
                 check_tool_failures([t for group in groups for t in group], world.sum)
                 for rates, group in zip(right, groups):
                     rates[mode] += sum(t.reward for t in group) / samples
-    parts = world.gather(right)
-    found = [parts[i % world.size][i // world.size] for i in range(len(questions))]
+    found = world.merge(right, len(questions))
     return [dict(task=q.task, level=q.level, seed=q.seed, samples=samples * len(agents),
                  pass_rate=(p := sum(each.values()) / len(agents)), potential=potential(p), agents=each)
             for q, each in zip(questions, found)]

@@ -947,8 +947,7 @@ def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, in
             groups = [rows[i:i + samples] for i in range(0, len(rows), samples)]
         else:
             groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), bar)
-    parts = world.gather(groups)
-    groups = [parts[i % world.size][i // world.size] for i in range(len(fitting))]  # back into their order
+    groups = world.merge(groups, len(fitting))
     failures = check_tool_failures([t for group in groups for t in group])
     about = {"samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
              "tool_failures": failures, "too_long": dict(too_long)}
@@ -974,6 +973,11 @@ class World:
         if self.size > 1:
             dist.all_gather_object(values, value)
         return values
+
+    def merge(self, mine: list[Any], count: int) -> list[Any]:
+        """What the ranks made of items[rank::size], all `count` of them in the order of the items."""
+        parts = self.gather(mine)
+        return [parts[i % self.size][i // self.size] for i in range(count)]
 
     def sum(self, *values: float) -> list[float]:
         """Sums over the ranks, in float64."""
