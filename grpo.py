@@ -37,10 +37,10 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from sft import TINY_TASKS
 from tasks import LEVELS, Instance
-from tasks.protocol import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer, extract_code,
+from tasks.conversation import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer, extract_code,
                             protocol_of)
 from tasks.questions import draw_questions, parse_tasks, read_pass_rates
-from tasks.reports import BEHAVIOURS, check_tool_failures, paint_trajectory, report_table
+from tasks.report import BEHAVIOURS, check_tool_failures, paint_trajectory, report_table
 
 Groups = list[list[Trajectory]]   # the answers to one question are a group
 Numbers = list[list[float]]       # one for each of them

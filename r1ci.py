@@ -51,12 +51,12 @@ from tqdm import tqdm
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.endpoint import Endpoint, add_endpoint_flags, converse_all, converse_with, find_endpoint
-from tasks.protocol import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags,
+from tasks.conversation import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags,
                             cut_template, extract_answer, extract_code, find_code, keyed_bytes, protocol_of,
                             tool_text)
 from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl,
                              read_questions)
-from tasks.reports import (BOLD, GREEN, GREY, check_tool_failures, make_report, modes_table, paint,
+from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, make_report, modes_table, paint,
                            paint_trajectory, report_table, segments)
 
 

@@ -41,10 +41,10 @@ from tasks import LEVELS, TASKS, Instance
 from tasks.conversations import (choose, collection_table, frequent_phrases, pick, plan, read_collected, read_messages,
                                  wrong_conversations)
 from tasks.endpoint import Job, add_endpoint_flags, converse_all, find_endpoint
-from tasks.protocol import (SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags, find_code,
+from tasks.conversation import (SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags, find_code,
                             protocol_of, tool_text)
 from tasks.questions import draw_questions, parse_tasks, read_jsonl
-from tasks.reports import check_tool_failures, report_table, switches
+from tasks.report import check_tool_failures, report_table, switches
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")

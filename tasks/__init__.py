@@ -1,12 +1,13 @@
-"""The tasks: `TASKS["suite/name"]`, each with generate, verify, program and rationale. One file a family; the rest is what all need."""
+"""The tasks: `TASKS["suite/name"]`, each with generate, verify, program and rationale."""
 import importlib
 import pkgutil
 
+from tasks import families
 from tasks.base import LEVELS, PURPOSES, TASKS, Instance, Task, purpose_of
 
-for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
-    if _module not in ("__main__", "base", "conversations", "endpoint", "protocol", "questions", "reports", "words"):
-        importlib.import_module(f"tasks.{_module}")
+# Importing a family registers its tasks. Sorted afterwards, so that no file's name decides their order.
+for _module in pkgutil.iter_modules(families.__path__):
+    importlib.import_module(f"tasks.families.{_module.name}")
 _ordered = sorted(TASKS.items())
 TASKS.clear()
 TASKS.update(_ordered)

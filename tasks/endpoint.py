@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 from sandbox import Sandbox
 from tasks.base import Instance
-from tasks.protocol import (TOOL_PREFIX, Protocol, Trajectory, extract_answer, find_code, keyed_bytes,
+from tasks.conversation import (TOOL_PREFIX, Protocol, Trajectory, extract_answer, find_code, keyed_bytes,
                             tool_text)
 from tasks.questions import grade
 

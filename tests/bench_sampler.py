@@ -30,7 +30,7 @@ from r1ci import CausalLM, Row, Sampler, compute_dtype, load_model, memory_gb, r
 from sandbox import Result
 from shapes import SHAPES, shape
 from tasks import Instance
-from tasks.protocol import Protocol, Trajectory
+from tasks.conversation import Protocol, Trajectory
 
 CODE, OUTPUT = "\n```python\nprint(1)\n```", "the output of a script"
 LENGTHS = {"exponential": lambda rng, least: min(160, max(least, round(rng.expovariate(1 / 36)))),

@@ -40,7 +40,7 @@ from sandbox import Sandbox
 from sft import TINY_TASKS, sft_step, tiny_tokenizer
 from shapes import SHAPES, shape
 from tasks import TASKS, Instance
-from tasks.protocol import TOOL_PREFIX, Protocol, extract_answer, tool_text
+from tasks.conversation import TOOL_PREFIX, Protocol, extract_answer, tool_text
 from tasks.questions import draw_questions, grade, parse_tasks
 
 FLAGS = ("questions", "turn_tokens", "max_tokens", "slots", "micro_tokens", "steps")  # defaults of each size:

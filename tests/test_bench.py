@@ -9,7 +9,7 @@ import torch.distributed as dist
 import bench_step
 import tiny
 from r1ci import rollout, start_world
-from tasks.protocol import Protocol
+from tasks.conversation import Protocol
 
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("bench_*.py")), ids=lambda path: path.stem)

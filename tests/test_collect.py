@@ -24,7 +24,7 @@ import tiny
 from tasks import TASKS
 from tasks.conversations import choose
 from tasks.endpoint import Endpoint, converse_with, find_endpoint
-from tasks.protocol import Protocol, extract_answer
+from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
 from test_scripts import ENV, ROOT, inside, refusal
 

@@ -4,9 +4,9 @@ import pytest
 import r1ci
 import tiny
 from tasks import TASKS
-from tasks.protocol import Protocol, Trajectory
+from tasks.conversation import Protocol, Trajectory
 from tasks.questions import parse_tasks
-from tasks.reports import behaviour, checks_itself, make_report, report_table, switches
+from tasks.report import behaviour, checks_itself, make_report, report_table, switches
 
 
 def talk(*turns, task="rg/gcd", seed=0, reward=1.0, answer="4") -> Trajectory:

@@ -11,7 +11,7 @@ import tiny
 from grpo import (Algorithm, Curriculum, advantages_of, choose_rows, group_advantages, kl_estimate, log_ratio, policy_loss, potential,
                   token_weights, update)
 from r1ci import World, token_logps
-from tasks.protocol import Protocol, Trajectory
+from tasks.conversation import Protocol, Trajectory
 
 WORLD = World(0, 1, torch.device("cpu"))
 

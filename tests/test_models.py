@@ -17,7 +17,7 @@ import sft
 import tiny
 from r1ci import (Chat, World, check_model, find_model, load_model, load_tokenizer, load_weights, read_config,
                   render_messages, rollout, save_model, shard, token_logps)
-from tasks.protocol import Protocol
+from tasks.conversation import Protocol
 
 CODE = "```python\nprint(12 + 34)\n```"
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e4}

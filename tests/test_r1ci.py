@@ -13,8 +13,8 @@ import sft
 import tiny
 from r1ci import KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
-from tasks.protocol import Protocol, Trajectory, extract_answer, extract_code, find_code, tool_text
-from tasks.reports import summarise
+from tasks.conversation import Protocol, Trajectory, extract_answer, extract_code, find_code, tool_text
+from tasks.report import summarise
 
 CODE = "```python\nprint(12 + 34)\n```"
 

@@ -9,7 +9,7 @@ import sft
 import tiny
 from r1ci import World, render_messages
 from tasks import TASKS, conversations
-from tasks.protocol import SYSTEM_PROMPTS, extract_answer, extract_code
+from tasks.conversation import SYSTEM_PROMPTS, extract_answer, extract_code
 
 WORLD = World(0, 1, torch.device("cpu"))
 TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_qa")

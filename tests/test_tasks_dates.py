@@ -5,7 +5,7 @@ import re
 from random import Random
 
 from tasks import TASKS
-from tasks.dates import OFFSETS, STEMS, draw_day
+from tasks.families.dates import OFFSETS, STEMS, draw_day
 
 CALENDAR, INTERVALS = TASKS["rg/calendar_arithmetic"], TASKS["rg/time_intervals"]
 UNDERSTANDING, SEQUENCES = TASKS["bbh/date_understanding"], TASKS["bbh/temporal_sequences"]

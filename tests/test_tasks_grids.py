@@ -7,7 +7,7 @@ import pytest
 
 from tasks import TASKS
 from tasks.base import Instance
-from tasks.grids import OPERATIONS, decompositions
+from tasks.families.grids import OPERATIONS, decompositions
 
 STEPS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 COUNTS = [15, pytest.param(200, marks=pytest.mark.slow)]

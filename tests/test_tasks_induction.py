@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from tasks import TASKS
-from tasks.induction import images, list_rules, row_rules
+from tasks.families.induction import images, list_rules, row_rules
 
 COUNTS = [15, pytest.param(200, marks=pytest.mark.slow)]
 

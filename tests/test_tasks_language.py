@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from tasks import TASKS
-from tasks.language import (ADJECTIVES, FILMS, FRAMES, FRAMES_EASY, KINDS, NEAR, NEWS, PUNS, ROLES, SPORTS, STORIES)
+from tasks.families.language import (ADJECTIVES, FILMS, FRAMES, FRAMES_EASY, KINDS, NEAR, NEWS, PUNS, ROLES, SPORTS, STORIES)
 
 LEVELS = (1, 2, 3, 4, 5)
 

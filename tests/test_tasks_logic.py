@@ -6,7 +6,7 @@ from itertools import combinations, permutations, product
 import pytest
 
 from tasks import TASKS
-from tasks.logic import follows, holds
+from tasks.families.logic import follows, holds
 
 COUNT = [5, pytest.param(100, marks=pytest.mark.slow)]
 

@@ -17,8 +17,8 @@ from typing import Any, Callable
 import pytest
 
 from tasks import TASKS, Instance
-from tasks.grids import decompositions
-from tasks.words import ANIMALS
+from tasks.families.grids import decompositions
+from tasks.families.words import ANIMALS
 
 rg = pytest.importorskip("reasoning_gym", reason="reasoning-gym 0.1.25 is the oracle of these tests")
 if importlib.metadata.version("reasoning-gym") != "0.1.25":

@@ -6,7 +6,7 @@ import pytest
 
 from tasks import TASKS
 from tasks.base import Instance
-from tasks.planning import quarter_turns
+from tasks.families.planning import quarter_turns
 
 COUNTS = [3, pytest.param(40, marks=pytest.mark.slow)]
 

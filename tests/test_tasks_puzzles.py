@@ -7,7 +7,7 @@ from math import prod
 import pytest
 
 from tasks import TASKS
-from tasks.puzzles import reach
+from tasks.families.puzzles import reach
 
 SEEDS = range(5)
 

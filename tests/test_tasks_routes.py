@@ -6,7 +6,7 @@ import pytest
 
 from tasks import TASKS
 from tasks.base import Instance
-from tasks.routes import BOARDS
+from tasks.families.routes import BOARDS
 
 COUNTS = [3, pytest.param(40, marks=pytest.mark.slow)]
 STEPS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1),

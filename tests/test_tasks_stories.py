@@ -6,8 +6,8 @@ import pytest
 
 from tasks import TASKS
 from tasks.base import number, value
-from tasks.stories import GOODS
-from tasks.words import ANIMALS, NAMES
+from tasks.families.stories import GOODS
+from tasks.families.words import ANIMALS, NAMES
 
 GENDER = dict(NAMES)
 SOME = [(level, seed) for level in (1, 2, 3, 4, 5) for seed in range(30)]

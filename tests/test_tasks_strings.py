@@ -230,14 +230,14 @@ def test_one_code_alone_fits_what_the_question_says_of_the_guesses(count):
 
 
 def test_the_anagram_sets_are_what_they_claim():
-    from tasks.words import ANAGRAMS
+    from tasks.families.words import ANAGRAMS
     keys = [{"".join(sorted(word)) for word in group} for group in ANAGRAMS]
     assert all(len(key) == 1 for key in keys) and len(set.union(*keys)) == len(ANAGRAMS)
     assert all(2 <= len(set(group)) == len(group) <= 5 for group in ANAGRAMS)
 
 
 def test_a_ladder_joins_any_two_short_words():
-    from tasks.words import THREE
+    from tasks.families.words import THREE
     found = THREE[:1]
     for word in found:  # grows while it is read
         found += [other for other in THREE if other not in found and sum(a != b for a, b in zip(word, other)) == 1]

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tasks.base import Formula, Instance, Task, amount, at, integer, norm
-from tasks.words import NAMES
+from tasks.families.words import NAMES
 
 
 class Dice(Task):

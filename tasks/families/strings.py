@@ -4,7 +4,7 @@ from random import Random
 from string import ascii_lowercase, ascii_uppercase
 
 from tasks.base import Instance, Task, at, grid, integer, items, norm, yes_no
-from tasks.words import ADJECTIVES, ANAGRAMS, COMMON, NAMES, NOUNS, PLACES, VERBS
+from tasks.families.words import ADJECTIVES, ANAGRAMS, COMMON, NAMES, NOUNS, PLACES, VERBS
 
 
 def letters(text: str) -> str:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tasks.base import Instance, Task, at, grid, items, show, value
-from tasks.logic import holds, placements
+from tasks.families.logic import holds, placements
 
 
 def pairs(text: str) -> list[tuple[int, int]]:

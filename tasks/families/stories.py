@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tasks.base import Choice, Formula, Instance, Task, at, decimal, integer, norm, number, options, yes_no
-from tasks.words import ANIMALS, NAMES, NOUNS, VERBS
+from tasks.families.words import ANIMALS, NAMES, NOUNS, VERBS
 
 WOMEN, MEN = ([name for name, gender in NAMES if gender == sex] for sex in "fm")
 PEOPLE = ("bakers", "children", "doctors", "farmers", "nurses", "painters", "pilots", "teachers")

@@ -5,7 +5,7 @@ from itertools import product
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, integer, ints, items, norm, options, yes_no
-from tasks.words import NAMES, NOUNS
+from tasks.families.words import NAMES, NOUNS
 
 
 class BooleanExpressions(Task):

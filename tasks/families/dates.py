@@ -6,7 +6,7 @@ from random import Random
 from typing import Callable
 
 from tasks.base import Choice, Instance, Task, at, integer, norm, options
-from tasks.words import NAMES, PLACES
+from tasks.families.words import NAMES, PLACES
 
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 

@@ -4,7 +4,7 @@ from itertools import islice
 from random import Random
 
 from tasks.base import Instance, Task, at, integer, literal
-from tasks.planning import Search, reach, words
+from tasks.families.planning import Search, reach, words
 
 
 class Maze(Task):

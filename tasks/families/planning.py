@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Callable
 
 from tasks.base import Instance, Task, at, literal, norm
-from tasks.words import THREE
+from tasks.families.words import THREE
 
 
 # ---- what the searches share ----------------------------------------------------------------------------------------

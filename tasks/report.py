@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Callable
 
 from tasks.base import TASKS, norm
-from tasks.protocol import TOOL_PREFIX, Trajectory, extract_code
+from tasks.conversation import TOOL_PREFIX, Trajectory, extract_code
 
 
 def mean_stderr(values: list[float]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import re
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, options, yes_no
-from tasks.words import COMMON, NAMES
+from tasks.families.words import COMMON, NAMES
 
 
 class Reading(Choice, abstract=True):

@@ -6,7 +6,7 @@ the same answer: the question alone fixes it.
 from random import Random
 
 from tasks.base import Task, at, integer, ints, items
-from tasks.words import NOUNS
+from tasks.families.words import NOUNS
 
 
 def images(table, pairs, query, depth=1):

@@ -3,7 +3,7 @@ from random import Random
 from string import ascii_uppercase
 
 from tasks.base import Instance, Task, at, integer, ints, items
-from tasks.words import COMMON, THREE
+from tasks.families.words import COMMON, THREE
 
 
 def unquoted(text: str) -> str:
