@@ -24,10 +24,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from r1ci import (Chat, Interrupt, RunDir, World, accumulate, add_run_flags, add_training_flags, check_model,
-                  checked_sandbox, command_line, compute_dtype, copy_weights, evaluate, free_weights, load_model,
-                  load_sharded, load_tokenizer, make_optimizer, memory_gb, micro_batches, optimizer_step, pad,
-                  rollout, save_model, start_training, token_logps)
+from r1ci import Chat, check_model, checked_sandbox, command_line, compute_dtype, evaluate, load_model, load_tokenizer, merge_shares, micro_batches, pad, rollout, save_model, token_logps
+from sft import Interrupt, RunDir, World, accumulate, add_run_flags, add_training_flags, copy_weights, free_weights, load_sharded, make_optimizer, memory_gb, optimizer_step, start_training
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -35,11 +33,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sandbox import Sandbox
-from sft import TINY_TASKS
 from tasks import LEVELS, Instance
 from tasks.conversation import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer, extract_code,
                             protocol_of)
-from tasks.questions import draw_questions, parse_tasks, read_pass_rates
+from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
 from tasks.report import BEHAVIOURS, check_tool_failures, paint_trajectory, report_table
 
 Groups = list[list[Trajectory]]   # the answers to one question are a group
@@ -127,7 +124,7 @@ def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions
                 check_tool_failures([t for group in groups for t in group], world.sum)
                 for rates, group in zip(right, groups):
                     rates[mode] += sum(t.reward for t in group) / samples
-    found = world.merge(right, len(questions))
+    found = merge_shares(right, len(questions))
     return [dict(task=q.task, level=q.level, seed=q.seed, samples=samples * len(agents),
                  pass_rate=(p := sum(each.values()) / len(agents)), potential=potential(p), agents=each)
             for q, each in zip(questions, found)]
@@ -634,7 +631,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
 
     def assess(instances: list[Instance], title: str, mode: str = args.mode) -> dict[str, Any]:
         its = replace(protocol, temperature=args.eval_temperature, mode=mode)
-        return evaluate(sampler, chat, sandbox, instances, 1, its, args.seed, world, title)[0]
+        return evaluate(sampler, chat, sandbox, instances, 1, its, args.seed, title)[0]
     def measure(*key: str) -> list[float]:
         lines = measure_pass_rates(sampler, chat, sandbox, questions, args.agents, args.potential_samples,
                                    args.potential_temperatures, protocol, (args.seed, "potential", *key), world)

@@ -31,8 +31,6 @@ import json
 import math
 import re
 import shutil
-import signal
-import sys
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -50,12 +48,12 @@ from tqdm import tqdm
 
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
-from tasks.endpoint import Endpoint, add_endpoint_flags, converse_all, converse_with, find_endpoint
 from tasks.conversation import (MODES, SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags,
                             cut_template, extract_answer, extract_code, find_code, keyed_bytes, protocol_of,
                             tool_text)
 from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json, read_jsonl,
                              read_questions)
+from tasks.teacher import Endpoint, add_endpoint_flags, converse_all, converse_with, find_endpoint
 from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, make_report, modes_table, paint,
                            paint_trajectory, report_table, segments)
 
@@ -924,7 +922,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
 # ---- evaluation --------------------------------------------------------------------------------------------
 
 def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, instances: list[Instance],
-             samples: int, protocol: Protocol, seed: int, world: "World", title: str = "held-out questions") \
+             samples: int, protocol: Protocol, seed: int, title: str = "held-out questions") \
         -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """A report on fixed questions; every rank answers its share. `title` and seed fix the noise.
 
@@ -939,151 +937,57 @@ def evaluate(model: CausalLM | Endpoint, chat: Chat | None, sandbox: Sandbox, in
             raise SystemExit(f"no question fits into the model's context of {context} with --max-tokens "
                              f"{protocol.max_tokens}")
     too_long = Counter(i.task for i in instances) - Counter(i.task for i in fitting)
-    mine = fitting[world.rank::world.size]
-    with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=not world.main, leave=False) as bar:
+    rank, size = rank_and_size()
+    mine = fitting[rank::size]
+    with tqdm(total=len(mine) * samples, desc=title, unit="row", disable=rank > 0, leave=False) as bar:
         if served:
             jobs = [(i, s, protocol, SYSTEM_PROMPTS[protocol.mode][0]) for i in mine for s in range(samples)]
             rows = converse_all(model, sandbox, jobs, (seed, title), lambda t: bar.update())
             groups = [rows[i:i + samples] for i in range(0, len(rows), samples)]
         else:
             groups = rollout(model, chat, sandbox, mine, samples, protocol, (seed, title), bar)
-    groups = world.merge(groups, len(fitting))
+    groups = merge_shares(groups, len(fitting))
     failures = check_tool_failures([t for group in groups for t in group])
     about = {"samples": samples, "mode": protocol.mode, "temperature": protocol.temperature,
              "tool_failures": failures, "too_long": dict(too_long)}
     return {**make_report(groups), **about}, groups
 
 
-# ---- plumbing: ranks, runs, metrics, checkpoints -----------------------------------------------------------
+# ---- ranks --------------------------------------------------------------------------------------------------
 
-@dataclass
-class World:
-    """The processes that train together: this one's rank, their number, this one's device."""
-    rank: int
-    size: int
-    device: torch.device
-
-    @property
-    def main(self) -> bool:
-        return self.rank == 0
-
-    def gather(self, value: Any) -> list[Any]:
-        """Everybody's value, on everybody."""
-        values = [value] * self.size
-        if self.size > 1:
-            dist.all_gather_object(values, value)
-        return values
-
-    def merge(self, mine: list[Any], count: int) -> list[Any]:
-        """What the ranks made of items[rank::size], all `count` of them in the order of the items."""
-        parts = self.gather(mine)
-        return [parts[i % self.size][i // self.size] for i in range(count)]
-
-    def sum(self, *values: float) -> list[float]:
-        """Sums over the ranks, in float64."""
-        tensor = torch.tensor(values, dtype=torch.float64)
-        if self.size > 1:
-            dist.all_reduce(tensor)
-        return tensor.tolist()
-
-    def agree(self, flags: dict[str, Any]) -> None:
-        """Ranks that were started with different flags all refuse to work, with the same sentence."""
-        parts = self.gather({key: str(value) for key, value in flags.items()})
-        for key in flags:
-            for rank, part in enumerate(parts):
-                if part[key] != parts[0][key]:
-                    raise SystemExit(f"--{key.replace('_', '-')} is {parts[0][key]} on rank 0 and "
-                                     f"{part[key]} on rank {rank}: start all ranks with the same flags")
+def rank_and_size() -> tuple[int, int]:
+    """The number of this process and how many there are: torchrun's, or else 0 of 1."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def start_world(device: str = "auto") -> World:
-    """Join the processes that torchrun started; without torchrun, a world of one.
+def gather(value: Any) -> list[Any]:
+    """Everybody's value, on everybody."""
+    values = [value] * rank_and_size()[1]
+    if len(values) > 1:
+        dist.all_gather_object(values, value)
+    return values
 
-    Tensors on CUDA travel by nccl, those on a CPU (counts, metrics, off-loaded gradients) by gloo.
-    """
+
+def merge_shares(mine: list[Any], count: int) -> list[Any]:
+    """What the ranks made of items[rank::size], all `count` of them in the order of the items."""
+    parts = gather(mine)
+    return [parts[i % len(parts)][i // len(parts)] for i in range(count)]
+
+
+def find_device(device: str = "auto") -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("--device cuda: no CUDA device is available; use --device cpu")
     if device not in ("cpu", "cuda"):
         raise SystemExit(f"--device {device}: one of auto, cpu, cuda")
-    place, backend = torch.device("cpu"), "gloo"
-    if device == "cuda":
-        place, backend = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))), "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(place)
-    alone = {} if "RANK" in os.environ else dict(store=dist.HashStore(), rank=0, world_size=1)
-    dist.init_process_group(backend, **alone)
-    return World(dist.get_rank(), dist.get_world_size(), place)
+    return torch.device("cpu") if device == "cpu" else torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
-
-def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False,
-          checkpointing: bool = False) -> CausalLM:
-    """FSDP2 by hand: every block, then the rest. float32 master weights, and bf16 compute on CUDA.
-
-    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within the group.
-    `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`: only the
-    blocks' inputs are kept for the backward pass, which computes the rest again.
-    """
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
-    mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
-                            mesh_dim_names=("replicate", "shard"))
-    offload_policy = CPUOffloadPolicy(world.device.type == "cuda") if offload else OffloadPolicy()
-    options = dict(mesh=mesh if replicas > 1 else mesh["shard"], offload_policy=offload_policy,
-                   mp_policy=MixedPrecisionPolicy(compute_dtype(world.device), torch.float32))
-    for block in model.model.layers:
-        if checkpointing:
-            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
-        fully_shard(block, **options)
-    return fully_shard(model, **options)
-
-
-def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: bool = False,
-                 checkpointing: bool = False) -> CausalLM:
-    """A model of which this rank only ever holds its own share."""
-    model = shard(load_model(source, "meta"), world, replicas, offload, checkpointing)
-    return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
-
-
-def make_optimizer(model: nn.Module, lr: float, weight_decay: float, world: World) -> torch.optim.AdamW:
-    """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
-    return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay,
-                             fused=world.device.type == "cuda")
-
-
-@torch.no_grad()
-def whole_tensors(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    """The whole weights of a sharded model, gathered one by one; every rank has to go through all of them."""
-    for key, value in model.state_dict().items():
-        value = value.to(device, dtype)  # cast, then gather: half the traffic; off-loaded shards meet here
-        yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
-
-
-def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
-    """The whole weights in the host's memory of rank 0, nothing on the others; every rank has to call it."""
-    tensors = whole_tensors(model, world.device, torch.float32)
-    return {key: value.cpu() for key, value in tensors if world.main}
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 on CUDA; float32 on a CPU, where bfloat16 is slower by far."""
     return torch.bfloat16 if device.type == "cuda" else torch.float32
-
-
-@torch.no_grad()
-def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
-    """Bring the sampler's plain copy up to date: one gathering a rollout instead of one a token."""
-    own = dict(sampler.named_parameters())
-    for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
-        if own[key].shape != value.shape:  # it was freed
-            own[key].data = torch.empty_like(value)
-        own[key].copy_(value)
-
-
-def free_weights(sampler: CausalLM) -> None:
-    """Give the sampler's memory to the update; `copy_weights` brings it back."""
-    for parameter in sampler.parameters():
-        parameter.data = parameter.new_empty(0)
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
@@ -1122,50 +1026,6 @@ def pad(rows: list[list], value: float, device: torch.device, dtype: torch.dtype
     return torch.tensor(rows, dtype=dtype, device=device)
 
 
-def memory_gb(device: torch.device) -> float:
-    """Peak memory in GiB: the device's on CUDA, else the process's."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2 ** 30
-    import resource
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2 ** 30 if sys.platform == "darwin" else 2 ** 20)
-
-
-@explain_out_of_memory("lower --micro-tokens, or add --checkpointing or --offload, or start more ranks")
-def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World,
-               micro_tokens: int, vocab_size: int, temperature: float,
-               loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> float:
-    """Gradients of sum(loss_of(rows, logps [N], entropies [N])) over this rank's rows, in micro-batches.
-
-    `loss_of` divides by totals over all ranks and micro-batches: the gradient does not depend on the split.
-    Every rank runs as many backward passes as the one with most: without rows left, such that train no token.
-    Returns the share of all ranks' tokens that was padding.
-    """
-    batches = micro_batches([len(row) for row in ids], micro_tokens)
-    padded = sum(max(len(ids[j]) for j in batch) * len(batch) for batch in batches)
-    counts, real_tokens, padded_tokens = zip(*world.gather((len(batches), sum(map(len, ids)), padded)))
-    for i in range(max(counts)):
-        batch = batches[i] if i < len(batches) else []
-        rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                              # [B, T]
-        mask = pad([loss_masks[j] for j in batch] or [[0, 0]], 0, world.device)
-        logps, entropies = token_logps(model, rows, mask, vocab_size, temperature)
-        (loss_of(batch, logps, entropies) * world.size).backward()  # FSDP averages over the ranks: undo that
-    return 1 - sum(real_tokens) / max(sum(padded_tokens), 1)
-
-
-@explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
-def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float) -> float:
-    """Clip, step, clear the gradients; returns the gradient's norm. One that is not finite skips the step."""
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return norm
-
-
 @contextmanager
 def checked_sandbox(workers: int | None, timeout: float) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores."""
@@ -1179,122 +1039,6 @@ def checked_sandbox(workers: int | None, timeout: float) -> Iterator[Sandbox]:
         raise SystemExit(str(error))
 
 
-class RunDir:
-    """A run's directory: model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
-    FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
-            "checkpointing", "offload", "keep_sampler"}  # flags that a resumed run may change
-
-    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool,
-                 sandbox: Sandbox):
-        self.path, self.world, self.flags = Path(out), world, flags
-        self.checkpoints = self.path / "checkpoints"
-        self.resumed: Path | None = None
-        if resume:
-            found = sorted(self.checkpoints.glob("step-??????"))
-            if not found:
-                raise SystemExit(f"--resume: {self.checkpoints} holds no checkpoint")
-            self.resumed = found[-1]
-            saved = read_json(self.resumed / "state.json")["flags"]
-            for key in sorted((saved.keys() | flags.keys()) - self.FREE):
-                if saved.get(key) != flags.get(key):
-                    raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run "
-                                     f"began and is {flags.get(key)} now; a run goes on with its own flags")
-        elif (self.path / "metrics.jsonl").exists() and not overwrite:
-            raise SystemExit(f"{self.path} already holds a run: choose another --out, --resume it, or "
-                             "--overwrite it")
-        world.gather(None)  # nobody writes before everybody has looked
-        if world.main:
-            print(f"{sandbox.describe_layers()}\nwriting to {self.path}", flush=True)
-            if not resume and overwrite:
-                shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True, exist_ok=True)
-            if not resume:
-                header = {"flags": flags, "sandbox": sandbox.describe_layers()}
-                self.write("metrics.jsonl", json.dumps(header) + "\n")
-                self.write("trajectories.jsonl", "")
-
-    def write(self, name: str, text: str) -> None:
-        part = self.path / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self.path / name)
-
-    def add_line(self, name: str, value: dict[str, Any]) -> None:
-        if self.world.main:
-            with open(self.path / name, "a", encoding="utf-8") as file:
-                file.write(json.dumps(value) + "\n")
-
-    def log(self, metrics: dict[str, Any], show: bool = True) -> None:
-        """One step: a JSON line with everything, and a line on the screen."""
-        each = lambda form: {key: form(v) if isinstance(v, float) else v for key, v in metrics.items()}
-        self.add_line("metrics.jsonl", each(lambda v: round(v, 6)))
-        if self.world.main and show:
-            tqdm.write("  ".join(f"{key} {v}" for key, v in each("{:.3g}".format).items()))
-
-    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
-             state: dict[str, Any], keep: int, best: int | None = None,
-             also: Callable[[Path], None] | None = None) -> Path:
-        """Checkpoint, whole or not at all: Hugging Face directory, sharded state, state.json, `also`."""
-        import torch.distributed.checkpoint as dcp
-        from torch.distributed.checkpoint.state_dict import get_state_dict
-        final = self.checkpoints / f"step-{step:06d}"
-        part = self.checkpoints / f"part-{step:06d}"
-        weights = full_tensors(model, self.world)
-        if self.world.main:
-            shutil.rmtree(part, ignore_errors=True)
-            save_model(model, tokenizer, part, weights)
-            state = {**state, "step": step, "flags": self.flags,
-                     "lines": {name: sum(1 for _ in open(self.path / name, encoding="utf-8"))
-                               for name in ("metrics.jsonl", "trajectories.jsonl")}}
-            (part / "state.json").write_text(json.dumps(state))
-            if also:
-                also(part)
-        self.world.gather(None)
-        model_state, optimizer_state = get_state_dict(model, optimizer)
-        dcp.save({"model": model_state, "optimizer": optimizer_state}, checkpoint_id=part / "state")
-        self.world.gather(None)
-        if self.world.main:
-            shutil.rmtree(final, ignore_errors=True)
-            os.rename(part, final)
-            for path in sorted(self.checkpoints.glob("step-??????"))[:-keep]:
-                if best is None or path.name != f"step-{best:06d}":
-                    shutil.rmtree(path)
-        self.world.gather(None)
-        return final
-
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restore the newest checkpoint, on any number of ranks; log lines written after it are forgotten."""
-        import torch.distributed.checkpoint as dcp
-        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-        state = read_json(self.resumed / "state.json")
-        model_state, optimizer_state = get_state_dict(model, optimizer)
-        whole = {"model": model_state, "optimizer": optimizer_state}
-        dcp.load(whole, checkpoint_id=self.resumed / "state")
-        set_state_dict(model, optimizer, model_state_dict=whole["model"], optim_state_dict=whole["optimizer"])
-        if self.world.main:
-            for name, count in state["lines"].items():
-                lines = (self.path / name).read_text(encoding="utf-8").splitlines(keepends=True)
-                self.write(name, "".join(lines[:count]))
-        self.world.gather(None)
-        return state
-
-
-class Interrupt:
-    """Ctrl-C asks the loop to stop after the step it is in; a second one stops at once."""
-
-    def __init__(self, world: World):
-        self.world, self.asked = world, False
-        self.previous = signal.signal(signal.SIGINT, self._ask)
-
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self.previous)
-        tqdm.write("stopping after this step; Ctrl-C again stops at once", file=sys.stderr)
-
-    def wanted(self) -> bool:
-        """Whether any rank was asked to stop."""
-        return self.world.sum(float(self.asked))[0] > 0
-
-
 class Defaults(argparse.ArgumentDefaultsHelpFormatter):
     """Adds a flag's default to its help, where it has one."""
 
@@ -1305,49 +1049,6 @@ class Defaults(argparse.ArgumentDefaultsHelpFormatter):
 
 def command_line(description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=Defaults)
-
-
-def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    add = parser.add_argument_group("run").add_argument
-    add("--out", default=out, help="directory of the run")
-    add("--resume", action="store_true", help="go on from the newest checkpoint of --out")
-    add("--overwrite", action="store_true", help="delete a run that --out already holds")
-    add("--seed", type=int, default=0, help="fixes all randomness")
-    add("--device", default="auto", help="auto, cpu or cuda")
-    add("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
-    add("--keep", type=int, default=1, help="newest checkpoints kept")
-    add("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
-    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
-
-
-def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float, warmup: int) \
-        -> argparse._ArgumentGroup:
-    """The flags that sft.py and grpo.py share; each adds its own to the group."""
-    group = parser.add_argument_group("training")
-    add = group.add_argument
-    add("--batch-size", type=int, default=batch_size, help=f"{unit} per step")
-    add("--lr", type=float, default=lr, help="peak learning rate")
-    add("--warmup", type=int, default=warmup, help="steps of warm-up")
-    add("--weight-decay", type=float, default=0.0, help="of AdamW")
-    add("--clip", type=float, default=1.0, help="largest gradient norm")
-    add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
-    add("--checkpointing", action="store_true", help="keep blocks' inputs only: less memory, more work")
-    add("--offload", action="store_true", help="parameters, gradients, optimiser state in host memory (CUDA)")
-    add("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
-    return group
-
-
-def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
-    """The ranks of a training run, once their flags are found to agree and to fit their number."""
-    world = start_world(args.device)
-    world.agree(vars(args))
-    if args.batch_size % world.size:
-        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
-    if args.replicas < 1 or world.size % args.replicas:
-        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, {world.size}")
-    if args.offload and world.device.type == "cpu":
-        parser.error("--offload moves memory from a CUDA device to the host: on a CPU leave it out")
-    return world
 
 
 # ---- command line ------------------------------------------------------------------------------------------
@@ -1380,19 +1081,20 @@ def draw_trajectory(parts: list[tuple[str, bool]], path: str, columns: int = 100
     figure.savefig(path, dpi=130)
 
 
-def open_model(args: argparse.Namespace) -> tuple[CausalLM | Endpoint, Chat | None, World]:
+def open_model(args: argparse.Namespace) -> tuple[CausalLM | Endpoint, Chat | None]:
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
-    world = start_world(args.device)
-    world.agree(vars(args) | {"run": None})
+    device = find_device(args.device)
+    if "RANK" in os.environ:
+        dist.init_process_group("gloo")
     if endpoint:
-        return endpoint, None, world
+        return endpoint, None
     check_model(args.model)
-    return (load_model(args.model, world.device, compute_dtype(world.device)).eval(),
-            Chat(load_tokenizer(args.model)), world)
+    return (load_model(args.model, device, compute_dtype(device)).eval(),
+            Chat(load_tokenizer(args.model)))
 
 
 def command_ask(args: argparse.Namespace) -> None:
-    model, chat, _ = open_model(args)
+    model, chat = open_model(args)
     question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
     write = lambda text, sampled: print(paint(text, GREEN if sampled else GREY), end="", flush=True)
     print(paint(args.question, GREY))
@@ -1414,7 +1116,7 @@ def command_eval(args: argparse.Namespace) -> None:
     if args.json and not Path(args.json).resolve().parent.is_dir():
         raise SystemExit(f"--json {args.json}: its directory does not exist")
     tasks = parse_tasks(args.tasks, args.level)
-    model, chat, world = open_model(args)
+    model, chat = open_model(args)
     if args.questions or args.bbh:
         questions = read_questions(args.questions) if args.questions else read_bbh(args.bbh, args.n)
     else:
@@ -1422,8 +1124,8 @@ def command_eval(args: argparse.Namespace) -> None:
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
         modes = MODES if args.mode == "all" else [args.mode]
         found = {mode: evaluate(model, chat, sandbox, questions, args.samples, protocol_of(args, mode=mode),
-                                args.seed, world) for mode in modes}
-    if not world.main:
+                                args.seed) for mode in modes}
+    if rank_and_size()[0] > 0:
         return
     reports = {mode: report for mode, (report, _) in found.items()}
     rows = [t for _, groups in found.values() for group in groups for t in group]
@@ -1482,7 +1184,7 @@ def main() -> None:
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--n", type=int, default=50, help="questions per task")
     add("--samples", type=int, default=1, help="answers per question")
-    add("--purpose", choices=("eval", "val"), default="eval", help="which questions")
+    add("--purpose", choices=("eval", "val", "sft"), default="eval", help="which questions")
     add("--question-seed", type=int, default=0, help="another set of questions")
     add("--questions", help="JSON lines of your own: question, answer")
     add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")

@@ -16,208 +16,354 @@ From the paper (arXiv 2505.21668 v2): 3 epochs, batch 32, correct trajectories o
 as the teacher, and the tiny model with its settings, which are the defaults.
 """
 import argparse
+import functools
 import json
 import math
 import os
 import random
 import re
+import shutil
+import signal
 import string
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
-from r1ci import (Chat, Interrupt, ModelConfig, RunDir, World, accumulate, add_run_flags, add_training_flags,
-                  check_model, checked_sandbox, command_line, compute_dtype, evaluate, full_tensors, load_model,
-                  load_sharded, load_tokenizer, make_optimizer, memory_gb, optimizer_step, render_messages,
-                  rollout, save_model, shard, start_training)
+from r1ci import (CausalLM, Chat, ModelConfig, checked_sandbox, check_model, command_line, compute_dtype, evaluate, explain_out_of_memory, find_device, gather, load_model, load_tokenizer, load_weights, micro_batches, pad, render_messages, save_model, token_logps)
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
-from sandbox import Result, Sandbox
-from tasks import LEVELS, TASKS, Instance
-from tasks.conversations import (choose, collection_table, frequent_phrases, pick, plan, read_collected, read_messages,
-                                 wrong_conversations)
-from tasks.endpoint import Job, add_endpoint_flags, converse_all, find_endpoint
-from tasks.conversation import (SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, add_protocol_flags, find_code,
-                            protocol_of, tool_text)
-from tasks.questions import draw_questions, parse_tasks, read_jsonl
-from tasks.report import check_tool_failures, report_table, switches
+from sandbox import Sandbox
+from tasks import LEVELS
+from tasks.conversation import SYSTEM_PROMPTS, TOOL_PREFIX, add_protocol_flags, protocol_of
+from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_json
+from tasks.report import report_table
+from tasks.teacher import read_conversations, write_conversations
 
-TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
-              "bbh/disambiguation_qa@2")
+# ---- ranks ----
 
+@dataclass
+class World:
+    """The processes that train together: this one's rank, their number, this one's device."""
+    rank: int
+    size: int
+    device: torch.device
 
-# ---- 1. conversations from programs ----------------------------------------------------------------------------------
+    @property
+    def main(self) -> bool:
+        return self.rank == 0
 
-PROMPTS = {**SYSTEM_PROMPTS, "switch": (  # the paper's second kind: these force a change from words to code
-    "First reason in words alone until you have an answer. Then, in the same reply, switch to code: a ```python block "
-    "closed by ``` checks it and prints what it finds; its output comes back to you. If the two differ, find out why. "
-    "End with your final answer alone between <<< and >>>.",
-    "Think in plain words first and say what you expect. Then test that with Python in a ```python block closed by ```, "
-    "and you are shown what it prints. End with your final answer alone between <<< and >>>.")}
-WORDINGS = {"all": None, "one": 1}  # how many system prompts of a mode are used
+    def gather(self, value: Any) -> list[Any]:
+        return gather(value)
 
+    def sum(self, *values: float) -> list[float]:
+        """Sums over the ranks, in float64."""
+        tensor = torch.tensor(values, dtype=torch.float64)
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor.tolist()
 
-def converse(system: str, instance: Instance, form: str, scripts: list[str], results: list[Result],
-             tool_chars: int) -> list[dict[str, str]] | None:
-    """The conversation as messages, or None if its scripts did not do what the form needs."""
-    task = TASKS[instance.task]
-    wanted = ["error", "ok"] if form == "repair" else ["ok"] * len(scripts)
-    outputs = [tool_text(result, tool_chars) for result in results]
-    if [result.status for result in results] != wanted or (form == "check" and outputs[1] != "True"):
-        return None
-    answer = instance.expect if not scripts else outputs[0 if form == "check" else -1]
-    if not task.verify(instance, answer):
-        return None
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
-    before = "This is easy to get wrong in words, so I run code.\n" if form == "switch" else ""
-    for script, output in zip(scripts, outputs):
-        messages += [{"role": "assistant", "content": f"{before}```python\n{script.rstrip()}\n```"},
-                     {"role": "user", "content": TOOL_PREFIX + output}]
-    why = f"{task.rationale(instance)}\n" if task.program is None else ""
-    return messages + [{"role": "assistant", "content": f"{why}<<<{answer}>>>"}]
+    def agree(self, flags: dict[str, Any]) -> None:
+        """Ranks that were started with different flags all refuse to work, with the same sentence."""
+        parts = self.gather({key: str(value) for key, value in flags.items()})
+        for key in flags:
+            for rank, part in enumerate(parts):
+                if part[key] != parts[0][key]:
+                    raise SystemExit(f"--{key.replace('_', '-')} is {parts[0][key]} on rank 0 and "
+                                     f"{part[key]} on rank {rank}: start all ranks with the same flags")
 
 
-def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str, tool_chars: int,
-                        multi_turn_weight: float = 4.0, wordings: str = "all", keep_wrong: bool = False) \
-        -> list[dict[str, Any]]:
-    """One verified conversation for each question that yields one, as JSON-ready lines."""
-    plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i, multi_turn_weight) for i in instances]
-    scripts = [script for _, _, scripts in plans for script in scripts]
-    results = iter([future.result() for future in tqdm([sandbox.submit(script, seed=0) for script in scripts],
-                                                       desc="running the scripts", unit="script", leave=False)])
-    lines = []
-    for instance, (mode, form, its) in zip(instances, plans):
-        rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
-        system = rng.choice(PROMPTS[mode][:WORDINGS[wordings]])
-        messages = converse(system, instance, form, its, [next(results) for _ in its], tool_chars)
-        if messages:
-            lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
-                              purpose=instance.purpose, reward=1.0, mode=mode, form=form, calls=len(its)))
-    return lines + (wrong_conversations(lines, instances) if keep_wrong else [])
+def start_world(device: str = "auto") -> World:
+    """Join the processes that torchrun started; without torchrun, a world of one.
+
+    Tensors on CUDA travel by nccl, those on a CPU (counts, metrics, off-loaded gradients) by gloo.
+    """
+    place, backend = find_device(device), "gloo"
+    if place.type == "cuda":
+        backend = "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(place)
+    alone = {} if "RANK" in os.environ else dict(store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group(backend, **alone)
+    return World(dist.get_rank(), dist.get_world_size(), place)
 
 
-# ---- 2. conversations from a teacher ---------------------------------------------------------------------------------
+def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False,
+          checkpointing: bool = False) -> CausalLM:
+    """FSDP2 by hand: every block, then the rest. float32 master weights, and bf16 compute on CUDA.
 
-PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
-
-
-def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) -> list[Job]:
-    """The conversations to be held, shuffled: any part of them is a fair part."""
-    jobs = []
-    for instance in instances:
-        for sample in range(per_question):
-            rng = random.Random(f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}")
-            mode = pick(rng, PROMPT_SHARES)
-            system = rng.choice(PROMPTS[mode][:WORDINGS[wordings]])
-            jobs.append((instance, sample, replace(protocol, mode="text" if mode == "text" else "ci"), system))
-    return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
-
-
-def sample_model(directory: str, jobs: list[Job], sandbox: Sandbox, world: World, seed: int,
-                 on_end: Callable[[Trajectory], Any]) -> None:
-    """Rejection sampling from a model of ours: one rollout for each system prompt; the ranks share its questions."""
-    chat, model = Chat(load_tokenizer(directory)), load_model(directory, world.device, compute_dtype(world.device))
-    for sample, protocol, system in dict.fromkeys(job[1:] for job in jobs):
-        chat.prompt = lambda instance, mode: [{"role": "system", "content": system},
-                                              {"role": "user", "content": instance.question}]
-        instances = [job[0] for job in jobs if job[1:] == (sample, protocol, system)]
-        groups = rollout(model, chat, sandbox, instances[world.rank::world.size], 1, protocol, (seed, "teacher", sample))
-        for [t] in sum(world.gather(groups), []):
-            t.sample = sample
-            on_end(t)
+    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within the group.
+    `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`: only the
+    blocks' inputs are kept for the backward pass, which computes the rest again.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+    mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
+                            mesh_dim_names=("replicate", "shard"))
+    offload_policy = CPUOffloadPolicy(world.device.type == "cuda") if offload else OffloadPolicy()
+    options = dict(mesh=mesh if replicas > 1 else mesh["shard"], offload_policy=offload_policy,
+                   mp_policy=MixedPrecisionPolicy(compute_dtype(world.device), torch.float32))
+    for block in model.model.layers:
+        if checkpointing:
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
+        fully_shard(block, **options)
+    return fully_shard(model, **options)
 
 
-def line_of(t: Trajectory, source: str) -> dict[str, Any]:
-    """A trajectory as a line of data; its form in the words of FORMS."""
-    form = ("text" if not t.calls else "repair" if t.statuses[0] != "ok" else "check" if t.calls > 1 else
-            "switch" if switches(t) else "code")
-    mode = next(mode for mode, prompts in PROMPTS.items() if t.messages[0]["content"] in prompts)
-    return {**t.to_json(), "ids": [], "loss_mask": [], "mode": mode, "form": form, "source": source,
-            "prompt_tokens": t.prompt_tokens, "completion_tokens": t.completion_tokens}
+def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: bool = False,
+                 checkpointing: bool = False) -> CausalLM:
+    """A model of which this rank only ever holds its own share."""
+    model = shard(load_model(source, "meta"), world, replicas, offload, checkpointing)
+    return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
 
 
-def collect(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, sandbox: Sandbox) -> None:
-    """Every conversation goes to collected.jsonl as it ends, wrong ones too; the chosen ones go to data.jsonl."""
-    endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
-    log, lines, rows, stopped = Path(args.out) / "collected.jsonl", [], [], ""
-    if not endpoint and args.teacher != "programs":
-        check_model(args.teacher)
-    if args.resume:
-        lines = read_collected(log)
-    else:
-        RunDir(args.out, vars(args), world, False, args.overwrite, sandbox)  # makes the directory, or refuses to
-    done = {(line["source"], line["task"], line["level"], line["seed"], line["sample"]) for line in lines}
-    questions = draw_questions(tasks, "sft", args.per_task, args.seed)
-    jobs = [job for job in teacher_jobs(questions, args.per_question, args.seed, args.wordings, protocol_of(args))
-            if (args.teacher, job[0].task, job[0].level, job[0].seed, job[1]) not in done]
-    with (open(log if world.main else os.devnull, "a", encoding="utf-8") as file,
-          tqdm(total=len(jobs), desc="collecting", unit="row", disable=not world.main) as bar):
+def make_optimizer(model: nn.Module, lr: float, weight_decay: float, world: World) -> torch.optim.AdamW:
+    """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
+    return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay,
+                             fused=world.device.type == "cuda")
 
-        def keep(line: dict[str, Any]) -> None:
-            lines.append(line)
-            file.write(json.dumps(line) + "\n")
-            file.flush()  # whatever happens next, this one is not asked for again
-            bar.update()
 
-        def on_end(t: Trajectory) -> None:
-            rows.append(t)
-            if t.stop_reason != "tool_failure":  # the sandbox's own fault: to be asked again
-                keep(line_of(t, args.teacher))
+@torch.no_grad()
+def whole_tensors(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """The whole weights of a sharded model, gathered one by one; every rank has to go through all of them."""
+    for key, value in model.state_dict().items():
+        value = value.to(device, dtype)  # cast, then gather: half the traffic; off-loaded shards meet here
+        yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
 
-        try:
-            if args.teacher == "programs":
-                for sample in range(args.per_question):
-                    seed = f"{args.seed}/{sample}" if sample else args.seed
-                    for line in write_conversations(questions, sandbox, seed, args.tool_chars, args.multi_turn_weight,
-                                                    args.wordings, args.keep_wrong):
-                        keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
-            elif endpoint:
-                converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
-            else:
-                sample_model(args.teacher, jobs, sandbox, world, args.seed, on_end)
-            check_tool_failures(rows)
-        except (SystemExit, KeyboardInterrupt) as error:
-            stopped = str(error) or "interrupted"
-    chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
-    if world.main and chosen:
-        (log.parent / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in chosen), encoding="utf-8")
-        print(f"{collection_table(lines, chosen)}\nthe chosen ones are in {log.parent / 'data.jsonl'}")
-    if stopped:
-        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on")
+
+def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
+    """The whole weights in the host's memory of rank 0, nothing on the others; every rank has to call it."""
+    tensors = whole_tensors(model, world.device, torch.float32)
+    return {key: value.cpu() for key, value in tensors if world.main}
+
+
+@torch.no_grad()
+def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
+    """Bring the sampler's plain copy up to date: one gathering a rollout instead of one a token."""
+    own = dict(sampler.named_parameters())
+    for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
+        if own[key].shape != value.shape:  # it was freed
+            own[key].data = torch.empty_like(value)
+        own[key].copy_(value)
+
+
+def free_weights(sampler: CausalLM) -> None:
+    """Give the sampler's memory to the update; `copy_weights` brings it back."""
+    for parameter in sampler.parameters():
+        parameter.data = parameter.new_empty(0)
+
+
+def memory_gb(device: torch.device) -> float:
+    """Peak memory in GiB: the device's on CUDA, else the process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2 ** 30
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2 ** 30 if sys.platform == "darwin" else 2 ** 20)
+
+
+@explain_out_of_memory("lower --micro-tokens, or add --checkpointing or --offload, or start more ranks")
+def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World,
+               micro_tokens: int, vocab_size: int, temperature: float,
+               loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> float:
+    """Gradients of sum(loss_of(rows, logps [N], entropies [N])) over this rank's rows, in micro-batches.
+
+    `loss_of` divides by totals over all ranks and micro-batches: the gradient does not depend on the split.
+    Every rank runs as many backward passes as the one with most: without rows left, such that train no token.
+    Returns the share of all ranks' tokens that was padding.
+    """
+    batches = micro_batches([len(row) for row in ids], micro_tokens)
+    padded = sum(max(len(ids[j]) for j in batch) * len(batch) for batch in batches)
+    counts, real_tokens, padded_tokens = zip(*world.gather((len(batches), sum(map(len, ids)), padded)))
+    for i in range(max(counts)):
+        batch = batches[i] if i < len(batches) else []
+        rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                              # [B, T]
+        mask = pad([loss_masks[j] for j in batch] or [[0, 0]], 0, world.device)
+        logps, entropies = token_logps(model, rows, mask, vocab_size, temperature)
+        (loss_of(batch, logps, entropies) * world.size).backward()  # FSDP averages over the ranks: undo that
+    return 1 - sum(real_tokens) / max(sum(padded_tokens), 1)
+
+
+@explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
+def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float) -> float:
+    """Clip, step, clear the gradients; returns the gradient's norm. One that is not finite skips the step."""
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+    norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+# ---- run directory ----
+
+class RunDir:
+    """A run's directory: model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
+    FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
+            "checkpointing", "offload", "keep_sampler"}  # flags that a resumed run may change
+
+    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool,
+                 sandbox: Sandbox):
+        self.path, self.world, self.flags = Path(out), world, flags
+        self.checkpoints = self.path / "checkpoints"
+        self.resumed: Path | None = None
+        if resume:
+            found = sorted(self.checkpoints.glob("step-??????"))
+            if not found:
+                raise SystemExit(f"--resume: {self.checkpoints} holds no checkpoint")
+            self.resumed = found[-1]
+            saved = read_json(self.resumed / "state.json")["flags"]
+            for key in sorted((saved.keys() | flags.keys()) - self.FREE):
+                if saved.get(key) != flags.get(key):
+                    raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run "
+                                     f"began and is {flags.get(key)} now; a run goes on with its own flags")
+        elif (self.path / "metrics.jsonl").exists() and not overwrite:
+            raise SystemExit(f"{self.path} already holds a run: choose another --out, --resume it, or "
+                             "--overwrite it")
+        world.gather(None)  # nobody writes before everybody has looked
+        if world.main:
+            print(f"{sandbox.describe_layers()}\nwriting to {self.path}", flush=True)
+            if not resume and overwrite:
+                shutil.rmtree(self.path, ignore_errors=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                header = {"flags": flags, "sandbox": sandbox.describe_layers()}
+                self.write("metrics.jsonl", json.dumps(header) + "\n")
+                self.write("trajectories.jsonl", "")
+
+    def write(self, name: str, text: str) -> None:
+        part = self.path / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, self.path / name)
+
+    def add_line(self, name: str, value: dict[str, Any]) -> None:
+        if self.world.main:
+            with open(self.path / name, "a", encoding="utf-8") as file:
+                file.write(json.dumps(value) + "\n")
+
+    def log(self, metrics: dict[str, Any], show: bool = True) -> None:
+        """One step: a JSON line with everything, and a line on the screen."""
+        each = lambda form: {key: form(v) if isinstance(v, float) else v for key, v in metrics.items()}
+        self.add_line("metrics.jsonl", each(lambda v: round(v, 6)))
+        if self.world.main and show:
+            tqdm.write("  ".join(f"{key} {v}" for key, v in each("{:.3g}".format).items()))
+
+    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
+             state: dict[str, Any], keep: int, best: int | None = None,
+             also: Callable[[Path], None] | None = None) -> Path:
+        """Checkpoint, whole or not at all: Hugging Face directory, sharded state, state.json, `also`."""
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.state_dict import get_state_dict
+        final = self.checkpoints / f"step-{step:06d}"
+        part = self.checkpoints / f"part-{step:06d}"
+        weights = full_tensors(model, self.world)
+        if self.world.main:
+            shutil.rmtree(part, ignore_errors=True)
+            save_model(model, tokenizer, part, weights)
+            state = {**state, "step": step, "flags": self.flags,
+                     "lines": {name: sum(1 for _ in open(self.path / name, encoding="utf-8"))
+                               for name in ("metrics.jsonl", "trajectories.jsonl")}}
+            (part / "state.json").write_text(json.dumps(state))
+            if also:
+                also(part)
+        self.world.gather(None)
+        model_state, optimizer_state = get_state_dict(model, optimizer)
+        dcp.save({"model": model_state, "optimizer": optimizer_state}, checkpoint_id=part / "state")
+        self.world.gather(None)
+        if self.world.main:
+            shutil.rmtree(final, ignore_errors=True)
+            os.rename(part, final)
+            for path in sorted(self.checkpoints.glob("step-??????"))[:-keep]:
+                if best is None or path.name != f"step-{best:06d}":
+                    shutil.rmtree(path)
+        self.world.gather(None)
+        return final
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Restore the newest checkpoint, on any number of ranks; log lines written after it are forgotten."""
+        import torch.distributed.checkpoint as dcp
+        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+        state = read_json(self.resumed / "state.json")
+        model_state, optimizer_state = get_state_dict(model, optimizer)
+        whole = {"model": model_state, "optimizer": optimizer_state}
+        dcp.load(whole, checkpoint_id=self.resumed / "state")
+        set_state_dict(model, optimizer, model_state_dict=whole["model"], optim_state_dict=whole["optimizer"])
+        if self.world.main:
+            for name, count in state["lines"].items():
+                lines = (self.path / name).read_text(encoding="utf-8").splitlines(keepends=True)
+                self.write(name, "".join(lines[:count]))
+        self.world.gather(None)
+        return state
+
+
+class Interrupt:
+    """Ctrl-C asks the loop to stop after the step it is in; a second one stops at once."""
+
+    def __init__(self, world: World):
+        self.world, self.asked = world, False
+        self.previous = signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self.previous)
+        tqdm.write("stopping after this step; Ctrl-C again stops at once", file=sys.stderr)
+
+    def wanted(self) -> bool:
+        """Whether any rank was asked to stop."""
+        return self.world.sum(float(self.asked))[0] > 0
+
+
+def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
+    add = parser.add_argument_group("run").add_argument
+    add("--out", default=out, help="directory of the run")
+    add("--resume", action="store_true", help="go on from the newest checkpoint of --out")
+    add("--overwrite", action="store_true", help="delete a run that --out already holds")
+    add("--seed", type=int, default=0, help="fixes all randomness")
+    add("--device", default="auto", help="auto, cpu or cuda")
+    add("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
+    add("--keep", type=int, default=1, help="newest checkpoints kept")
+    add("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
+    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+
+
+def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float, warmup: int) \
+        -> argparse._ArgumentGroup:
+    """The flags that sft.py and grpo.py share; each adds its own to the group."""
+    group = parser.add_argument_group("training")
+    add = group.add_argument
+    add("--batch-size", type=int, default=batch_size, help=f"{unit} per step")
+    add("--lr", type=float, default=lr, help="peak learning rate")
+    add("--warmup", type=int, default=warmup, help="steps of warm-up")
+    add("--weight-decay", type=float, default=0.0, help="of AdamW")
+    add("--clip", type=float, default=1.0, help="largest gradient norm")
+    add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
+    add("--checkpointing", action="store_true", help="keep blocks' inputs only: less memory, more work")
+    add("--offload", action="store_true", help="parameters, gradients, optimiser state in host memory (CUDA)")
+    add("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
+    return group
+
+
+def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
+    """The ranks of a training run, once their flags are found to agree and to fit their number."""
+    world = start_world(args.device)
+    world.agree(vars(args))
+    if args.batch_size % world.size:
+        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
+    if args.replicas < 1 or world.size % args.replicas:
+        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, {world.size}")
+    if args.offload and world.device.type == "cpu":
+        parser.error("--offload moves memory from a CUDA device to the host: on a CPU leave it out")
+    return world
 
 
 # ---- 3. data as tokens -----------------------------------------------------------------------------------------------
-
-def read_conversations(path: str | Path, keep_wrong: bool = False) -> list[dict[str, Any]]:
-    """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
-
-    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they would be the answer, and
-    the conversation is left out and counted.
-    """
-    lines, cut_off = [], 0
-    for number, line in read_jsonl(path):
-        try:
-            *earlier, last = line["messages"] = read_messages(line, TOOL_PREFIX)
-        except ValueError as error:
-            raise SystemExit(f"{path}, line {number}: {error}")
-        for message in earlier:
-            if message["role"] == "assistant" and (code := find_code(message["content"])):
-                message["content"] = message["content"][:code[1]]
-        code = find_code(last["content"])
-        if code and code[1] < len(last["content"]):
-            cut_off += 1
-        elif line.get("reward", 1.0) == 1.0 or keep_wrong:
-            lines.append(line)
-    if cut_off:
-        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind code", file=sys.stderr)
-    if not lines:
-        raise SystemExit(f"{path} holds no conversation with reward 1")
-    return lines
-
 
 def render_lines(lines: list[dict[str, Any]], chat: Chat, train_failed: bool) -> list[tuple[list[int], list[int]]]:
     """(ids, loss_mask) of every conversation."""
@@ -236,6 +382,28 @@ def render_lines(lines: list[dict[str, Any]], chat: Chat, train_failed: bool) ->
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHAT_TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
                  "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
+def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
+    """The word sequences that save most tokens if each becomes one, chosen one after another."""
+    texts, phrases = list(texts), []
+    for _ in range(count):
+        saved: Counter = Counter()
+        for text in set(texts):
+            words = re.findall(r"\s?[^\s\0\d\"]+", text)
+            for i in range(len(words)):
+                for j in range(i + 1, min(i + 12, len(words)) + 1):
+                    phrase = "".join(words[i:j])
+                    if phrase not in text:
+                        break
+                    saved[phrase] += 1
+        frequent = {p: n * (len(p) - 1) for p, n in saved.items() if n >= share * len(texts) and len(p) > 3}
+        if not frequent:
+            break
+        best = max(sorted(frequent), key=frequent.get)
+        phrases.append(best)
+        texts = [text.replace(best, "\0") for text in texts]
+    return phrases
 
 
 def tiny_tokenizer(texts: list[str]) -> Any:
@@ -339,10 +507,6 @@ def main() -> None:
     group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
     group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     group.add_argument("--per-task", type=int, default=800, help="questions per task")
-    group.add_argument("--collect", action="store_true", help="write --out/data.jsonl, for --data, and stop")
-    group.add_argument("--teacher", default="programs", help="of --collect: programs, a directory, or URL#name")
-    group.add_argument("--per-question", type=int, default=4, help="conversations that --collect samples")
-    group.add_argument("--keep-per-task", type=int, default=70, help="conversations that --collect keeps, at most")
     group.add_argument("--wordings", choices=("all", "one"), default="all", help="of the system prompt")
     group.add_argument("--multi-turn-weight", type=float, default=4.0, help="of forms with several calls or a switch")
     group.add_argument("--keep-wrong", action="store_true", help="train on wrong conversations, too")
@@ -351,17 +515,9 @@ def main() -> None:
     group.add_argument("--epochs", type=float, default=7, help="passes over the data; 0: the base, not fine-tuned")
     group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end")
     add_protocol_flags(parser, temperature=0.6)
-    add_endpoint_flags(parser)
     args = parser.parse_args()
-    if min(args.epochs, args.multi_turn_weight, args.per_question - 1, args.keep_per_task - 1) < 0:
-        parser.error("--epochs, --multi-turn-weight, --per-question or --keep-per-task is too small")
-    if args.teacher == "programs" and args.collect and args.resume:
-        parser.error("--resume goes on with a --teacher that is a model; programs need seconds")
-    if args.teacher != "programs" and not args.collect:
-        parser.error("--teacher needs --collect: data is collected first, and trained on with --data")
-    served = args.collect and find_endpoint(args.teacher, args.concurrency, args.request_timeout)
-    if served and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        parser.error(f"--teacher {args.teacher}: served models are asked by one process, start no others")
+    if min(args.epochs, args.multi_turn_weight) < 0:
+        parser.error("--epochs or --multi-turn-weight is too small")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_training(parser, args)
     if args.model:
@@ -369,7 +525,7 @@ def main() -> None:
     if args.data:
         read_conversations(args.data, args.keep_wrong)
     with checked_sandbox(args.workers, args.code_timeout) as sandbox:
-        (collect if args.collect else train)(args, tasks, world, sandbox)
+        train(args, tasks, world, sandbox)
 
 
 def train(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, sandbox: Sandbox) -> None:
@@ -436,7 +592,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, 
     world.gather(None)
     sampler = load_model(run.path, world.device, compute_dtype(world.device))
     questions = draw_questions(tasks, "eval", args.eval_n)
-    report, groups = evaluate(sampler, chat, sandbox, questions, 1, protocol_of(args), args.seed, world)
+    report, groups = evaluate(sampler, chat, sandbox, questions, 1, protocol_of(args), args.seed)
     if world.main:
         run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
         run.write("trajectories.jsonl", "".join(json.dumps(t.to_json()) + "\n" for [t] in groups))

@@ -9,6 +9,10 @@ from typing import Any, Iterator
 from tasks.base import LEVELS, TASKS, Instance, items, letter, norm, number
 
 
+TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
+              "bbh/disambiguation_qa@2")
+
+
 def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
     """--tasks as (task, level) pairs: "rg/gcd,bbh/word_sorting@2", and "all", "train", "test" or a suite's name.
 

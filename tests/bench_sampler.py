@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 import tiny
-from r1ci import CausalLM, Row, Sampler, compute_dtype, load_model, memory_gb, rollout
+from r1ci import CausalLM, Row, Sampler, compute_dtype, load_model, rollout
+from sft import memory_gb
 from sandbox import Result
 from shapes import SHAPES, shape
 from tasks import Instance

@@ -29,9 +29,8 @@ from typing import Any, Iterator
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
 from grpo import Algorithm, learn
-from r1ci import (CausalLM, Chat, ModelConfig, World, checked_sandbox, compute_dtype, copy_weights,
-                  free_weights, load_model, load_tokenizer, make_optimizer, memory_gb, micro_batches,
-                  render_messages, rollout, save_model, shard, start_world)
+from r1ci import CausalLM, Chat, ModelConfig, checked_sandbox, compute_dtype, load_model, load_tokenizer, micro_batches, render_messages, rollout, save_model
+from sft import World, copy_weights, free_weights, make_optimizer, memory_gb, shard, start_world
 import numpy as np
 import torch
 from torch import Tensor

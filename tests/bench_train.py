@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
-from r1ci import (CausalLM, accumulate, load_model, make_optimizer, memory_gb, optimizer_step, pad, shard,
-                  start_world)
+from r1ci import CausalLM, load_model, pad
+from sft import accumulate, make_optimizer, memory_gb, optimizer_step, shard, start_world
 import torch
 import torch.nn.functional as F
 

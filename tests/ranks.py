@@ -18,7 +18,7 @@ import r1ci
 import sft
 import tiny
 from grpo import Critic, learn, rollout_metrics
-from r1ci import World, copy_weights, free_weights, full_tensors, shard, start_world
+from sft import World, copy_weights, free_weights, full_tensors, shard, start_world
 from sft import sft_step
 from test_grpo import ALGORITHM, GROUPS, groups_of
 
@@ -79,7 +79,7 @@ def refusal(world: World, *args: str) -> list[str]:
 
 def main() -> None:
     world, out, training = start_world("cpu"), Path(sys.argv[1]), ["grpo.py", *sys.argv[2:]]
-    r1ci.start_world = lambda device: world  # the commands below run in these processes, too
+    sft.start_world = lambda device: world  # the commands below run in these processes, too
     outcomes = {name: steps(world, **way) for name, way in WAYS.items()}
     flags = ["--out", str(out.parent / "refused")]
     refusals = [refusal(world, *flags, "--batch-size", "3"), refusal(world, *flags, "--replicas", "3"),

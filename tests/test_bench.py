@@ -8,7 +8,8 @@ import torch.distributed as dist
 
 import bench_step
 import tiny
-from r1ci import rollout, start_world
+from r1ci import rollout
+from sft import start_world
 from tasks.conversation import Protocol
 
 

@@ -22,8 +22,8 @@ import r1ci
 import sft
 import tiny
 from tasks import TASKS
-from tasks.conversations import choose
-from tasks.endpoint import Endpoint, converse_with, find_endpoint
+from tasks.teacher import choose
+from tasks.teacher import Endpoint, converse_with, find_endpoint
 from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
 from test_scripts import ENV, ROOT, inside, refusal
@@ -191,7 +191,7 @@ def test_only_right_and_different_answers_are_kept_and_the_tokens_counted(tmp_pa
         assert line["source"] == f"{url}#teacher" and line["form"] == "switch" and line["calls"] == 1
         assert {"messages", "task", "seed", "level", "reward", "stop_reason", "calls", "mode"} <= line.keys()
     assert Counter(line["task"] for line in kept) == {"rg/gcd": 3, "rg/lcm": 3}
-    assert len(sft.render_lines(sft.read_conversations(tmp_path / "data.jsonl"), tiny.chat(), True)) == 6
+    assert len(sft.render_lines(teacher.read_conversations(tmp_path / "data.jsonl"), tiny.chat(), True)) == 6
     assert len({(m["messages"][1]["content"], m["messages"][-1]["content"]) for m in kept}) == 6
     assert f"{10 * len(requests)} of prompts, {3 * len(requests)} of completions" in out
     assert {m["mode"] for m in collected} <= {"ci", "switch", "text", "code"}
@@ -278,7 +278,7 @@ def test_a_served_model_is_evaluated_in_all_modes(tmp_path):
 
 def read(tmp_path: Path, *lines: dict, **flags) -> list[dict]:
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return sft.read_conversations(tmp_path / "data.jsonl", **flags)
+    return teacher.read_conversations(tmp_path / "data.jsonl", **flags)
 
 
 def sharegpt(*turns: tuple[str, str]) -> dict:

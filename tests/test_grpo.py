@@ -10,7 +10,8 @@ import grpo
 import tiny
 from grpo import (Algorithm, Curriculum, advantages_of, choose_rows, group_advantages, kl_estimate, log_ratio, policy_loss, potential,
                   token_weights, update)
-from r1ci import World, token_logps
+from r1ci import token_logps
+from sft import World
 from tasks.conversation import Protocol, Trajectory
 
 WORLD = World(0, 1, torch.device("cpu"))

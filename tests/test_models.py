@@ -15,8 +15,8 @@ from torch import nn
 import r1ci
 import sft
 import tiny
-from r1ci import (Chat, World, check_model, find_model, load_model, load_tokenizer, load_weights, read_config,
-                  render_messages, rollout, save_model, shard, token_logps)
+from r1ci import Chat, check_model, find_model, load_model, load_tokenizer, load_weights, read_config, render_messages, rollout, save_model, token_logps
+from sft import World, shard
 from tasks.conversation import Protocol
 
 CODE = "```python\nprint(12 + 34)\n```"

@@ -11,6 +11,7 @@ import torch.distributed as dist
 import r1ci
 import sft
 import tiny
+from tasks import teacher
 from r1ci import KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
 from tasks.conversation import Protocol, Trajectory, extract_answer, extract_code, find_code, tool_text
@@ -242,7 +243,7 @@ def test_supervised_ids_and_mask_equal_the_rollouts_token_for_token(monkeypatch)
     """Conversations of every form, written by sft.py, are lived again by the rollout: the same scripts run for real."""
     instances = [i for key in ("rg/gcd", "rg/spell_backward", "bbh/word_sorting", "bbh/disambiguation_qa")
                  for i in tiny.task_instances(key, 12)]
-    lines = sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
+    lines = teacher.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
     lines = [line for line in lines if line["messages"][0]["content"] == r1ci.SYSTEM_PROMPTS["ci"][0]]
     assert {line["form"] for line in lines} >= {"text", "code", "repair"}
     rendered = [render_messages(tiny.chat(), line["messages"]) for line in lines]

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 import ranks
-from r1ci import start_world
+from sft import start_world
 
 ROOT = Path(__file__).parent.parent
 SFT = ["sft.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "12", "--width", "32", "--copy-steps", "2", "--epochs", "1",

@@ -7,8 +7,9 @@ import torch
 
 import sft
 import tiny
-from r1ci import World, render_messages
-from tasks import TASKS, conversations
+from r1ci import render_messages
+from sft import World
+from tasks import TASKS, teacher
 from tasks.conversation import SYSTEM_PROMPTS, extract_answer, extract_code
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -18,7 +19,7 @@ TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_
 @pytest.fixture(scope="module")
 def lines() -> list[dict]:
     instances = [i for key in TASK_KEYS for i in tiny.task_instances(key, 40)]
-    return sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
+    return teacher.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
 
 
 def test_conversations_come_in_every_form_and_mode(lines):
@@ -49,19 +50,19 @@ def test_a_repair_fails_first_and_shows_its_traceback(lines):
 def test_a_conversation_whose_script_did_not_do_its_job_is_dropped(monkeypatch):
     monkeypatch.setattr(type(TASKS["rg/gcd"]), "program", lambda self, instance: "print(0)\n")  # a wrong program
     instances = tiny.task_instances("rg/gcd", 30)
-    lines = sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
+    lines = teacher.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
     assert lines and all(line["form"] == "text" for line in lines)
 
 
 def test_checking_programs_compare_with_the_answer():
-    assert conversations.checking("import math\nprint(math.gcd(4, 6))\n", "2") == "import math\nprint(str(math.gcd(4, 6)) == '2')\n"
-    assert conversations.checking('print(*sorted("b a".split()))\n', "a b") == "print(\" \".join(sorted(\"b a\".split())) == 'a b')\n"
-    assert conversations.checking("for i in range(3):\n    print(i)\n", "0") is None
+    assert teacher.checking("import math\nprint(math.gcd(4, 6))\n", "2") == "import math\nprint(str(math.gcd(4, 6)) == '2')\n"
+    assert teacher.checking('print(*sorted("b a".split()))\n', "a b") == "print(\" \".join(sorted(\"b a\".split())) == 'a b')\n"
+    assert teacher.checking("for i in range(3):\n    print(i)\n", "0") is None
 
 
 def test_slips_make_a_program_fail():
     rng = random.Random(0)
-    slips = {conversations.broken(rng, "import math\nprint(math.gcd(4, 6))\n") for _ in range(50)}
+    slips = {teacher.broken(rng, "import math\nprint(math.gcd(4, 6))\n") for _ in range(50)}
     assert len(slips) == 3
     assert all(tiny.sandbox().run(slip).status == "error" for slip in slips)
 
@@ -70,8 +71,8 @@ def test_failing_first_scripts_can_be_left_out_of_the_loss(lines, tmp_path):
     repair = next(line for line in lines if line["form"] == "repair")
     path = tmp_path / "one.jsonl"
     path.write_text(json.dumps(repair) + "\n")
-    [(ids, with_slip)] = sft.render_lines(sft.read_conversations(path), tiny.chat(), train_failed=True)
-    [(same, without)] = sft.render_lines(sft.read_conversations(path), tiny.chat(), train_failed=False)
+    [(ids, with_slip)] = sft.render_lines(teacher.read_conversations(path), tiny.chat(), train_failed=True)
+    [(same, without)] = sft.render_lines(teacher.read_conversations(path), tiny.chat(), train_failed=False)
     slip = len(tiny.chat().encode(repair["messages"][2]["content"]))
     assert ids == same and sum(with_slip) - sum(without) == slip
     assert with_slip[-20:] == without[-20:]
@@ -80,24 +81,24 @@ def test_failing_first_scripts_can_be_left_out_of_the_loss(lines, tmp_path):
 def test_wrong_conversations_are_not_trained_on_and_broken_ones_named(lines, tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps({**line, "reward": reward}) + "\n" for line, reward in zip(lines[:3], (1.0, 0.0, 1.0))))
-    assert len(sft.read_conversations(path)) == 2
+    assert len(teacher.read_conversations(path)) == 2
     for broken, why in ((json.dumps({"messages": [{"role": "user"}]}), "messages"), ("[1]", "JSON object"), ("{", "not valid JSON"),
                         (json.dumps({"messages": lines[0]["messages"][:2]}), "assistant")):
         path.write_text(json.dumps(lines[0]) + "\n" + broken + "\n")
         with pytest.raises(SystemExit, match=f"data.jsonl, line 2.*{why}"):
-            sft.read_conversations(path)
+            teacher.read_conversations(path)
     path.write_text(json.dumps({**lines[0], "reward": 0.0}) + "\n")
     with pytest.raises(SystemExit, match="no conversation with reward 1"):
-        sft.read_conversations(path)
+        teacher.read_conversations(path)
 
 
 def written(**flags) -> list[dict]:
     instances = [i for key in TASK_KEYS for i in tiny.task_instances(key, 40)]
-    return sft.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400, **flags)
+    return teacher.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400, **flags)
 
 
 def test_the_multi_turn_weight_sets_the_share_of_forms_with_several_calls_or_a_change(lines):
-    shares = [sum(line["form"] in conversations.WEIGHTED for line in its) / len(its)
+    shares = [sum(line["form"] in teacher.WEIGHTED for line in its) / len(its)
               for its in (written(multi_turn_weight=0.0), written(multi_turn_weight=1.0), lines)]
     assert shares[0] == 0 < shares[1] < 0.1 < shares[2] < 0.3
 
@@ -110,7 +111,7 @@ def test_one_wording_is_the_one_that_rollouts_use(lines):
 
 def test_wrong_conversations_are_wrong_by_the_verifier_and_trained_on_only_when_asked_for(lines, tmp_path):
     instances = [i for key in TASK_KEYS for i in tiny.task_instances(key, 40)]
-    wrong = conversations.wrong_conversations(lines, instances)
+    wrong = teacher.wrong_conversations(lines, instances)
     assert len(lines) / 3 < len(wrong) <= len(lines) / 2
     for line in wrong:
         instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
@@ -118,8 +119,8 @@ def test_wrong_conversations_are_wrong_by_the_verifier_and_trained_on_only_when_
         assert not TASKS[line["task"]].verify(instance, extract_answer(line["messages"][-1]["content"]))
     path = tmp_path / "data.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines + wrong))
-    assert len(sft.read_conversations(path)) == len(lines)
-    assert len(sft.read_conversations(path, keep_wrong=True)) == len(lines) + len(wrong)
+    assert len(teacher.read_conversations(path)) == len(lines)
+    assert len(teacher.read_conversations(path, keep_wrong=True)) == len(lines) + len(wrong)
 
 
 def test_set_phrases_become_tokens_and_numbers_stay_bytes(lines):

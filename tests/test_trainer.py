@@ -9,6 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import r1ci
+import sft
 import tiny
 from memory import GIB, Setting, memory_needed
 from r1ci import micro_batches, token_logps
@@ -69,18 +70,18 @@ def test_a_full_device_is_reported_with_the_flag_to_lower(monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    world = r1ci.World(0, 1, torch.device("cpu"))
+    world = sft.World(0, 1, torch.device("cpu"))
     model = tiny.model()
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="lower --micro-tokens.*--checkpointing"):
         patch.setattr(r1ci, "token_logps", full)
-        r1ci.accumulate(model, [[1, 2, 3]], [[0, 1, 1]], world, 100, 10, 1.0, lambda *_: None)
+        sft.accumulate(model, [[1, 2, 3]], [[0, 1, 1]], world, 100, 10, 1.0, lambda *_: None)
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="lower --slots"):
         patch.setattr(r1ci, "KVCache", full)
         r1ci.rollout(model, tiny.chat(), tiny.sandbox(), [tiny.instance()], 2, r1ci.Protocol(), (0,))
     optimizer = torch.optim.SGD(model.parameters())
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="add --offload"):
         patch.setattr(optimizer, "step", full)
-        r1ci.optimizer_step(model, optimizer, 0.1, 1.0)
+        sft.optimizer_step(model, optimizer, 0.1, 1.0)
 
 
 @pytest.mark.slow
@@ -89,17 +90,17 @@ def test_a_full_device_is_reported_with_the_flag_to_lower(monkeypatch):
     not torch.cuda.is_available(), reason="no CUDA device"))])
 def test_the_memory_table_is_within_a_fifth_of_the_measured_peak(device, checkpointing):
     """Of the second of two steps, several micro-batches long: first where activations, then where weights dominate."""
-    world = r1ci.start_world(device)
+    world = sft.start_world(device)
     for width, layers, context, rows in ((128, 4, 256, 4), (384, 6, 64, 2)):
         config = r1ci.ModelConfig(vocab_size=4000, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers,
                                   num_attention_heads=width // 32, num_key_value_heads=2)
-        model = r1ci.shard(r1ci.load_model(config, device), world, checkpointing=checkpointing)
-        optimizer = r1ci.make_optimizer(model, 1e-6, 0.0, world)
+        model = sft.shard(r1ci.load_model(config, device), world, checkpointing=checkpointing)
+        optimizer = sft.make_optimizer(model, 1e-6, 0.0, world)
 
         def step():
-            r1ci.accumulate(model, [list(range(context))] * 2 * rows, [[1] * context] * 2 * rows, world, context * rows, 4000,
+            sft.accumulate(model, [list(range(context))] * 2 * rows, [[1] * context] * 2 * rows, world, context * rows, 4000,
                             1.0, lambda batch, logps, entropies: -logps.mean())
-            r1ci.optimizer_step(model, optimizer, 1e-6, 1.0)
+            sft.optimizer_step(model, optimizer, 1e-6, 1.0)
 
         step()
         need = memory_needed(config, Setting(context=context, micro_tokens=context * rows, checkpointing=checkpointing,
