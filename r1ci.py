@@ -36,7 +36,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, NamedTuple
 
 import numpy as np
 import torch
@@ -217,32 +217,46 @@ class CausalLM(nn.Module):
         return F.linear(x, weight) if head is None else head(x, weight)
 
 
-def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: int, temperature: float = 1.0,
-                chunk: int = 1024) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of the trained tokens, and entropies (without gradient) of what they were drawn from.
+class TokenScores(NamedTuple):
+    """What the model says of N trained tokens, row by row."""
+    logps: Tensor      # [N] log-probability of each token
+    entropies: Tensor  # [N] entropy of the distribution it was drawn from, without gradient
+    hidden: Tensor     # [N, D] the hidden state that predicted it
 
-    ids [B, T] right-padded, loss_mask [B, T] -> 2 x [N] in float32, N = loss_mask[:, 1:].sum(), row by row (a
-    row's first token has no predecessor). Only trained positions reach the head, so nothing masked enters a
-    loss, and logits exist for `chunk` tokens at a time: they are computed again in the backward pass.
-    Rows of the vocabulary from `vocab_size` on have no token: they get no probability.
+
+def token_logps(model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: int,
+                temperature: float = 1.0) -> TokenScores:
+    """Score the trained tokens of right-padded ids [B, T]; N = loss_mask[:, 1:].sum().
+
+    Position t predicts token t + 1, so a row's first token is never scored. Only trained positions reach the
+    head: nothing that is masked enters a loss.
     """
-    predicts, targets = loss_mask[:, 1:].bool(), ids[:, 1:][loss_mask[:, 1:].bool()]
+    trained = loss_mask[:, 1:].bool()                                          # [B, T - 1]
+    targets = ids[:, 1:][trained]                                              # [N]
 
-    def some(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = F.linear(hidden, weight).float().div_(temperature)                               # [chunk, V]
-        logits[:, vocab_size:] = -torch.inf
-        logps = F.log_softmax(logits, dim=-1)
-        with torch.no_grad():
-            entropy = torch.special.entr(logps.exp()).sum(-1)  # -p log p
-        return logps.gather(-1, targets[:, None]).squeeze(-1), entropy
+    def score(hidden: Tensor, weight: Tensor) -> TokenScores:
+        hidden = hidden[:, :-1][trained]                                       # [N, D]
+        logps, entropies = [], []
+        # Logits exist for a chunk of tokens at a time: the backward pass computes them again.
+        for states, tokens in zip(hidden.split(LOGITS_CHUNK), targets.split(LOGITS_CHUNK)):
+            scores = checkpoint(chunk_logps, states, weight, tokens, vocab_size, temperature,
+                                use_reentrant=False)
+            logps.append(scores[0])
+            entropies.append(scores[1])
+        return TokenScores(torch.cat(logps), torch.cat(entropies), hidden)
 
-    def head(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = hidden[:, :-1][predicts]                                                             # [N, D]
-        parts = [checkpoint(some, h, weight, t, use_reentrant=False)
-                 for h, t in zip(hidden.split(chunk), targets.split(chunk))]
-        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    return model(ids, head=score)
 
-    return model(ids, head=head)
+
+def chunk_logps(hidden: Tensor, weight: Tensor, targets: Tensor, vocab_size: int,
+                temperature: float) -> tuple[Tensor, Tensor]:
+    """hidden [n, D], weight [V, D], targets [n] -> log-probabilities and entropies [n] in float32."""
+    logits = F.linear(hidden, weight).float().div_(temperature)                # [n, V]
+    logits[:, vocab_size:] = -torch.inf   # these rows of the vocabulary have no token
+    logps = F.log_softmax(logits, dim=-1)
+    with torch.no_grad():
+        entropies = torch.special.entr(logps.exp()).sum(-1)                    # sum of -p log p
+    return logps.gather(-1, targets[:, None]).squeeze(-1), entropies
 
 
 # ---- cache -------------------------------------------------------------------------------------------------
@@ -619,6 +633,7 @@ class Row:
     called: int = 0           # the step of its last call
 
 
+LOGITS_CHUNK = 1024    # trained tokens whose logits exist at a time
 PREFILL_TOKENS = 8192  # computed together, padding included
 PATIENCE = 32          # decode steps that a script gets before the others wait for it
 
@@ -991,32 +1006,23 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
-    """Indices grouped by length: a group has at most `max_tokens` with its padding (or one row), and padding
-    is at most the share `waste` of all tokens.
+    """Indices grouped by length, the longest rows first: what does not fit into memory shows at once.
 
-    Of all cuts of the sorted rows, the one with the smallest padded tokens + price * groups (dynamic
-    programming). The price falls until the waste is met: rows alone have none.
+    A group holds at most `max_tokens` with its padding (or one row), at most the share `waste` of it padding.
     """
-    order, price = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)), float(max_tokens)
-    while True:
-        cost, cut = [0.0], [0]  # of the first `end` rows: the least cost, and where their last group begins
-        for end in range(1, len(order) + 1):
-            options = []
-            for start in range(end - 1, -1, -1):
-                padded = lengths[order[start]] * (end - start)
-                if padded > max_tokens and options:
-                    break
-                options.append((cost[start] + padded + price, start))
-            least, begin = min(options)
-            cost.append(least)
-            cut.append(begin)
-        groups, end = [], len(order)
-        while end:
-            groups.append(order[cut[end]:end])
-            end = cut[end]
-        if sum(lengths) >= (1 - waste) * sum(lengths[group[0]] * len(group) for group in groups):
-            return groups[::-1]  # the longest rows first: what does not fit into memory shows at once
-        price /= 2
+    batches: list[list[int]] = []
+    real_tokens = 0   # of the newest batch
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batches:
+            padded_tokens = lengths[batches[-1][0]] * (len(batches[-1]) + 1)
+            enough = real_tokens + lengths[i] >= (1 - waste) * padded_tokens
+            if padded_tokens <= max_tokens and enough:
+                batches[-1].append(i)
+                real_tokens += lengths[i]
+                continue
+        batches.append([i])
+        real_tokens = lengths[i]
+    return batches
 
 
 def pad(rows: list[list], value: float, device: torch.device, dtype: torch.dtype = torch.long) -> Tensor:

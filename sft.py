@@ -167,26 +167,34 @@ def memory_gb(device: torch.device) -> float:
     return peak / (2 ** 30 if sys.platform == "darwin" else 2 ** 20)
 
 
-@explain_out_of_memory("lower --micro-tokens, or add --checkpointing or --offload, or start more ranks")
-def accumulate(model: nn.Module, ids: list[list[int]], loss_masks: list[list[int]], world: World,
-               micro_tokens: int, vocab_size: int, temperature: float,
-               loss_of: Callable[[list[int], Tensor, Tensor], Tensor]) -> float:
-    """Gradients of sum(loss_of(rows, logps [N], entropies [N])) over this rank's rows, in micro-batches.
+@dataclass
+class Batch:
+    """A micro-batch of this rank's rows, padded on the right."""
+    rows: list[int]     # their indices; none: the batch only keeps step with the other ranks
+    ids: Tensor         # [B, T]
+    loss_mask: Tensor   # [B, T]
 
-    `loss_of` divides by totals over all ranks and micro-batches: the gradient does not depend on the split.
-    Every rank runs as many backward passes as the one with most: without rows left, such that train no token.
-    Returns the share of all ranks' tokens that was padding.
+
+def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens: int,
+                 world: World) -> tuple[list[Batch], float]:
+    """This rank's rows in micro-batches, and the share of all ranks' tokens that is padding.
+
+    Every rank gets as many as the one with most, since each backward pass is a collective under FSDP: a rank
+    without rows left takes an empty one, which trains no token.
     """
-    batches = micro_batches([len(row) for row in ids], micro_tokens)
-    padded = sum(max(len(ids[j]) for j in batch) * len(batch) for batch in batches)
-    counts, real_tokens, padded_tokens = zip(*world.gather((len(batches), sum(map(len, ids)), padded)))
-    for i in range(max(counts)):
-        batch = batches[i] if i < len(batches) else []
-        rows = pad([ids[j] for j in batch] or [[0, 0]], 0, world.device)                              # [B, T]
-        mask = pad([loss_masks[j] for j in batch] or [[0, 0]], 0, world.device)
-        logps, entropies = token_logps(model, rows, mask, vocab_size, temperature)
-        (loss_of(batch, logps, entropies) * world.size).backward()  # FSDP averages over the ranks: undo that
-    return 1 - sum(real_tokens) / max(sum(padded_tokens), 1)
+    groups = micro_batches([len(row) for row in ids], micro_tokens)
+    real_tokens = sum(map(len, ids))
+    padded_tokens = sum(len(ids[group[0]]) * len(group) for group in groups)
+    most = max(world.gather(len(groups)))
+    real_tokens, padded_tokens = world.sum(real_tokens, padded_tokens)
+    batches = []
+    for group in groups:
+        padded_ids = pad([ids[i] for i in group], 0, world.device)
+        padded_mask = pad([loss_masks[i] for i in group], 0, world.device)
+        batches.append(Batch(group, padded_ids, padded_mask))
+    empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
+    batches += [Batch([], empty, empty)] * (most - len(groups))
+    return batches, 1 - real_tokens / max(padded_tokens, 1)
 
 
 @explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
@@ -483,13 +491,13 @@ def sft_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: lis
     ids, masks = [row[0] for row in rows], [row[1] for row in rows]
     total = world.sum(sum(sum(mask[1:]) for mask in masks))[0]
     loss_sum = torch.zeros((), device=world.device)
-
-    def loss_of(batch: list[int], logps: torch.Tensor, entropies: torch.Tensor) -> torch.Tensor:
-        loss = -logps.sum() / total
-        loss_sum.add_(loss.detach())
-        return loss
-
-    padding = accumulate(model, ids, masks, world, micro_tokens, vocab_size, 1.0, loss_of)
+    batches, padding = make_batches(ids, masks, micro_tokens, world)
+    for batch in batches:
+        scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)
+        # Divided by the total of all ranks and micro-batches: the gradient does not depend on how they are cut.
+        loss = -scores.logps.sum() / total
+        (loss * world.size).backward()   # FSDP averages over the ranks: undo that
+        loss_sum += loss.detach()
     norm = optimizer_step(model, optimizer, lr, clip)
     return dict(loss=world.sum(float(loss_sum))[0], grad_norm=norm, tokens=int(total), padding=padding)
 
