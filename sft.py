@@ -41,7 +41,7 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS
-from tasks.conversation import SYSTEM_PROMPTS, TOOL_PREFIX, add_protocol_flags, protocol_of
+from tasks.conversation import FORMATS, MODES, add_protocol_flags, protocol_of, system_prompts
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_json
 from tasks.report import report_table
 from tasks.teacher import read_conversations, write_conversations
@@ -414,7 +414,7 @@ def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[
     return phrases
 
 
-def tiny_tokenizer(texts: list[str]) -> Any:
+def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     """Bytes, so that any text can be written; and one token each for what recurs word for word: the chat marks, the
     system prompts, the fences, and the set phrases of the training conversations. Numbers and words stay bytes:
     copying them is learned byte by byte."""
@@ -425,8 +425,8 @@ def tiny_tokenizer(texts: list[str]) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(MARKS)
-    phrases = [prompt for prompts in SYSTEM_PROMPTS.values() for prompt in prompts]
-    phrases += ["system\n", "user\n", "assistant\n", TOOL_PREFIX, "```python\n", "```", "print(", "<<<", ">>>"]
+    phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
+    phrases += ["system\n", "user\n", "assistant\n", *FORMATS[format_name].marks, "print("]
     texts = [part for text in texts for part in re.split(r"```python\n|print\(|```|<<<.*?>>>", text) if part]
     phrases += frequent_phrases(random.Random(0).sample(texts, min(len(texts), 1000)), 64)
     tokenizer.add_tokens([AddedToken(phrase, normalized=False, special=False) for phrase in dict.fromkeys(phrases)])

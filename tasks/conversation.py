@@ -1,150 +1,430 @@
-"""A conversation as text and as data: its rules, prompts, code blocks, answers, and what was said."""
+"""A conversation as text and as data: its formats, its prompts, what ends a turn, and what was
+said.
+
+Everything here is text. The same conversation as token ids is made by `Chat` in r1ci.py.
+"""
+
 import argparse
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox import Result
 from tasks.base import Instance
 
-MODES = ("ci", "text", "code", "guided")
 
-_ANSWER = "End with your final answer alone between <<< and >>>."
-SYSTEM_PROMPTS = {  # by mode, in several wordings: supervised data uses all of them, rollouts the first
-    "ci": (
-        "Solve the problem step by step. You may think in words, and at any point you may write one Python "
-        "script in a block that opens with ```python and closes with ```. It is run at once and what it "
-        "prints comes back to you as code execution results, so print what you need. Use code where "
-        "computing or searching helps, several times if necessary, and check doubtful results. " + _ANSWER,
-        "Reason carefully. Python helps with calculation, search and simulation: write a complete script in "
-        "a ```python block, print its result, close the block with ```, and you will be shown its output "
-        "before you go on. Plain words are enough where code does not help. " + _ANSWER,
-        "You can mix reasoning in words with Python code that is really executed. A script goes into a "
-        "```python block closed by ```; after it you receive its printed output or its error, and may "
-        "correct it. " + _ANSWER,
+# ---- formats: the marks around code, output and answer -------------------------------------------
+
+
+@dataclass(frozen=True)
+class Format:
+    """The marks of one answer format. Prompts, turn ends and extraction all follow from them."""
+
+    code_open: str
+    code_close: str
+    output_open: str
+    output_close: str
+    answer_open: str
+    answer_close: str
+
+    def show_code(self, script: str) -> str:
+        """A script as the model writes it."""
+        return f"{self.code_open}\n{script.rstrip()}\n{self.code_close}"
+
+    def show_output(self, text: str) -> str:
+        """What a script printed, as the user's turn that tells the model."""
+        return f"{self.output_open}{text}{self.output_close}"
+
+    def show_answer(self, answer: str) -> str:
+        return f"{self.answer_open}{answer}{self.answer_close}"
+
+    def read_output(self, content: str) -> str:
+        """What a script printed, out of the turn that told it."""
+        return content.removeprefix(self.output_open).removesuffix(self.output_close)
+
+    @property
+    def marks(self) -> list[str]:
+        """All of them; the tiny tokenizer gives each a token of its own."""
+        marks = [
+            self.output_open,
+            self.output_close,
+            f"{self.code_open}\n",
+            self.code_close,
+            self.answer_open,
+            self.answer_close,
+        ]
+        return [mark for mark in marks if mark]
+
+
+FORMATS = {
+    # The paper's own: a Markdown fence, and an answer between angle brackets.
+    "fence": Format(
+        code_open="```python",
+        code_close="```",
+        output_open="Code Execution Results:\n",
+        output_close="",
+        answer_open="<<<",
+        answer_close=">>>",
     ),
-    "text": (
-        "Solve the problem step by step in words alone, without writing any code. " + _ANSWER,
-        "Reason in plain text; no program will be run for you. " + _ANSWER,
+    # XML-like tags for all three.
+    "tags": Format(
+        code_open="<code>",
+        code_close="</code>",
+        output_open="<output>\n",
+        output_close="\n</output>",
+        answer_open="<answer>",
+        answer_close="</answer>",
     ),
-    "code": (
-        "Solve the problem by writing Python. First put a complete script that prints the result into a "
-        "block that opens with ```python and closes with ```; you are then shown its output. " + _ANSWER,
-        "Write code first: one ```python block, closed by ```, that computes and prints the answer; its "
-        "output comes back to you. " + _ANSWER,
-    ),
-    "guided": (
-        "Solve the problem step by step. Before anything else decide what suits it: exact calculation, long "
-        "enumeration, search, sorting and string work call for Python in a ```python block closed by ```, "
-        "whose printed output comes back to you; common sense, word meaning and short deductions call for "
-        "words. If words lead to doubt, switch to code; if code fails twice, think again in words. "
-        + _ANSWER,
+    # Code as in "fence"; the answer as in mathematical texts.
+    "boxed": Format(
+        code_open="```python",
+        code_close="```",
+        output_open="Code Execution Results:\n",
+        output_close="",
+        answer_open="\\boxed{",
+        answer_close="}",
     ),
 }
-TOOL_PREFIX = "Code Execution Results:\n"
-ANSWER = re.compile(r"<<<(.*?)>>>(?!>)", re.DOTALL)
 
 
-def find_code(text: str) -> tuple[str, int] | None:
-    """The first closed Python block: its source and the offset just behind its closing fence."""
-    offset, opened, python = 0, None, False
-    for line in text.split("\n"):
-        if line.startswith("```"):
-            if opened is None:
-                opened = offset + len(line) + 1
-                python = line[3:].strip().lower() in ("python", "python3", "py")
-            elif python:
-                return text[opened:offset], offset + 3
-            else:
-                opened = None  # some other block is over
-        offset += len(line) + 1
+# ---- prompts -------------------------------------------------------------------------------------
+
+MODES = ("ci", "text", "code", "guided")
+
+# By mode, in several wordings: supervised data uses all of them, rollouts the first. {open},
+# {close} and {answer} come from the format. "switch" is a mode of supervised data alone.
+PROMPTS = {
+    "ci": (
+        "Solve the problem step by step. You may think in words, and at any point you may write"
+        " one Python script in a block that opens with {open} and closes with {close}. It is "
+        "run at once and what it prints comes back to you as code execution results, so print "
+        "what you need. Use code where computing or searching helps, several times if "
+        "necessary, and check doubtful results. {answer}",
+        "Reason carefully. Python helps with calculation, search and simulation: write a "
+        "complete script in a {open} block, print its result, close the block with {close}, and"
+        " you will be shown its output before you go on. Plain words are enough where code does"
+        " not help. {answer}",
+        "You can mix reasoning in words with Python code that is really executed. A script goes"
+        " into a {open} block closed by {close}; after it you receive its printed output or its"
+        " error, and may correct it. {answer}",
+    ),
+    "text": (
+        "Solve the problem step by step in words alone, without writing any code. {answer}",
+        "Reason in plain text; no program will be run for you. {answer}",
+    ),
+    "code": (
+        "Solve the problem by writing Python. First put a complete script that prints the "
+        "result into a block that opens with {open} and closes with {close}; you are then shown"
+        " its output. {answer}",
+        "Write code first: one {open} block, closed by {close}, that computes and prints the "
+        "answer; its output comes back to you. {answer}",
+    ),
+    "guided": (
+        "Solve the problem step by step. Before anything else decide what suits it: exact "
+        "calculation, long enumeration, search, sorting and string work call for Python in a "
+        "{open} block closed by {close}, whose printed output comes back to you; common sense, "
+        "word meaning and short deductions call for words. If words lead to doubt, switch to "
+        "code; if code fails twice, think again in words. {answer}",
+    ),
+    "switch": (
+        "First reason in words alone until you have an answer. Then, in the same reply, switch "
+        "to code: a {open} block closed by {close} checks it and prints what it finds; its "
+        "output comes back to you. If the two differ, find out why. {answer}",
+        "Think in plain words first and say what you expect. Then test that with Python in a "
+        "{open} block closed by {close}, and you are shown what it prints. {answer}",
+    ),
+}
+
+
+def system_prompts(mode: str, format_name: str = "fence") -> tuple[str, ...]:
+    """The system prompts of a mode, with the marks of a format."""
+    marks = FORMATS[format_name]
+    if format_name == "boxed":
+        answer = "End with your final answer alone in \\boxed{}."
+    else:
+        between = f"between {marks.answer_open} and {marks.answer_close}"
+        answer = f"End with your final answer alone {between}."
+    return tuple(
+        text.format(open=marks.code_open, close=marks.code_close, answer=answer)
+        for text in PROMPTS[mode]
+    )
+
+
+# ---- what ends a turn ----------------------------------------------------------------------------
+
+
+class Turn(NamedTuple):
+    """One turn of the model: its text, and the script or the answer that it ends with."""
+
+    text: str
+    code: str | None
+    answer: str | None
+
+
+def read_turn(text: str, format_name: str = "fence") -> Turn:
+    """The one rule for what ends a turn: the first closed code block, or else the end of the text.
+
+    Words behind a code block are cut off: no rollout hears them. An answer beside code does not
+    count, since the model has not yet seen what its code prints.
+    """
+    block = find_block(text, FORMATS[format_name])
+    if block:
+        return Turn(text[: block.end], block.code, None)
+    return Turn(text, None, extract_answer(text, format_name))
+
+
+class Block(NamedTuple):
+    """A closed code block: its script, and the offset in the text just behind its closing mark."""
+
+    code: str
+    end: int
+
+
+# ticks and language, with up to three blanks before
+FENCE = re.compile(r" {0,3}(`{3,}) *([^\s`]*)")
+
+
+def find_block(text: str, marks: Format) -> Block | None:
+    """The first closed block of Python code."""
+    if marks.code_close != "```":
+        opened = text.find(marks.code_open)
+        closed = text.find(marks.code_close, opened)
+        if opened < 0 or closed < 0:
+            return None
+        script = text[opened + len(marks.code_open) : closed]
+        return Block(script.removeprefix("\n"), closed + len(marks.code_close))
+    for fenced in find_fences(text):
+        if fenced.closed and fenced.language in ("python", "python3", "py"):
+            return Block(text[fenced.inside : fenced.closing], fenced.end)
     return None
 
 
-def extract_code(text: str) -> str | None:
-    found = find_code(text)
-    return found and found[0]
+class Fenced(NamedTuple):
+    """A Markdown fence as offsets in the text:
+
+    ```python\n     start                  title=..., blanks before and longer fences are
+    allowed
+    print(1)\n      inside
+    ```             closing ... end        behind the last tick that closes
+    """
+
+    language: str
+    start: int
+    inside: int
+    closing: int
+    end: int
+    closed: bool
 
 
-def extract_answer(text: str) -> str | None:
-    """The last <<<answer>>> outside of fenced blocks; it may span lines and end in ">"."""
-    outside, fenced = [], False
+def find_fences(text: str) -> list[Fenced]:
+    """All Markdown fences, in order; one that nothing closes goes on to the end of the text."""
+    fences, offset = [], 0
+    ticks, language, start, inside = "", "", 0, 0  # of the open fence; no ticks: none is open
     for line in text.split("\n"):
-        if line.startswith("```"):
-            fenced = not fenced
-        elif not fenced:
-            outside.append(line)
-    text = "\n".join(outside)
-    # Nothing behind the last ">>>": there every "<<<" would scan to the end.
-    found = ANSWER.findall(text[:text.rfind(">>>") + 3] if ">>>" in text else "")
-    return found[-1].strip() if found else None
+        mark = FENCE.match(line)
+        if mark and not ticks:
+            ticks, language = mark[1], mark[2].lower()
+            start, inside = offset, offset + len(line) + 1
+        elif mark and len(mark[1]) >= len(ticks):
+            end = offset + mark.start(1) + len(ticks)
+            fences.append(Fenced(language, start, inside, offset, end, closed=True))
+            ticks = ""
+        offset += len(line) + 1
+    if ticks:
+        fences.append(Fenced(language, start, inside, len(text), len(text), closed=False))
+    return fences
+
+
+def extract_code(text: str, format_name: str = "fence") -> str | None:
+    """The script of the first closed code block."""
+    return read_turn(text, format_name).code
+
+
+def extract_answer(text: str, format_name: str = "fence") -> str | None:
+    """What the last answer marks hold. Marks inside a fence do not count; a fence inside the marks
+    does.
+
+    Read from the end: `<<<}>>>])>>>` holds `}>>>])`, and in "between <<< and\\n<<<42>>>" the
+    nearest opening mark counts.
+    """
+    marks = FORMATS[format_name]
+    # The same text with blanks for everything fenced: offsets stay, marks in there are gone.
+    visible = text
+    for fenced in find_fences(text):
+        visible = (
+            visible[: fenced.start] + " " * (fenced.end - fenced.start) + visible[fenced.end :]
+        )
+    if format_name == "boxed":
+        return boxed_answer(text, visible)
+    end = visible.rfind(marks.answer_close)
+    start = visible.rfind(marks.answer_open, 0, max(end, 0))
+    if start < 0:
+        return None
+    # "<<<<a>": of a longer run of brackets the first three are the mark.
+    while start > 0 and marks.answer_open.startswith("<<<") and visible[start - 1] == "<":
+        start -= 1
+    return text[start + len(marks.answer_open) : end].strip()
+
+
+def boxed_answer(text: str, visible: str) -> str | None:
+    """What the last `\\boxed{...}` holds, its inner brackets in pairs."""
+    start = visible.rfind("\\boxed{")
+    if start < 0:
+        return None
+    start += len("\\boxed{")
+    depth = 1
+    for offset in range(start, len(text)):
+        if text[offset] == "{":
+            depth += 1
+        elif text[offset] == "}":
+            depth -= 1
+        if depth == 0:
+            return text[start:offset].strip()
+    return None
+
+
+# ---- what the model reads of a run ---------------------------------------------------------------
 
 
 def tool_text(result: Result, limit: int) -> str:
-    """What the model reads of a run: output, then the error if there was one, `limit` characters in all."""
-    note = {"timeout": "The time limit was exceeded.", "error": result.stderr.strip(),
-            "signal": f"The process died of signal {-result.exit_code}."}.get(result.status, "")
-    note = note[-limit // 2:]  # an error's last lines say most
+    """What the model reads of a run: output, then the error if there was one, `limit` characters in
+    all.
+    """
+    if result.status == "timeout":
+        note = "The time limit was exceeded."
+    elif result.status == "signal":
+        note = f"The process died of signal {-result.exit_code}."
+    elif result.status == "error" or not result.stdout:
+        note = result.stderr.strip()
+    else:
+        note = ""
+    note = note[-limit // 2 :]  # an error's last lines say most
     output = result.stdout.rstrip("\n")
     room = limit - len(note)
     if len(output) > room:
         left_out = f"\n[{len(output) - room} characters left out]\n"
-        output = output[:room // 2] + left_out + output[len(output) - room // 2:]
+        output = output[: room // 2] + left_out + output[len(output) - room // 2 :]
     return "\n".join(part for part in (output, note) if part) or "(no output)"
 
 
-def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
-    """What the tokenizer's template writes between two messages, by their roles (None: before the first).
+# ---- the chat template, cut into pieces ----------------------------------------------------------
 
-    Every turn of the model opens as the generation prompt does, earlier ones too: what it once read stays.
+
+def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
+    r"""What the tokenizer's template writes between two messages, by their roles (None: before the
+    first).
+
+    For ChatML, whose template writes <|im_start|>ROLE\nCONTENT<|im_end|>\n for every message:
+
+        (None, "system")         "<|im_start|>system\n"
+        ("system", "user")       "<|im_end|>\n<|im_start|>user\n"
+        (None, "user")           "<|im_start|>user\n"
+        ("user", "assistant")    "<|im_end|>\n<|im_start|>assistant\n"
+        ("assistant", "user")    "<|im_end|>\n<|im_start|>user\n"
+
+    A conversation of sentinels is rendered and cut at them. Every turn of the model opens as the
+    generation prompt does, earlier ones too: what it once read stays.
     """
+
     def gaps(*roles: str) -> list[str] | None:
-        marks = [f"@@{i}@@" for i in range(len(roles))]
-        messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks)]
+        sentinels = [f"@@{i}@@" for i in range(len(roles))]
+        messages = [{"role": role, "content": sentinel} for role, sentinel in zip(roles, sentinels)]
         try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text = tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
         except Exception:  # a template raises what it likes, for a role that it does not know
             return None
-        return re.split("@@[0-9]@@", text) if re.findall("@@[0-9]@@", text) == marks else None
+        if re.findall("@@[0-9]@@", text) != sentinels:
+            return None
+        return re.split("@@[0-9]@@", text)
 
-    talk = ("user", "assistant") * 2 + ("user",)
+    talk = ("user", "assistant", "user", "assistant", "user")
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a turn does.
-    if not (first and plain and first == [plain[0], plain[-1]] and plain[1:3] == plain[3:5]
-            and plain[-1].startswith(plain[1]) and (not system or system[2:] == plain[1:])):
-        raise SystemExit(f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
-                         "pieces between messages, the same in every turn")
-    opening = system[:2] if system else [plain[0], "\n\n"]  # no such role: its text opens the first question
-    return {(None, "system"): opening[0], ("system", "user"): opening[1], (None, "user"): plain[0],
-            ("user", "assistant"): plain[-1], ("assistant", "user"): plain[2]}
+    # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a
+    # turn does.
+    sound = (
+        first
+        and plain
+        and first == [plain[0], plain[-1]]
+        and plain[1:3] == plain[3:5]
+        and plain[-1].startswith(plain[1])
+        and (not system or system[2:] == plain[1:])
+    )
+    if not sound:
+        raise SystemExit(
+            f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
+            "pieces between messages, the same in every turn"
+        )
+    # Without a role "system" its text opens the first question.
+    before_system, before_user = system[:2] if system else (plain[0], "\n\n")
+    return {
+        (None, "system"): before_system,
+        ("system", "user"): before_user,
+        (None, "user"): plain[0],
+        ("user", "assistant"): plain[-1],
+        ("assistant", "user"): plain[2],
+    }
+
+
+# ---- limits, and what was said -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How a conversation is held; the same in training and evaluation, temperature aside."""
+
     mode: str = "ci"
+    format: str = "fence"
     temperature: float = 1.0
     max_turn_tokens: int = 128
-    max_tokens: int = 384      # of everything behind the prompt, the environment's words included
+    max_tokens: int = 384  # of everything behind the prompt, the environment's words included
     max_calls: int = 8
-    tool_chars: int = 400      # of a script's output and error that the model gets to read
-    slots: int = 96
+    tool_chars: int = 400  # of a script's output and error that the model gets to read
+    slots: int = 96  # rows that decode together
+
+    @property
+    def allowed_calls(self) -> int:
+        """In mode "text" code is not run: a code block ends the conversation."""
+        return 0 if self.mode == "text" else self.max_calls
 
 
-def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
-                       modes: tuple[str, ...] = MODES) -> None:
-    base, group = Protocol(), parser.add_argument_group("conversation")
-    group.add_argument("--mode", choices=modes, default=base.mode, help="system prompt")
-    group.add_argument("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
-    group.add_argument("--max-turn-tokens", type=int, default=base.max_turn_tokens, help="per turn")
-    group.add_argument("--max-tokens", type=int, default=base.max_tokens,
-                       help="per conversation behind the prompt, script output included")
-    group.add_argument("--max-calls", type=int, default=base.max_calls, help="code calls")
-    group.add_argument("--tool-chars", type=int, default=base.tool_chars,
-                       help="characters of a script's output and error shown")
-    group.add_argument("--slots", type=int, default=base.slots, help="rows that decode together")
-    group.add_argument("--code-timeout", type=float, default=5.0, help="seconds a script may run")
+def add_protocol_flags(
+    parser: argparse.ArgumentParser, temperature: float, modes: tuple[str, ...] = MODES
+) -> None:
+    defaults = Protocol()
+    add = parser.add_argument_group("conversation").add_argument
+    add(
+        "--mode",
+        choices=modes,
+        default=defaults.mode,
+        help="system prompt: ci lets the model choose words or code, text forbids code, "
+        "code asks for it first, guided says when to use which",
+    )
+    add(
+        "--format",
+        choices=tuple(FORMATS),
+        default=defaults.format,
+        help="marks of code and answer: ```python and <<< >>>, <code> and <answer>, or \\boxed{}",
+    )
+    add("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
+    add("--max-turn-tokens", type=int, default=defaults.max_turn_tokens, help="per turn")
+    add(
+        "--max-tokens",
+        type=int,
+        default=defaults.max_tokens,
+        help="per conversation behind the prompt, script output included",
+    )
+    add("--max-calls", type=int, default=defaults.max_calls, help="code calls per conversation")
+    add(
+        "--tool-chars",
+        type=int,
+        default=defaults.tool_chars,
+        help="characters of a script's output and error that the model reads",
+    )
+    add("--slots", type=int, default=defaults.slots, help="rows that decode together")
+    add("--code-timeout", type=float, default=5.0, help="seconds a script may run")
 
 
 def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
@@ -154,25 +434,40 @@ def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
 
 @dataclass
 class Trajectory:
-    """One conversation. loss_mask is 1 and logps are the sampler's where the model chose the token."""
+    """One conversation, as messages and as tokens.
+
+    ids, loss_mask and logps have one entry a token: the mask is 1 and the log-probability the
+    sampler's where the model chose the token; 0 where the prompt or the sandbox put it there.
+    """
+
     instance: Instance
-    sample: int
+    sample: int  # its place in its group
     messages: list[dict[str, str]]
-    ids: list[int]
-    loss_mask: list[int]
-    logps: list[float]
-    prompt_len: int
-    stop_reason: str = ""      # answer | eos | calls | budget | tool_failure
-    answer: str | None = None
-    reward: float = 0.0
+    prompt_len: int = 0  # tokens of the prompt
+    format: str = "fence"
+    ids: list[int] = field(default_factory=list)
+    loss_mask: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)  # of its code calls
-    prompt_tokens: int = 0     # that an endpoint charged for; it tells no ids
+    stop_reason: str = ""  # answer | eos | calls | budget | tool_failure
+    answer: str | None = None
+    reward: float = 0.0  # 1.0 if the answer is right
+    prompt_tokens: int = 0  # what a served model charged; it tells no ids
     completion_tokens: int = 0
 
     def append(self, ids: list[int], sampled: bool, logps: list[float] | None = None) -> None:
         self.ids += ids
         self.loss_mask += [int(sampled)] * len(ids)
-        self.logps += logps if logps else [0.0] * len(ids)
+        self.logps += logps or [0.0] * len(ids)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The model's turns."""
+        return [
+            read_turn(message["content"], self.format)
+            for message in self.messages
+            if message["role"] == "assistant"
+        ]
 
     @property
     def calls(self) -> int:
@@ -184,10 +479,21 @@ class Trajectory:
         return self.completion_tokens or sum(self.loss_mask)
 
     def to_json(self) -> dict[str, Any]:
-        instance = self.instance
-        return dict(messages=self.messages, task=instance.task, seed=instance.seed, level=instance.level,
-                    purpose=instance.purpose, sample=self.sample, reward=self.reward,
-                    stop_reason=self.stop_reason, calls=self.calls, ids=self.ids, loss_mask=self.loss_mask)
+        question = self.instance
+        return dict(
+            messages=self.messages,
+            task=question.task,
+            seed=question.seed,
+            level=question.level,
+            purpose=question.purpose,
+            sample=self.sample,
+            reward=self.reward,
+            format=self.format,
+            stop_reason=self.stop_reason,
+            calls=self.calls,
+            ids=self.ids,
+            loss_mask=self.loss_mask,
+        )
 
 
 def keyed_bytes(*key: Any) -> bytes:

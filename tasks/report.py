@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Callable
 
 from tasks.base import TASKS, norm
-from tasks.conversation import TOOL_PREFIX, Trajectory, extract_code
+from tasks.conversation import FORMATS, Trajectory
 
 
 def mean_stderr(values: list[float]) -> tuple[float, float]:
@@ -41,34 +41,46 @@ def majority_right(group: list[Trajectory]) -> bool:
 
 
 def checks_itself(t: Trajectory) -> bool:
-    """Whether a script verifies an earlier result (a rule of thumb, ours): it comes after a script that ran,
-    and it compares (==, !=, in, assert ...) with a constant that an earlier one printed, as a line or as a
-    word of it, or it compares and all that it prints is True and False.
+    """Whether a script verifies an earlier result (a rule of thumb, ours).
+
+    It comes after a script that ran, and it compares (==, !=, in, assert ...) with a constant that an
+    earlier one printed, as a line or as a word of it; or it compares and prints nothing but True and False.
     """
-    printed: set[str] = set()
-    for turn, reply, status in zip(t.messages[2::2], t.messages[3::2], t.statuses):
-        code, output = extract_code(turn["content"]), reply["content"].removeprefix(TOOL_PREFIX)
-        if printed and code and status in ("ok", "error"):  # a failed assert is a check, too
-            try:
-                compared = [n for n in ast.walk(ast.parse(code)) if isinstance(n, (ast.Compare, ast.Assert))]
-            except (SyntaxError, ValueError, RecursionError):
-                compared = []
-            constants = {str(n.value) for c in compared for n in ast.walk(c) if isinstance(n, ast.Constant)}
-            if constants & printed or compared and set(output.split()) <= {"True", "False"}:
+    printed: set[str] = set()   # by earlier scripts: whole outputs, lines and words
+    outputs = [FORMATS[t.format].read_output(message["content"]) for message in t.messages[3::2]]
+    for turn, output, status in zip(t.turns, outputs, t.statuses):
+        if printed and turn.code and status in ("ok", "error"):   # a failed assert is a check, too
+            compared = comparisons(turn.code)
+            constants = {str(node.value) for comparison in compared for node in ast.walk(comparison)
+                         if isinstance(node, ast.Constant)}
+            prints_truth = set(output.split()) <= {"True", "False"}
+            if constants & printed or (compared and prints_truth):
                 return True
         if status == "ok":
             printed |= {output, *output.splitlines(), *output.split()}
     return False
 
 
+def comparisons(code: str) -> list[ast.AST]:
+    """The comparisons and assertions of a script; none if it is no Python."""
+    try:
+        return [node for node in ast.walk(ast.parse(code)) if isinstance(node, (ast.Compare, ast.Assert))]
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+
+
 def switches(t: Trajectory) -> int:
     """How often the model goes from words to code or back; an answer and remarks after it are no words."""
+    marks = FORMATS[t.format]
     kinds = []
-    for message in t.messages[2:]:
+    for message in t.messages:
         if message["role"] == "assistant":
-            words, fence, _ = message["content"].partition("```python")
-            kinds += ["words"] * bool(words.split("<<<")[0].strip()) + ["code"] * bool(fence)
-    return sum(a != b for a, b in zip(kinds, kinds[1:]))
+            words, fence, _ = message["content"].partition(marks.code_open)
+            if words.split(marks.answer_open)[0].strip():
+                kinds.append("words")
+            if fence:
+                kinds.append("code")
+    return sum(kind != following for kind, following in zip(kinds, kinds[1:]))
 
 
 BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {  # of one row; None: it does not count

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from sandbox import Result, Sandbox
 from tasks.base import TASKS, Instance, norm
-from tasks.conversation import (SYSTEM_PROMPTS, TOOL_PREFIX, Protocol, Trajectory, extract_answer, find_code,
-                                keyed_bytes, protocol_of, tool_text)
+from tasks.conversation import (FORMATS, PROMPTS, Format, Protocol, Trajectory, keyed_bytes, protocol_of, read_turn,
+                                system_prompts, tool_text)
 from tasks.questions import draw_questions, grade, read_jsonl
 from tasks.report import check_tool_failures, switches
 
@@ -37,6 +37,16 @@ MODE_SHARES = {"ci": 8, "text": 1, "code": 1}
 
 def pick(rng: random.Random, shares: dict[str, float]) -> str:
     return rng.choices(list(shares), list(shares.values()))[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversation to be held."""
+    instance: Instance
+    sample: int                # its number among those of the question
+    protocol: Protocol
+    system: str | None = None  # a system prompt other than the mode's first
+
 
 
 # ---- programs --------------------------------------------------------------------------------------------------------
@@ -159,17 +169,11 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
 
 # ---- 1. conversations from programs ----------------------------------------------------------------------------------
 
-PROMPTS = {**SYSTEM_PROMPTS, "switch": (  # the paper's second kind: these force a change from words to code
-    "First reason in words alone until you have an answer. Then, in the same reply, switch to code: a ```python block "
-    "closed by ``` checks it and prints what it finds; its output comes back to you. If the two differ, find out why. "
-    "End with your final answer alone between <<< and >>>.",
-    "Think in plain words first and say what you expect. Then test that with Python in a ```python block closed by ```, "
-    "and you are shown what it prints. End with your final answer alone between <<< and >>>.")}
 WORDINGS = {"all": None, "one": 1}  # how many system prompts of a mode are used
 
 
 def converse(system: str, instance: Instance, form: str, scripts: list[str], results: list[Result],
-             tool_chars: int) -> list[dict[str, str]] | None:
+             tool_chars: int, marks: Format) -> list[dict[str, str]] | None:
     """The conversation as messages, or None if its scripts did not do what the form needs."""
     task = TASKS[instance.task]
     wanted = ["error", "ok"] if form == "repair" else ["ok"] * len(scripts)
@@ -182,14 +186,15 @@ def converse(system: str, instance: Instance, form: str, scripts: list[str], res
     messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
     before = "This is easy to get wrong in words, so I run code.\n" if form == "switch" else ""
     for script, output in zip(scripts, outputs):
-        messages += [{"role": "assistant", "content": f"{before}```python\n{script.rstrip()}\n```"},
-                     {"role": "user", "content": TOOL_PREFIX + output}]
+        messages += [{"role": "assistant", "content": before + marks.show_code(script)},
+                     {"role": "user", "content": marks.show_output(output)}]
     why = f"{task.rationale(instance)}\n" if task.program is None else ""
-    return messages + [{"role": "assistant", "content": f"{why}<<<{answer}>>>"}]
+    return messages + [{"role": "assistant", "content": why + marks.show_answer(answer)}]
 
 
 def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str, tool_chars: int,
-                        multi_turn_weight: float = 4.0, wordings: str = "all", keep_wrong: bool = False) \
+                        multi_turn_weight: float = 4.0, wordings: str = "all", keep_wrong: bool = False,
+                        format_name: str = "fence") \
         -> list[dict[str, Any]]:
     """One verified conversation for each question that yields one, as JSON-ready lines."""
     plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i, multi_turn_weight) for i in instances]
@@ -199,8 +204,8 @@ def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int |
     lines = []
     for instance, (mode, form, its) in zip(instances, plans):
         rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
-        system = rng.choice(PROMPTS[mode][:WORDINGS[wordings]])
-        messages = converse(system, instance, form, its, [next(results) for _ in its], tool_chars)
+        system = rng.choice(system_prompts(mode, format_name)[:WORDINGS[wordings]])
+        messages = converse(system, instance, form, its, [next(results) for _ in its], tool_chars, FORMATS[format_name])
         if messages:
             lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
                               purpose=instance.purpose, reward=1.0, mode=mode, form=form, calls=len(its)))
@@ -209,20 +214,18 @@ def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int |
 
 # ---- 2. conversations from a teacher ---------------------------------------------------------------------------------
 
-Job = tuple[Instance, int, Protocol, str]  # question, number of the sample, protocol, system prompt
-
 PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
 
 
 def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) -> list[Job]:
     """The conversations to be held, shuffled: any part of them is a fair part."""
-    jobs = []
+    jobs, format_name = [], protocol.format
     for instance in instances:
         for sample in range(per_question):
             rng = random.Random(f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}")
             mode = pick(rng, PROMPT_SHARES)
-            system = rng.choice(PROMPTS[mode][:WORDINGS[wordings]])
-            jobs.append((instance, sample, replace(protocol, mode="text" if mode == "text" else "ci"), system))
+            system = rng.choice(system_prompts(mode, format_name)[:WORDINGS[wordings]])
+            jobs.append(Job(instance, sample, replace(protocol, mode="text" if mode == "text" else "ci"), system))
     return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
 
 
@@ -230,7 +233,7 @@ def line_of(t: Trajectory, source: str) -> dict[str, Any]:
     """A trajectory as a line of data; its form in the words of FORMS."""
     form = ("text" if not t.calls else "repair" if t.statuses[0] != "ok" else "check" if t.calls > 1 else
             "switch" if switches(t) else "code")
-    mode = next(mode for mode, prompts in PROMPTS.items() if t.messages[0]["content"] in prompts)
+    mode = next(mode for mode in PROMPTS if t.messages[0]["content"] in system_prompts(mode, t.format))
     return {**t.to_json(), "ids": [], "loss_mask": [], "mode": mode, "form": form, "source": source,
             "prompt_tokens": t.prompt_tokens, "completion_tokens": t.completion_tokens}
 
@@ -247,7 +250,7 @@ def collect(args: argparse.Namespace, tasks: list[tuple[str, int]], sandbox: San
     done = {(line["source"], line["task"], line["level"], line["seed"], line["sample"]) for line in lines}
     questions = draw_questions(tasks, "sft", args.per_task, args.seed)
     jobs = [job for job in teacher_jobs(questions, args.per_question, args.seed, args.wordings, protocol_of(args))
-            if (args.teacher, job[0].task, job[0].level, job[0].seed, job[1]) not in done]
+            if (args.teacher, job.instance.task, job.instance.level, job.instance.seed, job.sample) not in done]
     with (open(log, "a", encoding="utf-8") as file,
           tqdm(total=len(jobs), desc="collecting", unit="row") as bar):
 
@@ -284,7 +287,7 @@ def collect(args: argparse.Namespace, tasks: list[tuple[str, int]], sandbox: San
 
 
 
-def read_conversations(path: str | Path, keep_wrong: bool = False) -> list[dict[str, Any]]:
+def read_conversations(path: str | Path, keep_wrong: bool = False, format_name: str = "fence") -> list[dict[str, Any]]:
     """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
 
     Words behind a turn's code block are cut, since no rollout hears them; in the last turn they would be the answer, and
@@ -293,14 +296,13 @@ def read_conversations(path: str | Path, keep_wrong: bool = False) -> list[dict[
     lines, cut_off = [], 0
     for number, line in read_jsonl(path):
         try:
-            *earlier, last = line["messages"] = read_messages(line, TOOL_PREFIX)
+            *earlier, last = line["messages"] = read_messages(line, FORMATS[format_name].output_open)
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}")
         for message in earlier:
-            if message["role"] == "assistant" and (code := find_code(message["content"])):
-                message["content"] = message["content"][:code[1]]
-        code = find_code(last["content"])
-        if code and code[1] < len(last["content"]):
+            if message["role"] == "assistant":
+                message["content"] = read_turn(message["content"], format_name).text
+        if read_turn(last["content"], format_name).text != last["content"]:
             cut_off += 1
         elif line.get("reward", 1.0) == 1.0 or keep_wrong:
             lines.append(line)
@@ -376,42 +378,44 @@ def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     add("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
 
 
-def converse_with(endpoint: Endpoint, sandbox: Sandbox, instance: Instance, sample: int, protocol: Protocol,
-                  system: str, key: tuple) -> Trajectory:
+def converse_with(endpoint: Endpoint, sandbox: Sandbox, job: Job, key: tuple) -> Trajectory:
     """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls and ends.
 
     A server cannot be told to stop at a closing fence and not at an opening one: turns are cut there later.
     """
+    instance, protocol = job.instance, job.protocol
+    system = job.system or system_prompts(protocol.mode, protocol.format)[0]
     messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
-    t = Trajectory(instance, sample, messages, [], [], [], 0)
+    t = Trajectory(instance, job.sample, messages, format=protocol.format)
     while not t.stop_reason:
         left = protocol.max_tokens - t.completion_tokens
         limit = min(protocol.max_turn_tokens, left)
         text, cut, usage = endpoint.complete(messages, limit, protocol.temperature)
         t.prompt_tokens += usage.get("prompt_tokens", 0)
         t.completion_tokens += usage.get("completion_tokens", 0)
-        code, end = find_code(text) or (None, len(text))
-        messages.append({"role": "assistant", "content": text[:end]})
-        if code is None:
-            t.answer = None if cut else extract_answer(text)
+        turn = read_turn(text, protocol.format)
+        messages.append({"role": "assistant", "content": turn.text})
+        if turn.code is None:
+            t.answer = None if cut else turn.answer
             t.stop_reason = "budget" if cut else "eos" if t.answer is None else "answer"
-        elif t.calls == (0 if protocol.mode == "text" else protocol.max_calls):
+        elif t.calls == protocol.allowed_calls:
             t.stop_reason = "calls"
         else:
-            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, sample, t.calls)
-            result = sandbox.run(code, seed=int.from_bytes(keyed_bytes(*row_key)[:4], "big"))
+            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, job.sample, t.calls)
+            result = sandbox.run(turn.code, seed=int.from_bytes(keyed_bytes(*row_key)[:4], "big"))
             t.statuses.append(result.status)
-            messages.append({"role": "user", "content": TOOL_PREFIX + tool_text(result, protocol.tool_chars)})
+            output = FORMATS[protocol.format].show_output(tool_text(result, protocol.tool_chars))
+            messages.append({"role": "user", "content": output})
             if result.status == "sandbox_error":
                 t.stop_reason = "tool_failure"
             elif t.completion_tokens >= protocol.max_tokens:
                 t.stop_reason = "budget"
-    t.reward = float(t.answer is not None and grade(instance, t.answer))
+    t.reward = float(t.answer is not None and grade(t.instance, t.answer))
     return t
 
 
 def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Job], key: tuple,
-                 on_end: Callable[[Trajectory], Any]) -> list[Trajectory]:
+                 on_end: Callable[[Trajectory], Any] | None = None) -> list[Trajectory]:
     """The conversations of the jobs, several at a time; `on_end` hears of each.
 
     When one fails for good or is interrupted, those under way come to their end, and no other begins.
@@ -419,9 +423,10 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Job], key: tup
     lock = threading.Lock()
 
     def hold(job: Job) -> Trajectory:
-        t = converse_with(endpoint, sandbox, *job, key)
+        t = converse_with(endpoint, sandbox, job, key)
         with lock:
-            on_end(t)
+            if on_end:
+                on_end(t)
         return t
 
     with ThreadPoolExecutor(endpoint.concurrency) as pool:

@@ -5,22 +5,22 @@ import r1ci
 import sft
 import tiny
 from tasks import TASKS
-from tasks.conversation import Protocol, Trajectory
+from tasks.conversation import FORMATS, Protocol, Trajectory
 from tasks.questions import parse_tasks
 from tasks.report import behaviour, checks_itself, make_report, report_table, switches
 
 
 def talk(*turns, task="rg/gcd", seed=0, reward=1.0, answer="4") -> Trajectory:
     """A conversation; a turn is a text, or (script, what came back, status, words before the script if any)."""
-    t = Trajectory(TASKS[task].generate(seed, 1, "eval"), 0, [{}, {}], [1] * 9, [0] * 4 + [1] * 5, [0.0] * 9, 4, "answer",
-                   answer, reward)
+    t = Trajectory(TASKS[task].generate(seed, 1, "eval"), 0, [{"role": "system"}, {"role": "user"}], 4, ids=[1] * 9,
+                   loss_mask=[0] * 4 + [1] * 5, logps=[0.0] * 9, stop_reason="answer", answer=answer, reward=reward)
     for turn in turns:
         if isinstance(turn, str):
             t.messages.append({"role": "assistant", "content": turn})
         else:
             code, output, status, *words = turn
             t.messages += [{"role": "assistant", "content": "".join(words) + f"```python\n{code}\n```"},
-                           {"role": "user", "content": r1ci.TOOL_PREFIX + output}]
+                           {"role": "user", "content": FORMATS["fence"].show_output(output)}]
             t.statuses.append(status)
     return t
 
@@ -86,9 +86,8 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
 
 def test_questions_longer_than_the_context_are_left_out_and_counted():
     short, long = tiny.instance(seed=0), tiny.instance("word " * 200, seed=1)
-    world = sft.World(0, 1, "cpu")
     ask = lambda *questions: r1ci.evaluate(tiny.model(max_position_embeddings=300), tiny.chat(), tiny.sandbox(), list(questions),
-                                           1, Protocol(max_turn_tokens=5, max_tokens=5), 0, world)
+                                           1, Protocol(max_turn_tokens=5, max_tokens=5), (0,))
     report, groups = ask(long, short, long)
     assert report["n"] == len(groups) == 1 and report["too_long"] == {"user/test": 2}
     assert groups[0][0].instance == short

@@ -14,7 +14,7 @@ import tiny
 from tasks import teacher
 from r1ci import KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
-from tasks.conversation import Protocol, Trajectory, extract_answer, extract_code, find_code, tool_text
+from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
 from tasks.report import summarise
 
 CODE = "```python\nprint(12 + 34)\n```"
@@ -32,15 +32,16 @@ def test_any_text_survives_the_tiny_tokenizer():
     assert tiny.chat().decode(tiny.chat().encode(text)) == text
 
 
-def reference_varlen(q, k, v, cu_q, cu_k, max_q, max_k, *, seqused_k, enable_gqa):
+def reference_varlen(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, seqused_k, enable_gqa):
     """What torch documents of `varlen_attn`, one sequence after the other: the first seqused_k keys of each are read."""
     parts = []
     for i, used in enumerate(seqused_k.tolist()):
-        queries, start = q[cu_q[i]:cu_q[i + 1]].double(), int(cu_k[i])
-        assert len(queries) <= max_q and used <= min(max_k, int(cu_k[i + 1]) - start)
-        keys, values = (x[start:start + used].double().repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
-        scores = torch.einsum("qhd,khd->hqk", queries, keys) / q.shape[-1] ** 0.5
-        parts.append(torch.einsum("hqk,khd->qhd", scores.softmax(-1), values).to(q.dtype))
+        queries, start = query[cu_seq_q[i]:cu_seq_q[i + 1]].double(), int(cu_seq_k[i])
+        assert len(queries) <= max_q and used <= min(max_k, int(cu_seq_k[i + 1]) - start)
+        served = query.shape[1] // key.shape[1]
+        keys, values = (x[start:start + used].double().repeat_interleave(served, dim=1) for x in (key, value))
+        scores = torch.einsum("qhd,khd->hqk", queries, keys) / query.shape[-1] ** 0.5
+        parts.append(torch.einsum("hqk,khd->qhd", scores.softmax(-1), values).to(query.dtype))
     return torch.cat(parts)
 
 
@@ -68,8 +69,8 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 part = row[fed[i]:fed[i] + width]
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
-            cache.select(slots, positions, int(fed.max()) + width if fed.any() else 0)
-            logits = model(chunk, cache)
+            step = cache.step(slots, positions, int(fed.max()) + width if fed.any() else 0, fresh=not fed.any())
+            logits = model(chunk, step)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
                 seen[i] += list(logits[i, :count])
@@ -96,19 +97,20 @@ def test_padding_on_the_right_changes_no_log_probability():
     rows = [[3, 1, 4, 1, 5, 9], [2, 7, 1]]
     masks = [[0, 0, 1, 1, 0, 1], [0, 1, 1]]
     world = torch.device("cpu")
-    together, _ = token_logps(model, r1ci.pad(rows, 0, world), r1ci.pad(masks, 0, world), vocab)
+    together = token_logps(model, r1ci.pad(rows, 0, world), r1ci.pad(masks, 0, world), vocab).logps
     apart = [token_logps(model, torch.tensor([row]), torch.tensor([mask]), vocab)[0] for row, mask in zip(rows, masks)]
     assert (together - torch.cat(apart)).abs().max() < 1e-5
 
 
-def test_log_probabilities_and_entropy_equal_a_float64_computation():
+def test_log_probabilities_and_entropy_equal_a_float64_computation(monkeypatch):
     model = tiny.model(vocab_size=tiny.chat().vocab_size + 7)  # seven rows without a token
     vocab, temperature = tiny.chat().vocab_size, 0.7
     ids = torch.randint(0, vocab, (2, 12), generator=torch.Generator().manual_seed(3))
     mask = torch.zeros(2, 12, dtype=torch.long)
     mask[0, [0, 3, 4, 11]] = 1  # the first token of a row has no predecessor and is not predicted
     mask[1, [5, 6]] = 1
-    logps, entropies = token_logps(model, ids, mask, vocab, temperature, chunk=2)
+    monkeypatch.setattr(r1ci, "LOGITS_CHUNK", 2)
+    logps, entropies, _ = token_logps(model, ids, mask, vocab, temperature)
     with torch.no_grad():
         full = (model.double()(ids)[..., :vocab] / temperature).log_softmax(-1)
     wanted = [(0, 3), (0, 4), (0, 11), (1, 5), (1, 6)]
@@ -119,15 +121,15 @@ def test_log_probabilities_and_entropy_equal_a_float64_computation():
         assert abs(entropy + (p.exp() * p).sum()) < 1e-4
 
 
-def test_chunks_change_neither_log_probabilities_nor_gradient():
+def test_chunks_change_neither_log_probabilities_nor_gradient(monkeypatch):
     model, vocab = tiny.model(), tiny.chat().vocab_size
     ids = torch.randint(0, vocab, (2, 30), generator=torch.Generator().manual_seed(4))
     mask = torch.ones_like(ids)
     gradients = []
     for chunk in (1000, 7):
         model.zero_grad()
-        logps, _ = token_logps(model, ids, mask, vocab, chunk=chunk)
-        logps.sum().backward()
+        monkeypatch.setattr(r1ci, "LOGITS_CHUNK", chunk)
+        token_logps(model, ids, mask, vocab).logps.sum().backward()
         gradients.append([p.grad.clone() for p in model.parameters()])
     for a, b in zip(*gradients):
         assert (a - b).abs().max() < 1e-4 * (1 + a.abs().max())
@@ -144,7 +146,7 @@ def test_other_targets_under_masked_tokens_change_neither_loss_nor_gradient():
     outcomes = []
     for rows in (ids, other):
         model.zero_grad()
-        logps, entropies = token_logps(model, rows, mask, vocab)
+        logps, entropies, _ = token_logps(model, rows, mask, vocab)
         loss = -logps.mean()
         loss.backward()
         outcomes.append((loss.detach(), entropies, [p.grad.clone() for p in model.parameters()]))
@@ -158,7 +160,7 @@ def test_tool_tokens_are_inputs_but_never_targets():
     ids = torch.randint(0, vocab, (1, 24), generator=torch.Generator().manual_seed(6))
     mask = torch.zeros_like(ids)
     mask[0, 4:9] = mask[0, 15:22] = 1  # two turns with the sandbox's words between them
-    logps, _ = token_logps(model, ids, mask, vocab)
+    logps = token_logps(model, ids, mask, vocab).logps
     (-logps.mean()).backward()
     ours = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
@@ -179,7 +181,7 @@ def test_code_is_found_only_between_a_python_fence_and_its_closing_fence():
     assert extract_code("inline ```python\nprint(1)\n```") is None  # a fence stands at the start of its line
     assert extract_code("```python\nprint(1)\n```\n```python\nprint(2)\n```") == "print(1)\n"  # the first one
     text = "a\n```python\nprint(1)\n``` b"
-    assert text[:find_code(text)[1]].endswith("```")
+    assert read_turn(text).text.endswith("```")
 
 
 def test_the_answer_is_the_last_one_outside_of_fences():
@@ -220,40 +222,70 @@ def test_the_tool_shows_output_then_error_within_its_budget():
 def test_masks_cover_the_models_words_and_its_stop_and_nothing_else():
     chat = tiny.chat()
     messages = chat.prompt(tiny.instance(), "ci") + [
-        {"role": "assistant", "content": CODE}, {"role": "user", "content": r1ci.TOOL_PREFIX + "46"},
+        {"role": "assistant", "content": CODE}, {"role": "user", "content": FORMATS["fence"].show_output("46")},
         {"role": "assistant", "content": "<<<46>>>"}]
     ids, mask = render_messages(chat, messages)
     trained = chat.decode([i for i, m in zip(ids, mask) if m])
     assert trained == CODE + "<<<46>>>" + "<|im_end|>"  # no <|im_end|> after the code: the environment ended that turn
-    with pytest.raises(ValueError, match="closing fence"):
+    with pytest.raises(ValueError, match="closing mark"):
         render_messages(chat, messages[:2] + [{"role": "assistant", "content": CODE + "\nmore"}])
 
 
 # ---- rollout ---------------------------------------------------------------------------------------------------------
 
-def scripted(monkeypatch, *rows, questions=None, group_size=1, model=None, **limits):
+def scripted(monkeypatch, *rows, questions=None, group_size=1, model=None, chat=None, **limits):
     tiny.Script(monkeypatch, *rows)
     questions = questions or [tiny.instance(seed=i) for i in range(len(rows) // group_size)]
     protocol = Protocol(**{"max_turn_tokens": 400, "max_tokens": 1000, **limits})
-    groups = rollout(model or tiny.model(), tiny.chat(), tiny.sandbox(), questions, group_size, protocol, (0, "test"))
+    groups = rollout(model or tiny.model(), chat or tiny.chat(), tiny.sandbox(), questions, group_size, protocol, (0, "test"))
     return [t for group in groups for t in group]
 
 
-def test_supervised_ids_and_mask_equal_the_rollouts_token_for_token(monkeypatch):
-    """Conversations of every form, written by sft.py, are lived again by the rollout: the same scripts run for real."""
+@pytest.mark.parametrize("name", FORMATS)
+def test_supervised_ids_and_mask_equal_the_rollouts_token_for_token(monkeypatch, name):
+    """Pitfall 2: conversations of every form, in every format, are lived again by the rollout: the same scripts run for real."""
+    chat = r1ci.Chat(tiny.chat().tokenizer, name)
     instances = [i for key in ("rg/gcd", "rg/spell_backward", "bbh/word_sorting", "bbh/disambiguation_qa")
                  for i in tiny.task_instances(key, 12)]
-    lines = teacher.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400)
-    lines = [line for line in lines if line["messages"][0]["content"] == r1ci.SYSTEM_PROMPTS["ci"][0]]
+    lines = teacher.write_conversations(instances, tiny.sandbox(), seed=0, tool_chars=400, format_name=name)
+    lines = [line for line in lines if line["messages"][0]["content"] == system_prompts("ci", name)[0]]
     assert {line["form"] for line in lines} >= {"text", "code", "repair"}
-    rendered = [render_messages(tiny.chat(), line["messages"]) for line in lines]
+    rendered = [render_messages(chat, line["messages"]) for line in lines]
     rows = [[i for i, m in zip(ids, mask) if m] for ids, mask in rendered]
     by_seed = {(i.task, i.seed): i for i in instances}
     questions = [by_seed[line["task"], line["seed"]] for line in lines]
-    for t, line, (ids, mask) in zip(scripted(monkeypatch, *rows, questions=questions), lines, rendered):
+    lived = scripted(monkeypatch, *rows, questions=questions, chat=chat, format=name)
+    for t, line, (ids, mask) in zip(lived, lines, rendered):
         assert t.ids == ids and t.loss_mask == mask
         assert t.messages == line["messages"]
         assert t.reward == 1.0 and t.stop_reason == "answer" and t.calls == line["calls"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_format_shows_it_reads_again(name):
+    marks = FORMATS[name]
+    turn = read_turn("Let me see.\n" + marks.show_code("print(1)\nprint(2)") + "\nand more " + marks.show_answer("3"), name)
+    assert turn.code == "print(1)\nprint(2)\n" and turn.answer is None and turn.text.endswith(marks.code_close)
+    turn = read_turn(f"{marks.show_answer('4')} no, " + marks.show_answer("{5, [6]}") + " it is.", name)
+    assert turn.code is None and turn.answer == "{5, [6]}"
+    assert marks.read_output(marks.show_output("7\n8")) == "7\n8"
+    assert read_turn("no marks at all", name).answer is None
+    for mode in ("ci", "code", "guided", "switch"):
+        assert all(marks.code_open in text and marks.answer_open in text for text in system_prompts(mode, name))
+
+
+@pytest.mark.parametrize("text, answer", [
+    ("after <<< as asked.\n<<<42>>>", "42"), ("<<<}>>>])>>>", "}>>>])"), ("<<<1>>> or <<<2>>>", "2"),
+    ("<<<\n```\n1 2\n3 4\n```\n>>>", "```\n1 2\n3 4\n```"), ("```text\n<<<1>>>\n```", None), (">>> <<<", None)])
+def test_marks_are_read_from_the_right_end(text, answer):
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize("text, code", [
+    ("   ```python\nx\n   ```", "x\n"), ("````python\n```\n````", "```\n"), ("```python title=a.py\nx\n```", "x\n"),
+    ("    ```python\nx\n    ```", None), ("```Python3\nx\n```", "x\n"), ("~~~python\nx\n~~~", None)])
+def test_fences_follow_commonmark(text, code):
+    assert read_turn(text).code == code
 
 
 def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(monkeypatch):
@@ -264,8 +296,8 @@ def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(mo
         with monkeypatch.context() as patch:
             trajectories = scripted(patch, *rows, model=model, temperature=temperature, slots=3)
         for t in trajectories:
-            logps, _ = token_logps(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size,
-                                   temperature)
+            logps = token_logps(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size,
+                                temperature).logps
             sampled = torch.tensor([p for p, m in zip(t.logps, t.loss_mask) if m])
             assert len(sampled) == t.response_len > 5
             assert (logps - sampled).abs().max() < 1e-4
@@ -371,8 +403,8 @@ def lived(monkeypatch, executor, slots, padded=False) -> list[Trajectory]:
     with monkeypatch.context() as patch:
         tiny.Script(patch, *CONVERSATIONS)
         if padded:
-            init = r1ci.Sampler.__init__
-            patch.setattr(r1ci.Sampler, "__init__", lambda self, *args: (init(self, *args), setattr(self, "padded", True))[0])
+            init = r1ci.DecodeGraphs.__init__
+            patch.setattr(r1ci.DecodeGraphs, "__init__", lambda self, *args: (init(self, *args), setattr(self, "rounds_up", True))[0])
         protocol = Protocol(max_turn_tokens=400, max_tokens=1000, slots=slots)
         questions = [tiny.instance(seed=i) for i in range(4)]
         groups = rollout(tiny.model(initializer_range=0.1), tiny.chat(), executor, questions, 4, protocol, (0,))
@@ -403,9 +435,9 @@ def test_captured_graphs_sample_what_the_cpu_samples():
 def test_a_group_s_prompt_is_computed_once(monkeypatch):
     fed, forward = [], r1ci.CausalLM.forward
 
-    def counted(self, ids, cache=None, head=None):
-        fed.append(ids.numel() if head else 0)  # decoding gives no head
-        return forward(self, ids, cache, head)
+    def counted(self, ids, step=None, head=torch.nn.functional.linear):
+        fed.append(ids.numel() if head is r1ci.no_head else 0)
+        return forward(self, ids, step, head)
 
     monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
     groups = sampled(questions=QUESTIONS[:2], group_size=5)
@@ -477,7 +509,8 @@ def test_a_prompt_that_leaves_no_room_is_refused():
 def answered(*answers, expect="4"):
     made = []
     for answer in answers:
-        t = Trajectory(tiny.instance(expect=expect), 0, [], [1, 2], [0, 1], [0.0, -1.0], 1, "answer" if answer else "eos", answer)
+        t = Trajectory(tiny.instance(expect=expect), 0, [], 1, ids=[1, 2], loss_mask=[0, 1], logps=[0.0, -1.0],
+                       stop_reason="answer" if answer else "eos", answer=answer)
         t.reward = float(answer == expect)
         made.append(t)
     return made
