@@ -449,7 +449,7 @@ class Trajectory:
     loss_mask: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)  # of its code calls
-    stop_reason: str = ""  # answer | eos | calls | budget | tool_failure
+    stop_reason: str = ""  # answer | eos | calls | budget | tool_failure; of a server also refused | empty
     answer: str | None = None
     reward: float = 0.0  # 1.0 if the answer is right
     prompt_tokens: int = 0  # what a served model charged; it tells no ids
@@ -491,6 +491,7 @@ class Trajectory:
             format=self.format,
             stop_reason=self.stop_reason,
             calls=self.calls,
+            statuses=self.statuses,
             ids=self.ids,
             loss_mask=self.loss_mask,
         )

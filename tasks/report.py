@@ -70,15 +70,20 @@ def comparisons(code: str) -> list[ast.AST]:
 
 
 def switches(t: Trajectory) -> int:
-    """How often the model goes from words to code or back; an answer and remarks after it are no words."""
-    marks = FORMATS[t.format]
+    """How often the model goes from words to code or back."""
+    return count_switches(t.messages, t.format)
+
+
+def count_switches(messages: list[dict[str, str]], format_name: str) -> int:
+    """Changes between words and code over the model's turns; an answer and remarks after it are no words."""
+    marks = FORMATS[format_name]
     kinds = []
-    for message in t.messages:
+    for message in messages:
         if message["role"] == "assistant":
-            words, fence, _ = message["content"].partition(marks.code_open)
+            words, code_mark, _ = message["content"].partition(marks.code_open)
             if words.split(marks.answer_open)[0].strip():
                 kinds.append("words")
-            if fence:
+            if code_mark:
                 kinds.append("code")
     return sum(kind != following for kind, following in zip(kinds, kinds[1:]))
 

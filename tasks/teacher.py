@@ -1,363 +1,203 @@
-"""Supervised data: conversations from the tasks' own programs, or from a served model, and the choice among them."""
+"""Supervised data: conversations with right answers, from the tasks' own programs or from a teacher.
+
+    python -m tasks.teacher collect --teacher URL#model --tasks train --out data/     ask a served model
+    python -m tasks.teacher collect --teacher programs --tasks train --out data/      from programs
+    python -m tasks.teacher choose data/collected.jsonl --out data.jsonl              keep the best of each task
+    python sft.py --data data.jsonl
+
+A teacher may be a model of ours, too: `python r1ci.py eval --model runs/grpo --purpose sft --samples 4
+--trajectories FILE` samples it, and `choose FILE` keeps its right conversations (rejection sampling).
+
+A conversation is a JSON line: messages (role, content), task, level, seed, reward, stop_reason, calls; and
+mode (kind of system prompt), form (what its scripts are for), source.
+
+    1. from programs       2. from a served model       3. collecting
+    4. files of others     5. the choice                6. the command line
+"""
 import argparse
-import http.client
 import json
 import os
+import queue
 import random
 import re
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
 
 from tqdm import tqdm
 
-from sandbox import Result, Sandbox
-from tasks.base import TASKS, Instance, norm
-from tasks.conversation import (FORMATS, PROMPTS, Format, Protocol, Trajectory, keyed_bytes, protocol_of, read_turn,
-                                system_prompts, tool_text)
-from tasks.questions import draw_questions, grade, read_jsonl
-from tasks.report import check_tool_failures, switches
+from sandbox import Result, Sandbox, SandboxError
+from tasks.base import LEVELS, TASKS, Instance, norm
+from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags, keyed_bytes,
+                                protocol_of, read_turn, system_prompts, tool_text)
+from tasks.questions import TINY_TASKS, draw_questions, grade, parse_tasks, read_jsonl
+from tasks.report import check_tool_failures, count_switches
 
-# How often each form is written, by mode. In "ci" the model is shown both ways and not told which is better: that choice
-# is what reinforcement learning has to find out. Forms with several calls or a change from words to code count
-# --multi-turn-weight times.
-FORMS = {"ci": {"text": 24, "code": 24, "check": 1, "repair": 1, "switch": 1},
-         "text": {"text": 1},
-         "code": {"code": 16, "check": 1, "repair": 1}}
+
+# ---- 1. conversations from programs ----------------------------------------------------------------
+
+# How often each form is written, by mode. In "ci" the model is shown both ways and not told which is
+# better: that choice is what reinforcement learning has to find out.
+FORMS = {
+    "ci": {"text": 24, "code": 24, "check": 1, "repair": 1, "switch": 1},
+    "text": {"text": 1},
+    "code": {"code": 16, "check": 1, "repair": 1},
+}
+# Forms with several calls or a change from words to code count --multi-turn-weight times.
 WEIGHTED = ("check", "repair", "switch")
 MODE_SHARES = {"ci": 8, "text": 1, "code": 1}
-
-
-def pick(rng: random.Random, shares: dict[str, float]) -> str:
-    return rng.choices(list(shares), list(shares.values()))[0]
+WORDINGS = ("all", "one")   # of the system prompt: all that a mode has, or the first alone
 
 
 @dataclass(frozen=True)
-class Job:
-    """One conversation to be held."""
-    instance: Instance
-    sample: int                # its number among those of the question
-    protocol: Protocol
-    system: str | None = None  # a system prompt other than the mode's first
+class Plan:
+    """One conversation to be written: whose prompt opens it, and the scripts that it runs."""
+    mode: str
+    form: str
+    scripts: list[str]
 
 
+def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str, tool_chars: int,
+                        multi_turn_weight: float = 4.0, wordings: str = "all",
+                        format_name: str = "fence") -> list[dict[str, Any]]:
+    """One verified conversation for each question that yields one, as JSON-ready lines."""
+    plans = []
+    for instance in instances:
+        rng = random.Random(f"plan/{seed}/{instance.task}/{instance.level}/{instance.seed}")
+        plans.append(make_plan(rng, instance, multi_turn_weight))
+    # All scripts are under way at once; each conversation then waits for its own.
+    futures = [[sandbox.submit(script, seed=0) for script in plan.scripts] for plan in plans]
+    lines = []
+    for instance, plan, runs in zip(tqdm(instances, desc="running the scripts", leave=False), plans, futures):
+        rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
+        system = draw_prompt(rng, plan.mode, wordings, format_name)
+        results = [run.result() for run in runs]
+        messages = write_messages(system, instance, plan, results, tool_chars, format_name)
+        if messages:
+            lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
+                              purpose=instance.purpose, reward=1.0, mode=plan.mode, form=plan.form,
+                              format=format_name, calls=len(plan.scripts)))
+    return lines
 
-# ---- programs --------------------------------------------------------------------------------------------------------
+
+def make_plan(rng: random.Random, instance: Instance, multi_turn_weight: float) -> Plan:
+    """Draw a mode and a form that the task allows."""
+    task = TASKS[instance.task]
+    mode = draw(rng, MODE_SHARES)
+    if task.program is None:   # words are the natural way
+        return Plan("ci" if mode == "code" else mode, "text", [])
+    shares = {}
+    for form, share in FORMS[mode].items():
+        shares[form] = share * (multi_turn_weight if form in WEIGHTED else 1)
+    form, program = draw(rng, shares), task.program(instance)
+    if form == "text":
+        return Plan(mode, form, [])
+    if form == "repair":
+        return Plan(mode, form, [broken(rng, program), program])
+    if form == "check":
+        check = checking(program, instance.expect)
+        return Plan(mode, form, [program, check]) if check else Plan(mode, "code", [program])
+    return Plan(mode, form, [program])
+
+
+def draw(rng: random.Random, shares: dict[str, float]) -> str:
+    return rng.choices(list(shares), list(shares.values()))[0]
+
+
+def draw_prompt(rng: random.Random, mode: str, wordings: str, format_name: str) -> str:
+    prompts = system_prompts(mode, format_name)
+    return rng.choice(prompts if wordings == "all" else prompts[:1])
+
 
 def broken(rng: random.Random, program: str) -> str:
-    """The program with a slip that makes it fail: a misspelt name, a lost import or a lost bracket."""
+    """The program with a slip that makes it fail: a misspelt name, a lost bracket or a lost import."""
     slips = [program.replace("print(", "prnt(")]
     if ")" in program:
-        at = program.rindex(")")
-        slips.append(program[:at] + program[at + 1:])
+        last = program.rindex(")")
+        slips.append(program[:last] + program[last + 1:])
     if program.startswith("import "):
         slips.append(program.split("\n", 1)[1])
     return rng.choice(slips)
 
 
 def checking(program: str, answer: str) -> str | None:
-    """A program that computes the answer again and compares: it prints True. None if the program's end is unusual."""
+    """A program that computes the answer again and compares: it prints True.
+
+    `print(math.gcd(4, 6))` becomes `print(str(math.gcd(4, 6)) == '2')`. None if the last line is no print.
+    """
     *lines, last = program.rstrip("\n").split("\n")
     match = re.fullmatch(r"print\((\*?)(.*)\)", last)
     if not match:
         return None
-    again = f'" ".join({match[2]})' if match[1] else f"str({match[2]})"
+    star, printed = match.groups()
+    again = f'" ".join({printed})' if star else f"str({printed})"
     return "\n".join((*lines, f"print({again} == {answer!r})")) + "\n"
 
 
-def plan(rng: random.Random, instance: Instance, multi_turn_weight: float) -> tuple[str, str, list[str]]:
-    """(mode, form, scripts to run) of one conversation."""
-    task, mode = TASKS[instance.task], pick(rng, MODE_SHARES)
-    if task.program is None:
-        return ("ci" if mode == "code" else mode), "text", []
-    shares = {form: n * (multi_turn_weight if form in WEIGHTED else 1) for form, n in FORMS[mode].items()}
-    form, program = pick(rng, shares), task.program(instance)
-    scripts = {"text": [], "code": [program], "switch": [program], "repair": [broken(rng, program), program],
-               "check": [program, checking(program, instance.expect)]}[form]
-    return (mode, form, scripts) if None not in scripts else (mode, "code", [program])
+def write_messages(system: str, instance: Instance, plan: Plan, results: list[Result], tool_chars: int,
+                   format_name: str) -> list[dict[str, str]] | None:
+    """The conversation, or None if its scripts did not do what its form needs."""
+    task, marks = TASKS[instance.task], FORMATS[format_name]
+    outputs = [tool_text(result, tool_chars) for result in results]
+    wanted = ["error", "ok"] if plan.form == "repair" else ["ok"] * len(results)
+    if [result.status for result in results] != wanted:
+        return None
+    if plan.form == "check" and outputs[1] != "True":
+        return None
+    # The answer is what a script printed: the last one, but a check prints True after it.
+    answer = instance.expect
+    if outputs:
+        answer = outputs[0] if plan.form == "check" else outputs[-1]
+    if not task.verify(instance, answer):
+        return None
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
+    for script, output in zip(plan.scripts, outputs):
+        words = "This is easy to get wrong in words, so I run code.\n" if plan.form == "switch" else ""
+        messages.append({"role": "assistant", "content": words + marks.show_code(script)})
+        messages.append({"role": "user", "content": marks.show_output(output)})
+    why = f"{task.rationale(instance)}\n" if task.program is None else ""
+    messages.append({"role": "assistant", "content": why + marks.show_answer(answer)})
+    return messages
 
 
 def wrong_conversations(lines: list[dict[str, Any]], instances: list[Instance]) -> list[dict[str, Any]]:
     """A wrong one to every second right one, as from a teacher who is right two times in three.
 
-    It treats the next question of its task instead of its own, code and all, and the verifier refuses its answer.
+    It treats the next question of its task instead of its own, code and all, and the verifier refuses its
+    answer.
     """
-    wrong, asked = [], {instance.question: instance for instance in instances}
+    asked = {instance.question: instance for instance in instances}
+    wrong = []
     for line, other in zip(lines[::2], lines[1::2]):
-        (_, question, *_), (system, its_question, *turns) = line["messages"], other["messages"]
-        answer = asked[its_question["content"]].expect
-        if line["task"] == other["task"] and not TASKS[line["task"]].verify(asked[question["content"]], answer):
-            wrong.append({**other, "messages": [system, question, *turns], "seed": line["seed"], "reward": 0.0})
+        question, other_question = line["messages"][1], other["messages"][1]
+        answer = asked[other_question["content"]].expect
+        refused = not TASKS[line["task"]].verify(asked[question["content"]], answer)
+        if line["task"] == other["task"] and refused:
+            messages = [other["messages"][0], question, *other["messages"][2:]]
+            wrong.append({**other, "messages": messages, "seed": line["seed"], "reward": 0.0})
     return wrong
 
 
-# ---- files -----------------------------------------------------------------------------------------------------------
-
-ROLES = {"system": "system", "user": "user", "human": "user", "tool": "user", "observation": "user",
-         "assistant": "assistant", "gpt": "assistant"}
-
-
-def read_messages(line: dict[str, Any], tool_prefix: str) -> list[dict[str, str]]:
-    """The messages of a line in either layout: "messages" (role, content) or "conversations" (from, value; ShareGPT)."""
-    turns, messages = line.get("messages", line.get("conversations")), []
-    for turn in turns if isinstance(turns, list) else [None]:
-        turn = turn if isinstance(turn, dict) else {}
-        role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if role not in ROLES or not isinstance(content, str):
-            raise ValueError('"messages" needs a list of role and content (or "conversations" one of from and value), '
-                             f"and one role is {role!r} with {type(content).__name__} as content")
-        if role in ("tool", "observation"):
-            content = tool_prefix + content.removeprefix(tool_prefix)
-        messages.append({"role": ROLES[role], "content": content})
-    roles = [message["role"] for message in messages]
-    spoken = roles[roles[:1] == ["system"]:]
-    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
-        raise ValueError("user and assistant must take turns behind the system, and the assistant's turn is the last: "
-                         + ", ".join(roles))
-    return messages
-
-
-def read_collected(path: Path) -> list[dict[str, Any]]:
-    """What an earlier run has collected; a last line that was cut off when it died is deleted."""
-    if not path.exists():
-        raise SystemExit(f"--resume: {path} does not exist")
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        path.write_text(text[:text.rfind("\n") + 1], encoding="utf-8")
-    return [line for _, line in read_jsonl(path)]
-
-
-# ---- choice ----------------------------------------------------------------------------------------------------------
-
-def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool, seed: int) \
-        -> list[dict[str, Any]]:
-    """At most `keep` right conversations a task, no two alike, drawn by weight where there are more."""
-    tasks: dict[str, dict] = {}
-    for line in lines:
-        said = [norm(m["content"]) for m in line["messages"] if m["role"] == "assistant"]
-        if (line["reward"] == 1.0 or keep_wrong) and (multi_turn_weight or line["form"] not in WEIGHTED):
-            tasks.setdefault(line["task"], {}).setdefault((line["messages"][1]["content"], *said), line)
-    chosen = []
-    for task, different in tasks.items():
-        rng = random.Random(f"choose/{seed}/{task}")
-        # Without replacement: each waits for a time that is exponential with its weight as rate; the first are drawn.
-        wait = lambda line: rng.expovariate(multi_turn_weight if line["form"] in WEIGHTED else 1.0)
-        chosen += sorted(different.values(), key=wait)[:keep]
-    return chosen
-
-
-def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) -> str:
-    """What was sampled and what was kept, per task, and the tokens spent."""
-    tasks = list(dict.fromkeys(line["task"] for line in lines))
-    width = max(map(len, (*tasks, "task")))
-    rows = [f"{'task':{width}}  sampled  right  kept  forms kept"]
-    for name in (*tasks, "all"):
-        its, kept = ([line for line in some if name in (line["task"], "all")] for some in (lines, chosen))
-        forms = ", ".join(f"{form} {count}" for form, count in Counter(line["form"] for line in kept).most_common())
-        right = sum(line["reward"] == 1.0 for line in its)
-        rows.append(f"{name:{width}}  {len(its):7d}  {right:5d}  {len(kept):4d}  {forms}")
-    spent = (sum(line.get(f"{kind}_tokens", 0) for line in lines) for kind in ("prompt", "completion"))
-    return "\n".join(rows) + "\ntokens spent at an endpoint: {:,} of prompts, {:,} of completions".format(*spent)
-
-
-# ---- 1. conversations from programs ----------------------------------------------------------------------------------
-
-WORDINGS = {"all": None, "one": 1}  # how many system prompts of a mode are used
-
-
-def converse(system: str, instance: Instance, form: str, scripts: list[str], results: list[Result],
-             tool_chars: int, marks: Format) -> list[dict[str, str]] | None:
-    """The conversation as messages, or None if its scripts did not do what the form needs."""
-    task = TASKS[instance.task]
-    wanted = ["error", "ok"] if form == "repair" else ["ok"] * len(scripts)
-    outputs = [tool_text(result, tool_chars) for result in results]
-    if [result.status for result in results] != wanted or (form == "check" and outputs[1] != "True"):
-        return None
-    answer = instance.expect if not scripts else outputs[0 if form == "check" else -1]
-    if not task.verify(instance, answer):
-        return None
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
-    before = "This is easy to get wrong in words, so I run code.\n" if form == "switch" else ""
-    for script, output in zip(scripts, outputs):
-        messages += [{"role": "assistant", "content": before + marks.show_code(script)},
-                     {"role": "user", "content": marks.show_output(output)}]
-    why = f"{task.rationale(instance)}\n" if task.program is None else ""
-    return messages + [{"role": "assistant", "content": why + marks.show_answer(answer)}]
-
-
-def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str, tool_chars: int,
-                        multi_turn_weight: float = 4.0, wordings: str = "all", keep_wrong: bool = False,
-                        format_name: str = "fence") \
-        -> list[dict[str, Any]]:
-    """One verified conversation for each question that yields one, as JSON-ready lines."""
-    plans = [plan(random.Random(f"plan/{seed}/{i.task}/{i.level}/{i.seed}"), i, multi_turn_weight) for i in instances]
-    scripts = [script for _, _, scripts in plans for script in scripts]
-    results = iter([future.result() for future in tqdm([sandbox.submit(script, seed=0) for script in scripts],
-                                                       desc="running the scripts", unit="script", leave=False)])
-    lines = []
-    for instance, (mode, form, its) in zip(instances, plans):
-        rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
-        system = rng.choice(system_prompts(mode, format_name)[:WORDINGS[wordings]])
-        messages = converse(system, instance, form, its, [next(results) for _ in its], tool_chars, FORMATS[format_name])
-        if messages:
-            lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
-                              purpose=instance.purpose, reward=1.0, mode=mode, form=form, calls=len(its)))
-    return lines + (wrong_conversations(lines, instances) if keep_wrong else [])
-
-
-# ---- 2. conversations from a teacher ---------------------------------------------------------------------------------
-
-PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
-
-
-def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol) -> list[Job]:
-    """The conversations to be held, shuffled: any part of them is a fair part."""
-    jobs, format_name = [], protocol.format
-    for instance in instances:
-        for sample in range(per_question):
-            rng = random.Random(f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}")
-            mode = pick(rng, PROMPT_SHARES)
-            system = rng.choice(system_prompts(mode, format_name)[:WORDINGS[wordings]])
-            jobs.append(Job(instance, sample, replace(protocol, mode="text" if mode == "text" else "ci"), system))
-    return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
-
-
-def line_of(t: Trajectory, source: str) -> dict[str, Any]:
-    """A trajectory as a line of data; its form in the words of FORMS."""
-    form = ("text" if not t.calls else "repair" if t.statuses[0] != "ok" else "check" if t.calls > 1 else
-            "switch" if switches(t) else "code")
-    mode = next(mode for mode in PROMPTS if t.messages[0]["content"] in system_prompts(mode, t.format))
-    return {**t.to_json(), "ids": [], "loss_mask": [], "mode": mode, "form": form, "source": source,
-            "prompt_tokens": t.prompt_tokens, "completion_tokens": t.completion_tokens}
-
-
-def collect(args: argparse.Namespace, tasks: list[tuple[str, int]], sandbox: Sandbox) -> None:
-    """Every conversation goes to collected.jsonl as it ends, wrong ones too; the chosen ones go to data.jsonl."""
-    endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
-    log, lines, rows, stopped = Path(args.out) / "collected.jsonl", [], [], ""
-    if args.resume:
-        lines = read_collected(log)
-    elif log.exists():
-        raise SystemExit(f"{log} exists: choose another --out, or --resume it")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    done = {(line["source"], line["task"], line["level"], line["seed"], line["sample"]) for line in lines}
-    questions = draw_questions(tasks, "sft", args.per_task, args.seed)
-    jobs = [job for job in teacher_jobs(questions, args.per_question, args.seed, args.wordings, protocol_of(args))
-            if (args.teacher, job.instance.task, job.instance.level, job.instance.seed, job.sample) not in done]
-    with (open(log, "a", encoding="utf-8") as file,
-          tqdm(total=len(jobs), desc="collecting", unit="row") as bar):
-
-        def keep(line: dict[str, Any]) -> None:
-            lines.append(line)
-            file.write(json.dumps(line) + "\n")
-            file.flush()  # whatever happens next, this one is not asked for again
-            bar.update()
-
-        def on_end(t: Trajectory) -> None:
-            rows.append(t)
-            if t.stop_reason != "tool_failure":  # the sandbox's own fault: to be asked again
-                keep(line_of(t, args.teacher))
-
-        try:
-            if args.teacher == "programs":
-                for sample in range(args.per_question):
-                    seed = f"{args.seed}/{sample}" if sample else args.seed
-                    for line in write_conversations(questions, sandbox, seed, args.tool_chars, args.multi_turn_weight,
-                                                    args.wordings, args.keep_wrong):
-                        keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
-            else:
-                converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
-            check_tool_failures(rows)
-        except (SystemExit, KeyboardInterrupt) as error:
-            stopped = str(error) or "interrupted"
-    chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
-    if chosen:
-        (log.parent / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in chosen), encoding="utf-8")
-        print(f"{collection_table(lines, chosen)}\nthe chosen ones are in {log.parent / 'data.jsonl'}")
-    if stopped:
-        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on")
-
-
-
-
-def read_conversations(path: str | Path, keep_wrong: bool = False, format_name: str = "fence") -> list[dict[str, Any]]:
-    """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
-
-    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they would be the answer, and
-    the conversation is left out and counted.
-    """
-    lines, cut_off = [], 0
-    for number, line in read_jsonl(path):
-        try:
-            *earlier, last = line["messages"] = read_messages(line, FORMATS[format_name].output_open)
-        except ValueError as error:
-            raise SystemExit(f"{path}, line {number}: {error}")
-        for message in earlier:
-            if message["role"] == "assistant":
-                message["content"] = read_turn(message["content"], format_name).text
-        if read_turn(last["content"], format_name).text != last["content"]:
-            cut_off += 1
-        elif line.get("reward", 1.0) == 1.0 or keep_wrong:
-            lines.append(line)
-    if cut_off:
-        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind code", file=sys.stderr)
-    if not lines:
-        raise SystemExit(f"{path} holds no conversation with reward 1")
-    return lines
-
-
-
+# ---- 2. conversations with a served model ----------------------------------------------------------
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A served model, URL#name on the command line. OPENAI_API_KEY goes along if it is set."""
-    url: str                   # up to /v1
-    name: str
-    concurrency: int = 8       # conversations at a time
-    timeout: float = 300.0     # seconds without a byte
-    tries: int = 7             # of a request, with about 1, 2, 4, ... 32 s between them
-    sleep: Callable[[float], Any] = time.sleep
+    """A served model behind an OpenAI-compatible server, URL#name on the command line.
 
-    def complete(self, messages: list[dict[str, str]], max_tokens: int, temperature: float) \
-            -> tuple[str, bool, dict]:
-        """The model's next turn, whether a limit cut it off, tokens charged. What may pass is tried again."""
-        body = dict(model=self.name, messages=messages, max_tokens=max_tokens, temperature=temperature,
-                    stream=False)
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get("OPENAI_API_KEY"):
-            headers["Authorization"] = f"Bearer {os.environ['OPENAI_API_KEY']}"
-        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), headers)
-        for attempt in range(self.tries):
-            pause = 2 ** attempt * random.uniform(0.5, 1.0)  # the jitter: not all at once again
-            try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                    reply = json.load(response)
-                choice, usage = reply["choices"][0], reply.get("usage") or {}
-                return str(choice["message"]["content"] or ""), choice.get("finish_reason") == "length", usage
-            except urllib.error.HTTPError as error:
-                detail = " ".join(error.read(10_000).decode(errors="replace").split())[:300]
-                problem = f"it answered {error.code} {error.reason}" + f" ({detail})" * bool(detail)
-                if error.code in (400, 413) and "context" in detail and len(messages) > 2:
-                    return "", True, {}  # the conversation has outgrown the model
-                if error.code < 500 and error.code not in (408, 409, 425, 429):
-                    raise SystemExit(f"{self.url}#{self.name}: {problem}")
-                if re.fullmatch(r"\d+(\.\d+)?", error.headers.get("Retry-After", "")):
-                    pause = max(pause, float(error.headers["Retry-After"]))
-            except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, cut off
-                why = getattr(error, "reason", None) or str(error) or type(error).__name__
-                problem = f"no answer ({why})"
-            except (ValueError, LookupError, TypeError, AttributeError):
-                problem = "its answer is not a chat completion in JSON"
-            if attempt + 1 < self.tries:
-                self.sleep(pause)
-        raise SystemExit(f"{self.url}#{self.name}: {problem}, {self.tries} times")
+    Requests, their repetition and their limits are the `openai` package's; OPENAI_API_KEY goes along.
+    """
+    url: str                  # up to /v1
+    name: str
+    concurrency: int = 8      # conversations at a time
+    timeout: float = 300.0    # seconds to wait for a reply
+    retries: int = 6          # of what may pass: a busy or broken server
+
+
+class Refused(Exception):
+    """The server refuses this one conversation for good: a filter, or a prompt that is too long."""
 
 
 def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | None:
@@ -367,72 +207,465 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
     url, _, model = name.partition("#")
     if not model:
         raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
-    if concurrency < 1 or timeout <= 0:
+    if concurrency < 1 or not timeout > 0:
         raise SystemExit("--concurrency and --request-timeout must be above 0")
     return Endpoint(url.rstrip("/"), model, concurrency, timeout)
 
 
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("endpoint").add_argument
+    add = parser.add_argument_group("served models").add_argument
     add("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
     add("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
 
 
-def converse_with(endpoint: Endpoint, sandbox: Sandbox, job: Job, key: tuple) -> Trajectory:
-    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls and ends.
+def connect(endpoint: Endpoint) -> Any:
+    """A client, shared by all threads."""
+    try:
+        from openai import OpenAI
+    except ImportError:
+        raise SystemExit(f"{endpoint.url}: served models need the openai package: pip install openai")
+    key = os.environ.get("OPENAI_API_KEY") or "none"   # a server of one's own wants none
+    return OpenAI(base_url=endpoint.url, api_key=key, timeout=endpoint.timeout, max_retries=endpoint.retries)
 
-    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut there later.
+
+@dataclass(frozen=True)
+class Reply:
+    """The model's next turn."""
+    text: str
+    empty: bool              # nothing was said: some servers return thoughts alone
+    cut_off: bool            # by a limit
+    prompt_tokens: int       # charged
+    completion_tokens: int
+
+
+def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], max_tokens: int,
+             temperature: float) -> Reply:
+    """Ask for the next turn. Raises Refused for one conversation's fault, ends the program for all others."""
+    import openai
+    name = f"{endpoint.url}#{endpoint.name}"
+    try:
+        answer = client.chat.completions.create(model=endpoint.name, messages=messages,
+                                                max_tokens=max_tokens, temperature=temperature)
+        choice, usage = answer.choices[0], answer.usage
+        text = choice.message.content
+    except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+        raise Refused(one_line(error))
+    except openai.APIStatusError as error:
+        if error.status_code == 413:
+            raise Refused(one_line(error))
+        raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
+    except openai.OpenAIError as error:   # no connection, no answer in time
+        raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
+    except (ValueError, AttributeError, LookupError, TypeError):
+        raise SystemExit(f"{name}: its answer is not a chat completion in JSON")
+    return Reply(text=text or "", empty=text is None, cut_off=choice.finish_reason == "length",
+                 prompt_tokens=usage.prompt_tokens if usage else 0,
+                 completion_tokens=usage.completion_tokens if usage else 0)
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversation to be held."""
+    instance: Instance
+    sample: int                  # its number among those of the question
+    protocol: Protocol
+    system: str | None = None    # a system prompt other than the mode's first
+
+
+def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Job, key: tuple) -> Trajectory:
+    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls, ends.
+
+    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut later.
     """
     instance, protocol = job.instance, job.protocol
     system = job.system or system_prompts(protocol.mode, protocol.format)[0]
     messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
     t = Trajectory(instance, job.sample, messages, format=protocol.format)
     while not t.stop_reason:
-        left = protocol.max_tokens - t.completion_tokens
-        limit = min(protocol.max_turn_tokens, left)
-        text, cut, usage = endpoint.complete(messages, limit, protocol.temperature)
-        t.prompt_tokens += usage.get("prompt_tokens", 0)
-        t.completion_tokens += usage.get("completion_tokens", 0)
-        turn = read_turn(text, protocol.format)
+        limit = min(protocol.max_turn_tokens, protocol.max_tokens - t.completion_tokens)
+        try:
+            reply = complete(client, endpoint, messages, limit, protocol.temperature)
+        except Refused as error:
+            outgrown = "context" in str(error) and len(messages) > 2
+            t.stop_reason = "budget" if outgrown else "refused"
+            break
+        t.prompt_tokens += reply.prompt_tokens
+        t.completion_tokens += reply.completion_tokens
+        turn = read_turn(reply.text, protocol.format)
         messages.append({"role": "assistant", "content": turn.text})
-        if turn.code is None:
-            t.answer = None if cut else turn.answer
-            t.stop_reason = "budget" if cut else "eos" if t.answer is None else "answer"
-        elif t.calls == protocol.allowed_calls:
+        if reply.empty:
+            t.stop_reason = "empty"
+        elif turn.code is not None and t.calls == protocol.allowed_calls:
             t.stop_reason = "calls"
+        elif turn.code is not None:
+            run_script(t, sandbox, turn.code, protocol, key)
+        elif reply.cut_off:
+            t.stop_reason = "budget"
         else:
-            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, job.sample, t.calls)
-            result = sandbox.run(turn.code, seed=int.from_bytes(keyed_bytes(*row_key)[:4], "big"))
-            t.statuses.append(result.status)
-            output = FORMATS[protocol.format].show_output(tool_text(result, protocol.tool_chars))
-            messages.append({"role": "user", "content": output})
-            if result.status == "sandbox_error":
-                t.stop_reason = "tool_failure"
-            elif t.completion_tokens >= protocol.max_tokens:
-                t.stop_reason = "budget"
+            t.answer = turn.answer
+            t.stop_reason = "eos" if turn.answer is None else "answer"
     t.reward = float(t.answer is not None and grade(t.instance, t.answer))
     return t
 
 
+def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, key: tuple) -> None:
+    """Run a script of the conversation and append what it printed."""
+    row = (t.instance.task, t.instance.level, t.instance.purpose, t.instance.seed, t.sample)
+    seed = int.from_bytes(keyed_bytes(*key, *row, t.calls)[:4], "big")
+    result = sandbox.run(code, seed=seed)
+    t.statuses.append(result.status)
+    output = tool_text(result, protocol.tool_chars)
+    t.messages.append({"role": "user", "content": FORMATS[protocol.format].show_output(output)})
+    if result.status == "sandbox_error":
+        t.stop_reason = "tool_failure"
+    elif t.completion_tokens >= protocol.max_tokens:
+        t.stop_reason = "budget"
+
+
 def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Job], key: tuple,
                  on_end: Callable[[Trajectory], Any] | None = None) -> list[Trajectory]:
-    """The conversations of the jobs, several at a time; `on_end` hears of each.
+    """The conversations of the jobs, several at a time; `on_end` hears of each as it ends, in this thread.
 
-    When one fails for good or is interrupted, those under way come to their end, and no other begins.
+    When one fails for all, or on Ctrl-C, nobody waits for a hung server: the threads are daemons.
     """
-    lock = threading.Lock()
+    client = connect(endpoint)
+    left: queue.SimpleQueue = queue.SimpleQueue()   # numbers of jobs
+    done: queue.SimpleQueue = queue.SimpleQueue()   # (number, Trajectory or what went wrong)
+    for number in range(len(jobs)):
+        left.put(number)
 
-    def hold(job: Job) -> Trajectory:
-        t = converse_with(endpoint, sandbox, job, key)
-        with lock:
-            if on_end:
-                on_end(t)
-        return t
+    def work() -> None:
+        while True:
+            try:
+                number = left.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((number, converse_with(client, endpoint, sandbox, jobs[number], key)))
+            except (Exception, SystemExit) as error:
+                done.put((number, error))
+                return
 
-    with ThreadPoolExecutor(endpoint.concurrency) as pool:
-        futures = [pool.submit(hold, job) for job in jobs]
+    for _ in range(min(endpoint.concurrency, len(jobs))):
+        threading.Thread(target=work, daemon=True).start()
+    finished: dict[int, Trajectory] = {}
+    while len(finished) < len(jobs):
+        number, outcome = done.get()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        finished[number] = outcome
+        if on_end:
+            on_end(outcome)
+    return [finished[number] for number in range(len(jobs))]
+
+
+# ---- 3. collecting ---------------------------------------------------------------------------------
+
+PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}   # ours: the paper does not tell them
+
+
+def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str,
+                 protocol: Protocol) -> list[Job]:
+    """The conversations to be held, shuffled: any part of them is a fair part."""
+    jobs = []
+    for instance in instances:
+        for sample in range(per_question):
+            rng = random.Random(f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}")
+            mode = draw(rng, PROMPT_SHARES)
+            system = draw_prompt(rng, mode, wordings, protocol.format)
+            # Words alone are asked for: then code ends the conversation.
+            mode = "text" if mode == "text" else "ci"
+            jobs.append(Job(instance, sample, replace(protocol, mode=mode), system))
+    return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
+
+
+def job_key(line: dict[str, Any]) -> tuple:
+    return line["source"], line["task"], line["level"], line["seed"], line["sample"]
+
+
+def collect(args: argparse.Namespace, sandbox: Sandbox) -> None:
+    """Every conversation goes to collected.jsonl as it ends, wrong ones too."""
+    log = Path(args.out) / "collected.jsonl"
+    earlier = read_collected(log) if args.resume else []
+    questions = draw_questions(parse_tasks(args.tasks, args.level), "sft", args.per_task, args.seed)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", encoding="utf-8") as file:
+        lines = list(earlier)
+
+        def keep(line: dict[str, Any]) -> None:
+            lines.append(line)
+            file.write(json.dumps(line) + "\n")
+            file.flush()   # whatever happens next, this one is not asked for again
+
+        stopped = ""
         try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            if args.teacher == "programs":
+                collect_programs(args, questions, sandbox, keep)
+            else:
+                collect_served(args, questions, sandbox, earlier, keep)
+        except (SystemExit, KeyboardInterrupt) as error:
+            stopped = str(error) or "interrupted"
+    print(collection_table(lines, []))
+    print(f"next: python -m tasks.teacher choose {log} --out {log.parent / 'data.jsonl'}")
+    if stopped:
+        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on")
+
+
+def collect_programs(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
+                     keep: Callable[[dict[str, Any]], None]) -> None:
+    """From the tasks' own programs, each sample with other forms and wordings."""
+    for sample in range(args.per_question):
+        seed = f"{args.seed}/{sample}" if sample else args.seed
+        for line in write_conversations(questions, sandbox, seed, args.tool_chars, args.multi_turn_weight,
+                                        wordings=args.wordings, format_name=args.format):
+            keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
+
+
+def collect_served(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
+                   earlier: list[dict[str, Any]], keep: Callable[[dict[str, Any]], None]) -> None:
+    """From a served model; what an earlier run has collected is not asked for again."""
+    endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
+    known = {job_key(line) for line in earlier}
+    jobs = []
+    for job in teacher_jobs(questions, args.per_question, args.seed, args.wordings, protocol_of(args)):
+        asked = job.instance
+        if (args.teacher, asked.task, asked.level, asked.seed, job.sample) not in known:
+            jobs.append(job)
+    with tqdm(total=len(jobs), desc="collecting", unit="row") as bar:
+
+        def on_end(t: Trajectory) -> None:
+            bar.update()
+            if t.stop_reason != "tool_failure":   # the sandbox's own fault: to be asked again
+                line = t.to_json()
+                mode = mode_of(line)
+                keep({**line, "ids": [], "loss_mask": [], "mode": mode, "form": form_of(line),
+                      "source": args.teacher, "prompt_tokens": t.prompt_tokens,
+                      "completion_tokens": t.completion_tokens})
+
+        rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
+    check_tool_failures(rows)
+
+
+def mode_of(line: dict[str, Any]) -> str | None:
+    """Whose system prompt opens the conversation."""
+    opening = line["messages"][0]["content"]
+    for mode in PROMPTS:
+        if opening in system_prompts(mode, line.get("format", "fence")):
+            return mode
+    return None
+
+
+def form_of(line: dict[str, Any]) -> str:
+    """What the scripts of a conversation are for, in the words of FORMS."""
+    statuses = line.get("statuses", [])
+    if not statuses:
+        return "text"
+    if statuses[0] != "ok":
+        return "repair"
+    if len(statuses) > 1:
+        return "check"
+    changes = count_switches(line["messages"], line.get("format", "fence"))
+    return "switch" if changes else "code"
+
+
+def read_collected(path: Path) -> list[dict[str, Any]]:
+    """What an earlier run has collected; a last line that was cut off when it died is deleted."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        path.write_text(text[:text.rfind("\n") + 1], encoding="utf-8")
+    return [line for _, line in read_jsonl(path)]
+
+
+# ---- 4. files of others ----------------------------------------------------------------------------
+
+ROLES = {"system": "system", "user": "user", "human": "user", "tool": "user", "observation": "user",
+         "assistant": "assistant", "gpt": "assistant"}
+
+
+def read_conversations(path: str | Path, keep_wrong: bool = False,
+                       format_name: str = "fence") -> list[dict[str, Any]]:
+    """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
+
+    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they would be
+    the answer, and the conversation is left out and counted.
+    """
+    lines, cut_off = [], 0
+    for number, line in read_jsonl(path):
+        try:
+            messages = read_messages(line, format_name)
+        except ValueError as error:
+            raise SystemExit(f"{path}, line {number}: {error}")
+        last = messages[-1]["content"]
+        if read_turn(last, format_name).text != last:
+            cut_off += 1
+            continue
+        for message in messages:
+            if message["role"] == "assistant":
+                message["content"] = read_turn(message["content"], format_name).text
+        if keep_wrong or line.get("reward", 1.0) == 1.0:
+            lines.append({**line, "messages": messages})
+    if cut_off:
+        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind code",
+              file=sys.stderr)
+    if not lines:
+        raise SystemExit(f"{path} holds no conversation with reward 1")
+    return lines
+
+
+def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict[str, str]]:
+    """The messages of a line: "messages" (role, content) or "conversations" (from, value; ShareGPT)."""
+    marks = FORMATS[format_name]
+    turns = line.get("messages", line.get("conversations"))
+    if not isinstance(turns, list):
+        raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) is needed')
+    messages = []
+    if isinstance(line.get("system"), str) and "conversations" in line:
+        messages.append({"role": "system", "content": line["system"]})
+    for turn in turns:
+        turn = turn if isinstance(turn, dict) else {}
+        role = turn.get("role", turn.get("from"))
+        content = turn.get("content", turn.get("value"))
+        if role not in ROLES or not isinstance(content, str):
+            raise ValueError('"messages" needs a list of role and content (or "conversations" one of from and '
+                             f"value), and one role is {role!r} with {type(content).__name__} as content")
+        if turn.get("tool_calls") or turn.get("function_call"):
+            raise ValueError(f'a message of the {role} has "tool_calls": write its code into the content')
+        if not content.strip() and ROLES[role] == "assistant":
+            raise ValueError("a turn of the assistant is empty")
+        if role in ("tool", "observation"):
+            content = marks.show_output(marks.read_output(content))
+        messages.append({"role": ROLES[role], "content": content})
+    roles = [message["role"] for message in messages]
+    spoken = roles[1:] if roles[:1] == ["system"] else roles
+    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
+        raise ValueError("user and assistant must take turns behind the system, and the assistant's turn is the "
+                         "last: " + ", ".join(roles))
+    return messages
+
+
+# ---- 5. the choice ---------------------------------------------------------------------------------
+
+def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool,
+           seed: int) -> list[dict[str, Any]]:
+    """At most `keep` right conversations a task, no two alike, drawn by weight where there are more."""
+    by_task: dict[str, dict[tuple, dict]] = {}
+    for line in lines:
+        wanted = keep_wrong or line["reward"] == 1.0
+        if wanted and (multi_turn_weight > 0 or line["form"] not in WEIGHTED):
+            said = [norm(m["content"]) for m in line["messages"] if m["role"] == "assistant"]
+            question = line["messages"][1]["content"]
+            by_task.setdefault(line["task"], {}).setdefault((question, *said), line)
+    chosen = []
+    for task, different in by_task.items():
+        rng = random.Random(f"choose/{seed}/{task}")
+        pool = list(different.values())
+        weights = [multi_turn_weight if line["form"] in WEIGHTED else 1.0 for line in pool]
+        # Without replacement: the one that is drawn leaves the pool.
+        while pool and keep > 0 and len(different) - len(pool) < keep:
+            drawn = rng.choices(range(len(pool)), weights)[0]
+            chosen.append(pool.pop(drawn))
+            weights.pop(drawn)
+    return chosen
+
+
+def choose_from_file(args: argparse.Namespace) -> None:
+    """Read trajectories or collected conversations, write the chosen ones."""
+    out = Path(args.out)
+    if out.exists():
+        raise SystemExit(f"--out {out} exists: choose another file")
+    lines = []
+    for number, line in read_jsonl(args.file):
+        if not {"messages", "task", "seed", "level", "reward"} <= line.keys():
+            raise SystemExit(f"{args.file}, line {number}: messages, task, seed, level and reward are needed")
+        if line.get("purpose", "sft") == "sft":   # never train on the questions of anything else
+            lines.append({**line, "form": line.get("form") or form_of(line), "ids": [], "loss_mask": []})
+    chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
+    print(collection_table(lines, chosen))
+    if not chosen:
+        raise SystemExit(f"{args.file} holds no right conversation about questions of purpose sft")
+    out.write_text("".join(json.dumps(line) + "\n" for line in chosen), encoding="utf-8")
+    print(f"the chosen ones are in {out}; next: python sft.py --data {out}")
+
+
+def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) -> str:
+    """What was sampled and what was kept, per task, and the tokens spent."""
+    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    width = max(map(len, (*tasks, "task")))
+    rows = [f"{'task':{width}}  sampled  right  kept  forms"]
+    for name in (*tasks, "all"):
+        sampled = [line for line in lines if name in (line["task"], "all")]
+        kept = [line for line in chosen if name in (line["task"], "all")]
+        forms = Counter(line["form"] for line in kept or sampled).most_common()
+        told = ", ".join(f"{form} {count}" for form, count in forms)
+        right = sum(line["reward"] == 1.0 for line in sampled)
+        rows.append(f"{name:{width}}  {len(sampled):7d}  {right:5d}  {len(kept):4d}  {told}")
+    prompts = sum(line.get("prompt_tokens", 0) for line in lines)
+    completions = sum(line.get("completion_tokens", 0) for line in lines)
+    rows.append(f"tokens spent at an endpoint: {prompts:,} of prompts, {completions:,} of completions")
+    unanswered = Counter(line.get("stop_reason") for line in lines)
+    for reason, meaning in (("refused", "refused by the server"), ("empty", "empty replies")):
+        if unanswered[reason]:
+            rows.append(f"{unanswered[reason]} conversations ended as {reason}: {meaning}")
+    return "\n".join(rows)
+
+
+# ---- 6. the command line ---------------------------------------------------------------------------
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tasks.teacher", description="Supervised data.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="collect | choose")
+
+    collecting = commands.add_parser("collect", help="write or ask for conversations")
+    add = collecting.add_argument
+    add("--teacher", default="programs", help="programs, or URL#name of a served model")
+    add("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    add("--per-task", type=int, default=50, help="questions per task")
+    add("--per-question", type=int, default=4, help="conversations about each")
+    add("--wordings", choices=WORDINGS, default="all", help="of the system prompt")
+    add("--out", default="runs/teacher", help="directory of collected.jsonl")
+    add("--resume", action="store_true", help="go on with what --out holds")
+    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+    add("--allow-weak", action="store_true", help="run scripts even where the sandbox can confine little")
+    add_protocol_flags(collecting, temperature=1.0)
+    add_endpoint_flags(collecting)
+
+    choosing = commands.add_parser("choose", help="keep the best of each task")
+    choosing.add_argument("file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft")
+    choosing.add_argument("--out", required=True, help="the file for sft.py --data")
+    choosing.add_argument("--keep-per-task", type=int, default=70, help="conversations, at most")
+    choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
+    for command in (collecting, choosing):
+        command.add_argument("--multi-turn-weight", type=float, default=4.0,
+                             help="of forms with several calls or a switch")
+        command.add_argument("--seed", type=int, default=0, help="of questions and draws")
+
+    args = parser.parse_args()
+    if args.multi_turn_weight < 0:
+        parser.error("--multi-turn-weight must not be below 0")
+    if args.command == "choose":
+        choose_from_file(args)
+        return
+    if args.teacher != "programs" and not find_endpoint(args.teacher, args.concurrency, args.request_timeout):
+        parser.error(f"--teacher {args.teacher}: programs, or URL#name; a model of ours is sampled by "
+                     "`python r1ci.py eval --purpose sft --trajectories FILE`")
+    log = Path(args.out) / "collected.jsonl"
+    if log.exists() and not args.resume:
+        parser.error(f"{log} exists: choose another --out, or --resume")
+    if args.teacher == "programs" and args.resume:
+        parser.error("--resume goes on with a served model; programs need seconds")
+    try:
+        with Sandbox(workers=args.workers, timeout=args.code_timeout, allow_weak=args.allow_weak) as sandbox:
+            collect(args, sandbox)
+    except SandboxError as error:
+        raise SystemExit(str(error))
+
+
+if __name__ == "__main__":
+    main()

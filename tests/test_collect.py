@@ -1,7 +1,8 @@
-"""Conversations with a served model, and what `sft.py --collect` keeps of them."""
+"""Conversations with a served model, and what `python -m tasks.teacher` collects and chooses of them."""
 import contextlib
 import functools
 import importlib.util
+import io
 import json
 import os
 import re
@@ -19,16 +20,17 @@ from pathlib import Path
 import pytest
 
 import r1ci
-import sft
 import tiny
 from tasks import TASKS
-from tasks.teacher import choose
-from tasks.teacher import Endpoint, converse_with, find_endpoint
+from tasks import teacher as teaching
 from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
-from test_scripts import ENV, ROOT, inside, refusal
+from tasks.teacher import Endpoint, Job, choose, connect, converse_with, find_endpoint
+from test_scripts import ENV, ROOT, inside
 
-COLLECT = ["sft.py", "--collect", "--tasks", "rg/gcd,rg/lcm", "--per-task", "4", "--per-question", "2", "--workers", "1"]
+openai = pytest.importorskip("openai", reason="served models need an optional package: pip install openai")
+
+COLLECT = ["tasks.teacher", "collect", "--tasks", "rg/gcd,rg/lcm", "--per-task", "4", "--per-question", "2", "--workers", "1"]
 CODE = "```python\nprint(6 * 7)\n```"
 
 
@@ -71,9 +73,10 @@ def server(*replies):
         served.server_close()
 
 
-def talk(url: str, question=None, system: str = "Solve it.", **protocol):
-    endpoint = Endpoint(url, "teacher", sleep=lambda seconds: None)
-    return converse_with(endpoint, tiny.sandbox(), question or tiny.instance(expect="42"), 0, Protocol(**protocol), system, (0,))
+def talk(url: str, question=None, system: str = "Solve it.", retries: int = 0, **protocol):
+    endpoint = Endpoint(url, "teacher", retries=retries)
+    job = Job(question or tiny.instance(expect="42"), 0, Protocol(**protocol), system)
+    return converse_with(connect(endpoint), endpoint, tiny.sandbox(), job, (0,))
 
 
 @functools.cache
@@ -86,16 +89,28 @@ def teacher(body: dict) -> str:
     """Answers by code, and gives a wrong answer to every conversation about an lcm that may not use code."""
     *_, question, last = (None, *[m["content"] for m in body["messages"]])
     program = solutions()[body["messages"][1]["content"]]
-    if last.startswith(r1ci.TOOL_PREFIX):
-        return f"So it is <<<{last.removeprefix(r1ci.TOOL_PREFIX)}>>>"
+    if last.startswith("Code Execution Results:\n"):
+        return f"So it is <<<{last.removeprefix('Code Execution Results:' + chr(10))}>>>"
     return "<<<0>>>" if "without writing any code" in question else f"Let me see.\n```python\n{program}```\n42, I guess: <<<42>>>"
 
 
 @pytest.fixture(autouse=True)
 def one_sandbox(monkeypatch):
     """The commands run in this process, and share a sandbox: to start one takes longer than all else."""
-    for module in (r1ci, sft):
-        monkeypatch.setattr(module, "checked_sandbox", lambda *_: contextlib.nullcontext(tiny.sandbox()))
+    monkeypatch.setattr(r1ci, "checked_sandbox", lambda *_: contextlib.nullcontext(tiny.sandbox()))
+    monkeypatch.setattr(teaching, "Sandbox", lambda **_: contextlib.nullcontext(tiny.sandbox()))
+
+
+def command(*args) -> str:
+    """`python -m tasks.teacher ARGS` in this process; returns what it prints, or the sentence it ends with."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        patch.setattr(sys, "argv", [str(arg) for arg in args])
+        try:
+            teaching.main()
+        except SystemExit as stopped:
+            return f"{said.getvalue()}{stopped.code}"
+    return said.getvalue()
 
 
 # ---- the protocol ----------------------------------------------------------------------------------------------------
@@ -133,45 +148,55 @@ def test_the_rules_are_those_of_the_rollout(monkeypatch):
 
 # ---- failures --------------------------------------------------------------------------------------------------------
 
-def test_what_may_pass_is_tried_again_with_growing_pauses_and_the_servers_wish_is_honoured():
-    pauses = []
-    broken = [(429, {"Retry-After": "17"}, b""), (503, {}, b"busy"), b"<html>", b'{"error": 1}', b'{"choices": []}']
-    with server(*broken, "<<<42>>>") as (url, requests):
-        endpoint = Endpoint(url, "teacher", sleep=pauses.append)
-        assert endpoint.complete([{"role": "user", "content": "?"}], 9, 0.5)[0] == "<<<42>>>"
-    assert len(requests) == 6 and pauses[0] == 17
-    assert all(0.5 * 2 ** i <= pause <= 2 ** i for i, pause in enumerate(pauses[1:], 1))
+def test_what_may_pass_is_asked_again():
+    with server((429, {"Retry-After": "0"}, b""), (503, {"Retry-After": "0"}, b"busy"), "<<<42>>>") as (url, requests):
+        assert talk(url, retries=3).answer == "42"
+    assert len(requests) == 3
 
 
-@pytest.mark.parametrize("reply, tries, why", [
-    ((401, {}, b'{"error": "wrong key"}'), 1, "it answered 401 Unauthorized .*wrong key"),
-    ((404, {}, b"no such model"), 1, "it answered 404 Not Found .no such model"),
-    ((500, {}, b""), 3, "it answered 500 Internal Server Error, 3 times"),
-    (b"{oops", 3, "its answer is not a chat completion in JSON, 3 times"), (30.0, 3, "no answer .*timed out.*3 times")])
-def test_an_endpoint_that_fails_gives_one_sentence(reply, tries, why):
-    with server(reply) as (url, requests):
-        endpoint = Endpoint(url, "a/b", timeout=0.1, tries=3, sleep=lambda seconds: None)
+@pytest.mark.parametrize("reply, why", [
+    ((401, {}, b'{"error": "wrong key"}'), "it answered 401 .*wrong key"),
+    ((404, {}, b"no such model"), "it answered 404 .*no such model"),
+    ((500, {}, b""), "it answered 500"),
+    ((200, {"Content-Type": "application/json"}, b"{oops"), "its answer is not a chat completion"),
+    ((200, {"Content-Type": "application/json"}, b'{"choices": []}'), "its answer is not a chat completion"),
+    (b"<html>", "its answer is not a chat completion"), (30.0, "no answer .*imed out")])
+def test_an_endpoint_that_fails_gives_one_sentence(reply, why):
+    with server(reply) as (url, _):
+        endpoint = Endpoint(url, "a/b", timeout=0.2, retries=0)
         with pytest.raises(SystemExit, match=f"^{re.escape(url)}#a/b: {why}") as stopped:
-            endpoint.complete([{"role": "user", "content": "?"}], 9, 0.5)
-    assert len(requests) == tries and "\n" not in str(stopped.value)
+            teaching.complete(connect(endpoint), endpoint, [{"role": "user", "content": "?"}], 9, 0.5)
+    assert "\n" not in str(stopped.value)
+
+
+def test_one_refused_request_is_one_conversations_end():
+    with server((400, {}, b'{"error": "content filter"}')) as (url, _):
+        assert talk(url).stop_reason == "refused"
+    nothing = json.dumps({"choices": [{"message": {"role": "assistant", "content": None, "reasoning_content": "hm"},
+                                       "finish_reason": "stop"}]}).encode()
+    with server((200, {"Content-Type": "application/json"}, nothing)) as (url, _):
+        t = talk(url)
+    assert (t.stop_reason, t.answer, t.reward) == ("empty", None, 0.0)
 
 
 def test_a_dead_endpoint_and_a_name_without_a_model_are_said_to_be_that():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(SystemExit, match="no answer .*refused.*, 7 times"):
+    with pytest.raises(SystemExit, match="no answer .*, 1 times"):
         talk(f"http://127.0.0.1:{port}/v1")
     with pytest.raises(SystemExit, match="the model's name is missing, as in http://x/v1#name"):
         find_endpoint("http://x/v1/", 1, 1.0)
+    for odd in ((0, 1.0), (1, float("nan")), (1, -1.0)):
+        with pytest.raises(SystemExit, match="must be above 0"):
+            find_endpoint("http://x/v1#a", *odd)
     assert find_endpoint("http://x/v1/#a/b#c", 1, 1.0).name == "a/b#c" and find_endpoint("runs/sft", 1, 1.0) is None
 
 
 def test_the_key_comes_from_the_environment(monkeypatch):
-    for key, sent in (("secret", "Bearer secret"), ("", None)):
-        monkeypatch.setenv("OPENAI_API_KEY", key)
-        with server("<<<42>>>") as (url, requests):
-            talk(url)
-        assert requests[0]["key"] == sent
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    with server("<<<42>>>") as (url, requests):
+        talk(url)
+    assert requests[0]["key"] == "Bearer secret"
 
 
 # ---- collecting ------------------------------------------------------------------------------------------------------
@@ -181,9 +206,11 @@ def lines_of(path: Path) -> list[dict]:
 
 
 def test_only_right_and_different_answers_are_kept_and_the_tokens_counted(tmp_path):
+    data = tmp_path / "data.jsonl"
     with server(teacher) as (url, requests):
-        out = inside(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--keep-per-task", "3")
-    collected, kept = lines_of(tmp_path / "collected.jsonl"), lines_of(tmp_path / "data.jsonl")
+        command(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path)
+    out = command("tasks.teacher", "choose", tmp_path / "collected.jsonl", "--out", data, "--keep-per-task", "3")
+    collected, kept = lines_of(tmp_path / "collected.jsonl"), lines_of(data)
     assert len(collected) == 16 and {line["reward"] for line in collected} == {0.0, 1.0}
     for line in kept:
         instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
@@ -191,60 +218,57 @@ def test_only_right_and_different_answers_are_kept_and_the_tokens_counted(tmp_pa
         assert line["source"] == f"{url}#teacher" and line["form"] == "switch" and line["calls"] == 1
         assert {"messages", "task", "seed", "level", "reward", "stop_reason", "calls", "mode"} <= line.keys()
     assert Counter(line["task"] for line in kept) == {"rg/gcd": 3, "rg/lcm": 3}
-    assert len(sft.render_lines(teacher.read_conversations(tmp_path / "data.jsonl"), tiny.chat(), True)) == 6
+    assert len(teaching.read_conversations(data)) == 6
     assert len({(m["messages"][1]["content"], m["messages"][-1]["content"]) for m in kept}) == 6
     assert f"{10 * len(requests)} of prompts, {3 * len(requests)} of completions" in out
     assert {m["mode"] for m in collected} <= {"ci", "switch", "text", "code"}
+    assert "exists: choose another file" in command("tasks.teacher", "choose", tmp_path / "collected.jsonl", "--out", data)
 
 
 @pytest.mark.parametrize("failure, why", [((401, {}, b"wrong key"), "401"), (b"{oops", "not a chat completion")])
 def test_what_was_collected_survives_a_failing_endpoint_and_is_not_asked_for_again(tmp_path, monkeypatch, failure, why):
-    monkeypatch.setattr(Endpoint.__init__, "__defaults__", (*Endpoint.__init__.__defaults__[:-1], lambda seconds: None))
     with server(*[teacher] * 9, failure) as (url, _):
-        said = refusal(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--concurrency", "1")
-        port = int(url.split(":")[2].split("/")[0])
+        said = command(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--concurrency", "1")
     first = lines_of(tmp_path / "collected.jsonl")
     assert why in said and f"{len(first)} conversations are kept in {tmp_path / 'collected.jsonl'}" in said
-    assert 4 <= len(first) <= 9 and len(lines_of(tmp_path / "data.jsonl")) > 0
+    assert 4 <= len(first) <= 9
     with open(tmp_path / "collected.jsonl", "a") as file:
         file.write('{"messages": [{"role": "sys')  # killed while it wrote
-    monkeypatch.setattr(ThreadingHTTPServer, "allow_reuse_address", True)
     asked = []
     with server(lambda body: asked.append(body) or teacher(body)) as (other, _):
-        source = f"{url}#teacher"  # the same server, come back
-        monkeypatch.setattr(sft, "find_endpoint", lambda *_: Endpoint(other, "teacher", 2))
-        inside(*COLLECT, "--teacher", source, "--out", tmp_path, "--resume")
+        monkeypatch.setattr(teaching, "find_endpoint", lambda *_: Endpoint(other, "teacher", 2))  # the same server, come back
+        command(*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--resume")
     after = lines_of(tmp_path / "collected.jsonl")
-    assert after[:len(first)] == first and len(after) == 16 and port
+    assert after[:len(first)] == first and len(after) == 16
     assert len({(line["task"], line["seed"], line["sample"]) for line in after}) == 16
     assert sum(len(body["messages"]) == 2 for body in asked) == 16 - len(first)
 
 
-def test_served_models_are_asked_by_one_process(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "served models are asked by one process" in \
-        refusal("sft.py", "--collect", "--teacher", "http://localhost:1/v1#a", "--out", tmp_path / "a")
-
-
 def test_programs_are_collected_without_any_model(tmp_path):
-    inside(*COLLECT, "--out", tmp_path, "--keep-per-task", "5")
-    kept = lines_of(tmp_path / "data.jsonl")
-    assert len(kept) == 10 and {line["source"] for line in kept} == {"programs"}
-    assert "already holds a run" in refusal(*COLLECT, "--out", tmp_path)
-    assert "programs need seconds" in refusal(*COLLECT, "--out", tmp_path, "--resume")
-    assert "--teacher needs --collect" in refusal("sft.py", "--teacher", "runs/x", "--out", tmp_path)
+    command(*COLLECT, "--out", tmp_path)
+    lines = lines_of(tmp_path / "collected.jsonl")
+    assert {line["source"] for line in lines} == {"programs"} and {line["reward"] for line in lines} == {1.0}
+    before = (tmp_path / "collected.jsonl").read_text()
+    assert "exists: choose another --out" in command(*COLLECT, "--out", tmp_path)
+    assert "programs need seconds" in command(*COLLECT, "--out", tmp_path, "--resume")
+    assert "--purpose sft" in command(*COLLECT, "--teacher", "runs/x", "--out", tmp_path / "other")
+    assert (tmp_path / "collected.jsonl").read_text() == before
 
 
-def test_a_model_of_ours_is_sampled_by_the_rollout(tmp_path):
-    r1ci.save_model(tiny.model(max_position_embeddings=1200), tiny.chat().tokenizer, tmp_path / "model")
-    args = [*COLLECT, "--teacher", tmp_path / "model", "--out", tmp_path / "out", "--max-tokens", "20", "--max-turn-tokens", "9"]
-    inside(*args)  # a random model: nothing right, so nothing chosen
-    first = (tmp_path / "out" / "collected.jsonl").read_text()
-    lines = lines_of(tmp_path / "out" / "collected.jsonl")
-    assert len({(line["task"], line["seed"], line["sample"]) for line in lines}) == len(lines) == 16
-    assert len({line["messages"][0]["content"] for line in lines}) > 3 and not (tmp_path / "out" / "data.jsonl").exists()
-    inside(*args, "--resume")
-    assert (tmp_path / "out" / "collected.jsonl").read_text() == first
+def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
+    """What `r1ci.py eval --purpose sft --trajectories FILE` writes."""
+    def line(purpose, reward, statuses, *said):
+        talk = [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}]
+        for text in said:
+            talk += [{"role": "assistant", "content": text}, {"role": "user", "content": "Code Execution Results:\n42"}]
+        return dict(messages=talk[:-1], task="rg/gcd", seed=1, level=1, purpose=purpose, reward=reward, sample=0,
+                    stop_reason="answer", calls=len(statuses), statuses=statuses, ids=[1], loss_mask=[1])
+
+    lines = [line("sft", 1.0, ["ok"], CODE, "<<<42>>>"), line("sft", 1.0, ["error", "ok"], CODE, CODE, "<<<42>>>"),
+             line("sft", 1.0, [], "<<<42>>>"), line("sft", 0.0, [], "<<<41>>>"), line("eval", 1.0, [], "It is <<<42>>>")]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    command("tasks.teacher", "choose", tmp_path / "t.jsonl", "--out", tmp_path / "data.jsonl")
+    assert Counter(line["form"] for line in lines_of(tmp_path / "data.jsonl")) == {"code": 1, "repair": 1, "text": 1}
 
 
 def test_weighted_forms_are_drawn_in_proportion():
@@ -278,7 +302,7 @@ def test_a_served_model_is_evaluated_in_all_modes(tmp_path):
 
 def read(tmp_path: Path, *lines: dict, **flags) -> list[dict]:
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return teacher.read_conversations(tmp_path / "data.jsonl", **flags)
+    return teaching.read_conversations(tmp_path / "data.jsonl", **flags)
 
 
 def sharegpt(*turns: tuple[str, str]) -> dict:
@@ -332,7 +356,7 @@ def test_collecting_from_transformers_serve_survives_a_kill(tmp_path):
                 break
             time.sleep(0.5)
         teacher = f"http://127.0.0.1:{port}/v1#{model.resolve()}"
-        args = ["sft.py", "--collect", "--tasks", "rg/gcd,rg/lcm,bbh/disambiguation_qa", "--per-task", "2", "--per-question", "2",
+        args = ["-m", "tasks.teacher", "collect", "--tasks", "rg/gcd,rg/lcm,bbh/disambiguation_qa", "--per-task", "2", "--per-question", "2",
                 "--teacher", teacher, "--workers", "1", "--out", str(tmp_path / "data"), "--concurrency", "4"]
         log = tmp_path / "data" / "collected.jsonl"
         collector = subprocess.Popen([sys.executable, *args], cwd=ROOT, env=ENV)
@@ -343,11 +367,12 @@ def test_collecting_from_transformers_serve_survives_a_kill(tmp_path):
         collector.wait()
         before = log.read_text()
         before = before[:before.rfind("\n") + 1]
-        out = inside(*args, "--resume")
+        out = command(*args[1:], "--resume")
         lines = lines_of(log)
         assert log.read_text().startswith(before) and 4 <= len(before.splitlines()) < len(lines) == 12
         assert len({(line["task"], line["seed"], line["sample"]) for line in lines}) == 12
-        for line in lines_of(tmp_path / "data" / "data.jsonl"):
+        command("tasks.teacher", "choose", log, "--out", tmp_path / "data.jsonl")
+        for line in lines_of(tmp_path / "data.jsonl"):
             instance = TASKS[line["task"]].generate(line["seed"], line["level"], "sft")
             assert grade(instance, extract_answer(line["messages"][-1]["content"]))
         assert f"{sum(line['prompt_tokens'] for line in lines):,} of prompts" in out and lines[0]["prompt_tokens"] > 0
