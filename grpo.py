@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from r1ci import Chat, check_model, checked_sandbox, command_line, compute_dtype, evaluate, load_model, load_tokenizer, merge_shares, micro_batches, pad, rollout, save_model, token_logps
-from sft import Interrupt, RunDir, World, accumulate, add_run_flags, add_training_flags, copy_weights, free_weights, load_sharded, make_optimizer, memory_gb, optimizer_step, start_training
+from sft import Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights, free_weights, load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step, start_training
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -320,12 +320,12 @@ class Critic:
     def over(self, model: nn.Module) -> Callable[..., list[Tensor]]:
         """The policy, called as ever; the values [B, T] of the same hidden states are then in `self.latest`."""
         def policy(ids: Tensor, head: Callable[[Tensor, Tensor], tuple]) -> list[Tensor]:
-            *found, self.latest = model(ids, head=lambda hidden, weight: (*head(hidden, weight), self(hidden)))
+            found, self.latest = model(ids, head=lambda hidden, weight: (head(hidden, weight), self(hidden)))
             return found
         return policy
 
     def step(self) -> None:
-        """One step of Adam; `accumulate` has multiplied the gradients by the number of ranks, as for FSDP's mean."""
+        """One step of Adam; `update` has multiplied the gradients by the number of ranks, as for FSDP's mean."""
         for parameter in self.head.parameters():
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
@@ -487,8 +487,11 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajec
                 loss = loss + value_loss
             return loss
 
-        padding = accumulate(policy, [row.ids for row in rows], masks, world, algorithm.micro_tokens, vocab_size,
-                             algorithm.temperature, loss_of)
+        batches, padding = make_batches([row.ids for row in rows], masks, algorithm.micro_tokens, world)
+        for batch in batches:
+            scores = token_logps(policy, batch.ids, batch.loss_mask, vocab_size, algorithm.temperature)
+            loss = loss_of(batch.rows, scores.logps, scores.entropies)
+            (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, optimizer, lr, algorithm.clip)
         skipped += not math.isfinite(grad_norm)
         if critic is not None and math.isfinite(grad_norm):

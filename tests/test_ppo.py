@@ -73,7 +73,7 @@ def test_values_ride_on_the_policys_own_pass_and_change_none_of_its_numbers():
     t, model, made = groups_of(*GROUPS)[0][0], tiny.model(), critic()
     ids, mask = torch.tensor([t.ids]), torch.tensor([t.loss_mask])
     policy = made.over(model)
-    logps, entropies = token_logps(policy, ids, mask, tiny.chat().vocab_size)
+    logps, entropies, _ = token_logps(policy, ids, mask, tiny.chat().vocab_size)
     expected = token_logps(model, ids, mask, tiny.chat().vocab_size)
     assert torch.equal(logps, expected[0]) and torch.equal(entropies, expected[1])
     assert made.latest.shape == ids.shape
