@@ -1,745 +1,986 @@
-"""grpo.py -- reinforcement learning on questions whose answers can be checked, with code that really runs.
+r"""grpo.py -- reinforcement learning on questions whose answers can be checked, with code that really runs.
 
-    python grpo.py                                                     the tiny model of runs/sft, on a CPU
-    torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a fine-tuned model on eight GPUs
+    python grpo.py                                                  the tiny model of runs/sft, on a CPU
+    torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper  a fine-tuned model on eight GPUs
 
-1. Measure how often the model solves each training question: p. Its improvement potential is 4 p (1 - p): what is
-   always or never solved has nothing to teach, since all answers of its group get the same reward.
+1. Potential: measure how often the model solves each training question, p. Its improvement potential is
+   4 p (1 - p): what is always or never solved has nothing to teach, since all its answers get one reward.
 2. Curriculum: sort by potential, cut into groups, train on the best group first, then on the two best, ...
-3. Roll out: G conversations per question, scripts running in the sandbox between the turns.
-4. Reward: 1 if the task's verifier accepts the answer, else 0; a second version adds the paper's small terms.
-5. Advantage: the reward less its group's mean, over its standard deviation (GRPO); or RLOO's, REINFORCE++'s, PPO's.
-6. Update: the clipped policy gradient on the tokens the model sampled. What the sandbox wrote is not in the loss.
-7. Validate now and then, keep the best, and measure it on held-out questions that nothing else has seen.
+3. Rollout: a group of answers to each question of a step, scripts running in the sandbox between the turns.
+4. Reward: 1 if the task's verifier accepts the answer, else 0; version 2 adds the paper's small terms.
+5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO), or less the
+   mean of the whole batch (REINFORCE++), or less what a critic expected at each token (PPO, last section).
+6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and on no others.
+7. Validation: now and then; the best checkpoint is measured on held-out questions nothing else has seen.
+
+The sections below, and the comments of the loop in `train`, have these numbers.
 """
 import argparse
 import json
 import math
 import random
-import shutil
 import textwrap
 import time
-from collections import defaultdict
-from dataclasses import dataclass, field, fields, replace
+from collections import deque
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
-from r1ci import Chat, check_model, checked_sandbox, command_line, compute_dtype, evaluate, load_model, load_tokenizer, merge_shares, micro_batches, pad, rollout, save_model, token_logps
-from sft import Interrupt, RunDir, World, accumulate, add_run_flags, add_training_flags, copy_weights, free_weights, load_sharded, make_optimizer, memory_gb, optimizer_step, start_training
+from r1ci import (CausalLM, Chat, TokenScores, check_model, checked_sandbox, command_line, compute_dtype,
+                  evaluate, load_model, load_tokenizer, merge_shares, rollout, save_model, token_logps)
+from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights, free_weights,
+                 load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step, real,
+                 start_training, whole)
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS, Instance
-from tasks.conversation import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer, extract_code,
-                            protocol_of)
+from tasks.conversation import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer,
+                                extract_code, protocol_of)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
 from tasks.report import BEHAVIOURS, check_tool_failures, paint_trajectory, report_table
 
 Groups = list[list[Trajectory]]   # the answers to one question are a group
 Numbers = list[list[float]]       # one for each of them
 
-# What --preset changes of the flags' defaults, which are the tiny model's. Each flag can still be given.
-PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {},
-    "paper": dict(  # arXiv 2505.21668 v2; "ours": the paper does not tell
-        tasks="train", level=3, per_task=100,                            # its 107 tasks; level and number are ours
-        agents="text,code,ci,guided", potential_samples=5, potential_temperatures="0.6,0.8,1.0",  # temperatures: ours
-        order="potential", stages=4, merge=True, steps_per_stage=150, reward="v2",
-        advantage="grpo", std=True, norm="sequence", mask_tool_output=True, kl_coef=0.001,
-        clip_low=0.2, clip_high=0.2, updates=1,                          # ours: its ancestors' values
-        batch_size=128, group_size=5, lr=1e-6, warmup=10,                # warm-up: ours
-        temperature=1.0, eval_temperature=0.6, max_calls=8, code_timeout=60.0,
-        max_turn_tokens=2048, max_tokens=8192, tool_chars=4000, micro_tokens=16384, eval_every=50),  # ours
-    "steady": dict(  # ours: what others found to keep multi-turn runs from collapsing
-        clip_high=0.28, kl_coef=0.001, norm="token", zero_std="drop", drop_truncated=True, drop_void=True,
-        importance_cap=2.0),
-}
 
-
-def flag(default: Any, text: str, *choices: str) -> Any:
-    """A field of Algorithm that is a flag of the command line, with its help."""
-    return field(default=default, metadata=dict(help=text, choices=choices or None))
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """The choices that make the algorithm, each a flag. What exactly one means says the function that reads it."""
-    reward: str = flag("v1", "right or wrong alone; or with the paper's terms for format and turns", "v1", "v2")
-    overlong_tokens: int = flag(0, "band below --max-tokens in which the reward falls by up to 1; 0: off")
-    advantage: str = flag("grpo", "what a reward is compared with", "grpo", "rloo", "reinforce++", "ppo")
-    std: bool = flag(True, "divide advantages by their standard deviation, in the group or the batch (not in rloo)")
-    gae_lambda: float = flag(1.0, "of PPO's advantage estimates")
-    value_lr: float = flag(1e-3, "learning rate of PPO's value head")
-    value_coef: float = flag(0.0, "share of the value loss's gradient that enters the policy's layers")
-    norm: str = flag("sequence", "what the loss is a mean over (paper: sequence)", "sequence", "token", "constant")
-    ratio: str = flag("token", "probability ratio of a token, or of its whole row (GSPO)", "token", "sequence")
-    clip_low: float = flag(0.2, "ratio may fall by")
-    clip_high: float = flag(0.2, "ratio may rise by")
-    kl_coef: float = flag(0.0, "weight of the KL to the first model")
-    importance_cap: float = flag(0.0, "weigh tokens by trainer's over sampler's probability, at most this; 0: off")
-    mask_tool_output: bool = flag(True, "keep what the sandbox wrote out of the loss")
-    zero_std: str = flag("keep", "what happens to groups with equal rewards", "keep", "drop", "resample")
-    drop_truncated: bool = flag(False, "keep rows cut off by a budget out of the loss")
-    drop_void: bool = flag(False, "keep rows with a turn that has neither code nor answer out of the loss")
-    updates: int = flag(1, "optimiser steps per rollout")
-    max_tokens: int = 384        # these have their flags elsewhere
-    temperature: float = 1.0
-    micro_tokens: int = 1024
-    clip: float = 1.0
-
-
-# ---- 1. improvement potential ----------------------------------------------------------------------------------------
+# ---- 1. potential --------------------------------------------------------------------------------
 
 def potential(pass_rate: float) -> float:
-    """Improvement potential 4 p (1 - p) of a question solved with probability p (paper, multi-stage curriculum)."""
+    """Improvement potential 4 p (1 - p) of a question solved with probability p (paper, section on curriculum).
+
+    The gradient of a group is bounded by p (1 - p): with equal rewards there is no advantage.
+    """
     return 4 * pass_rate * (1 - pass_rate)
 
 
-ORDERS: dict[str, Callable[[float], float]] = {  # --order: what comes first has the highest value
-    "potential": potential,
-    # Ours: highest (1) at p = 1/3. Under 4p(1-p) p = .1 and p = .9 count alike; here the first counts nine times more.
-    "asymmetric": lambda p: 27 / 4 * p * (1 - p) ** 2,
-    "difficulty": lambda p: p,  # from easy to hard
-    "none": lambda p: 0.0,
-}
+@dataclass
+class Actor:
+    """A plain copy of the policy, which answers questions, and what it needs for that."""
+    model: CausalLM
+    chat: Chat
+    sandbox: Sandbox
+    protocol: Protocol          # how conversations are held in training
+    eval_temperature: float     # of sampling in validation and evaluation
+    seed: int
+
+    def assess(self, questions: list[Instance], title: str, mode: str | None = None) -> dict[str, Any]:
+        """One answer to each question: the report of `evaluate`, the same on all ranks."""
+        mode = mode or self.protocol.mode
+        protocol = replace(self.protocol, temperature=self.eval_temperature, mode=mode)
+        report, _ = evaluate(self.model, self.chat, self.sandbox, questions, samples=1,
+                             protocol=protocol, key=(self.seed, title), title=title)
+        return report
+
+    def refresh(self, trained: nn.Module, world: World) -> None:
+        """Take over the newest weights; a run whose weights are no numbers any more ends here."""
+        copy_weights(trained, self.model, world)
+        for name, parameter in self.model.named_parameters():
+            if not parameter.isfinite().all():
+                raise SystemExit(f"training has failed: the weights {name} are not finite; resume from "
+                                 "an older checkpoint, or start again with a lower --lr")
 
 
-def measure_pass_rates(model: nn.Module, chat: Chat, sandbox: Sandbox, questions: list[Instance], agents: list[str],
-                       samples: int, temperatures: list[float], protocol: Protocol, key: tuple, world: World) \
-        -> list[dict[str, Any]]:
-    """Lines of pass_rates.jsonl; the `samples` answers of every agent (a mode) share the temperatures."""
+def measure_pass_rates(actor: Actor, questions: list[Instance], agents: list[str], samples: int,
+                       stage: int, world: World) -> list[dict[str, Any]]:
+    """Lines of pass_rates.jsonl: how often each question is solved, by each agent (a mode) and on average.
+
+    The paper's 20 answers are five of each of its four agents. `stage` counts from 1.
+    """
     mine = questions[world.rank::world.size]
-    right = [dict.fromkeys(agents, 0.0) for _ in mine]
-    with tqdm(total=len(mine) * len(agents) * samples, desc="improvement potential", unit="row",
+    key = (actor.seed, "potential") if stage == 1 else (actor.seed, "potential", f"stage-{stage}")
+    rates: list[dict[str, float]] = [{} for _ in mine]
+    with tqdm(total=len(mine) * len(agents) * samples, desc="improvement potential", unit="answer",
               disable=not world.main, leave=False) as progress:
         for mode in agents:
-            for i, temperature in enumerate(temperatures[:samples]):
-                its = replace(protocol, mode=mode, temperature=temperature)
-                n = len(range(i, samples, len(temperatures)))
-                groups = rollout(model, chat, sandbox, mine, n, its, (*key, mode, temperature), progress)
-                check_tool_failures([t for group in groups for t in group], world.sum)
-                for rates, group in zip(right, groups):
-                    rates[mode] += sum(t.reward for t in group) / samples
-    found = merge_shares(right, len(questions))
-    return [dict(task=q.task, level=q.level, seed=q.seed, samples=samples * len(agents),
-                 pass_rate=(p := sum(each.values()) / len(agents)), potential=potential(p), agents=each)
-            for q, each in zip(questions, found)]
+            protocol = replace(actor.protocol, mode=mode)
+            groups = rollout(actor.model, actor.chat, actor.sandbox, mine, group_size=samples,
+                             protocol=protocol, key=(*key, mode, protocol.temperature), progress=progress)
+            check_tool_failures([t for group in groups for t in group], world.sum)
+            for question_rates, group in zip(rates, groups):
+                question_rates[mode] = sum(t.reward for t in group) / samples
+    lines = []
+    for question, by_agent in zip(questions, merge_shares(rates, len(questions))):
+        p = sum(by_agent.values()) / len(agents)
+        lines.append(dict(task=question.task, level=question.level, seed=question.seed,
+                          samples=samples * len(agents), pass_rate=p, potential=potential(p), agents=by_agent))
+    return lines
 
 
-# ---- 2. curriculum ---------------------------------------------------------------------------------------------------
+# ---- 2. curriculum -------------------------------------------------------------------------------
+
+def order_value(order: str, pass_rate: float) -> float:
+    """What --order sorts by: the questions with the highest value come first."""
+    if order == "potential":
+        return potential(pass_rate)
+    if order == "difficulty":  # from easy to hard
+        return pass_rate
+    return 0.0                 # none: as they were drawn
+
 
 class Curriculum:
-    """Which questions each step trains on. It has no state: a batch follows from pass rates, seed and step."""
+    """Which questions each step trains on. It keeps no state: pass rates, seed and step decide a batch.
 
-    def __init__(self, pass_rates: list[float], order: str, stages: int, thresholds: list[float], merge: bool,
-                 steps_per_stage: int, seed: int):
-        value = [ORDERS[order](p) for p in pass_rates]
-        ranked = sorted(range(len(value)), key=lambda i: (-value[i], i))  # best first
-        stages = 1 if order == "none" else stages
-        cuts = [sum(v >= t for v in value) for t in thresholds] or \
-            [round(len(ranked) * k / stages) for k in range(1, stages)]
-        bounds = [0, *cuts, len(ranked)]
-        self.groups = [ranked[a:b] for a, b in zip(bounds, bounds[1:])]
-        if [] in self.groups:
-            raise SystemExit(f"stage {self.groups.index([]) + 1} of the curriculum has no question: choose "
-                             + ("other --thresholds" if thresholds else "fewer --stages or more questions"))
-        self.pools = [ranked[:b] for b in bounds[1:]] if merge else self.groups  # merged: its group and all better ones
-        self.steps_per_stage, self.seed = steps_per_stage, seed
+    Eight questions in four stages, best first:   groups   0 1 | 2 3 | 4 5 | 6 7
+    merged (--merge), a stage has all so far:     pools    0 1   0-3   0-5   0-7
+    """
+
+    def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int, seed: int):
+        """`values`: the questions' order values, highest first in the curriculum; of equals the earlier one."""
+        ranked = sorted(range(len(values)), key=lambda i: (-values[i], i))
+        if len(ranked) < stages:
+            raise SystemExit(f"{len(ranked)} questions cannot fill {stages} stages: choose fewer --stages or "
+                             "more questions")
+        bounds = [round(len(ranked) * k / stages) for k in range(stages + 1)]
+        self.groups = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
+        self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.groups
+        self.steps_per_stage = steps_per_stage
+        self.seed = seed
 
     def stage(self, step: int) -> int:
         """The stage of a step; both count from 1."""
         return min((step - 1) // self.steps_per_stage, len(self.pools) - 1) + 1
 
     def batch(self, step: int, size: int) -> list[int]:
-        """Indices of the questions of a step: each stage goes through its pool in a new random order every time."""
+        """Indices of a step's questions. A stage goes through its pool lap by lap, each in a new random order."""
         stage = self.stage(step)
         pool = self.pools[stage - 1]
-        first = (step - 1 - (stage - 1) * self.steps_per_stage) * size
+        steps_before = step - 1 - (stage - 1) * self.steps_per_stage  # in this stage
+        laps: dict[int, list[int]] = {}
         indices = []
-        for position in range(first, first + size):
-            lap, at = divmod(position, len(pool))
-            indices.append(random.Random(f"lap/{self.seed}/{stage}/{lap}").sample(pool, len(pool))[at])
+        for position in range(steps_before * size, (steps_before + 1) * size):
+            lap, place = divmod(position, len(pool))
+            if lap not in laps:
+                laps[lap] = random.Random(f"lap/{self.seed}/{stage}/{lap}").sample(pool, len(pool))
+            indices.append(laps[lap][place])
         return indices
 
-    def more(self, step: int, n: int, used: set[int]) -> list[int]:
-        """Up to n further questions of the step's pool, none of them used."""
-        left = [i for i in self.pools[self.stage(step) - 1] if i not in used]
-        return random.Random(f"more/{self.seed}/{step}/{len(used)}").sample(left, min(n, len(left)))
 
+# ---- 3. rollout ----------------------------------------------------------------------------------
 
-# ---- 3. rollout ------------------------------------------------------------------------------------------------------
+def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step: int, world: World) -> Groups:
+    """This rank's groups of a step: `group_size` answers to each of its share of the questions.
 
-def roll_out(roll: Callable[[list[int], tuple], Groups], curriculum: Curriculum, step: int, size: int, rounds: int,
-             informative: Callable[[list[Trajectory]], bool], world: World) -> tuple[Groups, int]:
-    """This rank's groups of a step, and how many questions all ranks have added to replace uninformative ones.
-
-    Dynamic sampling (DAPO, equation 11), at most `rounds` times; `roll(questions, key)` holds the conversations.
+    A key fixes all randomness of an answer. A question that a step asks again (its pool is small, or one lap
+    ends and the next begins) gets another key each time: under one key it would only be copied.
     """
-    wanted = curriculum.batch(step, size)
-    groups, used, added, missing = [], set(wanted), 0, size
-    for attempt in range(1 + rounds):
-        fresh = roll(wanted[world.rank::world.size], (step, "again", attempt) if attempt else (step,))
-        groups += fresh
-        missing -= int(world.sum(sum(map(informative, fresh)))[0])
-        wanted = curriculum.more(step, missing, used) if attempt < rounds else []
-        if not wanted:
-            break
-        used.update(wanted)
-        added += len(wanted)
-    return groups, added
+    rounds: list[list[Instance]] = []   # first all questions once, then those asked again, ...
+    for i, question in enumerate(questions):
+        times_before = questions[:i].count(question)
+        if times_before == len(rounds):
+            rounds.append([])
+        rounds[times_before].append(question)
+    groups: Groups = []
+    for times_before, asked in enumerate(rounds):
+        key = (actor.seed, step, "again", times_before) if times_before else (actor.seed, step)
+        groups += rollout(actor.model, actor.chat, actor.sandbox, asked[world.rank::world.size],
+                          group_size=group_size, protocol=actor.protocol, key=key)
+    return groups
 
 
-# ---- 4. rewards ------------------------------------------------------------------------------------------------------
+class FailureWatch:
+    """Counts the calls that the sandbox itself failed, over the newest steps and all ranks.
 
-def reward_of(t: Trajectory, algorithm: Algorithm) -> float:
-    """What a row earns in training; `t.reward` itself is 1 for a right answer, else 0, and stays that.
-
-    v2, the paper's, adds +0.1 or -0.1 for the format and -0.1 for more than six turns. The format is right if every
-    reply before the one that answers is one Python block behind some words or none, without an answer beside it (rule
-    ours). So a row that stops without an answer or a program has a wrong one.
+    Such answers never enter a loss. But if there are many, the sandbox is broken, and a model that
+    knows how to break it could choose what it is trained on.
     """
-    reward = t.reward + overlong_penalty(t, algorithm.max_tokens, algorithm.overlong_tokens)
-    if algorithm.reward == "v1":
-        return reward
-    before = replies(t) if t.answer is None else replies(t)[:-1]
-    well_formed = all(extract_code(text) is not None and extract_answer(text) is None and text.count("```") == 2
-                      for text in before)
-    return reward + (0.1 if well_formed else -0.1) - 0.1 * (len(replies(t)) > 6)
+    STEPS = 10      # one small step says little: 2 of its 11 calls may fail
+    LEAST = 5
+    SHARE = 0.02
+
+    def __init__(self) -> None:
+        self.recent: deque[list[float]] = deque(maxlen=self.STEPS)   # [failed, calls] of each step
+
+    def problem(self, groups: Groups, world: World) -> str | None:
+        """Count one more step; a sentence if too many calls have failed."""
+        answers = [t for group in groups for t in group]
+        failures = sum(t.stop_reason == "tool_failure" for t in answers)
+        self.recent.append(world.sum(failures, sum(t.calls for t in answers)))
+        failed = sum(step[0] for step in self.recent)
+        calls = sum(step[1] for step in self.recent)
+        if failed < self.LEAST or failed <= self.SHARE * calls:
+            return None
+        return (f"the sandbox failed {failed:.0f} of the last {calls:.0f} calls "
+                "(`python sandbox.py` shows why)")
 
 
-def replies(t: Trajectory) -> list[str]:
-    return [m["content"] for m in t.messages if m["role"] == "assistant"]
+# ---- 4. reward -----------------------------------------------------------------------------------
+
+def reward_of(t: Trajectory, version: str) -> float:
+    """What an answer earns in training; `t.reward` itself is 1 if it is right, else 0, and stays that.
+
+    v2, the paper's, adds 0.1 for a good format or takes 0.1 off, and takes 0.1 off for more than six turns.
+    The format is good if every reply before the one that answers is one Python block, behind words or none,
+    without an answer beside it (the rule is ours). So an answer that stops with neither has a bad one.
+    """
+    if version == "v1":
+        return t.reward
+    replies = model_replies(t)
+    before_answer = replies if t.answer is None else replies[:-1]
+    well_formed = all(extract_code(text) is not None and extract_answer(text) is None
+                      and text.count("```") == 2 for text in before_answer)
+    reward = t.reward + (0.1 if well_formed else -0.1)
+    if len(replies) > 6:
+        reward -= 0.1
+    return reward
 
 
-def overlong_penalty(t: Trajectory, max_tokens: int, band: int) -> float:
-    """DAPO's soft penalty for length (equation 13): 0 below max_tokens - band, falling to -1; -1 for a row cut off."""
-    over = 0.0 if not band else (len(t.ids) - t.prompt_len - max_tokens) / band + 1
-    return -1.0 if band and t.stop_reason == "budget" else -min(max(over, 0.0), 1.0)
+def model_replies(t: Trajectory) -> list[str]:
+    return [message["content"] for message in t.messages if message["role"] == "assistant"]
 
 
-def is_void(t: Trajectory) -> bool:
-    """Whether some turn of the model holds neither a whole program nor an answer (SimpleTIR's filter)."""
-    return any(extract_code(text) is None and extract_answer(text) is None for text in replies(t))
-
-
-# ---- 5. advantages ---------------------------------------------------------------------------------------------------
+# ---- 5. advantage --------------------------------------------------------------------------------
 
 def has_variance(rewards: list[float]) -> bool:
     return max(rewards, default=0.0) - min(rewards, default=0.0) > 1e-6
 
 
-def group_advantages(rewards: list[float], kind: str, divide_by_std: bool) -> list[float]:
-    """Advantages of the answers to one question, from their rewards. All zero if the rewards are equal.
+def group_advantages(rewards: list[float], divide_by_std: bool) -> list[float]:
+    """GRPO (DeepSeekMath, section 4.1.2): (r - mean) / std over the answers to one question.
 
-    "grpo": (r - mean) / std with the population's std (DeepSeekMath, section 4.1.2); undivided, Dr. GRPO's.
-    "rloo": r - mean of the others' rewards (Ahmadian et al. 2024, equation 7), which is G / (G - 1) * (r - mean).
+    std is the population's. Undivided (--no-std) they are Dr. GRPO's. Equal rewards: all 0.
+
+        rewards 1 0 0 0 0    mean 0.2, std 0.4    advantages 2 -0.5 -0.5 -0.5 -0.5
     """
     if not has_variance(rewards):
         return [0.0] * len(rewards)
-    size, mean = len(rewards), sum(rewards) / len(rewards)
-    if kind == "rloo":
-        return [size / (size - 1) * (r - mean) for r in rewards]
-    std = (sum((r - mean) ** 2 for r in rewards) / size) ** 0.5
+    mean = sum(rewards) / len(rewards)
+    std = (sum((r - mean) ** 2 for r in rewards) / len(rewards)) ** 0.5
     return [(r - mean) / (std if divide_by_std else 1.0) for r in rewards]
 
 
-def advantages_of(rewards: Numbers, kind: str, divide_by_std: bool, world: World) -> Numbers:
-    """A number for every row of every group: its advantage; for PPO, whose critic makes it one a token, its reward."""
-    if kind == "ppo":
-        return rewards
-    if kind == "reinforce++":
-        return whiten(rewards, divide_by_std, world)
-    return [group_advantages(group, kind, divide_by_std) for group in rewards]
-
-
 def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """(v - mean) / std over the numbers of all lists and ranks: REINFORCE++ (Hu 2025) on rewards, PPO on estimates."""
+    """(v - mean) / std over the numbers of all lists and ranks: REINFORCE++ on rewards, PPO on estimates."""
     count, total = world.sum(sum(map(len, values)), sum(map(sum, values)))
-    centred = [[v - total / max(count, 1) for v in part] for part in values]
-    std = (world.sum(sum(c * c for part in centred for c in part))[0] / max(count, 1)) ** 0.5
-    scale = 0.0 if std < 1e-6 else 1 / std if divide_by_std else 1.0
-    return [[c * scale for c in part] for part in centred]
+    mean = total / max(count, 1)
+    centred = [[v - mean for v in part] for part in values]
+    [squares] = world.sum(sum(c * c for part in centred for c in part))
+    std = (squares / max(count, 1)) ** 0.5
+    if std < 1e-6:
+        return [[0.0] * len(part) for part in values]
+    return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
 
 
-def gae(values: list[float], reward: float, lam: float) -> list[float]:
-    """Generalised advantage estimates of a row's tokens (Schulman et al. 2016, equation 16), gamma = 1.
+def advantages_of(rewards: Numbers, method: str, divide_by_std: bool, world: World) -> Numbers:
+    """An advantage for every answer of every group, the same for all tokens of the answer.
 
-    `values` [n] stand before each token; the reward comes after the last one, where it takes the next value's place.
+    "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo" has one for
+    every token instead, which the critic finds in the update: here they are still 0.
     """
-    advantages, running = [], 0.0
-    for value, following in zip(reversed(values), [reward, *reversed(values[1:])]):
-        running = following - value + lam * running
-        advantages.append(running)
-    return advantages[::-1]
+    if method == "grpo":
+        return [group_advantages(group, divide_by_std) for group in rewards]
+    if method == "reinforce++":
+        return whiten(rewards, divide_by_std, world)
+    return [[0.0] * len(group) for group in rewards]
 
 
-@torch.no_grad()
-def score(rows: list[Trajectory], masks: list[list[int]], micro_tokens: int, device: torch.device,
-          find: Callable[[Tensor, Tensor], Tensor]) -> list[Tensor]:
-    """What find(ids [B, T], mask [B, T]) -> [N] says of the trained tokens, one tensor a row."""
-    scores = [torch.empty(0)] * len(rows)
-    for batch in micro_batches([len(row.ids) for row in rows], micro_tokens):
-        ids, mask = pad([rows[i].ids for i in batch], 0, device), pad([masks[i] for i in batch], 0, device)
-        for i, part in zip(batch, find(ids, mask).split([sum(masks[i]) for i in batch])):
-            scores[i] = part
-    return scores
+# ---- 6. loss and update --------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Algorithm:
+    """The choices that make the algorithm; each has a flag of its name."""
+    reward: str = "v1"              # v1 | v2
+    advantage: str = "grpo"         # grpo | reinforce++ | ppo
+    std: bool = True                # divide advantages by their standard deviation
+    norm: str = "sequence"          # what the loss is a mean over: sequence | token | constant
+    clip_low: float = 0.2           # the probability ratio may fall by
+    clip_high: float = 0.2          # and rise by
+    kl_coef: float = 0.0            # weight of the KL divergence from the first model
+    mask_tool_output: bool = True   # keep what the sandbox wrote out of the loss
+    updates: int = 1                # optimiser steps a rollout
+    max_tokens: int = 384           # of an answer, script output included
+    temperature: float = 1.0        # of sampling, and so of the probabilities in the loss
+    micro_tokens: int = 1024        # of a forward pass, padding included
+    clip: float = 1.0               # largest gradient norm
 
 
-class Critic:
-    """PPO's value function: a linear map of the policy's last hidden state, the same on every rank, with its own Adam.
+@dataclass
+class Sample:
+    """An answer that enters the update."""
+    trajectory: Trajectory
+    loss_mask: list[int]   # 1: a trained token
+    reward: float
+    advantage: float
+    weight: float = 0.0    # of each of its trained tokens in the loss
 
-    `trunk` is the share of its gradient that goes on into the policy's layers; 0 leaves them to the policy.
-    """
-
-    def __init__(self, width: int, lr: float, trunk: float, device: torch.device):
-        self.head = nn.Linear(width, 1, device=device)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)  # nothing random; and the first advantages are the rewards themselves
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.0)
-        self.trunk = trunk
-
-    def __call__(self, hidden: Tensor) -> Tensor:
-        """[B, T, D] -> values [B, T] in float32."""
-        hidden = hidden.float()
-        return self.head(hidden.detach() + self.trunk * (hidden - hidden.detach())).squeeze(-1)
-
-    def estimate(self, model: nn.Module, rows: list[Trajectory], rewards: list[float], algorithm: Algorithm,
-                 world: World) -> tuple[Numbers, Numbers]:
-        """Every token's advantage, whitened, and the return that its value should become. `model` is not sharded."""
-        masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
-        value = lambda ids, mask: model(ids, head=lambda hidden, weight: self(hidden))[:, :-1][mask[:, 1:].bool()]
-        values = [part.tolist() for part in score(rows, masks, algorithm.micro_tokens, world.device, value)]
-        raw = [gae(its, reward, algorithm.gae_lambda) for its, reward in zip(values, rewards)]
-        returns = [[a + v for a, v in zip(*pair)] for pair in zip(raw, values)]
-        return whiten(raw, algorithm.std, world), returns
-
-    def over(self, model: nn.Module) -> Callable[..., list[Tensor]]:
-        """The policy, called as ever; the values [B, T] of the same hidden states are then in `self.latest`."""
-        def policy(ids: Tensor, head: Callable[[Tensor, Tensor], tuple]) -> list[Tensor]:
-            *found, self.latest = model(ids, head=lambda hidden, weight: (*head(hidden, weight), self(hidden)))
-            return found
-        return policy
-
-    def step(self) -> None:
-        """One step of Adam; `accumulate` has multiplied the gradients by the number of ranks, as for FSDP's mean."""
-        for parameter in self.head.parameters():
-            if parameter.grad is not None:
-                dist.all_reduce(parameter.grad)
-                parameter.grad /= dist.get_world_size()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def save(self, directory: Path) -> None:
-        moments = {f"adam.{i}.{key}": value for i, state in self.optimizer.state_dict()["state"].items()
-                   for key, value in state.items()}
-        save_file({**self.head.state_dict(), **moments}, directory / "value_head.safetensors")
-
-    def load(self, directory: Path) -> None:
-        tensors = load_file(directory / "value_head.safetensors")
-        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        for name in [name for name in tensors if name.startswith("adam.")]:
-            _, i, key = name.split(".")
-            state[int(i)][key] = tensors.pop(name)
-        self.head.load_state_dict(tensors)
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": dict(state)})
-
-
-# ---- 6. the loss -----------------------------------------------------------------------------------------------------
 
 def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
     """Which tokens enter the loss: those the model sampled, or everything behind the prompt."""
-    return t.loss_mask if mask_tool_output else [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
+    if mask_tool_output:
+        return t.loss_mask
+    return [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
 
 
-def token_weights(lengths: list[int], norm: str, rows: int, tokens: int, max_tokens: int) -> list[float]:
-    """What a token of each row counts in the loss. `rows` and `tokens` are totals over the step and all ranks.
+def token_weight(length: int, rows: float, tokens: float, algorithm: Algorithm) -> float:
+    """What one of an answer's `length` trained tokens counts in the loss.
 
-    "sequence": the mean over rows of the mean over a row's tokens (GRPO, the paper's);
-    "token": the mean over all tokens (DAPO, equation 8); "constant": over rows * max_tokens (Dr. GRPO, section 3.2).
+    `rows` and `tokens` are totals over all ranks, so the gradient does not depend on how a step is shared out.
+    sequence: mean over answers of the mean over their tokens (GRPO, DeepSeekMath equation 3; the paper's);
+    token: mean over all tokens (DAPO, equation 8); constant: over rows * max_tokens (Dr. GRPO, section 3.2).
     """
-    return [{"sequence": 1 / (max(rows, 1) * max(length, 1)), "token": 1 / max(tokens, 1),
-             "constant": 1 / (max(rows, 1) * max_tokens)}[norm] for length in lengths]
+    if algorithm.norm == "sequence":
+        return 1 / (rows * max(length, 1))
+    if algorithm.norm == "token":
+        return 1 / max(tokens, 1)
+    return 1 / (rows * algorithm.max_tokens)
 
 
-def log_ratio(logps: Tensor, old_logps: Tensor, lengths: list[int], ratio: str) -> Tensor:
-    """log pi / pi_old of every token [N]; "sequence": of its whole row, over the row's length (GSPO, equation 7)."""
-    d = logps - old_logps
-    if ratio == "token":
-        return d
-    rows = torch.arange(len(lengths), device=d.device).repeat_interleave(torch.tensor(lengths, device=d.device))
-    means = d.new_zeros(len(lengths)).index_add(0, rows, d) / torch.tensor(lengths, device=d.device).clamp(min=1)
-    return means[rows]
+def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algorithm: Algorithm,
+                   world: World) -> list[Sample]:
+    """This rank's answers that enter the update.
 
-
-def policy_loss(log_ratios: Tensor, advantages: Tensor, weights: Tensor, clip_low: float, clip_high: float,
-                importance: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
-    """Clipped policy-gradient loss over trained tokens, all arguments [N] -> (loss, weighted share that is clipped).
-
-    ratio = pi / pi_old; a token's gain is min(ratio * A, clip(ratio, 1 - low, 1 + high) * A) (PPO, equation 7; the
-    two bounds are DAPO's), times the importance of its old policy against the sampler.
+    Where all rewards of a group are equal the advantages are 0: its answers count in the mean, and
+    are left out of the work, since their gradient is 0. The KL term and PPO's critic need them.
     """
-    ratio = log_ratios.clamp(-20, 20).exp()
+    needs_all = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
+    samples, rows, tokens = [], 0, 0
+    for group, group_rewards, group_advantages_ in zip(groups, rewards, advantages):
+        for t, reward, advantage in zip(group, group_rewards, group_advantages_):
+            mask = trained_mask(t, algorithm.mask_tool_output)
+            rows += 1
+            tokens += sum(mask)
+            if advantage != 0.0 or needs_all:
+                samples.append(Sample(t, mask, reward, advantage))
+    all_rows, all_tokens = world.sum(rows, tokens)
+    for sample in samples:
+        sample.weight = token_weight(sum(sample.loss_mask), all_rows, all_tokens, algorithm)
+    return samples
+
+
+@dataclass
+class PolicyBatch:
+    """A micro-batch of B samples with N trained tokens, which stand row by row in the tensors [N]."""
+    ids: Tensor             # [B, T]
+    loss_mask: Tensor       # [B, T]
+    lengths: list[int]      # [B] trained tokens of each row, N in all
+    rewards: list[float]    # [B]
+    advantages: Tensor      # [N]
+    weights: Tensor         # [N] what each token counts in the loss
+    sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
+    sampler_logps: Tensor   # [N] its log-probability when it was sampled
+    old_logps: Tensor | None = None   # [N] under the policy before the first of several updates
+    ref_logps: Tensor | None = None   # [N] under the first model
+    returns: Tensor | None = None     # [N] what PPO's critic should have said
+
+
+def policy_batches(samples: list[Sample], algorithm: Algorithm,
+                   world: World) -> tuple[list[PolicyBatch], float]:
+    """The samples in micro-batches, as many on every rank, and the share of padding in them."""
+    ids = [sample.trajectory.ids for sample in samples]
+    masks = [sample.loss_mask for sample in samples]
+    micro, padding = make_batches(ids, masks, algorithm.micro_tokens, world)
+    batches = []
+    for batch in micro:
+        rows = [samples[i] for i in batch.rows]
+        lengths = [sum(row.loss_mask) for row in rows]
+        repeats = torch.tensor(lengths, dtype=torch.long)
+        sampled, logps = [], []   # of the trained tokens, row by row
+        for row in rows:
+            for i, trained in enumerate(row.loss_mask):
+                if trained:
+                    sampled.append(row.trajectory.loss_mask[i] == 1)
+                    logps.append(row.trajectory.logps[i])
+        advantages = torch.tensor([row.advantage for row in rows]).repeat_interleave(repeats)
+        weights = torch.tensor([row.weight for row in rows]).repeat_interleave(repeats)
+        batches.append(PolicyBatch(
+            ids=batch.ids, loss_mask=batch.loss_mask, lengths=lengths,
+            rewards=[row.reward for row in rows], advantages=advantages.to(world.device),
+            weights=weights.to(world.device),
+            sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
+            sampler_logps=torch.tensor(logps, device=world.device)))
+    return batches, padding
+
+
+@dataclass
+class Learner:
+    """The model that is trained, and what an update needs beside the samples."""
+    model: nn.Module                # sharded over the ranks
+    optimizer: torch.optim.Optimizer
+    reference: nn.Module | None     # the first model, for the KL term
+    critic: "Critic | None"         # PPO's
+    algorithm: Algorithm
+    vocab_size: int
+    world: World
+
+    def score(self, model: nn.Module, batch: PolicyBatch) -> TokenScores:
+        """What a model says of the batch's N trained tokens, at the temperature they were sampled with."""
+        return token_logps(model, batch.ids, batch.loss_mask, self.vocab_size,
+                           temperature=self.algorithm.temperature)
+
+    @torch.no_grad()
+    def prepare(self, batches: list[PolicyBatch]) -> None:
+        """Before the first optimiser step: fill in what the policy as it is, the first model and the critic say."""
+        values = []
+        for batch in batches:
+            if self.algorithm.updates > 1 or self.critic:
+                scores = self.score(self.model, batch)
+                batch.old_logps = scores.logps
+                values.append(self.critic(scores.hidden) if self.critic else None)
+            if self.reference:
+                batch.ref_logps = self.score(self.reference, batch).logps
+        if self.critic:
+            estimate_advantages(batches, values, self.algorithm, self.world)
+
+
+def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low: float,
+                clip_high: float) -> tuple[Tensor, Tensor]:
+    """The clipped policy-gradient loss of N tokens, all tensors [N] -> (loss, weighted share that is clipped).
+
+    With ratio = pi / pi_old a token gains min(ratio A, clip(ratio, 1 - low, 1 + high) A) (PPO, equation 7;
+    bounds that differ are DAPO's, equation 10). So a good token stops gaining once it is 20 % likelier than
+    when it was sampled, and a bad one stops once it is 20 % less likely.
+
+    One update a rollout, the default and the paper's: pi is pi_old, every ratio is 1, nothing is ever clipped
+    (`clipfrac` is 0 in every step), and the gradient is plain A grad log pi. With --updates 4 the same
+    answers are used four times, the ratios leave 1 after the first, and clipping is what holds them back.
+    """
+    ratio = log_ratio.clamp(-20, 20).exp()
     gain = ratio * advantages
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high) * advantages
+    clipped_gain = ratio.clamp(1 - clip_low, 1 + clip_high) * advantages
     with torch.no_grad():
-        share = (clipped < gain).float().mul(weights).sum()
-    return -(weights * importance * torch.minimum(gain, clipped)).sum(), share
-
-
-def truncated_importance(old_logps: Tensor, sampler_logps: Tensor, sampled: Tensor, cap: float) -> Tensor | float:
-    """min(pi_old / pi_sampler, cap) of sampled tokens [N]: corrects for a sampler that computes otherwise. 0: off."""
-    return torch.where(sampled, (old_logps - sampler_logps).clamp(-20, 20).exp().clamp(max=cap), 1.0) if cap else 1.0
+        clipped = (weights * (clipped_gain < gain)).sum()
+    return -(weights * torch.minimum(gain, clipped_gain)).sum(), clipped
 
 
 def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
-    """KL(pi || reference) at every token by the k3 estimator exp(d) - d - 1, d = ref_logp - logp, clamped to +-20."""
+    """KL(pi || reference) at every token [N], never negative: exp(d) - d - 1 with d = log ref - log pi.
+
+    It is DeepSeekMath's equation 4, Schulman's estimator k3; d is clamped, so that exp stays finite.
+    """
     d = (ref_logps - logps).clamp(-20, 20)
     return d.exp() - d - 1
 
 
-def choose_rows(groups: Groups, rewards: Numbers, signals: Numbers, algorithm: Algorithm) \
-        -> tuple[list[Trajectory], list[float], dict[str, float]]:
-    """The rows that enter the loss with their signals (advantages, or PPO's rewards), and what the loss is a mean over.
+def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, float | None]:
+    """`algorithm.updates` optimiser steps on this rank's samples; what they measured over all ranks.
 
-    Rows that are left out stay in the baseline. With zero_std "keep", groups without variance count in the mean, but
-    are computed only where it matters: for the KL term and PPO.
+    loss = policy loss + kl_coef * KL [+ the critic's loss], each a sum over tokens of weight times value.
     """
-    all_rows = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
-    rows, chosen = [], []
-    counts = dict(rows=0.0, tokens=0.0, groups=0.0, zero_std_groups=0.0)
-    for group, its_rewards, its_signals in zip(groups, rewards, signals):
-        varied = has_variance(its_rewards)
-        counts["groups"] += 1
-        counts["zero_std_groups"] += not varied
-        for t, signal in zip(group, its_signals):
-            if not varied and algorithm.zero_std != "keep" or algorithm.drop_void and is_void(t) \
-                    or algorithm.drop_truncated and t.stop_reason == "budget":
-                continue
-            counts["rows"] += 1
-            counts["tokens"] += sum(trained_mask(t, algorithm.mask_tool_output))
-            if signal or all_rows:
-                rows.append(t)
-                chosen.append(signal)
-    return rows, chosen, counts
-
-
-def update(model: nn.Module, optimizer: torch.optim.Optimizer, rows: list[Trajectory], advantages: list[Any],
-           counts: tuple[float, float], algorithm: Algorithm, reference: nn.Module | None, world: World,
-           vocab_size: int, lr: float, critic: Critic | None = None, returns: Numbers = []) -> dict[str, float]:
-    """`algorithm.updates` optimiser steps on this rank's rows with their advantages; of PPO, one a token.
-
-    `counts` = (rows, trained tokens) of all ranks. The first step's own log-probabilities are the old ones.
-    """
-    device, cap = world.device, algorithm.importance_cap
-    masks = [trained_mask(row, algorithm.mask_tool_output) for row in rows]
-    lengths = list(map(sum, masks))
-    weights = token_weights(lengths, algorithm.norm, int(counts[0]), int(counts[1]), algorithm.max_tokens)
-    of_trained = lambda values, mask: torch.tensor([v for v, m in zip(values, mask) if m], device=device)
-    known: dict[str, list[Tensor]] = dict(  # of every row, [n] each
-        advantages=[torch.tensor(a, device=device).expand(n) for a, n in zip(advantages, lengths)],
-        weights=[torch.full((n,), w, device=device) for n, w in zip(lengths, weights)],
-        sampled=[of_trained(row.loss_mask, mask).bool() for row, mask in zip(rows, masks)],
-        sampler_logps=[of_trained(row.logps, mask) for row, mask in zip(rows, masks)], old_logps=[None] * len(rows))
-    if reference is not None:
-        known["ref_logps"] = score(rows, masks, algorithm.micro_tokens, device, lambda ids, mask: token_logps(
-            reference, ids, mask, vocab_size, algorithm.temperature)[0])
-    if critic is not None:
-        known["returns"] = [torch.tensor(r, device=device) for r in returns]
-    policy = model if critic is None else critic.over(model)
-    sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=device))  # read once, after the last batch
-    largest_gap, skipped = torch.zeros((), device=device), 0
-
-    for step in range(algorithm.updates):
-        def loss_of(batch: list[int], logps: Tensor, entropies: Tensor) -> Tensor:
-            nonlocal largest_gap
-            if not batch:
-                return logps.sum() + (0 if critic is None else 0 * critic.latest.sum())
-            sizes = [lengths[i] for i in batch]
-            if step == 0:
-                for i, part in zip(batch, logps.detach().split(sizes)):
-                    known["old_logps"][i] = part
-            its = {name: torch.cat([parts[i] for i in batch]) for name, parts in known.items()}             # [N] each
-            if step == 0:
-                d = torch.where(its["sampled"], logps.detach() - its["sampler_logps"], 0.0)
-                largest_gap = torch.maximum(largest_gap, d.abs().max())
-                sums["dp"] += (logps.detach().exp() - (logps.detach() - d).exp()).abs().sum()
-                sums["sampler_kl"] += (d.exp() - d - 1).sum()
-                sums["entropy"] += (entropies * its["sampled"]).sum()
-                sums["tokens"] += its["sampled"].sum()
-            ratios = log_ratio(logps, its["old_logps"], sizes, algorithm.ratio)
-            importance = truncated_importance(its["old_logps"], its["sampler_logps"], its["sampled"], cap)
-            loss, clipped = policy_loss(ratios, its["advantages"], its["weights"], algorithm.clip_low,
-                                        algorithm.clip_high, importance)
-            sums["clipfrac"] += clipped / algorithm.updates
-            if reference is not None:
-                kl = (its["weights"] * kl_estimate(logps, its["ref_logps"])).sum()
-                sums["kl"] += kl.detach() / algorithm.updates
+    model = learner.model
+    algorithm = learner.algorithm
+    world = learner.world
+    batches, padding = policy_batches(samples, algorithm, world)
+    learner.prepare(batches)
+    measured = UpdateMeasures()
+    skipped = 0
+    for _ in range(algorithm.updates):
+        for batch in batches:
+            scores = learner.score(model, batch)
+            # The policy that the ratio compares with. With one update it is the one that has just spoken.
+            old_logps = scores.logps.detach() if batch.old_logps is None else batch.old_logps
+            loss, clipped = policy_loss(scores.logps - old_logps, batch.advantages, batch.weights,
+                                        clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
+            measured.add("clipfrac", clipped)
+            if learner.reference:
+                kl = (batch.weights * kl_estimate(scores.logps, batch.ref_logps)).sum()
                 loss = loss + algorithm.kl_coef * kl
-            sums["loss"] += loss.detach() / algorithm.updates
-            if critic is not None:
-                mask = pad([masks[i] for i in batch], 0, device)[:, 1:].bool()
-                value_loss = 0.5 * (its["weights"] * (critic.latest[:, :-1][mask] - its["returns"]) ** 2).sum()
-                sums["value_loss"] += value_loss.detach() / algorithm.updates
+                measured.add("kl", kl)
+            measured.add("loss", loss)
+            if learner.critic:
+                value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
-            return loss
-
-        padding = accumulate(policy, [row.ids for row in rows], masks, world, algorithm.micro_tokens, vocab_size,
-                             algorithm.temperature, loss_of)
-        grad_norm = optimizer_step(model, optimizer, lr, algorithm.clip)
-        skipped += not math.isfinite(grad_norm)
-        if critic is not None and math.isfinite(grad_norm):
-            critic.step()
-    keys = ("loss", "clipfrac", "kl", "value_loss", "dp", "sampler_kl", "entropy", "tokens")
-    total = dict(zip(keys, world.sum(*torch.stack([sums[key] for key in keys]).tolist())))
-    tokens = max(total["tokens"], 1)
-    return dict(loss=total["loss"], kl=total["kl"], clipfrac=total["clipfrac"], entropy=total["entropy"] / tokens,
-                grad_norm=grad_norm, **({} if critic is None else {"value_loss": total["value_loss"]}),
-                dp_mean=total["dp"] / tokens, dlogp_max=max(world.gather(float(largest_gap))),
-                sampler_kl=total["sampler_kl"] / tokens, skipped=skipped, padding=padding)
+                measured.add("value_loss", value_loss)
+            measured.compare(batch, old_logps, scores.entropies)
+            (loss * world.size).backward()   # FSDP averages over the ranks: undo that
+        grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
+        finite = math.isfinite(grad_norm)    # if not, the optimiser has left the step out
+        if not finite:
+            skipped += 1
+        if learner.critic:
+            learner.critic.step(finite)
+    return dict(measured.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
+                padding=padding if batches else None)
 
 
-# ---- the loop --------------------------------------------------------------------------------------------------------
+class UpdateMeasures:
+    """What an update measures: sums over its batches, kept on the device and read once, in the end."""
 
-MEASURES = {"pass_rate": lambda t: t.reward > 0, **BEHAVIOURS, "truncated": lambda t: t.stop_reason == "budget",
-            "void": is_void, "tool_failure": lambda t: t.stop_reason == "tool_failure"}
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.largest_gap = torch.zeros(())
 
+    def add(self, name: str, value: Tensor) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-def rollout_metrics(groups: Groups, world: World) -> dict[str, float]:
-    """Means over the rows of all ranks, or over those that a measure is about."""
-    rows = [t for group in groups for t in group]
-    right = [t for t in rows if t.reward > 0]
-    values = [[float(v) for t in rows if (v := measure(t)) is not None] for measure in MEASURES.values()]
-    sums, counts = world.sum(*map(sum, values)), world.sum(*map(len, values))
-    logps, tokens = world.sum(sum(sum(t.logps) for t in right), sum(t.response_len for t in right))
-    return {**{name: total / max(count, 1) for name, total, count in zip(MEASURES, sums, counts)},
-            "right_logp": logps / max(tokens, 1)}
+    def compare(self, batch: PolicyBatch, logps: Tensor, entropies: Tensor) -> None:
+        """Sampler and trainer should give a sampled token one probability: how far are they apart?"""
+        trainer = logps[batch.sampled]
+        sampler = batch.sampler_logps[batch.sampled]
+        gap = trainer - sampler
+        if len(gap):
+            self.largest_gap = torch.maximum(self.largest_gap.to(gap), gap.abs().max())
+        self.add("dp_mean", (trainer.exp() - sampler.exp()).abs().sum())
+        self.add("sampler_kl", (gap.exp() - gap - 1).sum())
+        self.add("entropy", entropies[batch.sampled].sum())
+        self.add("tokens", batch.sampled.sum())
 
-
-def learn(model: nn.Module, optimizer: torch.optim.Optimizer, sampler: nn.Module, reference: nn.Module | None,
-          critic: Critic | None, rolled: Groups, algorithm: Algorithm, lr: float, world: World, vocab_size: int) \
-        -> dict[str, float]:
-    """Steps 4 to 6 on the groups of this rank, with what they measured. Rows that the sandbox failed are void."""
-    groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in rolled]
-    rewards = [[reward_of(t, algorithm) for t in group] for group in groups]
-    signals = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
-    rows, advantages, counts = choose_rows(groups, rewards, signals, algorithm)
-    total = dict(zip(counts, world.sum(*counts.values())))
-    advantages, returns = critic.estimate(sampler, rows, advantages, algorithm, world) if critic else (advantages, [])
-    learned = update(model, optimizer, rows, advantages, (total["rows"], total["tokens"]), algorithm, reference, world,
-                     vocab_size, lr, critic, returns)
-    mean_reward = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)))
-    return dict(reward=mean_reward[0] / max(mean_reward[1], 1), trained_rows=int(total["rows"]),
-                zero_std_groups=total["zero_std_groups"] / max(total["groups"], 1), **learned)
-
-
-def numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",") if part]
+    def means(self, updates: int, world: World) -> dict[str, float | None]:
+        """Over all ranks, updates and tokens; None for what nobody has computed."""
+        if not self.sums:
+            return dict.fromkeys(("loss", "clipfrac", "entropy", "dp_mean", "dlogp_max", "sampler_kl"))
+        means = dict(zip(self.sums, world.sum(*torch.stack(list(self.sums.values())).tolist())))
+        tokens = means.pop("tokens")
+        for name in means:
+            means[name] /= tokens if name in ("entropy", "dp_mean", "sampler_kl") else updates
+        return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
 
-def add_curriculum_flags(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("curriculum").add_argument
-    add("--agents", default="ci", help="modes whose answers measure p, commas between")
-    add("--potential-samples", type=int, default=8, help="answers per question and agent to measure p")
-    add("--potential-temperatures", type=numbers, default="1.0", help="of these answers, in turn")
-    add("--pass-rates", metavar="FILE", help="take p from a pass_rates.jsonl, or from a trajectories.jsonl of rollouts")
-    add("--order", choices=tuple(ORDERS), default="potential", help="first comes high 4p(1-p), p(1-p)^2 or p")
-    add("--stages", type=int, default=4, help="equal groups of questions, one after another")
-    add("--thresholds", type=numbers, default="", metavar="A,B,..", help="cut at these falling values instead")
-    add("--merge", action=argparse.BooleanOptionalAction, default=True, help="a stage trains on all groups so far")
-    add("--steps-per-stage", type=int, default=20, help="rollouts of each stage")
-    add("--remeasure-every", type=int, default=0, metavar="N", help="measure p again after every N stages; 0: never")
+def check_gradients(progress: "Progress", steps: int) -> None:
+    """End a run that does not learn: its last steps were all left out."""
+    if progress.left_out >= min(steps, 10):
+        raise SystemExit(f"the last {progress.left_out} steps were left out, since no gradient was "
+                         "finite: look at the weights of --model, and start again with a lower --lr")
 
 
-def main() -> None:
-    parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny model on a CPU.")
+# ---- 7. validation, and what a run keeps ---------------------------------------------------------
+
+@dataclass
+class Progress:
+    """What a resumed run needs beside weights and optimiser; a checkpoint's state.json holds it."""
+    before: dict[str, Any]              # the report on the held-out questions before training
+    pass_rates: list[float]             # of the training questions, the newest measurement
+    step: int = 0                       # the last one that was trained
+    stage_before: float | None = None   # accuracy on the stage's new questions when the stage began
+    best_step: int = 0                  # best in validation; 0: none yet
+    best_accuracy: float = 0.0
+    left_out: int = 0                   # steps in a row whose gradient was not finite
+
+
+def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
+                   most: int) -> float:
+    """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread."""
+    group = curriculum.groups[stage - 1]
+    chosen = [questions[i] for i in group[::math.ceil(len(group) / most)]]
+    return actor.assess(chosen, f"stage {stage}")["accuracy"]
+
+
+MEASURES = ("pass_rate", *BEHAVIOURS, "truncated", "void", "tool_failure")
+
+
+def measures(t: Trajectory) -> dict[str, float | None]:
+    """What an answer adds to each of MEASURES; None: the measure is not about this answer."""
+    # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
+    void = any(extract_code(text) is None and extract_answer(text) is None for text in model_replies(t))
+    behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
+    return {"pass_rate": t.reward > 0, **behaviours, "truncated": t.stop_reason == "budget", "void": void,
+            "tool_failure": t.stop_reason == "tool_failure"}
+
+
+def mean_or_none(total: float, count: float) -> float | None:
+    return total / count if count else None
+
+
+def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
+    """Means of MEASURES over the answers of all ranks that a measure is about."""
+    answers = [t for group in groups for t in group]
+    measured = [measures(t) for t in answers]
+    metrics = {}
+    for name in MEASURES:
+        values = [float(m[name]) for m in measured if m[name] is not None]
+        metrics[name] = mean_or_none(*world.sum(sum(values), len(values)))
+    # How likely the tokens of right answers were: this falls when a policy collapses.
+    right = [t for t in answers if t.reward > 0]
+    logps = sum(sum(t.logps) for t in right)
+    metrics["right_logp"] = mean_or_none(*world.sum(logps, sum(t.response_len for t in right)))
+    return metrics
+
+
+def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
+    """The mean reward, the answers that the loss is a mean over, and the share of groups without variance."""
+    equal = sum(not has_variance(group) for group in rewards)
+    total, rows = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)))
+    equal, groups = world.sum(equal, len(rewards))
+    return dict(reward=mean_or_none(total, rows), trained_rows=int(rows),
+                zero_std_groups=mean_or_none(equal, groups))
+
+
+# ---- the loop ------------------------------------------------------------------------------------
+
+def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Learner:
+    """The sharded model with float32 master weights, its optimiser, and what the flags add."""
+    model = load_sharded(args.model, world, args.replicas, args.offload, args.checkpointing)
+    reference, critic = None, None
+    if args.kl_coef:
+        reference = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+    if args.advantage == "ppo":   # its head learns ten times as fast as the policy
+        critic = Critic(model.config.hidden_size, 10 * args.lr, world)
+    return Learner(
+        model=model, optimizer=make_optimizer(model, args.lr, args.weight_decay, world), reference=reference,
+        critic=critic, algorithm=Algorithm(**{name: getattr(args, name) for name in vars(Algorithm())}),
+        vocab_size=vocab_size, world=world)
+
+
+def measure(args: argparse.Namespace, run: RunDir, actor: Actor, questions: list[Instance], stage: int) -> list[float]:
+    """p of every training question, and its file: pass_rates.jsonl, or pass_rates-stage-K.jsonl later on."""
+    lines = measure_pass_rates(actor, questions, agents=args.agents, samples=args.potential_samples,
+                               stage=stage, world=run.world)
+    name = "pass_rates.jsonl" if stage == 1 else f"pass_rates-stage-{stage}.jsonl"
+    run.write(name, "".join(json.dumps(line) + "\n" for line in lines))
+    return [line["pass_rate"] for line in lines]
+
+
+def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
+    """The curriculum that the flags make of the pass rates; says what each stage adds."""
+    if not any(map(potential, pass_rates)):
+        world.say("note: every question was solved always or never, so their order says nothing")
+    curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
+                            stages=1 if args.order == "none" else args.stages, merge=args.merge,
+                            steps_per_stage=args.steps_per_stage, seed=args.seed)
+    for stage, group in enumerate(curriculum.groups, 1):
+        values = [potential(pass_rates[i]) for i in group]
+        world.say(f"stage {stage}: {len(group)} new questions, improvement potential {min(values):.2f} to "
+                   f"{max(values):.2f}")
+    return curriculum
+
+
+def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
+                    progress: Progress) -> Path:
+    return run.save(progress.step, learner.model, learner.optimizer, tokenizer, vars(progress),
+                    keep=args.keep, best=progress.best_step,
+                    extra_files=learner.critic.save if learner.critic else None)
+
+
+def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
+          questions: list[Instance], held_out: list[Instance]) -> Progress:
+    """1. Where the run stands: at its newest checkpoint, or before its first step, with p measured."""
+    if run.resumed:
+        state = run.load(learner.model, learner.optimizer)
+        if learner.critic:
+            learner.critic.load(run.resumed)
+        return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
+    recorded = None
+    measured = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
+    if args.pass_rates or measured.exists():
+        recorded = read_pass_rates(args.pass_rates or measured, questions)
+    before = actor.assess(held_out, "held-out questions")
+    run.world.say(f"before training: {before['accuracy']:.1%} +- {before['stderr']:.1%} of "
+                   f"{before['n']} held-out questions")
+    return Progress(before, recorded or measure(args, run, actor, questions, stage=1))
+
+
+def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
+          tasks: list[tuple[str, int]]) -> None:
+    flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
+    world.say(textwrap.fill(f"flags: {flags}", 110))
+    questions = draw_questions(tasks, "rl", args.per_task, args.seed)
+    validation = draw_questions(tasks, "val", args.val_n)
+    held_out = draw_questions(tasks, "eval", args.eval_n)
+    tokenizer = load_tokenizer(args.model)
+    chat = Chat(tokenizer)
+    learner = make_learner(args, world, chat.vocab_size)
+    sampler = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+    actor = Actor(model=sampler, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+                  eval_temperature=args.eval_temperature, seed=args.seed)
+    # 1. Potential.
+    progress = start(args, run, learner, actor, questions=questions, held_out=held_out)
+    # 2. Curriculum.
+    curriculum = arrange(args, progress.pass_rates, world)
+    steps = args.steps_per_stage * args.stages
+    watch = FailureWatch()
+    with Interrupt(world) as interrupt, tqdm(
+            range(progress.step + 1, steps + 1), desc="training", unit="step",
+            initial=progress.step, total=steps, disable=not world.main) as bar:
+        for step in bar:
+            began = time.time()
+            actor.refresh(learner.model, world)
+            t_switch = time.time() - began
+            stage = curriculum.stage(step)
+            if step == 1 or stage > curriculum.stage(step - 1):
+                if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
+                    progress.pass_rates = measure(args, run, actor, questions, stage=stage)
+                    curriculum = arrange(args, progress.pass_rates, world)
+                progress.stage_before = stage_accuracy(actor, curriculum, stage=stage,
+                                                       questions=questions, most=len(validation))
+            # 3. Rollout.
+            began = time.time()
+            asked = [questions[i] for i in curriculum.batch(step, args.batch_size)]
+            rolled = answer_batch(actor, asked, args.group_size, step, world=world)
+            [tokens] = world.sum(sum(t.response_len for group in rolled for t in group))
+            t_sample = time.time() - began
+            problem = watch.problem(rolled, world)
+            if problem:   # nothing of this step has been trained on: the state is that after the last one
+                path = save_checkpoint(args, run, learner, tokenizer, progress=progress)
+                raise SystemExit(f"{problem}; {path} resumes with --resume")
+            # 4. Reward. Answers that the sandbox failed are nobody's fault: they leave their group.
+            began = time.time()
+            groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in rolled]
+            rewards = [[reward_of(t, args.reward) for t in group] for group in groups]
+            # 5. Advantage.
+            advantages = advantages_of(rewards, args.advantage, args.std, world)
+            # 6. Loss and update.
+            if not args.keep_sampler:
+                free_weights(sampler)
+            lr = args.lr * min(step / max(args.warmup, 1), 1)
+            samples = choose_samples(groups, rewards, advantages, learner.algorithm, world=world)
+            learned = update(learner, samples, lr)
+            progress.step = step
+            progress.left_out = progress.left_out + 1 if learned["skipped"] == args.updates else 0
+            metrics = dict(step=step, stage=stage, **rollout_metrics(rolled, world),
+                           **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
+                           t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
+                           mem_gb=memory_gb(world.device))
+            run.add_line("trajectories.jsonl", {"step": step, **rolled[0][0].to_json()})
+            # 7. Validation and checkpoints.
+            stage_ends = step == steps or curriculum.stage(step + 1) > stage
+            validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
+            if validates:
+                actor.refresh(learner.model, world)
+                accuracy = actor.assess(validation, "validation")["accuracy"]
+                metrics["val_accuracy"] = accuracy
+                if accuracy >= progress.best_accuracy:
+                    progress.best_step = step
+                    progress.best_accuracy = accuracy
+            if stage_ends:
+                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
+                                       most=len(validation))
+                metrics["group_before"] = progress.stage_before
+                metrics["group_after"] = after
+                world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
+                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of its new "
+                           f"questions, {accuracy:.1%} in validation")
+            run.log(metrics)
+            bar.set_postfix(reward=metrics["reward"])
+            check_gradients(progress, steps)
+            stop = step == args.stop_after or interrupt.wanted()
+            if stop or validates or (args.save_every and step % args.save_every == 0):
+                path = save_checkpoint(args, run, learner, tokenizer, progress=progress)
+                if stop and step < steps:
+                    world.say(f"stopped after step {step}; {path} resumes with --resume")
+                    raise SystemExit(interrupt.status)
+    finish(run, actor, held_out, progress)
+
+
+def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progress) -> None:
+    """7. The best checkpoint by validation is the run's model; how good it is on held-out questions."""
+    world = run.world
+    best = run.checkpoints / f"step-{progress.best_step:06d}"
+    free_weights(actor.model)
+    actor.model = load_model(best, world.device, compute_dtype(world.device)).eval()
+    trained = actor.model
+    if compute_dtype(world.device) != torch.float32 and world.main:   # files hold float32
+        trained = load_model(best)
+    run.finish(trained, load_tokenizer(best))
+    after = actor.assess(held_out, "held-out questions")
+    modes = {actor.protocol.mode: after}
+    if "text" not in modes:
+        modes["text"] = actor.assess(held_out, "held-out questions", mode="text")
+    report = {**after, "before": progress.before, "modes": modes, "step": progress.best_step}
+    run.write("eval.json", json.dumps(report, indent=1) + "\n")
+    world.say(report_table(after))
+    world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, {after['accuracy']:.1%} "
+              f"after training (step {progress.best_step}, best of validation), "
+              f"{modes['text']['accuracy']:.1%} when it may not run code")
+    world.say(f"the model is in {run.path}; look at it with `python r1ci.py show "
+              f"{run.path}/trajectories.jsonl`")
+
+
+# ---- command line --------------------------------------------------------------------------------
+
+# What --preset changes of the flags' defaults, which are the tiny model's. Each flag can still be given.
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "paper": dict(   # arXiv 2505.21668 v2; "ours": the paper does not tell
+        tasks="train",                            # its 107 training tasks
+        level=3,                                  # ours
+        per_task=100,                             # ours
+        agents=["text", "code", "ci", "guided"],  # its four agents
+        potential_samples=5,                      # five answers each: 20 for a question
+        order="potential",                        # its section on the multi-stage curriculum
+        stages=4,                                 # four groups of equal size
+        merge=True,                               # stage k trains on the k best
+        steps_per_stage=150,                      # as it says
+        reward="v2",                              # right, format, turns
+        advantage="grpo",                         # and PPO and REINFORCE++ in comparison
+        std=True,                                 # GRPO's
+        norm="sequence",                          # GRPO's
+        mask_tool_output=True,                    # its finding 3
+        kl_coef=0.001,                            # as it says
+        clip_low=0.2,                             # ours: what the frameworks it builds on use
+        clip_high=0.2,                            # ours, the same
+        updates=1,                                # ours, the same
+        batch_size=128,                           # as it says
+        group_size=5,                             # as it says
+        lr=1e-6,                                  # as it says
+        warmup=10,                                # ours
+        temperature=1.0,                          # as it says
+        eval_temperature=0.6,                     # as it says
+        max_calls=8,                              # as it says (v1: 5)
+        code_timeout=60.0,                        # as it says
+        max_turn_tokens=2048,                     # ours
+        max_tokens=8192,                          # ours
+        tool_chars=4000,                          # ours
+        micro_tokens=16384,                       # ours
+        eval_every=50,                            # ours
+    ),
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """All flags of grpo.py in the order of the algorithm."""
+    switch = argparse.BooleanOptionalAction
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny", help="defaults of all other flags")
     add_run_flags(parser, "runs/grpo")
     add = parser.add_argument_group("questions").add_argument
     add("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
     add("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
-    add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    add("--per-task", type=int, default=60, help="training questions per task")
-    add_curriculum_flags(parser)
-    add = parser.add_argument_group("reward, advantage and loss").add_argument
-    for f in fields(Algorithm):
-        if f.metadata:
-            kind = dict(action=argparse.BooleanOptionalAction) if isinstance(f.default, bool) else \
-                dict(type=type(f.default), choices=f.metadata["choices"])
-            add(f"--{f.name.replace('_', '-')}", default=f.default, help=f.metadata["help"], **kind)
+    add("--level", type=int, choices=LEVELS, default=1, help="level of the questions")
+    add("--per-task", type=whole(1), default=60, help="training questions of each task")
+
+    add = parser.add_argument_group("curriculum (steps 1 and 2)").add_argument
+    add("--agents", nargs="+", choices=MODES, default=["ci"], help="modes whose answers measure p")
+    add("--potential-samples", type=whole(1), default=8, help="answers of each agent to a question to measure p")
+    add("--pass-rates", metavar="FILE", help="take p from a pass_rates.jsonl or a trajectories.jsonl instead")
+    add("--order", choices=("potential", "difficulty", "none"), default="potential",
+        help="train first on high 4p(1-p), on high p, or on any questions")
+    add("--stages", type=whole(1), default=4, help="equal groups of questions, one after another")
+    add("--merge", action=switch, default=True, help="let a stage train on all groups so far")
+    add("--steps-per-stage", type=whole(1), default=20, help="rollouts of each stage")
+    add("--remeasure-every", type=whole(0), default=0, metavar="N", help="measure p again after N stages; 0: never")
+
+    base = Algorithm()
+    add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
+    add("--reward", choices=("v1", "v2"), default=base.reward,
+        help="v1: right or wrong alone; v2: with the paper's terms for format and turns")
+    add("--advantage", choices=("grpo", "reinforce++", "ppo"), default=base.advantage,
+        help="compare a reward with its group, with the whole batch, or with a critic's value")
+    add("--std", action=switch, default=base.std, help="divide advantages by their standard deviation")
+    add("--norm", choices=("sequence", "token", "constant"), default=base.norm,
+        help="the loss is a mean over answers (the paper's), over tokens, or over answers * --max-tokens")
+    add("--clip-low", type=real(0, 1), default=base.clip_low, help="how far the probability ratio may fall")
+    add("--clip-high", type=real(0), default=base.clip_high, help="how far the probability ratio may rise")
+    add("--kl-coef", type=real(0), default=base.kl_coef, help="weight of the KL divergence from the first model")
+    add("--mask-tool-output", action=switch, default=base.mask_tool_output,
+        help="keep what the sandbox wrote out of the loss")
+    add("--updates", type=whole(1), default=base.updates, help="optimiser steps a rollout; with 1 nothing is clipped")
+
     add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5).add_argument
-    add("--group-size", type=int, default=8, help="answers per question")
-    add("--keep-sampler", action=argparse.BooleanOptionalAction, default=True,
-        help="keep the sampler's copy of the weights in device memory during the update")
-    add = parser.add_argument_group("evaluation").add_argument
-    add("--eval-every", type=int, default=10, help="steps between validations; each saves a checkpoint")
-    add("--val-n", type=int, default=20, help="validation questions per task")
-    add("--eval-n", type=int, default=72, help="held-out questions per task")
-    add("--eval-temperature", type=float, default=0.6, help="of sampling in validation and evaluation")
-    add("--show-every", type=int, default=20, help="steps between printed conversations; 0: none")
+    add("--group-size", type=whole(1), default=8, help="answers to each question")
+    add("--keep-sampler", action=switch, default=True,
+        help="keep the actor's copy of the weights in device memory during the update")
+
+    add = parser.add_argument_group("validation (step 7)").add_argument
+    add("--eval-every", type=whole(0), default=10, help="steps between validations; each saves a checkpoint")
+    add("--val-n", type=whole(1), default=20, help="validation questions of each task")
+    add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
+    add("--eval-temperature", type=real(0), default=0.6, help="temperature in validation and evaluation")
     add_protocol_flags(parser, temperature=1.0)
-    parser.set_defaults(**PRESETS[parser.parse_known_args()[0].preset])
+
+
+def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse flags with which no run makes sense."""
+    if args.group_size < 2 and args.advantage == "grpo":
+        parser.error("--group-size must be at least 2: an advantage compares the answers of a group")
+    if args.temperature <= 0:
+        parser.error("--temperature must be above 0: greedy answers to a question are all the same")
+
+
+def main() -> None:
+    parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny model on a CPU.")
+    add_flags(parser)
+    # Parsed twice: a preset's values become defaults, and what is typed still wins over them.
+    preset = parser.parse_args().preset
+    parser.set_defaults(**PRESETS[preset])
     args = parser.parse_args()
     check_flags(parser, args)
     tasks = parse_tasks(args.tasks, args.level)
     world = start_training(parser, args)
     check_model(args.model)  # a wrong --model ends the program before --out is touched
-    with checked_sandbox(args.workers, args.code_timeout) as sandbox:
-        run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
+    with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
+        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
+                     sandbox=sandbox)
         train(args, run, world, sandbox, tasks)
 
 
-def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse flags that contradict each other; --thresholds say how many stages there are."""
-    if args.group_size < 2 and args.advantage in ("grpo", "rloo"):
-        parser.error("--group-size must be at least 2: an advantage compares the answers of a group")
-    if args.overlong_tokens > args.max_tokens:
-        parser.error(f"--overlong-tokens {args.overlong_tokens} exceeds --max-tokens {args.max_tokens}")
-    if args.thresholds:
-        if sorted(set(args.thresholds))[::-1] != args.thresholds or args.order == "none" or args.remeasure_every:
-            parser.error("--thresholds must fall, and do not go with --order none or --remeasure-every")
-        args.stages = len(args.thresholds) + 1
-    args.agents = args.agents.split(",")
-    for agent in set(args.agents) - set(MODES):
-        parser.error(f"--agents: unknown agent {agent!r}, choose from {', '.join(MODES)}")
-    if args.advantage == "ppo" and not args.keep_sampler:
-        parser.error("--advantage ppo reads its values off the sampler's copy: leave --no-keep-sampler out")
-    if not args.potential_temperatures or min(args.potential_temperatures) <= 0:
-        parser.error("--potential-temperatures must be above 0")
+# ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
+
+GAE_LAMBDA = 1.0   # 1 trusts the rewards alone, 0 the critic's next value
 
 
-def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox, tasks: list[tuple[str, int]]) -> None:
-    say = lambda text: tqdm.write(text) if world.main else None
-    say(textwrap.fill("flags: " + " ".join(f"{key}={value}" for key, value in vars(args).items()), 110))
-    protocol = protocol_of(args)
-    algorithm = Algorithm(**{key: getattr(args, key) for key in Algorithm.__dataclass_fields__})
-    questions = draw_questions(tasks, "rl", args.per_task, args.seed)
-    validation, held_out = draw_questions(tasks, "val", args.val_n), draw_questions(tasks, "eval", args.eval_n)
-    recorded = read_pass_rates(args.pass_rates, questions) if args.pass_rates else None
-    dtype = compute_dtype(world.device)
-    tokenizer = load_tokenizer(args.model)
-    chat = Chat(tokenizer)
-    model = load_sharded(args.model, world, args.replicas, args.offload, args.checkpointing)  # float32 master weights
-    sampler = load_model(args.model, world.device, dtype).eval()   # a plain copy that rolls out
-    reference = load_model(args.model, world.device, dtype).eval() if args.kl_coef else None
-    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
-    critic = Critic(sampler.config.hidden_size, args.value_lr, args.value_coef, world.device) \
-        if args.advantage == "ppo" else None
+def gae(values: list[float], reward: float, gae_lambda: float) -> list[float]:
+    """Generalised advantage estimates of an answer's n tokens (Schulman et al. 2016, equation 16), gamma = 1.
 
-    def assess(instances: list[Instance], title: str, mode: str = args.mode) -> dict[str, Any]:
-        its = replace(protocol, temperature=args.eval_temperature, mode=mode)
-        return evaluate(sampler, chat, sandbox, instances, 1, its, args.seed, title)[0]
-    def measure(*key: str) -> list[float]:
-        lines = measure_pass_rates(sampler, chat, sandbox, questions, args.agents, args.potential_samples,
-                                   args.potential_temperatures, protocol, (args.seed, "potential", *key), world)
-        if world.main:
-            run.write("-".join(["pass_rates", *key]) + ".jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-        return [line["pass_rate"] for line in lines]
-    def arrange(pass_rates: list[float]) -> Curriculum:
-        made = Curriculum(pass_rates, args.order, args.stages, args.thresholds, args.merge, args.steps_per_stage,
-                          args.seed)
-        for k, group in enumerate(made.groups, 1):
-            values = [potential(pass_rates[i]) for i in group]
-            say(f"stage {k}: {len(group)} new questions, improvement potential {min(values):.2f} to {max(values):.2f}")
-        return made
-    def solved(stage: int) -> float:
-        """Accuracy on the questions that are new in a stage; on some of many, evenly spread."""
-        group = curriculum.groups[stage - 1]
-        some = [questions[i] for i in group[::math.ceil(len(group) / len(validation))]]
-        return assess(some, f"stage {stage}")["accuracy"]
+    values[t] is what the critic expects before token t; the reward comes behind the last one.
 
-    # 1. Improvement potential.
-    if run.resumed:
-        state = run.load(model, optimizer)
-        if critic:
-            critic.load(run.resumed)
-    else:
-        before = assess(held_out, "held-out questions")
-        say("before training: {accuracy:.1%} +- {stderr:.1%} of {n} held-out questions".format(**before))
-        state = dict(step=0, before=before, pass_rates=recorded or measure(), group_before=None, best=None)
-    if not any(map(potential, state["pass_rates"])):
-        say("note: every question was solved always or never, so their order says nothing")
-    # 2. Curriculum.
-    curriculum = arrange(state["pass_rates"])
-    steps = args.steps_per_stage * args.stages
-    interrupt = Interrupt(world)
-    with tqdm(range(state["step"] + 1, steps + 1), desc="training", unit="step", initial=state["step"], total=steps,
-              disable=not world.main) as bar:
-        for step in bar:
-            began = time.time()
-            copy_weights(model, sampler, world)
-            t_switch, stage = time.time() - began, curriculum.stage(step)
-            if step == 1 or stage > curriculum.stage(step - 1):
-                if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
-                    state["pass_rates"] = measure(f"stage-{stage}")
-                    curriculum = arrange(state["pass_rates"])
-                state["group_before"] = solved(stage)
-            # 3. Rollout.
-            began = time.time()
-            roll = lambda chosen, key: rollout(sampler, chat, sandbox, [questions[i] for i in chosen], args.group_size,
-                                               protocol, (args.seed, *key))
-            informative = lambda group: has_variance([reward_of(t, algorithm) for t in group])
-            groups, added = roll_out(roll, curriculum, step, args.batch_size, 3 * (args.zero_std == "resample"),
-                                     informative, world)
-            check_tool_failures([t for group in groups for t in group], world.sum)
-            tokens = world.sum(sum(t.response_len for group in groups for t in group))[0]
-            t_sample, began = time.time() - began, time.time()
-            # 4, 5, 6. Reward, advantage, update.
-            if not args.keep_sampler:
-                free_weights(sampler)
-            lr = args.lr * min(step / args.warmup, 1) if args.warmup else args.lr
-            learned = learn(model, optimizer, sampler, reference, critic, groups, algorithm, lr, world, chat.vocab_size)
-            metrics = dict(step=step, stage=stage, **rollout_metrics(groups, world), resampled=added, **learned, lr=lr,
-                           t_switch=t_switch, t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
-                           mem_gb=memory_gb(world.device))
-            if world.main:
-                run.add_line("trajectories.jsonl", {"step": step, **groups[0][0].to_json()})
-                if args.show_every and step % args.show_every == 0:
-                    say(paint_trajectory(groups[0][0].to_json(), chat.decode))
-            # 7. Validation and checkpoints.
-            last = step == steps
-            ends = last or curriculum.stage(step + 1) > stage
-            if ends or (args.eval_every and step % args.eval_every == 0):
-                copy_weights(model, sampler, world)
-                metrics["val_accuracy"] = assess(validation, "validation")["accuracy"]
-                if state["best"] is None or metrics["val_accuracy"] >= state["best"][1]:
-                    state["best"] = [step, metrics["val_accuracy"]]
-            if ends:
-                metrics["group_before"] = state["group_before"]
-                metrics["group_after"] = solved(stage)
-                say("stage {stage} ends: {group_before:.1%} -> {group_after:.1%} of its new questions, "
-                    "{val_accuracy:.1%} in validation".format(**metrics))
-            run.log(metrics)
-            bar.set_postfix(reward=metrics["reward"])
-            stop = step == args.stop_after or interrupt.wanted()
-            if stop or "val_accuracy" in metrics or (args.save_every and step % args.save_every == 0):
-                path = run.save(step, model, optimizer, tokenizer, state, args.keep, state["best"] and state["best"][0],
-                                critic.save if critic else None)
-                if stop and not last:
-                    say(f"stopped after step {step}; {path} resumes with --resume")
-                    raise SystemExit(130 if interrupt.asked else 0)
-    # 7. The best by validation, on the held-out questions.
-    best = run.checkpoints / f"step-{state['best'][0]:06d}"
-    free_weights(sampler)
-    sampler = load_model(best, world.device, dtype).eval()
-    after = assess(held_out, "held-out questions")
-    modes = {args.mode: after}
-    if args.mode != "text":
-        modes["text"] = assess(held_out, "held-out questions", "text")
-    if world.main:
-        save_model(sampler if dtype == torch.float32 else load_model(best), tokenizer, run.path)
-        if critic:
-            shutil.copy(best / "value_head.safetensors", run.path)
-        report = {**after, "before": state["before"], "modes": modes, "step": state["best"][0]}
-        run.write("eval.json", json.dumps(report, indent=1) + "\n")
-        say(report_table(after))
-        say(f"held-out accuracy: {state['before']['accuracy']:.1%} before, {after['accuracy']:.1%} after training "
-            f"(step {state['best'][0]}, best of validation)"
-            + (f", {modes['text']['accuracy']:.1%} when it may not run code" if "text" in modes else ""))
-        say(f"the model is in {run.path}; look at it with `python r1ci.py show {run.path}/trajectories.jsonl`")
+        delta[t] = values[t + 1] - values[t], at the end reward - values[t];   A[t] = delta[t] + lambda A[t + 1]
+
+    With lambda = 1 that is reward - values[t].
+    """
+    advantages = [0.0] * len(values)
+    following_value, following_advantage = reward, 0.0
+    for t in reversed(range(len(values))):
+        delta = following_value - values[t]
+        advantages[t] = delta + gae_lambda * following_advantage
+        following_value, following_advantage = values[t], advantages[t]
+    return advantages
+
+
+def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algorithm: Algorithm,
+                        world: World) -> None:
+    """Fill in every token's advantage, whitened over all ranks, and the return that its value should become.
+
+    `values` has one tensor [N] a batch: what the critic expects before each of its trained tokens.
+    """
+    raw: Numbers = []   # a list for each row of each batch
+    for batch, batch_values in zip(batches, values):
+        row_values = batch_values.split(batch.lengths) if batch.lengths else []
+        estimates = [gae(row.tolist(), reward, GAE_LAMBDA)
+                     for row, reward in zip(row_values, batch.rewards)]
+        flat = torch.tensor([a for row in estimates for a in row], device=world.device)
+        batch.returns = flat + batch_values
+        raw += estimates
+    whitened = iter(whiten(raw, algorithm.std, world))
+    for batch in batches:
+        rows = [next(whitened) for _ in batch.lengths]
+        batch.advantages = torch.tensor([a for row in rows for a in row], device=world.device)
+
+
+class Critic:
+    """PPO's value function: a linear map of the policy's last hidden states, the same on every rank.
+
+    It has its own Adam and reads the hidden states without sending a gradient back into the policy.
+    """
+    FILE = "value_head.pt"
+
+    def __init__(self, width: int, lr: float, world: World):
+        self.world = world
+        self.head = nn.Linear(width, 1, device=world.device)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)  # nothing random; and the first advantages are the rewards themselves
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.0)
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """[N, D] -> values [N] in float32."""
+        return self.head(hidden.detach().float()).squeeze(-1)
+
+    def loss(self, hidden: Tensor, batch: PolicyBatch) -> Tensor:
+        """Half the squared error of the values, weighted as in the policy loss."""
+        return 0.5 * (batch.weights * (self(hidden) - batch.returns) ** 2).sum()
+
+    def step(self, take: bool) -> None:
+        """One step of Adam, or none if the policy's was left out; either way the gradient is cleared.
+
+        A gradient that stayed would be added to the next one, and a NaN would so spoil all that follow.
+        """
+        for parameter in self.head.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= self.world.size   # `update` has multiplied the loss, as for FSDP's mean
+                take = take and bool(parameter.grad.isfinite().all())
+        if take:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def save(self, directory: Path) -> None:
+        state = {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save(state, directory / self.FILE)
+
+    def load(self, directory: Path) -> None:
+        state = torch.load(directory / self.FILE, map_location=self.world.device, weights_only=True)
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     torchrun --nproc_per_node 2 tests/ranks.py OUT.pt FLAGS
 
-saves the gradients of one supervised and one GRPO step and the refusals of bad flags, then runs grpo.py with FLAGS.
+saves the gradients of one supervised and four reinforcement learning steps and the refusals of bad flags,
+then runs grpo.py with FLAGS.
 """
 import contextlib
 import io
@@ -14,15 +15,22 @@ from typing import Any
 import torch
 
 import grpo
-import r1ci
 import sft
 import tiny
-from grpo import Critic, learn, rollout_metrics
-from sft import World, copy_weights, free_weights, full_tensors, shard, start_world
-from sft import sft_step
+from grpo import (Critic, Learner, advantages_of, choose_samples, reward_metrics, rollout_metrics,
+                  update)
+from sft import (Example, World, copy_weights, free_weights, full_tensors, optimizer_step, sft_backward,
+                 shard, start_world)
 from test_grpo import ALGORITHM, GROUPS, groups_of
 
-WAYS = {"plain": {}, "checkpointing": dict(checkpointing=True), "offload": dict(offload=True), "HSDP": dict(replicas=2)}
+WAYS = {"plain": {}, "checkpointing": dict(checkpointing=True), "offload": dict(offload=True),
+        "HSDP": dict(replicas=2)}
+STEPS = {
+    "grpo": dict(kl_coef=0.1),
+    "token": dict(norm="token", std=False),
+    "reinforce": dict(advantage="reinforce++", mask_tool_output=False),
+    "ppo": dict(advantage="ppo"),
+}
 
 
 class Capture(torch.optim.SGD):
@@ -36,26 +44,40 @@ class Capture(torch.optim.SGD):
         self.gradients.append([p.grad.full_tensor().clone() for p in self.model.parameters()])
 
 
+def sft_step(model: torch.nn.Module, capture: Capture, world: World) -> dict[str, Any]:
+    examples = [Example(t.ids, t.loss_mask) for group in groups_of(*GROUPS) for t in group]
+    metrics = sft_backward(model, examples, world, vocab_size=tiny.chat().vocab_size, micro_tokens=60)
+    return {**metrics, "grad_norm": optimizer_step(model, capture, lr=0.0, clip=1e9)}
+
+
+def grpo_step(name: str, model: torch.nn.Module, capture: Capture, world: World) -> dict[str, Any]:
+    """One of STEPS on this rank's share of the groups."""
+    algorithm = replace(ALGORITHM, micro_tokens=60, **STEPS[name])
+    reference = tiny.model(seed=5) if algorithm.kl_coef else None
+    critic = Critic(model.config.hidden_size, 0.1, world) if name == "ppo" else None
+    learner = Learner(model=model, optimizer=capture, reference=reference, critic=critic,
+                      algorithm=algorithm, vocab_size=tiny.chat().vocab_size, world=world)
+    mine = groups_of(*GROUPS)[world.rank::world.size]
+    rewards = [[t.reward for t in group] for group in mine]
+    advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
+    samples = choose_samples(mine, rewards, advantages, algorithm, world=world)
+    metrics = update(learner, samples, 0.0)
+    if critic:  # its first values were all 0
+        metrics = update(learner, samples, 0.0)
+    return {**metrics, **reward_metrics(rewards, world)}
+
+
 def steps(world: World, **way: Any) -> dict[str, Any]:
-    """What one supervised and one GRPO step report, their gradients, and whether the weights arrive whole."""
-    vocab_size = tiny.chat().vocab_size
+    """What the steps report, their gradients, and whether the weights arrive whole."""
     model = shard(tiny.model(), world, **way)
-    groups = groups_of(*GROUPS)
     capture = Capture(model)
-    rows = [(t.ids, t.loss_mask) for group in groups for t in group]
-    outcome = dict(sft=sft_step(model, capture, rows, world, vocab_size, 60, 0.0, 1e9))
-    mine = groups[world.rank::world.size]
-    for name, changes in dict(grpo=dict(kl_coef=0.1), token=dict(norm="token", zero_std="drop", ratio="sequence"),
-                              reinforce=dict(advantage="reinforce++", mask_tool_output=False),
-                              ppo=dict(advantage="ppo", value_coef=0.5, gae_lambda=0.9)).items():
-        algorithm = replace(ALGORITHM, micro_tokens=60, **changes)
-        critic = Critic(model.config.hidden_size, 0.1, 0.5, world.device) if name == "ppo" else None
-        reference = tiny.model(seed=5) if algorithm.kl_coef else None
-        for _ in range(2 if critic else 1):  # the critic's first values are all 0
-            outcome[name] = learn(model, capture, tiny.model(), reference, critic, mine, algorithm, 0.0, world, vocab_size)
-    outcome["rollout"] = rollout_metrics(mine, world)
-    for part in outcome.values():
+    outcome = {"sft": sft_step(model, capture, world)}
+    for name in STEPS:
+        outcome[name] = grpo_step(name, model, capture, world)
+    outcome["rollout"] = rollout_metrics(groups_of(*GROUPS)[world.rank::world.size], world)
+    for name, part in outcome.items():
         part.pop("padding", None)  # each number of ranks cuts the rows in its own way
+        outcome[name] = {key: -1.0 if value is None else value for key, value in part.items()}
     sampler, weights, whole = tiny.model(seed=9), full_tensors(model, world), tiny.model().state_dict()
     free_weights(sampler)
     assert not sum(p.numel() for p in sampler.parameters())
@@ -82,8 +104,7 @@ def main() -> None:
     sft.start_world = lambda device: world  # the commands below run in these processes, too
     outcomes = {name: steps(world, **way) for name, way in WAYS.items()}
     flags = ["--out", str(out.parent / "refused")]
-    refusals = [refusal(world, *flags, "--batch-size", "3"), refusal(world, *flags, "--replicas", "3"),
-                refusal(world, *flags, "--lr", str(world.rank + 1))]
+    refusals = [refusal(world, *flags, "--batch-size", "3"), refusal(world, *flags, "--replicas", "3")]
     if world.main:
         torch.save((outcomes, refusals), out)
     sys.argv = training

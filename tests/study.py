@@ -1,6 +1,7 @@
-"""study.py -- the paper's seven findings in miniature: each is one command, a table, and a row for the README.
+"""study.py -- the paper's seven findings in miniature, and the loss's variants: each a command and a table.
 
     python tests/study.py warm-start                 one finding on the tiny model, three seeds, in runs/study
+    python tests/study.py variants                   GRPO's loss against Dr. GRPO's and DAPO's
     python tests/study.py all --dry-run              every command that all of them would type
     python tests/study.py curriculum --seeds 0,1     fewer seeds; --picture draws the curves (needs matplotlib)
 
@@ -41,6 +42,8 @@ ARMS = {
     "ppo": AGAIN + " --advantage ppo",
     "reinforce": AGAIN + " --advantage reinforce++",
     "unmasked": AGAIN + " --no-mask-tool-output",
+    "dr-grpo": AGAIN + " --no-std --norm constant",
+    "dapo": AGAIN + " --norm token --clip-high 0.28",  # with one update a rollout nothing is clipped, in no arm
     "potential": MIXED,
     "difficulty": MIXED + ORDERED + " --order difficulty",
     "none": MIXED + ORDERED + " --order none",
@@ -156,6 +159,11 @@ STUDIES = {
         lambda r: r["questions that end within 4 code calls, %"]["mean"] > 50
         and r["share of self-checking code, %, after - before"]["mean"] > 0,
         behaviour_rows),
+    "variants": Study(
+        "The loss of GRPO, of Dr. GRPO (undivided, constant norm) and of DAPO (token norm, wider clip) end about equal",
+        {"GRPO - SFT": ("grpo", "grpo:before"), "Dr. GRPO's loss - GRPO": ("dr-grpo", "grpo"),
+         "DAPO's loss - GRPO": ("dapo", "grpo")},
+        lambda r: all(close(r[key], 5) for key in ("Dr. GRPO's loss - GRPO", "DAPO's loss - GRPO"))),
 }
 
 

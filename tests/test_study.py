@@ -33,7 +33,9 @@ def write(out, arm, seed, questions, before=None):
 
 
 def test_every_finding_has_its_study():
-    assert [study.STUDIES[name].says[:2] for name in study.STUDIES] == [f"{i}." for i in range(1, 8)]
+    *findings, variants = study.STUDIES
+    assert [study.STUDIES[name].says[:2] for name in findings] == [f"{i}." for i in range(1, 8)]
+    assert variants == "variants"  # no finding of the paper
     for its in study.STUDIES.values():
         assert set(study.arms_of(its)) <= set(study.ARMS)
 
@@ -124,6 +126,24 @@ def test_the_curriculums_rows(tmp_path):
     assert [rows[f"{study.SHARE}, {arm}"] for arm in ("potential", "difficulty", "none")] == [0.5, math.inf, 0.75]
     assert rows["reward, first 3 steps of stage 2 - last 3 of stage 1"] == pytest.approx(0)      # .7 - .7
     assert rows["validation accuracy, end of stage 2 - end of stage 1"] == pytest.approx(-10)
+
+
+def test_the_variants_change_the_loss_alone(tmp_path):
+    """Each starts from the same model with the same order of questions, and differs by its words in the literature."""
+    arms = study.arms_of(study.STUDIES["variants"])
+    assert arms == ["base", "sft", "grpo", "dr-grpo", "dapo"]
+    common = study.command("grpo", 2, tmp_path)[1:3] + ["--pass-rates", str(tmp_path / "grpo-2/pass_rates.jsonl")]
+    changes = {"dr-grpo": ["--no-std", "--norm", "constant"], "dapo": ["--norm", "token", "--clip-high", "0.28"]}
+    for arm, changed in changes.items():
+        words = study.command(arm, 2, tmp_path)
+        assert words == ["grpo.py", *common, *changed, "--seed", "2", "--out", str(tmp_path / f"{arm}-2")]
+        for name, right in (("grpo", 1), (arm, 0)):
+            write(tmp_path, name, 2, {"x": right, "y": 1}, before={"x": 0, "y": 0})
+    for arm in arms:
+        (tmp_path / f"{arm}-2").mkdir(exist_ok=True)
+        (tmp_path / f"{arm}-2.json").write_text(json.dumps(dict(command=["x"], seconds=60)))
+    result = study.results("variants", tmp_path, [2], 1)
+    assert [row["mean"] for row in result["rows"]] == [100, -50, -50] and not result["shown"]
 
 
 def test_a_dry_run_and_a_table(tmp_path, monkeypatch, capsys):
