@@ -220,7 +220,7 @@ def reward_of(t: Trajectory, version: str) -> float:
         return t.reward
     replies = model_replies(t)
     before_answer = replies if t.answer is None else replies[:-1]
-    well_formed = all(extract_code(text) is not None and extract_answer(text) is None
+    well_formed = all(extract_code(text, t.format) is not None and extract_answer(text, t.format) is None
                       and text.count("```") == 2 for text in before_answer)
     reward = t.reward + (0.1 if well_formed else -0.1)
     if len(replies) > 6:
@@ -563,7 +563,7 @@ MEASURES = ("pass_rate", *BEHAVIOURS, "truncated", "void", "tool_failure")
 def measures(t: Trajectory) -> dict[str, float | None]:
     """What an answer adds to each of MEASURES; None: the measure is not about this answer."""
     # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
-    void = any(extract_code(text) is None and extract_answer(text) is None for text in model_replies(t))
+    void = any(turn.code is None and turn.answer is None for turn in t.turns)
     behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
     return {"pass_rate": t.reward > 0, **behaviours, "truncated": t.stop_reason == "budget", "void": void,
             "tool_failure": t.stop_reason == "tool_failure"}
@@ -669,7 +669,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     validation = draw_questions(tasks, "val", args.val_n)
     held_out = draw_questions(tasks, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
-    chat = Chat(tokenizer)
+    chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
     sampler = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     actor = Actor(model=sampler, chat=chat, sandbox=sandbox, protocol=protocol_of(args),

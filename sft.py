@@ -1,56 +1,90 @@
-"""sft.py -- supervised fine-tuning on conversations in which code really ran.
+"""sft.py -- how to train, and supervised fine-tuning on conversations in which code really ran.
 
-    python sft.py                                                  the tiny model, from nothing, on a CPU
-    torchrun --nproc_per_node 8 sft.py --model DIR --lr 1e-5       a pre-trained model on eight GPUs
+    python sft.py                                              the tiny model, from nothing: a CPU
+    torchrun --nproc_per_node 8 sft.py --model DIR --lr 1e-5   a pre-trained model on eight GPUs
 
-1. Write conversations from the tasks' own programs: code and answer, answer in words, code that checks, code that
-   fails and is corrected. Every script runs in the sandbox, and only conversations with a right answer are kept.
-   Or --collect them from a teacher first, a model of ours or a served one, and train on the file (--data).
-2. Without --model: make a tokenizer and a tiny model, and pre-train it to copy. Copying (a number from the question
-   into the code, from the output into the answer) gates everything else; a language model of the usual kind has
-   learned it long before. This minute of random tokens stands in for its pre-training.
-3. Train on the tokens that the model itself will have to sample, and on no other.
-4. Measure accuracy on held-out questions.
+The first half is how to train, whatever the loss is (grpo.py trains by it, too): the ranks, weights
+sharded over them by hand (FSDP2), micro-batches of a budget of tokens, the optimiser's step, a run
+directory with checkpoints that a killed run goes on from, and signals that stop a run without loss.
+The second half is supervised fine-tuning:
 
-From the paper (arXiv 2505.21668 v2): 3 epochs, batch 32, correct trajectories only. Ours: programs instead of GPT-4o
-as the teacher, and the tiny model with its settings, which are the defaults.
+1. Write conversations from the tasks' own programs: code and answer, answer in words, code that
+   checks, code that fails and is corrected. Every script runs in the sandbox, and only
+   conversations with a right answer are kept. Or read them from a file (--data).
+2. Without --model: make a tokenizer and a tiny model, and pre-train it to copy. Copying (a number
+   from the question into the code, from the output into the answer) gates everything else; a
+   language model of the usual kind has learned it long before. This minute of random tokens stands
+   in for that.
+3. Turn conversations into token ids and a loss mask: 1 where the model itself will have to sample.
+4. Train on the tokens of mask 1, and on no other.
+5. Measure accuracy on held-out questions.
+
+From the paper (arXiv 2505.21668 v2): 3 epochs, batch 32, correct trajectories only. Ours: programs
+instead of GPT-4o as the teacher, and the tiny model with its settings, which are the defaults.
 """
+import signal
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+def catch_signals(handler: Any) -> None:
+    """Let `handler` answer whatever asks a run to end; what is ignored (nohup) stays ignored."""
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def stop_at_once(number: int, frame: Any) -> None:
+    """Where nothing is lost: end, without a traceback, with the exit status of the signal."""
+    catch_signals(signal.SIG_DFL)   # a second signal does not even wait for this one's clearing up
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    catch_signals(stop_at_once)     # before torch is imported, which takes seconds
+
 import argparse
-import functools
+import fcntl
+import hashlib
+import itertools
 import json
 import math
 import os
 import random
 import re
 import shutil
-import signal
 import string
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Callable, Iterator, NamedTuple
 
-from r1ci import (CausalLM, Chat, ModelConfig, checked_sandbox, check_model, command_line, compute_dtype, evaluate, explain_out_of_memory, find_device, gather, load_model, load_tokenizer, load_weights, micro_batches, pad, render_messages, save_model, token_logps)
+# Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
+from r1ci import (CausalLM, Chat, ModelConfig, check_model, checked_sandbox, command_line,
+                  compute_dtype, evaluate, explain_out_of_memory, find_device, gather, load_model,
+                  load_tokenizer, load_weights, micro_batches, pad, render_messages, save_model,
+                  token_logps)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS
 from tasks.conversation import FORMATS, MODES, add_protocol_flags, protocol_of, system_prompts
-from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_json
+from tasks.questions import TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
-from tasks.teacher import read_conversations, write_conversations
+from tasks.teacher import read_conversations, write_conversations, wrong_conversations, wrong_conversations
 
-# ---- ranks ----
+
+# ---- ranks: the processes that train together ----------------------------------------------------
 
 @dataclass
 class World:
-    """The processes that train together: this one's rank, their number, this one's device."""
+    """This process's rank, the number of processes, and this one's device."""
     rank: int
     size: int
     device: torch.device
@@ -59,7 +93,18 @@ class World:
     def main(self) -> bool:
         return self.rank == 0
 
+    def say(self, text: str) -> None:
+        """Print it once, above any progress bar."""
+        if self.main:
+            tqdm.write(text)
+            sys.stdout.flush()
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        dist.barrier()
+
     def gather(self, value: Any) -> list[Any]:
+        """Everybody's value, on everybody."""
         return gather(value)
 
     def sum(self, *values: float) -> list[float]:
@@ -69,14 +114,23 @@ class World:
             dist.all_reduce(tensor)
         return tensor.tolist()
 
-    def agree(self, flags: dict[str, Any]) -> None:
-        """Ranks that were started with different flags all refuse to work, with the same sentence."""
-        parts = self.gather({key: str(value) for key, value in flags.items()})
-        for key in flags:
-            for rank, part in enumerate(parts):
-                if part[key] != parts[0][key]:
-                    raise SystemExit(f"--{key.replace('_', '-')} is {parts[0][key]} on rank 0 and "
-                                     f"{part[key]} on rank {rank}: start all ranks with the same flags")
+    def on_main(self, work: Callable[[], Any]) -> Any:
+        """Rank 0 works while the others wait; all get its result, or end with its error.
+
+        Otherwise the others would wait for a rank that is gone, at their next collective call.
+        """
+        result, error = None, None
+        if self.main:
+            try:
+                result = work()
+            except SystemExit as stopped:
+                error = stopped.code
+            except OSError as failure:   # disk full, read-only, no permission
+                error = str(failure)
+        result, error = self.gather((result, error))[0]
+        if error is not None:
+            raise SystemExit(error)
+        return result
 
 
 def start_world(device: str = "auto") -> World:
@@ -88,68 +142,81 @@ def start_world(device: str = "auto") -> World:
     if place.type == "cuda":
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(place)
-    alone = {} if "RANK" in os.environ else dict(store=dist.HashStore(), rank=0, world_size=1)
-    dist.init_process_group(backend, **alone)
+    if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
+        dist.init_process_group(backend)
+    else:
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     return World(dist.get_rank(), dist.get_world_size(), place)
 
+
+# ---- weights: sharded for training, whole for sampling and saving --------------------------------
 
 def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False,
           checkpointing: bool = False) -> CausalLM:
     """FSDP2 by hand: every block, then the rest. float32 master weights, and bf16 compute on CUDA.
 
-    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within the group.
-    `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`: only the
-    blocks' inputs are kept for the backward pass, which computes the rest again.
+        rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...       between the blocks
+        before a block runs, forward or backward: all gather it whole, and forget it afterwards
+        behind its backward pass: gradients are averaged over the ranks, and each keeps its own rows
+
+    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within them.
+    `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`:
+    only the blocks' inputs are kept for the backward pass, which computes the rest again.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+    from torch.distributed.fsdp import (CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy,
+                                        fully_shard)
     mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
                             mesh_dim_names=("replicate", "shard"))
-    offload_policy = CPUOffloadPolicy(world.device.type == "cuda") if offload else OffloadPolicy()
-    options = dict(mesh=mesh if replicas > 1 else mesh["shard"], offload_policy=offload_policy,
-                   mp_policy=MixedPrecisionPolicy(compute_dtype(world.device), torch.float32))
+    if replicas == 1:
+        mesh = mesh["shard"]
+    offload_policy = OffloadPolicy()
+    if offload:
+        offload_policy = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
+    precision = MixedPrecisionPolicy(param_dtype=compute_dtype(world.device),
+                                     reduce_dtype=torch.float32)
     for block in model.model.layers:
-        if checkpointing:
-            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
-        fully_shard(block, **options)
-    return fully_shard(model, **options)
+        block.checkpointing = checkpointing
+        fully_shard(block, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
+    # What is left belongs to no block: the embedding, the last norm, the head.
+    return fully_shard(model, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
 
 
 def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: bool = False,
                  checkpointing: bool = False) -> CausalLM:
     """A model of which this rank only ever holds its own share."""
-    model = shard(load_model(source, "meta"), world, replicas, offload, checkpointing)
+    model = shard(load_model(source, "meta"), world, replicas=replicas, offload=offload,
+                  checkpointing=checkpointing)
     return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
 
 
-def make_optimizer(model: nn.Module, lr: float, weight_decay: float, world: World) -> torch.optim.AdamW:
-    """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
-    return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay,
-                             fused=world.device.type == "cuda")
-
-
 @torch.no_grad()
-def whole_tensors(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    """The whole weights of a sharded model, gathered one by one; every rank has to go through all of them."""
+def whole_tensors(model: nn.Module, device: torch.device,
+                  dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """The whole weights of a sharded model, gathered one by one; every rank has to do it."""
     for key, value in model.state_dict().items():
-        value = value.to(device, dtype)  # cast, then gather: half the traffic; off-loaded shards meet here
+        # Cast, then gather: half the traffic. Shards that were off-loaded come to the device here.
+        value = value.to(device, dtype)
         yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
 
 
 def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
-    """The whole weights in the host's memory of rank 0, nothing on the others; every rank has to call it."""
-    tensors = whole_tensors(model, world.device, torch.float32)
-    return {key: value.cpu() for key, value in tensors if world.main}
+    """The whole weights in rank 0's host memory, none on the others; every rank has to call it."""
+    weights = {}
+    for key, value in whole_tensors(model, world.device, torch.float32):
+        if world.main:
+            weights[key] = value.cpu()
+    return weights
 
 
 @torch.no_grad()
 def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
     """Bring the sampler's plain copy up to date: one gathering a rollout instead of one a token."""
-    own = dict(sampler.named_parameters())
+    parameters = dict(sampler.named_parameters())
     for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
-        if own[key].shape != value.shape:  # it was freed
-            own[key].data = torch.empty_like(value)
-        own[key].copy_(value)
+        if parameters[key].shape != value.shape:  # it was freed
+            parameters[key].data = torch.empty_like(value)
+        parameters[key].copy_(value)
 
 
 def free_weights(sampler: CausalLM) -> None:
@@ -163,9 +230,11 @@ def memory_gb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2 ** 30
     import resource
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss   # bytes on macOS, else KiB
     return peak / (2 ** 30 if sys.platform == "darwin" else 2 ** 20)
 
+
+# ---- batches of a budget of tokens, and the optimiser's step ------------------------------------
 
 @dataclass
 class Batch:
@@ -179,11 +248,12 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
                  world: World) -> tuple[list[Batch], float]:
     """This rank's rows in micro-batches, and the share of all ranks' tokens that is padding.
 
-    Every rank gets as many as the one with most, since each backward pass is a collective under FSDP: a rank
-    without rows left takes an empty one, which trains no token.
+    Every rank gets as many as the one with most, since a backward pass under FSDP is a collective
+    call: a rank without rows left takes an empty batch, which trains no token.
     """
     groups = micro_batches([len(row) for row in ids], micro_tokens)
     real_tokens = sum(map(len, ids))
+    # A group's first row is its longest.
     padded_tokens = sum(len(ids[group[0]]) * len(group) for group in groups)
     most = max(world.gather(len(groups)))
     real_tokens, padded_tokens = world.sum(real_tokens, padded_tokens)
@@ -197,10 +267,18 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
     return batches, 1 - real_tokens / max(padded_tokens, 1)
 
 
+def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
+                   world: World) -> torch.optim.AdamW:
+    """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
+    return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
+                             weight_decay=weight_decay, fused=world.device.type == "cuda")
+
+
 @explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
-def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float, clip: float) -> float:
-    """Clip, step, clear the gradients; returns the gradient's norm. One that is not finite skips the step."""
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float,
+                   clip: float) -> float:
+    """Clip, step, clear the gradients; returns their norm. If that is not finite, no step."""
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
     norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
     for group in optimizer.param_groups:
         group["lr"] = lr
@@ -210,272 +288,606 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
     return norm
 
 
-# ---- run directory ----
+# ---- run directory: logs and checkpoints ---------------------------------------------------------
+
+def sync(path: Path) -> None:
+    """Wait until a file or a directory is on the disk, where no power cut takes it away again."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2 ** 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def is_run(path: Path) -> bool:
+    return (path / "metrics.jsonl").exists()
+
+
+def claim(path: Path) -> Any:
+    """The open lock file of a run's directory: whoever has it may write there, until it ends."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = open(path / "lock", "w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"another run is writing to {path}: wait for it, or choose another --out")
+    except OSError as error:
+        raise SystemExit(f"--out {path} cannot be written: {error.strerror}")
+    return lock
+
+
+def find_damage(checkpoint: Path) -> str | None:
+    """The name of a file that is not as the checkpoint's SHA256SUMS says, if there is one."""
+    listed: dict[str, str] = {}
+    try:
+        for line in (checkpoint / "SHA256SUMS").read_text().splitlines():
+            digest, name = line.split("  ", 1)
+            listed[name] = digest
+    except (OSError, ValueError):
+        return "SHA256SUMS"
+    files = [path for path in checkpoint.rglob("*") if path.is_file()]
+    present = {str(path.relative_to(checkpoint)) for path in files} - {"SHA256SUMS"}
+    missing_or_more = listed.keys() ^ present
+    if missing_or_more:
+        return min(missing_or_more)
+    for name, digest in listed.items():
+        if sha256(checkpoint / name) != digest:
+            return name
+    return None
+
+
+def write_model(model: nn.Module, tokenizer: Any, directory: Path,
+                weights: dict[str, Tensor]) -> None:
+    try:
+        save_model(model, tokenizer, directory, weights)
+    except Exception as error:   # a full disk has another, untyped error in each library
+        raise SystemExit(f"{directory}: {error}")
+
 
 class RunDir:
-    """A run's directory: model, metrics.jsonl, trajectories.jsonl, eval.json and checkpoints/step-NNNNNN."""
-    FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers", "replicas",
-            "checkpointing", "offload", "keep_sampler"}  # flags that a resumed run may change
+    """A run's directory. One run at a time writes to it, and no run is deleted for another.
 
-    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool, overwrite: bool,
-                 sandbox: Sandbox):
-        self.path, self.world, self.flags = Path(out), world, flags
-        self.checkpoints = self.path / "checkpoints"
-        self.resumed: Path | None = None
-        if resume:
-            found = sorted(self.checkpoints.glob("step-??????"))
-            if not found:
-                raise SystemExit(f"--resume: {self.checkpoints} holds no checkpoint")
-            self.resumed = found[-1]
-            saved = read_json(self.resumed / "state.json")["flags"]
-            for key in sorted((saved.keys() | flags.keys()) - self.FREE):
-                if saved.get(key) != flags.get(key):
-                    raise SystemExit(f"--resume: --{key.replace('_', '-')} was {saved.get(key)} when the run "
-                                     f"began and is {flags.get(key)} now; a run goes on with its own flags")
-        elif (self.path / "metrics.jsonl").exists() and not overwrite:
-            raise SystemExit(f"{self.path} already holds a run: choose another --out, --resume it, or "
-                             "--overwrite it")
-        world.gather(None)  # nobody writes before everybody has looked
-        if world.main:
-            print(f"{sandbox.describe_layers()}\nwriting to {self.path}", flush=True)
-            if not resume and overwrite:
-                shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True, exist_ok=True)
-            if not resume:
-                header = {"flags": flags, "sandbox": sandbox.describe_layers()}
-                self.write("metrics.jsonl", json.dumps(header) + "\n")
-                self.write("trajectories.jsonl", "")
+        OUT/metrics.jsonl                the flags, then a line a step
+        OUT/trajectories.jsonl, eval.json, the model as a Hugging Face directory
+        OUT/checkpoints/step-NNNNNN/     a Hugging Face directory, with
+            state/                       weights and optimiser, by torch.distributed.checkpoint
+            state.json                   step, flags, and what else the algorithm has to remember
+            SHA256SUMS                   tells a damaged checkpoint (`sha256sum -c SHA256SUMS`)
+        OUT/lock                         held by rank 0 as long as it lives
+        OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
+
+    `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says.
+    """
+    # A resumed run may change flags that change no result, the order of floating-point sums aside.
+    FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers",
+            "replicas", "checkpointing", "offload", "keep_sampler", "micro_tokens", "slots",
+            "show_every", "allow_weak"}
+
+    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool = False,
+                 overwrite: bool = False, sandbox: Sandbox | None = None):
+        # As in the files, so that both can be compared: lists, no tuples.
+        self.out, self.world, self.flags = Path(out), world, json.loads(json.dumps(flags))
+        self.locks: list[Any] = []
+        layers = sandbox.describe_layers() if sandbox else ""
+        self.path, self.resumed, self.state = world.on_main(
+            lambda: self._open(resume, overwrite, layers))
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def _open(self, resume: bool, overwrite: bool,
+              layers: str) -> tuple[Path, Path | None, dict[str, Any]]:
+        """On rank 0: refuse what must not be touched, claim the rest, find what to go on from."""
+        new = Path(f"{self.out}.new")
+        if self.out.is_dir() and not is_run(self.out) and set(os.listdir(self.out)) - {"lock"}:
+            raise SystemExit(f"--out {self.out} is not empty and holds no run: choose another one")
+        held = is_run(self.out) or is_run(new)
+        if held and not (resume or overwrite):
+            raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
+                             "or --overwrite it (which moves it aside)")
+        self.path = self.out
+        if (overwrite and held) or (resume and is_run(new)):
+            self.path = new   # it takes the old run's place with its first step
+        self.locks = [claim(self.path)]
+        if self.path != self.out and self.out.exists():
+            self.locks.append(claim(self.out))   # nobody is at work in the old run
+        print(f"{layers}\nwriting to {self.path}", flush=True)
+        if resume and is_run(self.path):
+            self._compare_flags()
+            checkpoint, state = self._find_checkpoint()
+            return self.path, checkpoint, state
+        self.write("trajectories.jsonl", "")
+        self.write("metrics.jsonl", json.dumps({"flags": self.flags, "sandbox": layers}) + "\n")
+        return self.path, None, {}
+
+    def _compare_flags(self) -> None:
+        """A run goes on with the flags that it began with: all that differ are named at once."""
+        path = self.path / "metrics.jsonl"
+        try:
+            with open(path, encoding="utf-8") as file:
+                saved = dict(json.loads(file.readline())["flags"])
+        except (ValueError, LookupError, TypeError):
+            raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags")
+        changes = []
+        for key in sorted((saved.keys() | self.flags.keys()) - self.FREE):
+            before, now = saved.get(key), self.flags.get(key)
+            if before != now:
+                flag = key.replace("_", "-")
+                changes.append(f"--{flag} was {before} when the run began and is {now} now")
+        if changes:
+            raise SystemExit(f"--resume: {', '.join(changes)}; a run goes on with its own flags")
+
+    def _find_checkpoint(self) -> tuple[Path | None, dict[str, Any]]:
+        """The newest checkpoint that is whole, and its state; newer, damaged ones are set aside."""
+        for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
+            shutil.rmtree(part)
+        damaged, damage = [], None
+        for checkpoint in sorted(self.checkpoints.glob("step-??????"), reverse=True):
+            damage = find_damage(checkpoint)
+            if not damage:
+                break
+            damaged.append(checkpoint)
+            print(f"note: {checkpoint / damage} is damaged: its checkpoint is not used", flush=True)
+        else:
+            if damaged:
+                raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
+                                 "--overwrite moves the run aside and begins again")
+            self._cut_logs({"metrics.jsonl": 1, "trajectories.jsonl": 0})
+            return None, {}
+        for path in damaged:
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(path, aside)
+        return checkpoint, json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+
+    def _cut_logs(self, lines: dict[str, int]) -> None:
+        """Forget lines that were written behind the checkpoint: their steps will be done again."""
+        for name, count in lines.items():
+            text = (self.path / name).read_text(encoding="utf-8")
+            self.write(name, "".join(text.splitlines(keepends=True)[:count]))
+
+    def take_place(self) -> None:
+        """The new run is there for good: move the one that --overwrite replaces aside."""
+        if self.path != self.out:
+            self.world.on_main(self._replace)
+            self.path = self.out
+
+    def _replace(self) -> None:
+        if self.out.exists():
+            free = (f"{self.out}.{number}" for number in itertools.count(1))
+            aside = next(path for path in free if not os.path.exists(path))
+            os.rename(self.out, aside)
+            self.world.say(f"the run that {self.out} held is in {aside} now")
+        os.rename(self.path, self.out)
 
     def write(self, name: str, text: str) -> None:
-        part = self.path / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self.path / name)
+        """Replace a file, whole or not at all."""
+        if self.world.main:
+            part = self.path / f"{name}.part"
+            part.write_text(text, encoding="utf-8")
+            sync(part)
+            os.replace(part, self.path / name)
+            sync(self.path)
 
     def add_line(self, name: str, value: dict[str, Any]) -> None:
         if self.world.main:
             with open(self.path / name, "a", encoding="utf-8") as file:
-                file.write(json.dumps(value) + "\n")
+                file.write(json.dumps(value, allow_nan=False) + "\n")
 
     def log(self, metrics: dict[str, Any], show: bool = True) -> None:
-        """One step: a JSON line with everything, and a line on the screen."""
-        each = lambda form: {key: form(v) if isinstance(v, float) else v for key, v in metrics.items()}
-        self.add_line("metrics.jsonl", each(lambda v: round(v, 6)))
-        if self.world.main and show:
-            tqdm.write("  ".join(f"{key} {v}" for key, v in each("{:.3g}".format).items()))
+        """One step: a JSON line with everything (null: not a finite number), and one to read."""
+        self.take_place()
+        written, shown = {}, []
+        for key, value in metrics.items():
+            written[key] = value
+            shown.append(f"{key} {value}")
+            if isinstance(value, float):
+                written[key] = round(value, 6) if math.isfinite(value) else None
+                shown[-1] = f"{key} {value:.3g}"
+        self.add_line("metrics.jsonl", written)
+        if show:
+            self.world.say("  ".join(shown))
 
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
              state: dict[str, Any], keep: int, best: int | None = None,
-             also: Callable[[Path], None] | None = None) -> Path:
-        """Checkpoint, whole or not at all: Hugging Face directory, sharded state, state.json, `also`."""
+             extra_files: Callable[[Path], None] | None = None) -> Path:
+        """A checkpoint, whole or not at all; of the others the `keep` newest stay, and step `best`.
+
+        `extra_files(directory)` may add files of its own. Everything is on the disk under a
+        temporary name before it gets its own, and only then older checkpoints go.
+        """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
-        final = self.checkpoints / f"step-{step:06d}"
         part = self.checkpoints / f"part-{step:06d}"
+        final = self.checkpoints / f"step-{step:06d}"
         weights = full_tensors(model, self.world)
-        if self.world.main:
+
+        def write_files() -> None:
             shutil.rmtree(part, ignore_errors=True)
-            save_model(model, tokenizer, part, weights)
-            state = {**state, "step": step, "flags": self.flags,
-                     "lines": {name: sum(1 for _ in open(self.path / name, encoding="utf-8"))
-                               for name in ("metrics.jsonl", "trajectories.jsonl")}}
-            (part / "state.json").write_text(json.dumps(state))
-            if also:
-                also(part)
-        self.world.gather(None)
-        model_state, optimizer_state = get_state_dict(model, optimizer)
-        dcp.save({"model": model_state, "optimizer": optimizer_state}, checkpoint_id=part / "state")
-        self.world.gather(None)
-        if self.world.main:
-            shutil.rmtree(final, ignore_errors=True)
-            os.rename(part, final)
-            for path in sorted(self.checkpoints.glob("step-??????"))[:-keep]:
-                if best is None or path.name != f"step-{best:06d}":
-                    shutil.rmtree(path)
-        self.world.gather(None)
+            write_model(model, tokenizer, part, weights)
+            logs = ("metrics.jsonl", "trajectories.jsonl")
+            lines = {name: (self.path / name).read_bytes().count(b"\n") for name in logs}
+            saved = {**state, "step": step, "flags": self.flags, "lines": lines}
+            (part / "state.json").write_text(json.dumps(saved, allow_nan=False))
+            if extra_files:
+                extra_files(part)
+
+        try:
+            self.world.on_main(write_files)
+            model_state, optimizer_state = get_state_dict(model, optimizer)
+            dcp.save({"model": model_state, "optimizer": optimizer_state},
+                     checkpoint_id=part / "state")
+            self.world.on_main(lambda: self._publish(part, final, keep, best))
+        except (SystemExit, dcp.CheckpointException) as error:
+            if self.world.main:
+                shutil.rmtree(part, ignore_errors=True)
+            reason = str(error).strip().split("\n")[-1]
+            raise SystemExit(f"the checkpoint of step {step} cannot be written ({reason}): make "
+                             "room, and --resume goes on from the one before it")
         return final
 
+    def _publish(self, part: Path, final: Path, keep: int, best: int | None) -> None:
+        """Give a finished checkpoint its name and take older ones away."""
+        files = sorted(path for path in part.rglob("*") if path.is_file())
+        sums = [f"{sha256(path)}  {path.relative_to(part)}\n" for path in files]
+        (part / "SHA256SUMS").write_text("".join(sums))
+        self._make_durable(part)
+        for name in ("metrics.jsonl", "trajectories.jsonl"):
+            sync(self.path / name)
+        shutil.rmtree(final, ignore_errors=True)
+        os.rename(part, final)
+        sync(self.checkpoints)
+        for path in sorted(self.checkpoints.glob("step-??????"))[:-keep]:
+            if best is None or path.name != f"step-{best:06d}":
+                shutil.rmtree(path)
+
+    def _make_durable(self, directory: Path) -> None:
+        """All of a directory on the disk, and readable for whom the umask lets read a new file."""
+        mode = (self.path / "metrics.jsonl").stat().st_mode   # safetensors' own is 600
+        for path in directory.rglob("*"):
+            if path.is_file():
+                path.chmod(mode)
+            sync(path)
+        sync(directory)
+
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restore the newest checkpoint, on any number of ranks; log lines written after it are forgotten."""
+        """Restore the checkpoint `resumed`, on any number of ranks; returns its state."""
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-        state = read_json(self.resumed / "state.json")
         model_state, optimizer_state = get_state_dict(model, optimizer)
-        whole = {"model": model_state, "optimizer": optimizer_state}
-        dcp.load(whole, checkpoint_id=self.resumed / "state")
-        set_state_dict(model, optimizer, model_state_dict=whole["model"], optim_state_dict=whole["optimizer"])
-        if self.world.main:
-            for name, count in state["lines"].items():
-                lines = (self.path / name).read_text(encoding="utf-8").splitlines(keepends=True)
-                self.write(name, "".join(lines[:count]))
-        self.world.gather(None)
-        return state
+        saved = {"model": model_state, "optimizer": optimizer_state}
+        dcp.load(saved, checkpoint_id=self.resumed / "state")
+        set_state_dict(model, optimizer, model_state_dict=saved["model"],
+                       optim_state_dict=saved["optimizer"])
+        self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
+        return self.state
+
+    def finish(self, model: nn.Module, tokenizer: Any) -> None:
+        """Write the trained model into the directory itself, beside the logs."""
+        self.take_place()
+        weights = full_tensors(model, self.world)
+
+        def write_files() -> None:
+            for key, value in weights.items():
+                if not value.isfinite().all():
+                    raise SystemExit(f"training has failed: {key} is not finite; lower --lr")
+            write_model(model, tokenizer, self.path, weights)
+            self._make_durable(self.path)
+
+        self.world.on_main(write_files)
 
 
 class Interrupt:
-    """Ctrl-C asks the loop to stop after the step it is in; a second one stops at once."""
+    """While it is entered, Ctrl-C and its like ask the loop to stop after the step that it is in.
+
+    A terminal sends SIGINT or, closed, SIGHUP; docker and batch systems SIGTERM or SIGUSR1. The
+    second signal ends the program at once.
+    """
 
     def __init__(self, world: World):
-        self.world, self.asked = world, False
-        self.previous = signal.signal(signal.SIGINT, self._ask)
+        self.world, self.asked = world, 0   # the signal's number
+        catch_signals(self._ask)
 
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self.previous)
-        tqdm.write("stopping after this step; Ctrl-C again stops at once", file=sys.stderr)
+    def __enter__(self) -> "Interrupt":
+        return self
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        catch_signals(stop_at_once)
+        if kind is None and self.wanted():
+            raise SystemExit(self.status)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self.asked = number
+        catch_signals(signal.SIG_DFL)
+        try:  # not by print: the signal may have come amid one
+            os.write(2, b"\nstopping after this step; a second signal stops at once\n")
+        except OSError:   # the terminal is gone, and printing to it must not end the run
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
 
     def wanted(self) -> bool:
-        """Whether any rank was asked to stop."""
-        return self.world.sum(float(self.asked))[0] > 0
+        """Whether any rank was asked to stop; every rank has to call it."""
+        self.asked = max(self.world.gather(self.asked))
+        return self.asked > 0
+
+    @property
+    def status(self) -> int:
+        """The exit status that says why the run ends: 128 + signal, or 0 where nobody asked."""
+        return 128 + self.asked if self.asked else 0
+
+
+# ---- flags that training runs share --------------------------------------------------------------
+
+def whole(minimum: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `minimum`."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {minimum}")
+        return value
+    return parse
+
+
+def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
+    """An argparse type: a finite number from `minimum` to `maximum`."""
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and minimum <= value <= maximum):
+            limits = f"from {minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
+        return value
+    return parse
 
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    add = parser.add_argument_group("run").add_argument
-    add("--out", default=out, help="directory of the run")
-    add("--resume", action="store_true", help="go on from the newest checkpoint of --out")
-    add("--overwrite", action="store_true", help="delete a run that --out already holds")
-    add("--seed", type=int, default=0, help="fixes all randomness")
-    add("--device", default="auto", help="auto, cpu or cuda")
-    add("--save-every", type=int, default=0, help="steps between checkpoints; 0: only on Ctrl-C")
-    add("--keep", type=int, default=1, help="newest checkpoints kept")
-    add("--stop-after", type=int, default=0, help="save a checkpoint and stop after this step; 0: never")
-    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+    """Where a run is written, and what changes nothing about its result."""
+    group = parser.add_argument_group("run")
+    group.add_argument("--out", default=out, help="directory of the run")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--resume", action="store_true",
+                        help="go on from whatever --out holds: a checkpoint, data, nothing")
+    either.add_argument("--overwrite", action="store_true",
+                        help="move a run that --out holds aside, to OUT.1, and begin again")
+    group.add_argument("--seed", type=int, default=0, help="fixes all randomness")
+    group.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    group.add_argument("--save-every", type=whole(0), default=0,
+                       help="steps between checkpoints; 0: only when stopped")
+    group.add_argument("--keep", type=whole(1), default=1, help="newest checkpoints kept")
+    group.add_argument("--stop-after", type=whole(0), default=0,
+                       help="save a checkpoint and stop after this step; 0: never")
+    group.add_argument("--workers", type=whole(1), default=None,
+                       help="sandbox processes; none: one a core")
+    group.add_argument("--allow-weak", action="store_true",
+                       help="run scripts even where the sandbox cannot confine them")
 
 
-def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float, warmup: int) \
-        -> argparse._ArgumentGroup:
+def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float,
+                       warmup: int) -> argparse._ArgumentGroup:
     """The flags that sft.py and grpo.py share; each adds its own to the group."""
     group = parser.add_argument_group("training")
-    add = group.add_argument
-    add("--batch-size", type=int, default=batch_size, help=f"{unit} per step")
-    add("--lr", type=float, default=lr, help="peak learning rate")
-    add("--warmup", type=int, default=warmup, help="steps of warm-up")
-    add("--weight-decay", type=float, default=0.0, help="of AdamW")
-    add("--clip", type=float, default=1.0, help="largest gradient norm")
-    add("--micro-tokens", type=int, default=1024, help="padded tokens per forward pass")
-    add("--checkpointing", action="store_true", help="keep blocks' inputs only: less memory, more work")
-    add("--offload", action="store_true", help="parameters, gradients, optimiser state in host memory (CUDA)")
-    add("--replicas", type=int, default=1, help="whole models that the ranks hold, each sharded (HSDP)")
+    group.add_argument("--batch-size", type=whole(1), default=batch_size, help=f"{unit} per step")
+    group.add_argument("--lr", type=real(0), default=lr, help="peak learning rate")
+    group.add_argument("--warmup", type=whole(0), default=warmup, help="steps of warm-up")
+    group.add_argument("--weight-decay", type=real(0), default=0.0, help="of AdamW")
+    group.add_argument("--clip", type=real(0), default=1.0, help="largest gradient norm; 0: any")
+    group.add_argument("--micro-tokens", type=whole(1), default=1024,
+                       help="padded tokens per forward pass")
+    group.add_argument("--checkpointing", action="store_true",
+                       help="keep blocks' inputs only: less memory, more work")
+    group.add_argument("--offload", action="store_true",
+                       help="parameters, gradients, optimiser state in host memory (CUDA)")
+    group.add_argument("--replicas", type=whole(1), default=1,
+                       help="whole models that the ranks hold, each sharded (HSDP)")
     return group
 
 
 def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
-    """The ranks of a training run, once their flags are found to agree and to fit their number."""
+    """The ranks of a training run, once its flags are found to fit them and each other."""
+    catch_signals(stop_at_once)
+    out = Path(args.out).resolve()
+    for name in ("model", "data"):
+        source = getattr(args, name, None)
+        if source and out in (Path(source).resolve(), *Path(source).resolve().parents):
+            parser.error(f"--{name} {source} lies in --out {args.out}: a run does not replace what "
+                         "it begins from")
     world = start_world(args.device)
-    world.agree(vars(args))
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
-    if args.replicas < 1 or world.size % args.replicas:
-        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, {world.size}")
+    if world.size % args.replicas:
+        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, "
+                     f"{world.size}")
     if args.offload and world.device.type == "cpu":
         parser.error("--offload moves memory from a CUDA device to the host: on a CPU leave it out")
     return world
 
 
-# ---- 3. data as tokens -----------------------------------------------------------------------------------------------
+# ---- 1. conversations ----------------------------------------------------------------------------
 
-def render_lines(lines: list[dict[str, Any]], chat: Chat, train_failed: bool) -> list[tuple[list[int], list[int]]]:
-    """(ids, loss_mask) of every conversation."""
-    rows = []
-    for line in lines:
-        ids, loss_mask = render_messages(chat, line["messages"])
-        if not train_failed and line.get("form") == "repair":  # the failing script is the first turn
-            first = len(render_messages(chat, line["messages"][:3])[0])
-            loss_mask = [0] * first + loss_mask[first:]
-        rows.append((ids, loss_mask))
-    return rows
+def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: RunDir,
+                 sandbox: Sandbox) -> Path:
+    """The file of conversations in the run's directory: written, unless a resumed run has it."""
+    data = run.path / "data.jsonl"
+
+    def write() -> None:
+        questions = draw_questions(tasks, "sft", args.per_task, args.seed)
+        lines = write_conversations(questions, sandbox, args.seed, args.tool_chars,
+                                    multi_turn_weight=args.multi_turn_weight,
+                                    wordings=args.wordings, format_name=args.format)
+        if args.keep_wrong:
+            lines += wrong_conversations(lines, questions)
+        run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        forms = dict(Counter(line["form"] for line in lines))
+        run.world.say(f"wrote {data}: {len(lines)} conversations, forms {forms}")
+
+    if not (args.resume and data.exists()):
+        run.world.on_main(write)
+    return data
 
 
-# ---- 4. the tiny model -----------------------------------------------------------------------------------------------
+def require_batch(count: int, batch_size: int, source: str | Path) -> None:
+    if count < batch_size:
+        raise SystemExit(f"{source} holds {count} conversations to train on, fewer than "
+                         f"--batch-size {batch_size}")
+
+
+# ---- 2. the tiny model ---------------------------------------------------------------------------
 
 MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-CHAT_TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-                 "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+CHAT_TEMPLATE = (   # ChatML: the format of the Qwen models
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 
 
 def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
-    """The word sequences that save most tokens if each becomes one, chosen one after another."""
-    texts, phrases = list(texts), []
+    """The word sequences that save most characters if each becomes one token, chosen one by one."""
+    left, phrases = list(texts), []
     for _ in range(count):
-        saved: Counter = Counter()
-        for text in set(texts):
-            words = re.findall(r"\s?[^\s\0\d\"]+", text)
+        # In how many of the texts does each sequence of up to twelve words stand?
+        found: Counter = Counter()
+        for text in set(left):
+            words = re.findall(r"\s?[^\s\0\d\"]+", text)   # without digits, each with its blank
             for i in range(len(words)):
                 for j in range(i + 1, min(i + 12, len(words)) + 1):
                     phrase = "".join(words[i:j])
-                    if phrase not in text:
+                    if phrase not in text:   # something that is no word stands between
                         break
-                    saved[phrase] += 1
-        frequent = {p: n * (len(p) - 1) for p, n in saved.items() if n >= share * len(texts) and len(p) > 3}
-        if not frequent:
+                    found[phrase] += 1
+        saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
+                 if times >= share * len(left) and len(phrase) > 3}
+        if not saved:
             break
-        best = max(sorted(frequent), key=frequent.get)
+        best = max(sorted(saved), key=saved.get)
         phrases.append(best)
-        texts = [text.replace(best, "\0") for text in texts]
+        left = [text.replace(best, "\0") for text in left]
     return phrases
 
 
 def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
-    """Bytes, so that any text can be written; and one token each for what recurs word for word: the chat marks, the
-    system prompts, the fences, and the set phrases of the training conversations. Numbers and words stay bytes:
-    copying them is learned byte by byte."""
+    """Bytes, so that any text can be written; and one token each for what recurs word for word: the
+    chat marks, the system prompts, the fences, and the set phrases of the training conversations.
+    Numbers and words stay bytes: copying them is learned byte by byte.
+
+        "What is the greatest common divisor of 12 and 18?"
+        |----------------- one token ---------------| 1 2 |and| 1 8 ?
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(alphabet)}, merges=[]))
+    vocabulary = {symbol: i for i, symbol in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(MARKS)
+    marks = FORMATS[format_name]
     phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
-    phrases += ["system\n", "user\n", "assistant\n", *FORMATS[format_name].marks, "print("]
-    texts = [part for text in texts for part in re.split(r"```python\n|print\(|```|<<<.*?>>>", text) if part]
-    phrases += frequent_phrases(random.Random(0).sample(texts, min(len(texts), 1000)), 64)
-    tokenizer.add_tokens([AddedToken(phrase, normalized=False, special=False) for phrase in dict.fromkeys(phrases)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>",
-                                   chat_template=CHAT_TEMPLATE, clean_up_tokenization_spaces=False)
+    phrases += ["system\n", "user\n", "assistant\n", *marks.marks, "print("]
+    # Set phrases are looked for between those marks, and never in answers.
+    parts = []
+    answer = re.escape(marks.answer_open) + ".*?" + re.escape(marks.answer_close)
+    between = [marks.code_open + "\n", "print(", marks.code_close]
+    cuts = "|".join([*map(re.escape, between), answer])
+    for text in texts:
+        parts += [part for part in re.split(cuts, text) if part]
+    sample = random.Random(0).sample(parts, min(len(parts), 1000))
+    phrases += frequent_phrases(sample, count=64)
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False, special=False)
+                          for phrase in dict.fromkeys(phrases)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>",
+                                   pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE,
+                                   clean_up_tokenization_spaces=False)
 
 
-def copy_rows(rng: random.Random, tokens: list[int], progress: float) -> list[tuple[list[int], list[int]]]:
-    """Rows that repeat a random segment with random tokens between: loss on the repetitions, about 1,500 tokens in all.
+class Example(NamedTuple):
+    """A row of tokens to train on; mask 1: this token has to be predicted."""
+    ids: list[int]
+    loss_mask: list[int]
+
+
+def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
+    """Rows that repeat a random segment between random tokens: about 1,500 tokens in all.
+
+        ids        x y  A B C  z  A B C  u v w  A B C
+        loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
 
     What repeats is short and close together at first, and grows with `progress` (0 to 1).
     """
-    length, rows = int(24 + 48 * progress), []
-    draw = lambda count: rng.choices(tokens, k=count)
+    length, examples = int(24 + 48 * progress), []
     for _ in range(1536 // length):
-        segment, ids, loss_mask = draw(rng.randint(3, 5 + int(15 * progress))), [], []
+        segment = rng.choices(tokens, k=rng.randint(3, 5 + int(15 * progress)))
+        ids, loss_mask = [], []
         while len(ids) < length or not any(loss_mask):
-            gap = draw(rng.randint(0, int(24 * progress)))
-            seen = bool(ids)  # the first token of a repetition cannot be foreseen
+            gap = rng.choices(tokens, k=rng.randint(0, int(24 * progress)))
+            repeated = int(bool(ids))   # 0 for the first time
             ids += gap + segment
-            loss_mask += [0] * (len(gap) + 1) + [int(seen)] * (len(segment) - 1)
-        rows.append((ids, loss_mask))
-    return rows
+            loss_mask += [0] * (len(gap) + 1) + [repeated] * (len(segment) - 1)
+        examples.append(Example(ids, loss_mask))
+    return examples
 
 
-def learn_to_copy(model: torch.nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
-    """Pre-train on repeated random text, growing longer as the model keeps up, until it copies at full length.
+def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
+    """Pre-train on repeated random text that grows as the model keeps up, until it copies well.
 
-    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps; on long rows from
-    the start it had not formed after 1,000.
+    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps;
+    on long rows from the start it had not formed after 1,000.
     """
     symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
     optimizer = make_optimizer(model, args.lr, 0.0, world)
-    progress, left = 0.0, 100
-    with tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step", disable=not world.main) as bar:
-        for step in bar:
-            rows = copy_rows(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
-            lr = args.lr * min(step / args.warmup, 1)
-            loss = sft_step(model, optimizer, rows, world, chat.vocab_size, args.micro_tokens, lr, args.clip)["loss"]
-            bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
-            progress = min(progress + 0.01, 1.0) if loss < 0.7 else progress
-            left -= progress == 1.0
-            if not left:
-                return
-    if world.main and args.copy_steps:
-        tqdm.write(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full length only")
+    progress, steps_at_full_length = 0.0, 0
+    bar = tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step",
+               disable=not world.main)
+    for step in bar:
+        examples = copy_examples(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
+        lr = args.lr * min(step / max(args.warmup, 1), 1)
+        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
+                            micro_tokens=args.micro_tokens)["loss"]
+        optimizer_step(model, optimizer, lr, args.clip)
+        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
+        if loss < 0.7:
+            progress = min(progress + 0.01, 1.0)
+        if progress == 1.0:
+            steps_at_full_length += 1
+        if steps_at_full_length == 100:
+            bar.close()
+            return
+    if args.copy_steps:
+        world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
+                  "length only")
 
 
-# ---- 5. training -----------------------------------------------------------------------------------------------------
+def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
+    torch.manual_seed(args.seed)
+    # Its conversations are short: at a base of 100 (usual: 10,000 or more) even the slowest pair of
+    # dimensions turns by a radian within 75 tokens, so every one of them tells positions apart.
+    return load_model(ModelConfig(
+        vocab_size=vocab_size, hidden_size=args.width, num_hidden_layers=args.layers,
+        intermediate_size=3 * args.width, rope_theta=100.0))
+
+
+# ---- 3. token ids and loss mask ------------------------------------------------------------------
+
+def render_examples(lines: list[dict[str, Any]], chat: Chat,
+                    context: int) -> tuple[list[Example], int]:
+    """The conversations that fit into the model's context, and how many do not."""
+    examples = [Example(*render_messages(chat, line["messages"])) for line in lines]
+    fitting = [example for example in examples if len(example.ids) <= context]
+    return fitting, len(examples) - len(fitting)
+
+
+# ---- 4. training ---------------------------------------------------------------------------------
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
@@ -484,128 +896,172 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def sft_step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: list[tuple[list[int], list[int]]],
-             world: World, vocab_size: int, micro_tokens: int, lr: float, clip: float) -> dict[str, float]:
-    """One optimiser step on rows shared out over the ranks: the mean negative log-likelihood of all trained tokens."""
-    rows = sorted(rows, key=lambda row: len(row[0]))[world.rank::world.size]
-    ids, masks = [row[0] for row in rows], [row[1] for row in rows]
-    total = world.sum(sum(sum(mask[1:]) for mask in masks))[0]
+def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> list[Example]:
+    """A step's examples. Every epoch has an order of its own and drops the incomplete batch."""
+    epoch, position = divmod(step - 1, len(examples) // batch_size)
+    order = list(range(len(examples)))
+    order = random.Random(f"order/{seed}/{epoch}").sample(order, len(order))
+    return [examples[i] for i in order[position * batch_size:(position + 1) * batch_size]]
+
+
+@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
+def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
+                 micro_tokens: int) -> dict[str, float]:
+    """Gradients of the mean negative log-likelihood of all trained tokens; the loss and its tokens.
+
+    The examples are shared out over the ranks by length, so that all have about as much to do.
+    """
+    mine = sorted(examples, key=lambda example: len(example.ids))[world.rank::world.size]
+    ids = [example.ids for example in mine]
+    loss_masks = [example.loss_mask for example in mine]
+    # A row's first token is predicted by nothing, so it does not count.
+    total = world.sum(sum(sum(loss_mask[1:]) for loss_mask in loss_masks))[0]
+    batches, padding = make_batches(ids, loss_masks, micro_tokens, world)
     loss_sum = torch.zeros((), device=world.device)
-    batches, padding = make_batches(ids, masks, micro_tokens, world)
     for batch in batches:
-        scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)
-        # Divided by the total of all ranks and micro-batches: the gradient does not depend on how they are cut.
+        scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)   # logps: [N]
+        # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total
         (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         loss_sum += loss.detach()
-    norm = optimizer_step(model, optimizer, lr, clip)
-    return dict(loss=world.sum(float(loss_sum))[0], grad_norm=norm, tokens=int(total), padding=padding)
+    return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
+
+
+# ---- 5. held-out accuracy ------------------------------------------------------------------------
+
+def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: RunDir,
+                 sandbox: Sandbox) -> None:
+    """Ask the model in the run's directory, and write what it said and how much was right."""
+    device = run.world.device
+    model = load_model(run.path, device, compute_dtype(device))
+    chat = Chat(load_tokenizer(run.path), args.format)
+    questions = draw_questions(tasks, "eval", args.eval_n)
+    report, groups = evaluate(model, chat, sandbox, questions, samples=1,
+                              protocol=protocol_of(args), key=(args.seed, "held-out questions"))
+    lines = [json.dumps(trajectory.to_json()) + "\n" for group in groups for trajectory in group]
+    run.write("trajectories.jsonl", "".join(lines))
+    run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
+    run.world.say(report_table(report))
+
+
+# ---- the run -------------------------------------------------------------------------------------
+
+def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: RunDir,
+          sandbox: Sandbox) -> None:
+    """Steps 1 to 4; the trained model is then in the run's directory."""
+    world = run.world
+    way = dict(replicas=args.replicas, offload=args.offload, checkpointing=args.checkpointing)
+    # 1. Conversations.
+    data = Path(args.data) if args.data else prepare_data(args, tasks, run, sandbox)
+    digest = sha256(data)
+    if run.resumed and digest != run.state["data_sha256"]:
+        raise SystemExit(f"--resume: {data} has changed since the run began")
+    lines = read_conversations(data, args.keep_wrong, args.format)
+    # 2. Model and tokenizer: those of the checkpoint, pre-trained ones, or new ones.
+    source = run.resumed or args.model
+    if source:
+        tokenizer = load_tokenizer(source)
+        model = load_sharded(source, world, **way)
+    else:
+        texts = [message["content"] for line in lines for message in line["messages"][1:]]
+        tokenizer = tiny_tokenizer(texts, args.format)
+        model = tiny_model(args, vocab_size=len(tokenizer))
+        model = shard(model, world, **way)
+    chat = Chat(tokenizer, args.format)
+    # 3. Token ids and loss mask.
+    context = model.config.max_position_embeddings
+    examples, too_long = render_examples(lines, chat, context)
+    if too_long:
+        world.say(f"note: {too_long} conversations are left out: they are longer than the model's "
+                  f"context of {context} tokens")
+    require_batch(len(examples), args.batch_size, data)
+    if not source:   # 2., the rest
+        size = sum(parameter.numel() for parameter in model.parameters())
+        world.say(f"tiny model: {size:,} parameters, {chat.vocab_size} tokens")
+        learn_to_copy(model, chat, world, args)
+    # 4. Training.
+    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
+    steps = int(args.epochs * (len(examples) // args.batch_size))
+    if args.epochs > 0:
+        steps = max(steps, 1)
+    first = 1
+    if run.resumed:
+        first = run.load(model, optimizer)["step"] + 1
+    left_out = 0
+    with Interrupt(world) as interrupt, tqdm(
+            range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
+            total=steps, disable=not world.main) as bar:
+        for step in bar:
+            began = time.time()
+            batch = batch_of(step, examples, args.batch_size, args.seed)
+            lr = learning_rate(step, steps, args.lr, args.warmup)
+            metrics = sft_backward(model, batch, world, vocab_size=chat.vocab_size,
+                                   micro_tokens=args.micro_tokens)
+            metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.clip)
+            if not math.isfinite(metrics["grad_norm"]):
+                left_out += 1
+            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+            run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
+                         mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
+            stop = step == args.stop_after or interrupt.wanted()
+            if stop or (args.save_every and step % args.save_every == 0):
+                path = run.save(step, model, optimizer, tokenizer,
+                                state={"data_sha256": digest}, keep=args.keep)
+                if stop:
+                    world.say(f"stopped after step {step}; {path} resumes with --resume")
+                    raise SystemExit(interrupt.status)
+        if left_out and left_out == steps - first + 1:
+            raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "
+                             "look at the model and the data")
+        run.finish(model, tokenizer)
 
 
 def main() -> None:
     parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
     add_run_flags(parser, "runs/sft")
     group = parser.add_argument_group("model")
-    group.add_argument("--model", help="Hugging Face directory or hub id to start from (none: a new tiny model)")
-    group.add_argument("--width", type=int, default=128, help="of the tiny model")
-    group.add_argument("--layers", type=int, default=2, help="of the tiny model")
-    group.add_argument("--copy-steps", type=int, default=800, help="at most, of copy pre-training")
+    group.add_argument("--model", help="Hugging Face directory or hub id (none: a new tiny model)")
+    group.add_argument("--width", type=whole(8), default=128, help="of the tiny model")
+    group.add_argument("--layers", type=whole(1), default=2, help="of the tiny model")
+    group.add_argument("--copy-steps", type=whole(0), default=800, help="at most, of copying")
     group = parser.add_argument_group("data")
     group.add_argument("--data", help="train on these JSON lines instead of writing conversations")
-    group.add_argument("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    group.add_argument("--tasks", default=TINY_TASKS, help="names (name@level), suites, all")
     group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    group.add_argument("--per-task", type=int, default=800, help="questions per task")
-    group.add_argument("--wordings", choices=("all", "one"), default="all", help="of the system prompt")
-    group.add_argument("--multi-turn-weight", type=float, default=4.0, help="of forms with several calls or a switch")
-    group.add_argument("--keep-wrong", action="store_true", help="train on wrong conversations, too")
-    group.add_argument("--train-failed", action=argparse.BooleanOptionalAction, default=True, help="first scripts that fail, too")
+    group.add_argument("--per-task", type=whole(1), default=800, help="questions per task")
+    group.add_argument("--wordings", choices=("all", "one"), default="all",
+                       help="of the system prompts")
+    group.add_argument("--multi-turn-weight", type=real(0), default=4.0,
+                       help="of forms with several calls or a switch")
+    group.add_argument("--keep-wrong", action="store_true",
+                       help="train on wrong conversations, too")
     group = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3, warmup=50)
-    group.add_argument("--epochs", type=float, default=7, help="passes over the data; 0: the base, not fine-tuned")
-    group.add_argument("--eval-n", type=int, default=72, help="held-out questions per task in the end")
+    group.add_argument("--epochs", type=real(0), default=7.0,
+                       help="passes over the data; 0: the base, not fine-tuned")
+    group.add_argument("--eval-n", type=whole(0), default=72,
+                       help="held-out questions per task in the end; 0: none")
     add_protocol_flags(parser, temperature=0.6)
     args = parser.parse_args()
-    if min(args.epochs, args.multi_turn_weight) < 0:
-        parser.error("--epochs or --multi-turn-weight is too small")
+    if args.width % 8:
+        parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_training(parser, args)
+    # A wrong --model or --data ends the program here, before --out is touched.
     if args.model:
-        check_model(args.model)  # a wrong --model or --data ends the program before --out is touched
+        check_model(args.model)
     if args.data:
-        read_conversations(args.data, args.keep_wrong)
-    with checked_sandbox(args.workers, args.code_timeout) as sandbox:
-        train(args, tasks, world, sandbox)
-
-
-def train(args: argparse.Namespace, tasks: list[tuple[str, int]], world: World, sandbox: Sandbox) -> None:
-    run = RunDir(args.out, vars(args), world, args.resume, args.overwrite, sandbox)
-    say = lambda text: print(text, flush=True) if world.main else None
-    data = Path(args.data) if args.data else run.path / "data.jsonl"
-    # 1. Conversations.
-    if not args.data and not run.resumed:
-        if world.main:
-            lines = write_conversations(draw_questions(tasks, "sft", args.per_task, args.seed), sandbox, args.seed,
-                                        args.tool_chars, args.multi_turn_weight, args.wordings, args.keep_wrong)
-            run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-            say(f"wrote {data}: {len(lines)} conversations, forms {dict(Counter(line['form'] for line in lines))}")
-        world.gather(None)
-    lines = read_conversations(data, args.keep_wrong)
-    # 2. Model and tokenizer.
-    source = run.resumed or args.model
-    if source:
-        tokenizer = load_tokenizer(source)
-        model = load_sharded(source, world, args.replicas, args.offload, args.checkpointing)
-    else:
-        tokenizer = tiny_tokenizer([m["content"] for line in lines for m in line["messages"][1:]])
-        torch.manual_seed(args.seed)
-        model = load_model(ModelConfig(vocab_size=len(tokenizer), hidden_size=args.width, num_hidden_layers=args.layers,
-                                       intermediate_size=3 * args.width, rope_theta=100.0))
-        model = shard(model, world, args.replicas, args.offload, args.checkpointing)
-    chat = Chat(tokenizer)
-    if not source:
-        say(f"tiny model: {sum(p.numel() for p in model.parameters()):,} parameters, {chat.vocab_size} tokens")
-        learn_to_copy(model, chat, world, args)
-    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
-    # 3. Training.
-    rows = render_lines(lines, chat, args.train_failed)
-    if len(rows) < args.batch_size:
-        raise SystemExit(f"{data} holds {len(rows)} conversations, fewer than --batch-size {args.batch_size}")
-    per_epoch = len(rows) // args.batch_size
-    steps, first = max(int(args.epochs * per_epoch), int(args.epochs > 0)), 1
-    if run.resumed:
-        first = run.load(model, optimizer)["step"] + 1
-    interrupt = Interrupt(world)
-    with tqdm(range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1, total=steps,
-              disable=not world.main) as bar:
-        for step in bar:
-            began = time.time()
-            epoch, at = divmod(step - 1, per_epoch)
-            order = random.Random(f"order/{args.seed}/{epoch}").sample(range(len(rows)), len(rows))
-            batch = [rows[i] for i in order[at * args.batch_size:(at + 1) * args.batch_size]]
-            lr = learning_rate(step, steps, args.lr, args.warmup)
-            metrics = sft_step(model, optimizer, batch, world, chat.vocab_size, args.micro_tokens, lr, args.clip)
-            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
-            run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began, mem_gb=memory_gb(world.device)),
-                    show=step % 50 == 0 or step == steps)
-            stop = step == args.stop_after or interrupt.wanted()
-            if stop or (args.save_every and step % args.save_every == 0):
-                path = run.save(step, model, optimizer, tokenizer, {}, args.keep)
-                if stop:
-                    say(f"stopped after step {step}; {path} resumes with --resume")
-                    raise SystemExit(130 if interrupt.asked else 0)
-    # 4. The model, and its accuracy on held-out questions.
-    weights = full_tensors(model, world)
-    if world.main:
-        save_model(model, tokenizer, run.path, weights)
-    del model, optimizer, weights  # their memory is the sampler's now
-    world.gather(None)
-    sampler = load_model(run.path, world.device, compute_dtype(world.device))
-    questions = draw_questions(tasks, "eval", args.eval_n)
-    report, groups = evaluate(sampler, chat, sandbox, questions, 1, protocol_of(args), args.seed)
-    if world.main:
-        run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
-        run.write("trajectories.jsonl", "".join(json.dumps(t.to_json()) + "\n" for [t] in groups))
-        say(report_table(report))
-        say(f"the model is in {run.path}; next: python grpo.py --model {run.path}")
+        lines = read_conversations(args.data, args.keep_wrong, args.format)
+        require_batch(len(lines), args.batch_size, args.data)
+    with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
+        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
+                     sandbox=sandbox)
+        # A resumed run whose model is there (config.json is its last file) has only step 5 to do.
+        if not (args.resume and (run.path / "config.json").exists()):
+            train(args, tasks, run, sandbox)
+        # 5. Held-out accuracy.
+        if args.eval_n:
+            evaluate_run(args, tasks, run, sandbox)
+    world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}")
 
 
 if __name__ == "__main__":

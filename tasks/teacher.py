@@ -264,7 +264,9 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
 
 
 def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """What the server said of it, or else the client."""
+    response = getattr(error, "response", None)
+    return " ".join((response.text if response is not None else str(error)).split())[:300]
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ def bench_decode(model: CausalLM, args: argparse.Namespace, device: torch.device
         group: list[Row] = []
         for _ in range(rows):
             prompt = [chat.end + 0] * (args.context - args.steps // 2)
-            t = Trajectory(tiny.instance(), 0, [], list(prompt), [], [], len(prompt))
+            t = Trajectory(tiny.instance(), 0, [], len(prompt), ids=list(prompt))
             group.append(Row(t, (), np.random.rand(args.steps + 4).astype(np.float32), group, stop=10 ** 9))
         sampler = Sampler(model, chat.vocab_size, group, rows, args.context + args.steps // 2 + 8, 1.0, [])
         sampler.enter(group)

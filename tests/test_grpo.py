@@ -155,7 +155,8 @@ CODE = "Let me compute.\n```python\nprint(1)\n```"
 def row(*replies: str, reward: float = 1.0, stop_reason: str = "answer") -> Trajectory:
     messages = [m for text in replies for m in ({"role": "user", "content": "-"}, {"role": "assistant", "content": text})]
     answer = "4" if stop_reason == "answer" else None
-    return Trajectory(tiny.instance(), 0, messages, [1] * 20, [0] * 4 + [1] * 16, [0.0] * 20, 4, stop_reason, answer, reward)
+    return Trajectory(tiny.instance(), 0, messages, 4, ids=[1] * 20, loss_mask=[0] * 4 + [1] * 16, logps=[0.0] * 20,
+                      stop_reason=stop_reason, answer=answer, reward=reward)
 
 
 @pytest.mark.parametrize("replies, reward, stop_reason, v2", [
@@ -298,7 +299,8 @@ def trajectory(reward: float, seed: int, stop_reason: str = "answer") -> Traject
     lengths = [int(torch.randint(2, 9, (), generator=g)) for _ in range(4)]
     mask = [m for m, n in zip((0, 1, 0, 1), lengths) for _ in range(n)]
     ids = torch.randint(0, tiny.chat().vocab_size, (len(mask),), generator=g).tolist()
-    return Trajectory(tiny.instance(), 0, [], ids, mask, [-1.0 * m for m in mask], lengths[0], stop_reason, "4", reward)
+    return Trajectory(tiny.instance(), 0, [], lengths[0], ids=ids, loss_mask=mask, logps=[-1.0 * m for m in mask],
+                      stop_reason=stop_reason, answer="4", reward=reward)
 
 
 def groups_of(*rewards: list[float]) -> list[list[Trajectory]]:

@@ -10,7 +10,7 @@ import tiny
 from r1ci import render_messages
 from sft import World
 from tasks import TASKS, teacher
-from tasks.conversation import SYSTEM_PROMPTS, extract_answer, extract_code
+from tasks.conversation import system_prompts, extract_answer, extract_code
 
 WORLD = World(0, 1, torch.device("cpu"))
 TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_qa")
@@ -105,7 +105,7 @@ def test_the_multi_turn_weight_sets_the_share_of_forms_with_several_calls_or_a_c
 
 def test_one_wording_is_the_one_that_rollouts_use(lines):
     for line in written(wordings="one"):
-        assert line["messages"][0]["content"] == SYSTEM_PROMPTS[line["mode"]][0]
+        assert line["messages"][0]["content"] == system_prompts(line["mode"])[0]
     assert [line["messages"][1:] for line in written(wordings="one")] == [line["messages"][1:] for line in lines]
 
 
