@@ -104,7 +104,7 @@ class SimpleEquations(Task):
 
 
 def real_roots(p: list[float]) -> list[float]:
-    """The simple real roots, ascending, of a polynomial: coefficients from the highest power down."""
+    """The simple real roots, ascending; coefficients stand from the highest power down."""
     if len(p) == 2:
         return [-p[1] / p[0]]
 
@@ -150,7 +150,7 @@ class PolynomialEquations(Task):
 
     @staticmethod
     def _clear(p: list[int]) -> bool:
-        """Whether nobody can be in doubt about the roots: none is nearly double or hard to round."""
+        """Whether the roots are beyond doubt: none is nearly double or hard to round."""
         degree = len(p) - 1
         roots = real_roots(p)
         # where the slope is 0 the curve must keep away from the axis, else two roots nearly touch
@@ -195,7 +195,7 @@ class PolynomialEquations(Task):
 # ---- polynomials ------------------------------------------------------------------------------
 
 def points(text: str, letters: str) -> dict[str, Fraction]:
-    """Values for the letters, drawn from the answer's own text: no answer can be made to fit them."""
+    """Values for the letters, drawn from the answer's own text: none can be made to fit them."""
     rng = Random(text)
     return {letter: Fraction(rng.randrange(10 ** 6, 10 ** 9)) for letter in letters}
 
@@ -344,7 +344,7 @@ def by_substitution(k: int, a: int, b: int, n: int) -> list[tuple[str, str]]:
 
 
 def by_parts_of_all_kinds(k: int, a: int, n: int) -> list[tuple[str, str]]:
-    """(integrand, antiderivative) where a product, or 1 times a function, is integrated by parts."""
+    """(integrand, antiderivative) of a product, or of a function as a product with 1."""
     ax = f"{a}*x"
     sin, cos, exp = f"sin({ax})", f"cos({ax})", f"exp({ax})"
     return [
@@ -355,7 +355,8 @@ def by_parts_of_all_kinds(k: int, a: int, n: int) -> list[tuple[str, str]]:
          by_parts(k, n, a, [(1, sin), (-1, cos), (-1, sin), (1, cos)])),
         (times(k, f"log({ax})"), plus([times(k, "x", f"log({ax})"), times(-k, "x")])),
         (times(k, f"atan({ax})"),
-         plus([times(k, "x", f"atan({ax})"), times(Fraction(-k, 2 * a), f"log(1 + {a * a}*x**2)")])),
+         plus([times(k, "x", f"atan({ax})"),
+               times(Fraction(-k, 2 * a), f"log(1 + {a * a}*x**2)")])),
         (times(k, f"asin({ax})"),
          plus([times(k, "x", f"asin({ax})"), times(Fraction(k, a), f"sqrt(1 - {a * a}*x**2)")])),
         # twice by parts gives the integral back: I = ... - I / a**2
@@ -396,7 +397,7 @@ class IntermediateIntegration(Task):
 
     @staticmethod
     def _values(integrand: str) -> list[tuple[float, float, float]]:
-        """(distance of y's size from 1, x, y) where the integrand and its neighbourhood are real."""
+        """(distance of y's size from 1, x, y) where the integrand is real, and around it."""
         found = []
         for x in [n / 16 for n in range(-30, 31)]:
             try:
