@@ -195,7 +195,9 @@ def shape_of(path):
     angles = [abs(math.degrees(cmath.phase(b / a))) for a, b in zip(sides, sides[1:] + sides[:1])]
     assert min(angles) > 3, "three corners in a row"
     if len(strokes) == 4:
-        near = lambda p, q: abs(p - q) < 0.05
+        def near(p, q):
+            return abs(p - q) < 0.05
+
         if all(abs(angle - 90) < 0.5 for angle in angles):
             return "rectangle"
         if near(lengths[0], lengths[1]) and near(lengths[2], lengths[3]) or \
