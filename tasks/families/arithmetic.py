@@ -1,4 +1,5 @@
 """Arithmetic: sums, products and expressions with exact answers."""
+import operator
 import re
 from decimal import Decimal
 from fractions import Fraction
@@ -6,6 +7,10 @@ from random import Random
 from typing import Any, Callable
 
 from tasks.base import Instance, Task, amount, at, integer, norm, number, tie, value
+
+
+OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+              "<<": operator.lshift, ">>": operator.rshift}
 
 
 # ---- expressions in Python's notation ---------------------------------------------------------
@@ -181,15 +186,7 @@ class BitwiseArithmetic(Task):
             right = hex(b)
         else:
             right, b = self._draw(rng, depth - 1)
-        return f"({left} {sign} {right})", self._apply(sign, a, b)
-
-    @staticmethod
-    def _apply(sign: str, a: int, b: int) -> int:
-        if sign == "<<":
-            return a << b
-        if sign == ">>":
-            return a >> b
-        return {"+": a + b, "-": a - b, "*": a * b}[sign]
+        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
 
     @staticmethod
     def parse(text: str) -> int:
@@ -385,9 +382,9 @@ class ComplexArithmetic(Task):
 # ---- expressions with a twist -----------------------------------------------------------------
 
 class NewOperator(Task):
-    """An expression with made-up operators is a tree: a number, or [symbol, left, right].
+    """Made-up operators, each with a rule such as "3*a + 2*b", in an expression read from the left.
 
-    2 # (3 @ 4) is ["#", 2, ["@", 3, 4]], and each symbol has a rule such as "3*a + 2*b".
+    What the question shows as 2 # (3 @ 4) is the call f(2, g(3, 4)) in the program.
     """
     suite, parse = "symbench", staticmethod(amount)
 
@@ -398,52 +395,40 @@ class NewOperator(Task):
         for symbol in symbols:
             formula = rng.choice(formulas)
             rules[symbol] = formula.format(c=rng.randint(1, 5), d=rng.randint(1, 5))
-        tree = self._draw(rng, symbols, rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8))))
+        size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
+        names = dict(zip(symbols, "fghk"))
+        shown, call = self._draw(rng, names, size)
 
+        def function(rule: str) -> Callable:
+            return lambda a, b: value(rule, dict(a=a, b=b))
+
+        functions = {names[symbol]: function(rule) for symbol, rule in rules.items()}
         let = ", ".join(f"a {symbol} b = {rule}" for symbol, rule in rules.items())
         order = " No operator binds tighter than another: work from left to right."
-        question = (f"Let {let}. What is {self._spell(tree)}?{order if level > 1 else ''} "
+        question = (f"Let {let}. What is {shown}?{order if level > 1 else ''} "
                     "Answer with an integer or a fraction like 7/3.")
-        return question, dict(rules=rules, tree=tree), self._worth(tree, rules)
+        return question, dict(rules=rules, call=call), value(call, functions=functions)
 
-    def _draw(self, rng: Random, symbols: list[str], size: int) -> Any:
-        """A tree over `size` numbers."""
+    def _draw(self, rng: Random, names: dict[str, str], size: int) -> tuple[str, str]:
+        """An expression over `size` numbers: as the question shows it, and as calls of functions."""
         if size == 1:
-            return rng.randint(1, 10)
+            n = str(rng.randint(1, 10))
+            return n, n
         cut = rng.randint(1, size - 1)
-        symbol = rng.choice(symbols)
-        left = self._draw(rng, symbols, cut)
-        return [symbol, left, self._draw(rng, symbols, size - cut)]
-
-    def _spell(self, tree: Any) -> str:
-        """The tree as text; since it is read from the left, only a right operand needs brackets."""
-        if isinstance(tree, int):
-            return str(tree)
-        symbol, left, right = tree
-        operand = self._spell(right) if isinstance(right, int) else f"({self._spell(right)})"
-        return f"{self._spell(left)} {symbol} {operand}"
-
-    def _worth(self, tree: Any, rules: dict[str, str]) -> Fraction:
-        if isinstance(tree, int):
-            return Fraction(tree)
-        symbol, left, right = tree
-        return value(rules[symbol], dict(a=self._worth(left, rules), b=self._worth(right, rules)))
+        symbol = rng.choice(list(names))
+        left, left_call = self._draw(rng, names, cut)
+        right, right_call = self._draw(rng, names, size - cut)
+        # read from the left, only a right operand needs brackets
+        operand = right if right.isdigit() else f"({right})"
+        return f"{left} {symbol} {operand}", f"{names[symbol]}({left_call}, {right_call})"
 
     def program(self, instance: Instance) -> str:
-        """A function for each operator, and the tree as calls: print(f(2, g(3, 4)))."""
-        rules = instance.facts["rules"]
-        names = dict(zip(rules, "fghk"))
-        exact = any("/" in rule for rule in rules.values())
-        lines = ["from fractions import Fraction"] if exact else []
-        lines += [f"{names[symbol]} = lambda a, b: {rule}" for symbol, rule in rules.items()]
-        return "\n".join([*lines, f"print({self._call(instance.facts['tree'], names, exact)})\n"])
-
-    def _call(self, tree: Any, names: dict[str, str], exact: bool) -> str:
-        if isinstance(tree, int):
-            return f"Fraction({tree})" if exact else str(tree)
-        symbol, left, right = tree
-        operands = [self._call(operand, names, exact) for operand in (left, right)]
-        return f"{names[symbol]}({', '.join(operands)})"
+        rules, call = instance.facts["rules"], instance.facts["call"]
+        lines = [f"{name} = lambda a, b: {rule}" for name, rule in zip("fghk", rules.values())]
+        if any("/" in rule for rule in rules.values()):  # exact: with fractions from the start
+            lines.insert(0, "from fractions import Fraction")
+            call = re.sub(r"\d+", r"Fraction(\g<0>)", call)
+        return "\n".join([*lines, f"print({call})\n"])
 
 
 class CombinatorialCalculation(Task):
@@ -472,11 +457,7 @@ class CombinatorialCalculation(Task):
         left, a = self._tree(rng, numbers[:cut])
         right, b = self._tree(rng, numbers[cut:])
         sign = rng.choice("+-*/" if b else "+-*")
-        if sign == "/":
-            worth = a / b
-        else:
-            worth = {"+": a + b, "-": a - b, "*": a * b}[sign]
-        return f"({left} {sign} {right})", worth
+        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
 
     @staticmethod
     def solve(numbers, target):
