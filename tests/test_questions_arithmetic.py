@@ -69,8 +69,9 @@ def calculate(text):
 
 
 @pytest.mark.parametrize("text, worth", [
-    ("2 + 3 * 4", 14), ("2 - 3 - 4", -5), ("(2 - 3) * -4", 4), ("8 / 4 / 2", 1), ("-(1 - 0.5)", Fraction(-1, 2)),
-    ("0x10 >> 0x2", 4), ("(0x1 - 0x4) >> 0x1", -2), ("1 << 2 + 1", 8)])
+    ("2 + 3 * 4", 14), ("2 - 3 - 4", -5), ("(2 - 3) * -4", 4), ("8 / 4 / 2", 1),
+    ("-(1 - 0.5)", Fraction(-1, 2)), ("0x10 >> 0x2", 4), ("(0x1 - 0x4) >> 0x1", -2),
+    ("1 << 2 + 1", 8)])
 def test_the_calculator_knows_these(text, worth):
     assert calculate(text) == worth
 
@@ -164,8 +165,9 @@ def new_operator(question):
 
 SOLVED = {
     "rg/chain_sum": whole, "rg/products": whole, "symbench/number_multiply": whole,
-    "bbh/multistep_arithmetic_two": whole, "rg/basic_arithmetic": whole, "rg/bitwise_arithmetic": in_hex,
-    "rg/decimal_chain_sum": exact_decimal, "rg/decimal_arithmetic": six_places, "rg/power_function": power,
+    "bbh/multistep_arithmetic_two": whole, "rg/basic_arithmetic": whole,
+    "rg/bitwise_arithmetic": in_hex, "rg/decimal_chain_sum": exact_decimal,
+    "rg/decimal_arithmetic": six_places, "rg/power_function": power,
     "rg/fraction_simplification": lowest_terms, "rg/complex_arithmetic": complex_number,
     "symbench/new_operator": new_operator,
 }
@@ -202,7 +204,8 @@ def every_expression(numbers):
 def test_signs_and_brackets_reach_the_target_of_the_question(count):
     task = TASKS["symbench/combinatorial_calculation"]
     for instance in questions(task.key, count):
-        listed, target = re.search(r"numbers ([\d ]+), in this order, to get (\d+)\.", instance.question).groups()
+        listed, target = re.search(r"numbers ([\d ]+), in this order, to get (\d+)\.",
+                                   instance.question).groups()
         assert calculate(instance.expect) == int(target), instance.question
         assert re.findall(r"\d+", instance.expect) == listed.split()
         numbers = [int(number) for number in listed.split()]

@@ -29,7 +29,7 @@ def integers(text):
 
 
 def last_angle(question):
-    """A walk around the polygon turns once: what is left of 360 degrees is turned at the last corner."""
+    """A walk around the polygon turns by 360 degrees: the last corner gets what is left."""
     sides, *angles = integers(question)
     assert len(angles) == sides - 1
     turned = sum(180 - angle for angle in angles)
@@ -37,7 +37,7 @@ def last_angle(question):
 
 
 def triangle_answer(question):
-    """The three questions about a triangle, by ways that need no system of equations and no atan2."""
+    """The three questions about a triangle, with no system of equations and no atan2."""
     corners = re.findall(r"[ABC]\((-?\d+), (-?\d+)\)", question)
     a, b, c = [complex(int(x), int(y)) for x, y in corners]
     # each side stands in the place of the corner on its other side
@@ -60,13 +60,14 @@ def triangle_answer(question):
 def shape_letter(question):
     """The path and the choices as the question shows them."""
     path = re.search(r'SVG path "(.*?)"', question)[1]
-    choices = dict((name, letter) for letter, name in re.findall(r"^\((\w)\) (\w+)$", question, re.M))
-    return choices[shape_of(path)]
+    shape = shape_of(path)
+    return re.search(rf"^\((\w)\) {shape}$", question, re.MULTILINE)[1]
 
 
 def test_each_task_has_its_reader():
     tasks = {key for key, task in TASKS.items() if task.family == "geometry"}
-    assert tasks == {"rg/simple_geometry", "rg/advanced_geometry", "symbench/math_geometry", "bbh/geometric_shapes"}
+    assert tasks == {"rg/simple_geometry", "rg/advanced_geometry", "symbench/math_geometry",
+                     "bbh/geometric_shapes"}
 
 
 def test_the_last_angle_is_what_the_others_leave(count):

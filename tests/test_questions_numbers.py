@@ -58,7 +58,8 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def in_another_base(question):
     """By place values: from the largest power of the base down, how often it fits."""
-    digits, source, target = re.match(r"Rewrite (\w+) from base (\d+) in base (\d+)\.", question).groups()
+    digits, source, target = re.match(r"Rewrite (\w+) from base (\d+) in base (\d+)\.",
+                                      question).groups()
     n = sum(DIGITS.index(digit) * int(source) ** i for i, digit in enumerate(reversed(digits)))
     place = 1
     while place * int(target) <= n:
@@ -92,7 +93,8 @@ def primes_up_to(n):
 
 
 def test_the_count_of_primes_is_the_known_one():
-    assert [primes_up_to(n) for n in (1, 2, 3, 10, 100, 10 ** 4, 10 ** 6)] == [0, 1, 2, 4, 25, 1_229, 78_498]
+    known = {1: 0, 2: 1, 3: 2, 10: 4, 100: 25, 10 ** 4: 1_229, 10 ** 6: 78_498}
+    assert {n: primes_up_to(n) for n in known} == known
 
 
 def primes_between(question):
@@ -119,8 +121,9 @@ def in_order(question):
 
 
 def remaining(question):
-    action, side, pivot, shown = re.match(
-        r"(Keep|Remove) the numbers (larger|smaller) than (-?[\d.]+): (.*)\. Answer", question).groups()
+    """Each number is compared with the pivot, in the order of the question."""
+    asked = r"(Keep|Remove) the numbers (larger|smaller) than (-?[\d.]+): (.*)\. Answer"
+    action, side, pivot, shown = re.match(asked, question).groups()
     limit, left = Decimal(pivot), []
     for text in listed(shown):
         matches = Decimal(text) > limit if side == "larger" else Decimal(text) < limit
@@ -131,7 +134,8 @@ def remaining(question):
 
 def extreme(question):
     """Each candidate in whole thousandths, its digits moved by hand."""
-    size, shown = re.match(r"Which number is the (largest|smallest): (.*)\? Answer", question).groups()
+    size, shown = re.match(r"Which number is the (largest|smallest): (.*)\? Answer",
+                           question).groups()
     worth = {}
     for text in shown.split(" or "):
         digits, _, exponent = text.replace(",", "").partition("e")
@@ -173,5 +177,6 @@ def test_prime_factors_are_prime_and_their_product_is_the_number(count):
         for factor in integers(instance.expect):
             assert factor > 1 and all(factor % d for d in range(2, math.isqrt(factor) + 1))
             product *= factor
-        assert product == n, instance.question  # and by the fundamental theorem there is no other answer
+        # every number has one such product only, so there is no other answer
+        assert product == n, instance.question
         assert not task.verify(instance, f"{instance.expect} * 1")

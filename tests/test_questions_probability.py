@@ -1,8 +1,8 @@
-"""The questions about counting and probability, read from their text alone and solved in a second way.
+"""Counting and probability, read from the questions' text alone and solved in a second way.
 
-test_tasks_probability lists all cases, which small numbers alone allow. Here the numbers are as large
-as in the questions: cases are counted step by step (a row of Pascal's triangle, one die or one
-child after the other), and none of the formulas of the tasks is used.
+test_tasks_probability lists all cases, which small numbers alone allow. Here the numbers are as
+large as in the questions: cases are counted step by step (a row of Pascal's triangle, one die or
+one child after the other), and none of the formulas of the tasks is used.
 """
 import itertools
 import re
@@ -75,6 +75,12 @@ def product(numbers):
 def in_a_row(n):
     """Orders of n things: the i-th finds i places among those that stand."""
     return product(range(1, n + 1))
+
+
+def pairs_of_places(n, neighbours):
+    """Places for two people among n in a row, who are neighbours or are not."""
+    places = itertools.permutations(range(n), 2)
+    return sum((abs(one - other) == 1) is neighbours for one, other in places)
 
 
 def walks(east, north, avoided=None):
@@ -159,16 +165,16 @@ SOLVED = {
     "How many shortest ways": walks,
     "From # women and # men": lambda w, m, a, b: chosen(w, a) * chosen(m, b),
     "How many car plates": lambda a, b: product([26] * a + [10] * b),
-    # two of n places for the pair, and the others in a row
     "In how many orders can # people stand in a row if two of them, {X} and {Y}, must be":
-        lambda n: sum(abs(i - j) == 1 for i, j in itertools.permutations(range(n), 2)) * in_a_row(n - 2),
+        lambda n: pairs_of_places(n, neighbours=True) * in_a_row(n - 2),
     "In how many orders can # people stand in a row if two of them, {X} and {Y}, must not":
-        lambda n: sum(abs(i - j) > 1 for i, j in itertools.permutations(range(n), 2)) * in_a_row(n - 2),
+        lambda n: pairs_of_places(n, neighbours=False) * in_a_row(n - 2),
     "In how many ways can {X} and # others sit": in_a_row,  # the others in a row, to the left of X
     "How many different strings": words,
     "A fair coin is flipped": lambda n, a: Fraction(chosen(n, a), product([2] * n)),
     "A bag holds # {C} and # {D} {T}. Two are drawn together. What is the probability that their":
-        lambda a, b: one_by_one((a, a + b), (b, a + b - 1)) + one_by_one((b, a + b), (a, a + b - 1)),
+        lambda a, b: (one_by_one((a, a + b), (b, a + b - 1))
+                      + one_by_one((b, a + b), (a, a + b - 1))),
     "How many of the numbers from # to # are divisible by":
         lambda first, n, a, b: sum(i % a == 0 or i % b == 0 for i in range(first, n + 1)),
     "How many of the numbers from # to # are divisible neither":

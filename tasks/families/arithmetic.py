@@ -1,4 +1,8 @@
-"""Arithmetic: sums, products and expressions with exact answers."""
+"""Arithmetic: sums, products and expressions with exact answers.
+
+Most questions show an expression that Python could print. It is drawn as text, and `value` of
+tasks/base.py computes it with exact fractions: no float decides whether an answer is right.
+"""
 import operator
 import re
 from decimal import Decimal
@@ -70,7 +74,7 @@ def grow(rng: Random, size: int, nesting: float, draw: Callable[[], str],
             sign = rng.choice("+-*")
 
         if part > 1:
-            group, n = grow(rng, part, nesting, draw, divisor)
+            group, n = grow(rng, part, nesting, draw=draw, divisor=divisor)
             operand = f"({group})"
         else:
             operand = divisor(term) if sign == "/" else draw()
@@ -91,6 +95,8 @@ def grow(rng: Random, size: int, nesting: float, draw: Callable[[], str],
 # ---- whole numbers ----------------------------------------------------------------------------
 
 class ChainSum(Expression):
+    """Sums and differences: 12 - 7 + 30."""
+
     def draw(self, rng: Random, level: int) -> str:
         terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
         size = at(rng, level, (1, 2), (1, 4), (4, 8))
@@ -98,6 +104,7 @@ class ChainSum(Expression):
 
 
 class Products(Expression):
+    """Products of two or three positive numbers: 123 * 45."""
     split = "test"
 
     def draw(self, rng: Random, level: int) -> str:
@@ -111,13 +118,14 @@ class NumberMultiply(Expression):
     suite, split = "symbench", "test"
 
     def draw(self, rng: Random, level: int) -> str:
+        # what level 5 chooses from: how many digits each factor has
         long = [rng.randint(12, 20) for _ in range(2)]
         short = [rng.randint(3, 6) for _ in range(4)]
-        # how many digits each factor has
         sizes = rng.choice(at(rng, level, [[2, 2]], [[1, 2, 4], [1, 3, 4], [1, 2, 2, 4]],
                               [long, short]))
         numbers = []
         for size in sizes:
+            # a factor of one digit is at least 2: 1 would be no work
             sign = rng.choice((1, -1))
             numbers.append(sign * rng.randrange(max(2, 10 ** (size - 1)), 10 ** size))
         return row(rng, "*", rng.sample(numbers, len(numbers)))
@@ -139,6 +147,7 @@ class MultistepArithmeticTwo(Expression):
 
 
 class BasicArithmetic(Expression):
+    """All four operations over whole numbers, with brackets from level 2 on: 7 - (8 + 4) / 3."""
     form = "one integer; every division is exact"
 
     def draw(self, rng: Random, level: int) -> str:
@@ -150,13 +159,14 @@ class BasicArithmetic(Expression):
             return str(digits(rng, low, high))
 
         def divisor(term: Fraction) -> str:
+            # one of the numbers that divide the term, so that whole numbers stay whole
             whole = int(term)
             if whole == 0:
                 return ""
             found = [n for n in range(2, min(1000, 10 ** high)) if whole % n == 0]
             return str(rng.choice(found)) if found else ""
 
-        text, _ = grow(rng, size, nesting, draw, divisor)
+        text, _ = grow(rng, size, nesting, draw=draw, divisor=divisor)
         return text
 
     def program(self, instance: Instance) -> str:
@@ -170,12 +180,13 @@ class BitwiseArithmetic(Task):
     def make(self, rng: Random, level: int) -> tuple:
         depth = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
         bracketed, answer = self._draw(rng, depth)
-        text = bracketed[1:-1]
+        text = bracketed[1:-1]  # no brackets around all of it
         question = (f"What is {text}, where integers have no size limit and >> rounds down? "
                     "Answer in hex, like -0x1f.")
         return question, dict(expression=text), hex(answer)
 
     def _draw(self, rng: Random, depth: int) -> tuple[str, int]:
+        """An expression of this depth in brackets, and its value."""
         if depth == 0:
             n = rng.randrange(1, 2 ** 16)
             return hex(n), n
@@ -190,6 +201,7 @@ class BitwiseArithmetic(Task):
 
     @staticmethod
     def parse(text: str) -> int:
+        """An integer in hex alone: "-0x1F" -> -31, and "31" is refused."""
         text = norm(text).replace("−", "-")
         if not re.fullmatch(r"[+-]?\s*0x[0-9a-f]+", text, re.ASCII):
             raise ValueError("not in hex")
@@ -202,6 +214,7 @@ class BitwiseArithmetic(Task):
 # ---- decimals, fractions, powers, complex numbers ---------------------------------------------
 
 class DecimalChainSum(Expression):
+    """Sums and differences of decimals, without any rounding: 12.5 - 7.25."""
     form, parse = "the exact decimal", staticmethod(number)
 
     def draw(self, rng: Random, level: int) -> str:
@@ -221,11 +234,13 @@ class DecimalChainSum(Expression):
         return str(Decimal(answer.numerator) / answer.denominator)
 
     def program(self, instance: Instance) -> str:
+        # floats would be off in the last place: each number becomes D("12.5")
         quoted = re.sub(r"[\d.]+", r'D("\g<0>")', instance.facts["expression"])
         return f"from decimal import Decimal as D\nprint({quoted})\n"
 
 
 class DecimalArithmetic(Expression):
+    """All four operations over decimals between 0.1 and 10, rounded to six places."""
     form = "a decimal, rounded to 6 places"
 
     def draw(self, rng: Random, level: int) -> str:
@@ -236,7 +251,9 @@ class DecimalArithmetic(Expression):
             return f"{rng.uniform(0.1, 10):.{rng.randint(low, high)}f}"
 
         while True:
-            text, answer = grow(rng, size, at(rng, level, 0, 0.3, 0.5), draw, draw)
+            # no huge results, and none whose sixth place hangs on the last bit of a float
+            nesting = at(rng, level, 0, 0.3, 0.5)
+            text, answer = grow(rng, size, nesting, draw=draw, divisor=draw)
             if abs(answer) <= 10 ** 6 and not tie(answer * 10 ** 6):
                 return text
 
@@ -246,6 +263,7 @@ class DecimalArithmetic(Expression):
 
     @staticmethod
     def parse(text: str) -> int:
+        """In millionths, so that more places than six are rounded to six."""
         return round(number(text) * 10 ** 6)
 
     def program(self, instance: Instance) -> str:
@@ -289,6 +307,7 @@ class PowerFunction(Task):
 
     @staticmethod
     def parse(text: str) -> str:
+        """Three figures of it: "558.12" and "5.5812 × 10^2" are both 5.58e+2."""
         exact = scientific(text)
         return f"{Decimal(exact.numerator) / exact.denominator:.2e}"
 
@@ -305,10 +324,12 @@ def ratio(text: str) -> list[int]:
 
 
 class FractionSimplification(Task):
+    """A fraction in lowest terms, multiplied above and below by a common factor: 6/9 is asked."""
     parse = staticmethod(ratio)
 
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 50, 1_000, 10 ** 6)
+        # a fraction proper, not a whole number
         reduced = Fraction(1)
         while reduced.denominator == 1:
             reduced = Fraction(rng.randint(1, top), rng.randint(2, top))
@@ -374,6 +395,7 @@ class ComplexArithmetic(Task):
         return parts.get(False, 0), parts.get(True, 0)
 
     def program(self, instance: Instance) -> str:
+        # Python's complex numbers are floats: a quotient is rounded back to whole parts
         (a, b), sign, (c, d) = [instance.facts[name] for name in ("left", "sign", "right")]
         return (f"z = ({a}{b:+}j) {sign} ({c}{d:+}j)\n"
                 "print(complex(round(z.real), round(z.imag)))\n")
@@ -389,12 +411,14 @@ class NewOperator(Task):
     suite, parse = "symbench", staticmethod(amount)
 
     def make(self, rng: Random, level: int) -> tuple:
+        # a rule for each symbol
         formulas = ("{c}*a + {d}*b", "{c}*a*b", "(a + b) / b")
         symbols = rng.sample("#@$&%~", rng.randint(*at(rng, level, (1, 1), (2, 3), (4, 4))))
         rules = {}
         for symbol in symbols:
             formula = rng.choice(formulas)
             rules[symbol] = formula.format(c=rng.randint(1, 5), d=rng.randint(1, 5))
+        # the expression; in calls the symbols are called f, g, h and k
         size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
         names = dict(zip(symbols, "fghk"))
         shown, call = self._draw(rng, names, size)
@@ -410,7 +434,7 @@ class NewOperator(Task):
         return question, dict(rules=rules, call=call), value(call, functions=functions)
 
     def _draw(self, rng: Random, names: dict[str, str], size: int) -> tuple[str, str]:
-        """An expression over `size` numbers: as the question shows it, and as calls of functions."""
+        """An expression over `size` numbers: as it is shown, and as calls of functions."""
         if size == 1:
             n = str(rng.randint(1, 10))
             return n, n
@@ -439,6 +463,7 @@ class CombinatorialCalculation(Task):
     suite, split = "symbench", "test"
 
     def make(self, rng: Random, level: int) -> tuple:
+        # the target is what a random expression is worth, if that is a small whole number
         worth = Fraction(0)
         while worth.denominator != 1 or not 1 <= worth <= 200:
             count = rng.randint(*at(rng, level, (3, 3), (4, 5), (6, 7)))

@@ -1,4 +1,8 @@
-"""Geometry: angles, triangles, formulas, and shapes drawn by a path."""
+"""Geometry: angles, triangles, formulas, and shapes drawn by a path.
+
+Answers may be exact formulas or decimals: `amount` of tasks/base.py reads both, and a tolerance
+forgives what rounding does.
+"""
 import cmath
 import inspect
 import math
@@ -51,6 +55,7 @@ def orthocentre(a, b, c):
 
 
 def inradius(a, b, c):
+    # three triangles with the incentre as a corner make up the area: area = radius * perimeter / 2
     from math import dist
     area = abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) / 2
     return round(2 * area / (dist(a, b) + dist(b, c) + dist(c, a)), 3)
@@ -115,7 +120,10 @@ class AdvancedGeometry(Task):
 # ---- a table of formulas ----------------------------------------------------------------------
 
 class MathGeometry(Formula):
-    """Slots: lengths a b c d, a whole right triangle x y z (z the hypotenuse), a small k >= 2."""
+    """Lengths, areas and volumes: the text of a question and the formula that answers it.
+
+    Slots: lengths a b c d, a whole right triangle x y z (z the hypotenuse), a small k >= 2.
+    """
     suite, grade = "symbench", "B"
     functions = {"sqrt": math.sqrt, "abs": abs}
     ending = "Answer exactly (7/2, 3*sqrt(2), 5*pi) or with at least four decimals."
@@ -223,6 +231,7 @@ def polar(radius: float, degrees: float) -> complex:
 
 
 def spell(point: complex) -> str:
+    """A point as paths show it: "12.34,5.60"."""
     return f"{point.real:.2f},{point.imag:.2f}"
 
 
@@ -248,6 +257,7 @@ class GeometricShapes(Choice):
 
     @staticmethod
     def _arcs(rng: Random, shape: str) -> str:
+        """A circle or an ellipse as two halves, or a sector as an arc between two radii."""
         centre = complex(rng.uniform(30, 70), rng.uniform(30, 70))
         turn = rng.uniform(0, 360)
         long = rng.uniform(8, 30)
@@ -265,6 +275,7 @@ class GeometricShapes(Choice):
         return f"M {start} {half} {opposite} {half} {start}"
 
     def _strokes(self, rng: Random, shape: str, level: int) -> str:
+        """A shape with straight sides, turned and moved, and drawn from one of its corners on."""
         least = 0
         while least <= 0.1:  # no three corners in a row, or nearly so
             drawn = self._corners(rng, shape)

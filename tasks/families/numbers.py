@@ -1,4 +1,8 @@
-"""Numbers and their notations: divisors, primes, digits, bases, sorting."""
+"""Numbers and their notations: divisors, primes, digits, bases, sorting.
+
+Decimals stay text from the drawing of a question to its answer: no digit of theirs is lost in a
+float, and two answers are compared as exact fractions.
+"""
 import math
 import re
 from decimal import Decimal
@@ -31,6 +35,7 @@ class Divisors(Task, abstract=True):
 
 
 class Gcd(Divisors):
+    """The largest number that divides all of them."""
     what, tops = "greatest common divisor", (240, 6_000, 10 ** 9)
 
     @staticmethod
@@ -40,6 +45,7 @@ class Gcd(Divisors):
 
 
 class Lcm(Divisors):
+    """The smallest number that all of them divide."""
     what, tops = "least common multiple", (100, 300, 1_000)
 
     @staticmethod
@@ -49,6 +55,7 @@ class Lcm(Divisors):
 
 
 class CountBits(Task):
+    """The ones of a binary number; the question shows it in decimal."""
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -65,6 +72,8 @@ class CountBits(Task):
 
 
 class BaseConversion(Task):
+    """From one base into another; digits above 9 are letters, and 35 is z."""
+
     def make(self, rng: Random, level: int) -> tuple:
         bases = at(rng, level, [2, 8, 10, 16], list(range(2, 17)), list(range(2, 37)))
         source, target = rng.sample(bases, 2)
@@ -100,6 +109,7 @@ class BaseConversion(Task):
 # ---- primes -----------------------------------------------------------------------------------
 
 class CountPrimes(Task):
+    """How many primes an interval of at least 20 numbers holds."""
     split, parse = "test", staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -120,6 +130,7 @@ class CountPrimes(Task):
         return sum(prime[start:])
 
     def program(self, instance: Instance) -> str:
+        # up to 100 a line is enough: a prime has no divisor from 2 on below itself
         start, end = max(instance.facts["start"], 2), instance.facts["end"]
         if end > 100:
             return self.script(instance)
@@ -127,6 +138,8 @@ class CountPrimes(Task):
 
 
 class PrimeFactorization(Task):
+    """A number as a product of primes; their order is free, their repetition is not."""
+
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(4, at(rng, level, 1_000, 10 ** 4, 10 ** 9))
         question = f"What are the prime factors of {n}, with repetition? Answer like 2 * 2 * 3."
@@ -150,6 +163,7 @@ class PrimeFactorization(Task):
         return sorted(integer(part) for part in re.split(between, product))
 
     def program(self, instance: Instance) -> str:
+        # a small number needs no bound at its root, and its factors are printed one a line
         n = instance.facts["n"]
         if n > 1_000:
             return self.script(instance)
@@ -184,6 +198,7 @@ def exact(text: str) -> list[Fraction]:
 
 
 class NumberSorting(Task):
+    """Different numbers in ascending or descending order; zeros at the end of one do not matter."""
     parse = staticmethod(exact)
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -242,6 +257,7 @@ class NumberFormat(Task):
         count = rng.randint(*at(rng, level, (2, 3), (3, 5), (6, 10)))
         spread = at(rng, level, 100_000, 10_000, 1_000)  # in thousandths
         base = rng.randint(10 ** 6, 10 ** rng.randint(7, 12))
+        # different numbers with the same first digits, each in a spelling of its own
         values = [Fraction(base + n, 1000) for n in rng.sample(range(spread + 1), count)]
         candidates = [self._spell(value, rng.choice((".3f", ",.3f", "e"))) for value in values]
         size = rng.choice(("largest", "smallest"))
@@ -251,6 +267,7 @@ class NumberFormat(Task):
 
     @staticmethod
     def _spell(value: Fraction, style: str) -> str:
+        """The exact number in one of Python's formats: a Decimal keeps all digits with "e" too."""
         return format(Decimal(value.numerator) / value.denominator, style)
 
     @staticmethod

@@ -1,4 +1,7 @@
-"""Counting and probability: dice, and a table of formulas."""
+"""Counting and probability: dice, and a table of formulas.
+
+All answers are exact: whole numbers and fractions.
+"""
 import math
 import re
 from fractions import Fraction
@@ -57,12 +60,16 @@ class Dice(Task):
 # ---- a table of formulas ----------------------------------------------------------------------
 
 def derangements(n):
+    # orders of n things with none in its place: 1, 0, 1, 2, 9, 44, ...
     return 1 if n == 0 else n * derangements(n - 1) + (-1) ** n
 
 
 class MathCountingAndProbability(Formula):
-    """Slots: small whole numbers a b c d from 2, a digit k from 2, a size n from 9, a sum s from 2
-    to 12, two names X and Y, two colours C and D, a thing T."""
+    """Urns, codes, teams, walks: the text of a question and the formula that answers it.
+
+    Slots: small whole numbers a b c d from 2, a digit k from 2, a size n from 9, a sum s from 2
+    to 12, two names X and Y, two colours C and D, a thing T.
+    """
     suite, grade = "symbench", "B"
     functions = {"comb": math.comb, "factorial": math.factorial, "perm": math.perm,
                  "floor": math.floor, "lcm": math.lcm, "abs": abs, "Fraction": Fraction,
