@@ -172,7 +172,7 @@ class PolynomialEquations(Task):
         if text == "none":
             return []
         # a root may have a name in front of it, and what stands between two roots is free
-        parts = re.split(r"\bx[\w{}]*\s*(?:[=≈]|\\approx)|\b(?:and|or)\b|[\s,;]", text)
+        parts = re.split(r"\bx[\w{}]{0,5}\s*(?:[=≈]|\\approx)|\b(?:and|or)\b|[\s,;]", text)
         roots = [round(number(part) * 10 ** 4) for part in parts if part]
         if not roots:
             raise ValueError("no root")

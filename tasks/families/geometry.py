@@ -74,7 +74,10 @@ def coordinates(text: str) -> list[Any]:
     # of an equation the right side counts, and a point may have a name in front of its brackets
     text = re.sub(r"\b[A-Za-z]\s*=|\(\s*x\s*,\s*y\s*\)\s*=", "", text)
     text = re.sub(r"^\s*[A-Za-z]\s*(?=\()", "", text)
-    return [amount(part) for part in items(re.sub(r";|\band\b", ",", text))]
+    parts = items(re.sub(r";|\band\b", ",", text))
+    if len(parts) != 2:
+        raise ValueError("a point has two coordinates")
+    return [amount(part) for part in parts]
 
 
 class AdvancedGeometry(Task):
