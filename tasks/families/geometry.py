@@ -150,9 +150,10 @@ class MathGeometry(Formula):
         ("The diagonals of a rhombus are {a} and {b}. What is its area?", "{a} * {b} / 2"),
         ("The diagonals of a rhombus are {a} and {b}. How long is its side?",
          "sqrt({a} ** 2 + {b} ** 2) / 2"),
-        ("A box has edges {a}, {b} and {c}. What is its surface?",
+        ("A box has edges {a}, {b} and {c}. What is its surface area?",
          "2 * ({a} * {b} + {b} * {c} + {c} * {a})"),
-        ("A box has edges {a}, {b} and {c}. How far apart are opposite corners?",
+        ("A box has edges {a}, {b} and {c}. How far apart are the two corners farthest from each "
+         "other?",
          "sqrt({a} ** 2 + {b} ** 2 + {c} ** 2)"),
         ("What is the volume of a cylinder with radius {a} and height {b}?", "pi * {a} ** 2 * {b}"),
         ("What is the volume of a cone with base radius {a} and height {b}?",

@@ -110,7 +110,7 @@ class MathCountingAndProbability(Formula):
         ("In how many ways can {X} and {a + 1} others sit at a round table, if only who sits to "
          "whose left and right matters, and left differs from right?",
          "factorial({a + 2} - 1)"),
-        ("How many different strings have exactly {a} letters A, {b} letters B and {c} letters C?",
+        ("How many different strings consist of {a} letters A, {b} letters B and {c} letters C?",
          "comb({a + b + c}, {a}) * comb({b + c}, {b})"),
         ("A fair coin is flipped {a + b} times. What is the probability of exactly {a} heads?",
          "Fraction(comb({a + b}, {a}), 2 ** {a + b})"),
