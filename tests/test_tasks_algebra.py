@@ -95,6 +95,20 @@ def test_roots_are_accepted_in_any_order_and_refused_if_one_is_wrong():
             assert not task.verify(instance, answer), answer
 
 
+@pytest.mark.parametrize("text", [
+    "-0.3347, 1.5", "x = -0.3347, x = 1.5", "x = -0.3347, 1.5000", "x=-0.3347 or x=1.5", "x = 1.5 and x = -0.3347",
+    "x1 = -0.3347\nx2 = 1.5", "x_1 ≈ −0.3347, x_2 ≈ 1.5", "x_{1} = -0.3347; x_{2} = 1.5", "{-0.3347, 1.5}",
+    "['-0.3347', '1.5']", "x₁ = -0.33470001 x₂ = 1.5", "x \\approx -0.3347, 1.5"])
+def test_roots_may_have_names_and_any_separator(text):
+    assert TASKS["rg/polynomial_equations"].parse(text) == [-3347, 15000]
+
+
+@pytest.mark.parametrize("text", ["", "x =", "[]", "and", "x", "-0.3347, y = 1.5", "none, 1.5", "-0.3347 1.5 roots"])
+def test_what_lists_no_roots_is_refused(text):
+    with pytest.raises(ValueError):
+        TASKS["rg/polynomial_equations"].parse(text)
+
+
 # ---- polynomials ----------------------------------------------------------------------------------------------------
 
 def test_an_expansion_has_the_values_of_the_product():
@@ -192,6 +206,25 @@ def test_equal_antiderivatives_are_all_accepted(integrand, right):
     task = TASKS["rg/intermediate_integration"]
     instance = replace(task.generate(0), facts=dict(integrand=integrand), expect=right[0])
     assert [answer for answer in right if not task.verify(instance, answer)] == []
+
+
+@pytest.mark.parametrize("key, facts, expect, latex", [
+    ("rg/polynomial_multiplication", dict(letters="xy"), "3*x**12 - 5*x*y + 7",
+     ("3x^{12} - 5x \\cdot y + 7", "3 \\times x^{12} − 5·x·y + 7")),
+    ("rg/simple_integration", {}, "2*x**3/3 - x",
+     ("\\frac{2}{3}x^3 - x", "\\frac{2x^{3}}{3} - x + C", "\\dfrac{2}{3} x^3 - x", "2x³/3 − x")),
+    ("rg/intermediate_integration", dict(integrand="6*exp(3*x)"), "2*exp(3*x)",
+     ("2e^{3x} + C", "2\\exp(3x)", "2\\exp\\left(3x\\right)")),
+    ("rg/intermediate_integration", dict(integrand="3*sqrt(2*x + 5)"), "(2*x + 5)*sqrt(2*x + 5)",
+     ("(2x+5)^{\\frac{3}{2}}", "(2x+5)\\sqrt{2x+5}", "(2x+5)√(2x+5)")),
+    ("rg/intermediate_integration", dict(integrand="2*sin(2*x + 3)*cos(2*x + 3)"), "sin(2*x + 3)**2/2",
+     ("\\frac{1}{2}\\sin^2(2x+3)", "\\frac{\\sin^{2}(2x+3)}{2}", "-\\frac{1}{4}\\cos(4x+6) + C"))])
+def test_formulas_in_latex_are_read_and_spoilt_ones_refused(key, facts, expect, latex):
+    instance = replace(TASKS[key].generate(0), facts=facts, expect=expect)
+    for text in latex:
+        assert TASKS[key].verify(instance, text), text
+        for wrong in (f"{text} + x", f"{text} - \\frac{{x}}{{9}}", f"2 \\cdot ({text})", text + "}"):
+            assert not TASKS[key].verify(instance, wrong), wrong
 
 
 @pytest.mark.slow

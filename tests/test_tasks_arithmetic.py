@@ -88,6 +88,26 @@ def test_powers_are_rounded_to_three_figures():
         assert not task.verify(instance, f"{exact * Decimal('1.01'):.2e}") and not task.verify(instance, f"{-exact}")
 
 
+@pytest.mark.parametrize("text", [
+    "5.58e+02", "5.58E2", "558", "558.0", "+558", "5.58 × 10^2", "5.58 x 10^2", "5.58*10^2", "5.58*10**2", "5.58·10²",
+    "5.58 × 10²", "5.58 \\times 10^{2}", "5.58 \\cdot 10^2", "5.58 * 10^(2)", "55.8 × 10^1", "5580 × 10^-1",
+    "5580 × 10⁻¹", "5580*10^{-1}", "5580 × 10^−1", "x = 5.58 × 10^+2", "0.558e3", "5.5812 × 10^2"])
+def test_a_power_of_ten_is_read_in_every_usual_form(text):
+    assert TASKS["rg/power_function"].parse(text) == "5.58e+2"
+
+
+@pytest.mark.parametrize("text", ["5.58 × 102", "5.58 × 10", "5.58 × 9^2", "5.58 × 10^2 × 10^2", "10^2", "5.58^2", "× 10^2",
+                                  "5.58 × 10^2.0", "5.58 × 10^99999", "5.58 + 10^2"])
+def test_what_is_no_power_of_ten_is_refused(text):
+    with pytest.raises(ValueError):
+        TASKS["rg/power_function"].parse(text)
+
+
+@pytest.mark.parametrize("text", ["2/3", " 2 / 3 ", "(2)/(3)", "\\frac{2}{3}", "\\dfrac{2}{3}", "4/6 = 2/3", "2/3."])
+def test_a_fraction_is_read_as_it_is_written(text):
+    assert TASKS["rg/fraction_simplification"].parse(text) == [2, 3]
+
+
 def test_a_reduced_fraction_has_the_same_value_and_no_common_factor():
     task = TASKS["rg/fraction_simplification"]
     for instance in questions(task.key):
@@ -121,12 +141,14 @@ def test_complex_results_undo_their_operation():
 
 @pytest.mark.parametrize("text, pair", [
     ("3+4i", (3, 4)), ("(3 + 4j)", (3, 4)), ("4i + 3", (3, 4)), ("-i", (0, -1)), ("i", (0, 1)), ("7", (7, 0)),
-    ("55i", (0, 55)), ("3 - 1*i", (3, -1)), ("3.0-4.0j", (3, -4)), ("z = 1+i", (1, 1))])
+    ("55i", (0, 55)), ("3 - 1*i", (3, -1)), ("3.0-4.0j", (3, -4)), ("z = 1+i", (1, 1)), ("-9 + -11i", (-9, -11)),
+    ("-9+-11j", (-9, -11)), ("(-9) + (-11)i", (-9, -11)), ("−9 − 11i", (-9, -11)), ("0 + -i", (0, -1)),
+    ("-11i + -9", (-9, -11)), ("3 + 4·i", (3, 4)), ("3 - 4\\,i", (3, -4)), ("1,234 + 5i", (1234, 5))])
 def test_a_complex_number_is_read_in_every_usual_form(text, pair):
     assert TASKS["rg/complex_arithmetic"].parse(text) == pair
 
 
-@pytest.mark.parametrize("text", ["", "3+4", "3i+4i", "3+4ii", "--3", "3+", "a+bi", "3 4i 5", "3;4i"])
+@pytest.mark.parametrize("text", ["", "3+4", "3i+4i", "3+4ii", "--3", "3+", "a+bi", "3 4i 5", "3;4i", "3--4i", "3-+4i", "+-", "3+i4"])
 def test_what_is_no_complex_number_is_refused(text):
     with pytest.raises(ValueError):
         TASKS["rg/complex_arithmetic"].parse(text)
@@ -204,7 +226,8 @@ def test_the_search_reaches_every_target():
 
 
 @pytest.mark.parametrize("text", [
-    "2*3+4", "(2*3)+4", "2 × 3 + 4", "2*3+4 = 10", "[(, 2, *, 3, ), +, 4]", "['2', '*', '3', '+', '4']", "`2*3+4`"])
+    "2*3+4", "(2*3)+4", "2 × 3 + 4", "2*3+4 = 10", "[(, 2, *, 3, ), +, 4]", "['2', '*', '3', '+', '4']", "`2*3+4`",
+    "2 \\times 3 + 4", "2·3 + 4", "(2 \\cdot 3) + 4", "2*3+4=10"])
 def test_a_right_expression_is_accepted_in_every_form(text):
     assert combinatorial(text)
 

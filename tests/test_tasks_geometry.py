@@ -2,6 +2,7 @@
 import cmath
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,16 @@ def test_triangle_answers_may_be_off_by_a_rounding_and_no_more():
     assert task.verify(kinds["inradius"], f"r = {r + 0.0004}") and not task.verify(kinds["inradius"], f"{r + 0.01}")
     d = float(kinds["angle"].expect)
     assert task.verify(kinds["angle"], f"{d:.2f} degrees") and not task.verify(kinds["angle"], f"{d + 0.1}")
+
+
+@pytest.mark.parametrize("text", [
+    "(1.234, -2.345)", "1.234, -2.345", "1.234 -2.345", "[1.234, -2.345]", "H = (1.234, -2.345)", "H(1.234, −2.345)",
+    "(x, y) = (1.234, -2.345)", "x = 1.234, y = -2.345", "x=1.234 and y=-2.345", "(1.234; -2.345)", "x = 617/500, y = -2.345"])
+def test_a_point_may_have_a_name_and_so_may_its_coordinates(text):
+    task = TASKS["rg/advanced_geometry"]
+    instance = replace(task.generate(0), facts=dict(kind="orthocentre"), expect="(1.234, -2.345)")
+    assert task.verify(instance, text)
+    assert not task.verify(instance, text.replace("2.345", "2.35")) and not task.verify(instance, f"{text}, 0")
 
 
 def area(*corners):
@@ -184,7 +195,9 @@ def shape_of(path):
     angles = [abs(math.degrees(cmath.phase(b / a))) for a, b in zip(sides, sides[1:] + sides[:1])]
     assert min(angles) > 3, "three corners in a row"
     if len(strokes) == 4:
-        near = lambda p, q: abs(p - q) < 0.05
+        def near(p, q):
+            return abs(p - q) < 0.05
+
         if all(abs(angle - 90) < 0.5 for angle in angles):
             return "rectangle"
         if near(lengths[0], lengths[1]) and near(lengths[2], lengths[3]) or \

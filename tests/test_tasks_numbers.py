@@ -88,7 +88,7 @@ def test_prime_factors_are_prime_and_give_the_number():
             product *= p
         assert product == n and factors == sorted(factors)
         shuffled = random.Random(0).sample(factors, len(factors))
-        for sign in (" × ", "*", "x", " · ", ", ", " ", "\n"):
+        for sign in (" × ", "*", "x", " · ", ", ", " ", "\n", " \\times ", " \\cdot ", " and "):
             assert task.verify(instance, sign.join(map(str, shuffled)))
         assert task.verify(instance, f"{n} = {instance.expect}") and task.verify(instance, str(factors))
         for wrong in (f"1 * {instance.expect}", f"{instance.expect} * 1", f"-{instance.expect}", f"{instance.expect} *",
@@ -154,7 +154,7 @@ def test_the_largest_is_found_among_all_spellings():
         best = (max if size == "largest" else min)(values)
         assert Decimal(instance.expect.replace(",", "")) == best and len(set(values)) == len(values)
         for text, worth in zip(texts, values):
-            for spelling in (text, f"{worth:f}", f"{worth:,f}", f"{worth:e}"):
+            for spelling in (text, f"{worth:f}", f"{worth:,f}", f"{worth:e}", f"{worth:e}".replace("e+", " × 10^")):
                 assert task.verify(instance, spelling) is (worth == best)
         assert not task.verify(instance, f"{best + Decimal('0.001'):f}"), "near is not enough"
         spellings.update("e" if "e" in text else "," if "," in text else "." for text in texts)

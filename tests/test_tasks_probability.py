@@ -35,9 +35,10 @@ def test_dice_want_the_lowest_terms():
     instance = DICE.generate(3, 1)
     gold = Fraction(instance.expect)
     assert DICE.verify(instance, f" {gold.numerator} / {gold.denominator}. ")
-    assert DICE.verify(instance, f"P = {gold}")
     p, q = gold.numerator, gold.denominator
-    for wrong in (f"{2 * p}/{2 * q}", str(float(gold)), f"{q}/{p}", f"-{p}/-{q}", f"{p}/{q}/1", "", "1/0"):
+    assert DICE.verify(instance, f"P = {gold}") and DICE.verify(instance, f"\\frac{{{p}}}{{{q}}}")
+    for wrong in (f"{2 * p}/{2 * q}", str(float(gold)), f"{q}/{p}", f"-{p}/-{q}", f"{p}/{q}/1", "", "1/0",
+                  f"\\frac{{{2 * p}}}{{{2 * q}}}"):
         assert not DICE.verify(instance, wrong), wrong
 
 
@@ -143,6 +144,17 @@ def test_counting_takes_any_form_of_the_number_and_nothing_near_it():
         assert COUNTING.verify(instance, right), right
     for wrong in (f"{p + 1}/{q}", f"{p}/{q + 1}", f"{q}/{p}", f"{p / q:.4f}1", f"{p}", "comb(4, 2)", ""):
         assert not COUNTING.verify(instance, wrong), wrong
+
+
+def test_two_divisors_are_different_numbers():
+    found = 0
+    for seed in range(300):
+        question = COUNTING.generate(seed, 2).question
+        divisors = re.search(r"divisible (?:neither )?by (\d+) n?or by (\d+)", question)
+        if divisors:
+            found += 1
+            assert divisors[1] != divisors[2], question
+    assert found > 10
 
 
 @pytest.mark.parametrize("level", (3, 5))

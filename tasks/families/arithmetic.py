@@ -1,21 +1,37 @@
-"""Arithmetic: sums, products and expressions with exact answers."""
+"""Arithmetic: sums, products and expressions with exact answers.
+
+Most questions show an expression that Python could print. It is drawn as text, and `value` of
+tasks/base.py computes it with exact fractions: no float decides whether an answer is right.
+"""
+import operator
 import re
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import Instance, Task, at, integer, norm, number, tie, value
+from tasks.base import Instance, Task, amount, at, integer, norm, number, tie, value
 
+
+OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+              "<<": operator.lshift, ">>": operator.rshift}
+
+
+# ---- expressions in Python's notation ---------------------------------------------------------
 
 class Expression(Task, abstract=True):
-    """A question that shows one expression in Python's notation, and a program that prints its value."""
+    """A question that shows one expression in Python's notation, and a program that prints it.
+
+    form     what the question asks for
+    written  how the exact value is written as the answer
+    """
     form, written, parse = "one integer", staticmethod(str), staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         expression = self.draw(rng, level)
         answer = self.written(value(expression))
-        return f"What is {expression}? Answer with {self.form}.", dict(expression=expression), answer
+        question = f"What is {expression}? Answer with {self.form}."
+        return question, dict(expression=expression), answer
 
     def draw(self, rng: Random, level: int) -> str:
         raise NotImplementedError
@@ -37,24 +53,38 @@ def row(rng: Random, signs: str, numbers: list) -> str:
 
 def grow(rng: Random, size: int, nesting: float, draw: Callable[[], str],
          divisor: Callable[[Fraction], str]) -> tuple[str, Fraction]:
-    """An expression over `size` numbers, and its value. A number or a bracketed group at a time is added at the right
-    end; `nesting` is the chance of a group. `divisor` gives the number that may divide a term, or "" if none may."""
-    text, done, term, left = "", Fraction(0), Fraction(0), size
+    """An expression over `size` numbers, and its value.
+
+    It grows at its right end by a number or by a bracketed group; `nesting` is the chance of a
+    group. `divisor` gives a number that may divide a term, or "" if none may.
+
+    The value is kept in two parts, since * and / reach back to the last sum alone:
+    "7 - 2 * 3" has 7 in `done` and -6 in `term`, and " / 3" turns the -6 into -2.
+    """
+    text, left = "", size
+    done, term = Fraction(0), Fraction(0)
     while left:
-        part = rng.randint(2, min(left, size - 1)) if 1 < left and 2 < size and rng.random() < nesting else 1
+        # how many of the numbers the next operand takes: 1, or those of a group
+        part = 1
+        if left > 1 and size > 2 and rng.random() < nesting:
+            part = rng.randint(2, min(left, size - 1))
+
         sign = rng.choice("+-*/") if text else "+"
         if sign == "/" and (part > 1 or not divisor(term)):
             sign = rng.choice("+-*")
+
         if part > 1:
-            operand, n = grow(rng, part, nesting, draw, divisor)
-            operand = f"({operand})"
+            group, n = grow(rng, part, nesting, draw=draw, divisor=divisor)
+            operand = f"({group})"
         else:
             operand = divisor(term) if sign == "/" else draw()
             n = Fraction(operand)
         if rng.random() < nesting / 4:
-            operand, n = "-" + operand, -n
+            operand, n = f"-{operand}", -n
+
         if sign in "+-":
-            done, term = done + term, n if sign == "+" else -n
+            done += term
+            term = n if sign == "+" else -n
         else:
             term = term * n if sign == "*" else term / n
         text += f" {sign} {operand}" if text else operand
@@ -62,9 +92,11 @@ def grow(rng: Random, size: int, nesting: float, draw: Callable[[], str],
     return text, done + term
 
 
-# ---- whole numbers --------------------------------------------------------------------------------------------------
+# ---- whole numbers ----------------------------------------------------------------------------
 
 class ChainSum(Expression):
+    """Sums and differences: 12 - 7 + 30."""
+
     def draw(self, rng: Random, level: int) -> str:
         terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
         size = at(rng, level, (1, 2), (1, 4), (4, 8))
@@ -72,6 +104,7 @@ class ChainSum(Expression):
 
 
 class Products(Expression):
+    """Products of two or three positive numbers: 123 * 45."""
     split = "test"
 
     def draw(self, rng: Random, level: int) -> str:
@@ -81,97 +114,133 @@ class Products(Expression):
 
 
 class NumberMultiply(Expression):
+    """Few long factors or several short ones, with signs and in any order."""
     suite, split = "symbench", "test"
 
     def draw(self, rng: Random, level: int) -> str:
-        long, short = [rng.randint(12, 20) for _ in range(2)], [rng.randint(3, 6) for _ in range(4)]
-        sizes = rng.choice(at(rng, level, [[2, 2]], [[1, 2, 4], [1, 3, 4], [1, 2, 2, 4]], [long, short]))
-        numbers = [rng.choice((1, -1)) * rng.randrange(max(2, 10 ** (size - 1)), 10 ** size) for size in sizes]
+        # what level 5 chooses from: how many digits each factor has
+        long = [rng.randint(12, 20) for _ in range(2)]
+        short = [rng.randint(3, 6) for _ in range(4)]
+        sizes = rng.choice(at(rng, level, [[2, 2]], [[1, 2, 4], [1, 3, 4], [1, 2, 2, 4]],
+                              [long, short]))
+        numbers = []
+        for size in sizes:
+            # a factor of one digit is at least 2: 1 would be no work
+            sign = rng.choice((1, -1))
+            numbers.append(sign * rng.randrange(max(2, 10 ** (size - 1)), 10 ** size))
         return row(rng, "*", rng.sample(numbers, len(numbers)))
 
 
 class MultistepArithmeticTwo(Expression):
+    """Groups of one-digit numbers, and at level 5 groups of groups."""
     suite = "bbh"
 
     def draw(self, rng: Random, level: int) -> str:
         size, groups, depth = at(rng, level, (2, 2, 1), (4, 2, 1), (4, 3, 2))
+        return self._group(rng, size, groups, depth)[1:-1]  # no brackets around all of it
 
-        def group(depth: int) -> str:
-            if depth == 0:
-                return f"({row(rng, '+-*', [rng.randint(-9, 9) for _ in range(size)])})"
-            return f"({row(rng, '+-*', [group(depth - 1) for _ in range(groups)])})"
-
-        return group(depth)[1:-1]
+    def _group(self, rng: Random, size: int, groups: int, depth: int) -> str:
+        if depth == 0:
+            return f"({row(rng, '+-*', [rng.randint(-9, 9) for _ in range(size)])})"
+        inner = [self._group(rng, size, groups, depth - 1) for _ in range(groups)]
+        return f"({row(rng, '+-*', inner)})"
 
 
 class BasicArithmetic(Expression):
+    """All four operations over whole numbers, with brackets from level 2 on: 7 - (8 + 4) / 3."""
     form = "one integer; every division is exact"
 
     def draw(self, rng: Random, level: int) -> str:
         size = rng.randint(*at(rng, level, (2, 3), (3, 6), (6, 10)))
         low, high = at(rng, level, (1, 2), (1, 4), (3, 6))
+        nesting = at(rng, level, 0, 0.4, 0.6)
+
+        def draw() -> str:
+            return str(digits(rng, low, high))
 
         def divisor(term: Fraction) -> str:
+            # one of the numbers that divide the term, so that whole numbers stay whole
             whole = int(term)
-            found = [n for n in range(2, min(1000, 10 ** high)) if whole and whole % n == 0]
+            if whole == 0:
+                return ""
+            found = [n for n in range(2, min(1000, 10 ** high)) if whole % n == 0]
             return str(rng.choice(found)) if found else ""
 
-        return grow(rng, size, at(rng, level, 0, 0.4, 0.6), lambda: str(digits(rng, low, high)), divisor)[0]
+        text, _ = grow(rng, size, nesting, draw=draw, divisor=divisor)
+        return text
 
     def program(self, instance: Instance) -> str:
-        return f"print({instance.facts['expression'].replace('/', '//')})\n"  # exact, and an integer stays one
+        # exact, and with // an integer stays one
+        return f"print({instance.facts['expression'].replace('/', '//')})\n"
 
 
 class BitwiseArithmetic(Task):
+    """A full binary tree of + - * and shifts by 0 to 3 over 16-bit numbers."""
+
     def make(self, rng: Random, level: int) -> tuple:
-        text, answer = self._draw(rng, rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4))))
-        text = text[1:-1]  # the outermost brackets
-        return (f"What is {text}, where integers have no size limit and >> rounds down? Answer in hex, like -0x1f.",
-                dict(expression=text), hex(answer))
+        depth = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
+        bracketed, answer = self._draw(rng, depth)
+        text = bracketed[1:-1]  # no brackets around all of it
+        question = (f"What is {text}, where integers have no size limit and >> rounds down? "
+                    "Answer in hex, like -0x1f.")
+        return question, dict(expression=text), hex(answer)
 
     def _draw(self, rng: Random, depth: int) -> tuple[str, int]:
+        """An expression of this depth in brackets, and its value."""
         if depth == 0:
             n = rng.randrange(1, 2 ** 16)
             return hex(n), n
         left, a = self._draw(rng, depth - 1)
         sign = rng.choice(("+", "-", "*", "<<", ">>"))
-        if sign in ("<<", ">>"):
+        if sign in ("<<", ">>"):  # a shift is a small number, no tree
             b = rng.randint(0, 3)
-            return f"({left} {sign} {hex(b)})", a << b if sign == "<<" else a >> b
-        right, b = self._draw(rng, depth - 1)
-        return f"({left} {sign} {right})", {"+": a + b, "-": a - b, "*": a * b}[sign]
+            right = hex(b)
+        else:
+            right, b = self._draw(rng, depth - 1)
+        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
 
     @staticmethod
     def parse(text: str) -> int:
-        text = norm(text)
-        if not re.fullmatch(r"[+-]?0x[0-9a-f]+", text):
+        """An integer in hex alone: "-0x1F" -> -31, and "31" is refused."""
+        text = norm(text).replace("−", "-")
+        if not re.fullmatch(r"[+-]?\s*0x[0-9a-f]+", text, re.ASCII):
             raise ValueError("not in hex")
-        return int(text, 16)
+        return int(text.replace(" ", ""), 16)
 
     def program(self, instance: Instance) -> str:
         return f"print(hex({instance.facts['expression']}))\n"
 
 
-# ---- decimals, fractions, powers, complex numbers -------------------------------------------------------------------
+# ---- decimals, fractions, powers, complex numbers ---------------------------------------------
 
 class DecimalChainSum(Expression):
+    """Sums and differences of decimals, without any rounding: 12.5 - 7.25."""
     form, parse = "the exact decimal", staticmethod(number)
 
     def draw(self, rng: Random, level: int) -> str:
         terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
-        size, places = at(rng, level, (1, 2), (1, 4), (3, 6)), at(rng, level, (1, 2), (1, 4), (3, 6))
-        return row(rng, "+-", [f"{digits(rng, *size)}.{str(digits(rng, *places))[::-1]}" for _ in range(terms)])
+        size = at(rng, level, (1, 2), (1, 4), (3, 6))
+        places = at(rng, level, (1, 2), (1, 4), (3, 6))
+        numbers = []
+        for _ in range(terms):
+            whole = digits(rng, *size)
+            # backwards: the first digit is never 0, so the last decimal is none either
+            decimals = str(digits(rng, *places))[::-1]
+            numbers.append(f"{whole}.{decimals}")
+        return row(rng, "+-", numbers)
 
     @staticmethod
     def written(answer: Fraction) -> str:
         return str(Decimal(answer.numerator) / answer.denominator)
 
     def program(self, instance: Instance) -> str:
+        # floats would be off in the last place: each number becomes D("12.5")
         quoted = re.sub(r"[\d.]+", r'D("\g<0>")', instance.facts["expression"])
         return f"from decimal import Decimal as D\nprint({quoted})\n"
 
 
 class DecimalArithmetic(Expression):
+    """All four operations over decimals between 0.1 and 10, rounded to six places."""
     form = "a decimal, rounded to 6 places"
 
     def draw(self, rng: Random, level: int) -> str:
@@ -182,7 +251,9 @@ class DecimalArithmetic(Expression):
             return f"{rng.uniform(0.1, 10):.{rng.randint(low, high)}f}"
 
         while True:
-            text, answer = grow(rng, size, at(rng, level, 0, 0.3, 0.5), draw, draw)
+            # no huge results, and none whose sixth place hangs on the last bit of a float
+            nesting = at(rng, level, 0, 0.3, 0.5)
+            text, answer = grow(rng, size, nesting, draw=draw, divisor=draw)
             if abs(answer) <= 10 ** 6 and not tie(answer * 10 ** 6):
                 return text
 
@@ -192,22 +263,43 @@ class DecimalArithmetic(Expression):
 
     @staticmethod
     def parse(text: str) -> int:
+        """In millionths, so that more places than six are rounded to six."""
         return round(number(text) * 10 ** 6)
 
     def program(self, instance: Instance) -> str:
         return f"print(round({instance.facts['expression']}, 6))\n"
 
 
+def scientific(text: str) -> Fraction:
+    """A number, also with a power of ten: "5.58 × 10^-2", "5.58*10**-2", "5.58 \\times 10^{-2}"."""
+    text = norm(text).replace("−", "-")
+    small = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+    # 10⁻² is 10^-2
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda raised: "^" + raised[0].translate(small), text)
+    exponent = r"\s*(?:[×x*·]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*[({]?([+-]?\d+)[)}]?"
+    return number(re.sub(exponent, r"e\1", text))
+
+
 class PowerFunction(Task):
+    """A decimal to a whole power, to three significant figures."""
+
     def make(self, rng: Random, level: int) -> tuple:
         top, low, high = at(rng, level, (10, 2, 3), (1000, -8, 8), (1000, -20, 20))
+        exponents = [n for n in range(low, high + 1) if n not in (0, 1)]
         while True:
             base = f"{rng.uniform(-top, top):.4f}"
-            exponent = rng.choice([n for n in range(low, high + 1) if n not in (0, 1)])
-            power = Decimal(base) ** exponent if abs(float(base)) > 0.1 else Decimal("0.5")
-            if not tie(Fraction(power.scaleb(2 - power.adjusted()))):
-                question = f"What is ({base})^{exponent}? Answer with 3 significant figures, like -1.23e+04."
-                return question, dict(base=base, exponent=exponent)
+            exponent = rng.choice(exponents)
+            # 0 has no negative powers, and the third figure of the answer must be beyond doubt
+            if float(base) != 0 and not self._doubtful(Decimal(base) ** exponent):
+                break
+        question = (f"What is ({base})^{exponent}? "
+                    "Answer with 3 significant figures, like -1.23e+04.")
+        return question, dict(base=base, exponent=exponent)
+
+    @staticmethod
+    def _doubtful(power: Decimal) -> bool:
+        """Whether the power, with its point behind the third figure, lies between two integers."""
+        return tie(Fraction(power.scaleb(2 - power.adjusted())))
 
     @staticmethod
     def solve(base, exponent):
@@ -215,16 +307,29 @@ class PowerFunction(Task):
 
     @staticmethod
     def parse(text: str) -> str:
-        exact = number(text)
+        """Three figures of it: "558.12" and "5.5812 × 10^2" are both 5.58e+2."""
+        exact = scientific(text)
         return f"{Decimal(exact.numerator) / exact.denominator:.2e}"
 
     def program(self, instance: Instance) -> str:
-        return f"print(f\"{{({instance.facts['base']}) ** {instance.facts['exponent']}:.2e}}\")\n"
+        base, exponent = instance.facts["base"], instance.facts["exponent"]
+        return f"print(f\"{{({base}) ** {exponent}:.2e}}\")\n"
+
+
+def ratio(text: str) -> list[int]:
+    """A fraction as it is written: "4/6" is [4, 6] and not [2, 3]; "\\frac{2}{3}" is [2, 3]."""
+    text = norm(text).split("=")[-1]
+    text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"\1/\2", text)
+    return [integer(part) for part in re.sub(r"[()\[\]]", "", text).split("/")]
 
 
 class FractionSimplification(Task):
+    """A fraction in lowest terms, multiplied above and below by a common factor: 6/9 is asked."""
+    parse = staticmethod(ratio)
+
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 50, 1_000, 10 ** 6)
+        # a fraction proper, not a whole number
         reduced = Fraction(1)
         while reduced.denominator == 1:
             reduced = Fraction(rng.randint(1, top), rng.randint(2, top))
@@ -237,129 +342,154 @@ class FractionSimplification(Task):
         from fractions import Fraction
         return Fraction(p, q)
 
-    @staticmethod
-    def parse(text: str) -> list[int]:
-        return [integer(part) for part in norm(text).strip("()[] ").split("/")]
-
     def program(self, instance: Instance) -> str:
-        return f"from fractions import Fraction\nprint(Fraction({instance.facts['p']}, {instance.facts['q']}))\n"
+        p, q = instance.facts["p"], instance.facts["q"]
+        return f"from fractions import Fraction\nprint(Fraction({p}, {q}))\n"
 
 
 class ComplexArithmetic(Task):
+    """One operation on two complex numbers with whole parts; quotients are whole too."""
     split = "test"
 
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 10, 50, 10 ** 4)
-        (a, b), (c, d) = ([rng.choice((-1, 1)) * rng.randint(1, top) for _ in range(2)] for _ in range(2))
+        a, b, c, d = [rng.choice((-1, 1)) * rng.randint(1, top) for _ in "abcd"]
         sign = rng.choice("+-*/")
         if sign == "/":  # the first number becomes a multiple of the second
             a, b = a * c - b * d, a * d + b * c
-        return (f"What is ({a}{b:+}i) {sign} ({c}{d:+}i)? Answer in the form a+bi.",
-                dict(left=[a, b], sign=sign, right=[c, d]))
+        question = f"What is ({a}{b:+}i) {sign} ({c}{d:+}i)? Answer in the form a+bi."
+        return question, dict(left=[a, b], sign=sign, right=[c, d])
 
     @staticmethod
     def solve(left, sign, right):
         (a, b), (c, d) = left, right
-        if sign == "/":
-            size = c * c + d * d
-            real, imaginary = (a * c + b * d) // size, (b * c - a * d) // size
+        if sign == "+":
+            real, imaginary = a + c, b + d
+        elif sign == "-":
+            real, imaginary = a - c, b - d
         elif sign == "*":
             real, imaginary = a * c - b * d, a * d + b * c
         else:
-            real, imaginary = (a + c, b + d) if sign == "+" else (a - c, b - d)
+            size = c * c + d * d
+            real, imaginary = (a * c + b * d) // size, (b * c - a * d) // size
         return f"{real}{imaginary:+}i"
 
     @staticmethod
     def parse(text: str) -> tuple[int, int]:
-        text = re.sub(r"[\s()*]", "", norm(text)).replace("−", "-").replace("j", "i").split("=")[-1]
-        terms, parts = re.findall(r"[+-]?[^+-]+", text), {}
-        for term in terms:
-            unit, imaginary = term.rstrip("i"), term.endswith("i")
-            if imaginary in parts or len(term) - len(unit) > 1:
-                raise ValueError("two parts of a kind")
-            parts[imaginary] = {"": 1, "+": 1, "-": -1}.get(unit) or integer(unit)
-        if not parts or "".join(terms) != text:
+        """(real part, imaginary part): "z = 3 - i" -> (3, -1), "-9 + -11i" -> (-9, -11)."""
+        text = norm(text).split("=")[-1].replace("−", "-").replace("j", "i")
+        text = re.sub(r"\\cdot|\\,|[\s()*·]", "", text).replace("+-", "-")
+        terms = re.findall(r"[+-]?[^+-]+", text)
+        if not terms or "".join(terms) != text:
             raise ValueError("not a complex number")
+
+        parts: dict[bool, int] = {}  # is it imaginary? -> how many
+        for term in terms:
+            imaginary = term.endswith("i")
+            size = term.removesuffix("i")
+            if imaginary and size in ("", "+", "-"):  # i is 1i
+                size += "1"
+            if imaginary in parts:
+                raise ValueError("two parts of a kind")
+            parts[imaginary] = integer(size)
         return parts.get(False, 0), parts.get(True, 0)
 
     def program(self, instance: Instance) -> str:
-        (a, b), (c, d), sign = (instance.facts[name] for name in ("left", "right", "sign"))
-        return f"z = ({a}{b:+}j) {sign} ({c}{d:+}j)\nprint(complex(round(z.real), round(z.imag)))\n"
+        # Python's complex numbers are floats: a quotient is rounded back to whole parts
+        (a, b), sign, (c, d) = [instance.facts[name] for name in ("left", "sign", "right")]
+        return (f"z = ({a}{b:+}j) {sign} ({c}{d:+}j)\n"
+                "print(complex(round(z.real), round(z.imag)))\n")
 
 
-# ---- expressions with a twist ---------------------------------------------------------------------------------------
+# ---- expressions with a twist -----------------------------------------------------------------
 
 class NewOperator(Task):
-    suite, parse = "symbench", staticmethod(number)
+    """Made-up operators, each with a rule such as "3*a + 2*b", in an expression read from the left.
+
+    What the question shows as 2 # (3 @ 4) is the call f(2, g(3, 4)) in the program.
+    """
+    suite, parse = "symbench", staticmethod(amount)
 
     def make(self, rng: Random, level: int) -> tuple:
+        # a rule for each symbol
         formulas = ("{c}*a + {d}*b", "{c}*a*b", "(a + b) / b")
         symbols = rng.sample("#@$&%~", rng.randint(*at(rng, level, (1, 1), (2, 3), (4, 4))))
-        rules = {symbol: rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5)) for symbol in symbols}
+        rules = {}
+        for symbol in symbols:
+            formula = rng.choice(formulas)
+            rules[symbol] = formula.format(c=rng.randint(1, 5), d=rng.randint(1, 5))
+        # the expression; in calls the symbols are called f, g, h and k
+        size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
+        names = dict(zip(symbols, "fghk"))
+        shown, call = self._draw(rng, names, size)
 
-        def draw(size: int) -> Any:  # a number, or [symbol, left, right]
-            if size == 1:
-                return rng.randint(1, 10)
-            cut = rng.randint(1, size - 1)
-            return [rng.choice(symbols), draw(cut), draw(size - cut)]
+        def function(rule: str) -> Callable:
+            return lambda a, b: value(rule, dict(a=a, b=b))
 
-        def text(tree: Any) -> str:  # only a right operand needs brackets
-            if isinstance(tree, int):
-                return str(tree)
-            symbol, left, right = tree
-            return f"{text(left)} {symbol} " + (str(right) if isinstance(right, int) else f"({text(right)})")
-
-        def worth(tree: Any) -> Any:
-            if isinstance(tree, int):
-                return Fraction(tree)
-            return value(rules[tree[0]], dict(a=worth(tree[1]), b=worth(tree[2])))
-
-        tree = draw(rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8))))
+        functions = {names[symbol]: function(rule) for symbol, rule in rules.items()}
         let = ", ".join(f"a {symbol} b = {rule}" for symbol, rule in rules.items())
-        order = "" if level == 1 else " No operator binds tighter than another: work from left to right."
-        question = f"Let {let}. What is {text(tree)}?{order} Answer with an integer or a fraction like 7/3."
-        return question, dict(rules=rules, tree=tree), worth(tree)
+        order = " No operator binds tighter than another: work from left to right."
+        question = (f"Let {let}. What is {shown}?{order if level > 1 else ''} "
+                    "Answer with an integer or a fraction like 7/3.")
+        return question, dict(rules=rules, call=call), value(call, functions=functions)
+
+    def _draw(self, rng: Random, names: dict[str, str], size: int) -> tuple[str, str]:
+        """An expression over `size` numbers: as it is shown, and as calls of functions."""
+        if size == 1:
+            n = str(rng.randint(1, 10))
+            return n, n
+        cut = rng.randint(1, size - 1)
+        symbol = rng.choice(list(names))
+        left, left_call = self._draw(rng, names, cut)
+        right, right_call = self._draw(rng, names, size - cut)
+        # read from the left, only a right operand needs brackets
+        operand = right if right.isdigit() else f"({right})"
+        return f"{left} {symbol} {operand}", f"{names[symbol]}({left_call}, {right_call})"
 
     def program(self, instance: Instance) -> str:
-        rules, tree = instance.facts["rules"], instance.facts["tree"]
-        names = dict(zip(rules, "fghk"))
-        exact = any("/" in rule for rule in rules.values())
-
-        def call(tree: Any) -> str:
-            if isinstance(tree, int):
-                return f"Fraction({tree})" if exact else str(tree)
-            return f"{names[tree[0]]}({call(tree[1])}, {call(tree[2])})"
-
-        lines = ["from fractions import Fraction"] * exact
-        lines += [f"{names[symbol]} = lambda a, b: {rule}" for symbol, rule in rules.items()]
-        return "\n".join([*lines, f"print({call(tree)})\n"])
+        rules, call = instance.facts["rules"], instance.facts["call"]
+        lines = [f"{name} = lambda a, b: {rule}" for name, rule in zip("fghk", rules.values())]
+        if any("/" in rule for rule in rules.values()):  # exact: with fractions from the start
+            lines.insert(0, "from fractions import Fraction")
+            call = re.sub(r"\d+", r"Fraction(\g<0>)", call)
+        return "\n".join([*lines, f"print({call})\n"])
 
 
 class CombinatorialCalculation(Task):
+    """Numbers in a fixed order, and signs and brackets to find: any expression that fits is right.
+
+    `solve` fills a table of spans: what numbers[i:j] can be worth, from all ways to cut the span.
+    """
     suite, split = "symbench", "test"
 
     def make(self, rng: Random, level: int) -> tuple:
+        # the target is what a random expression is worth, if that is a small whole number
         worth = Fraction(0)
         while worth.denominator != 1 or not 1 <= worth <= 200:
-            numbers = [rng.randint(1, 9) for _ in range(rng.randint(*at(rng, level, (3, 3), (4, 5), (6, 7))))]
-            text, worth = self._tree(rng, numbers)
-        question = (f"Put + - * / and brackets between the numbers {' '.join(map(str, numbers))}, in this order, "
+            count = rng.randint(*at(rng, level, (3, 3), (4, 5), (6, 7)))
+            numbers = [rng.randint(1, 9) for _ in range(count)]
+            bracketed, worth = self._tree(rng, numbers)
+        listed = " ".join(map(str, numbers))
+        question = (f"Put + - * / and brackets between the numbers {listed}, in this order, "
                     f"to get {worth}. Answer with the expression.")
-        return question, dict(numbers=numbers, target=int(worth)), text[1:-1]
+        return question, dict(numbers=numbers, target=int(worth)), bracketed[1:-1]
 
     def _tree(self, rng: Random, numbers: list[int]) -> tuple[str, Fraction]:
+        """A random expression over the numbers in their order, and its value."""
         if len(numbers) == 1:
             return str(numbers[0]), Fraction(numbers[0])
         cut = rng.randint(1, len(numbers) - 1)
-        (left, a), (right, b) = self._tree(rng, numbers[:cut]), self._tree(rng, numbers[cut:])
+        left, a = self._tree(rng, numbers[:cut])
+        right, b = self._tree(rng, numbers[cut:])
         sign = rng.choice("+-*/" if b else "+-*")
-        return f"({left} {sign} {right})", {"+": a + b, "-": a - b, "*": a * b, "/": a / (b or 1)}[sign]
+        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
 
     @staticmethod
     def solve(numbers, target):
         from fractions import Fraction
         n = len(numbers)
-        reach = {(i, i + 1): {Fraction(numbers[i]): str(numbers[i])} for i in range(n)}  # span: value -> expression
+        # span -> value -> an expression that has it
+        reach = {(i, i + 1): {Fraction(numbers[i]): str(numbers[i])} for i in range(n)}
         for size in range(2, n + 1):
             for i in range(n - size + 1):
                 found = reach[i, i + size] = {}
@@ -375,12 +505,19 @@ class CombinatorialCalculation(Task):
 
     program = Task.script
 
+    SIGNS = {"\\times": "*", "\\cdot": "*", "\\div": "/", "×": "*", "·": "*", "÷": "/", "−": "-"}
+
     def check(self, answer: str, instance: Instance) -> bool:
         numbers, target = instance.facts["numbers"], instance.facts["target"]
-        text = norm(answer).replace("×", "*").replace("÷", "/").replace("−", "-")
+        text = norm(answer)
+        for written, python in self.SIGNS.items():
+            text = text.replace(written, python)
         if text.startswith("[") and "," in text:  # a list of tokens, as the original asks for
             text = re.sub(r"[\[\],'\"]", "", text)
-        text, equals, claim = text.partition("=")
-        if re.findall(r"\d+", text) != list(map(str, numbers)) or re.search(r"(^|[-+*/(])\s*[-+*/]", text):
-            return False  # other numbers or another order; or a sign, a power, a floor division
-        return value(text) == target and (not equals or integer(claim) == target)
+        expression, equals, claim = text.partition("=")
+        # these numbers in this order, and no sign of a number, no power, no floor division
+        if re.findall(r"\d+", expression) != [str(n) for n in numbers]:
+            return False
+        if re.search(r"(^|[-+*/(])\s*[-+*/]", expression):
+            return False
+        return value(expression) == target and (not equals or integer(claim) == target)

@@ -1,23 +1,35 @@
-"""Geometry: angles, triangles, formulas, and shapes drawn by a path."""
+"""Geometry: angles, triangles, formulas, and shapes drawn by a path.
+
+Answers may be exact formulas or decimals: `amount` of tasks/base.py reads both, and a tolerance
+forgives what rounding does.
+"""
+import cmath
 import inspect
 import math
+import re
 from random import Random
 from typing import Any
 
 from tasks.base import Choice, Formula, Instance, Task, amount, at, items, number, options
 
 
+# ---- polygons and triangles -------------------------------------------------------------------
+
 class SimpleGeometry(Task):
+    """The last angle of a convex polygon, from all the others."""
+
     def make(self, rng: Random, level: int) -> tuple:
         sides = rng.randint(*at(rng, level, (3, 4), (3, 6), (6, 12)))
-        turns = [180]  # outer angles of a convex polygon: each below 180 degrees, 360 together
+        # a walk around the polygon turns by 360 degrees in all, by less than 180 at each corner
+        turns = [180]
         while max(turns) >= 180:
             cuts = sorted(rng.sample(range(1, 360), sides - 1))
             turns = [b - a for a, b in zip([0, *cuts], [*cuts, 360])]
         angles = [180 - turn for turn in turns[1:]]
         listed = ", ".join(map(str, angles[:-1])) + f" and {angles[-1]}"
-        return (f"A convex polygon with {sides} sides has angles of {listed} degrees. How many degrees has the last "
-                "angle? Answer with a number.", dict(sides=sides, angles=angles))
+        question = (f"A convex polygon with {sides} sides has angles of {listed} degrees. "
+                    "How many degrees has the last angle? Answer with a number.")
+        return question, dict(sides=sides, angles=angles)
 
     @staticmethod
     def solve(sides, angles):
@@ -27,18 +39,23 @@ class SimpleGeometry(Task):
         return abs(amount(answer) - int(instance.expect)) < 1e-6
 
     def program(self, instance: Instance) -> str:
-        return f"print(180 * ({instance.facts['sides']} - 2) - sum({instance.facts['angles']}))\n"
+        sides, angles = instance.facts["sides"], instance.facts["angles"]
+        return f"print(180 * ({sides} - 2) - sum({angles}))\n"
 
 
 def orthocentre(a, b, c):
-    # H - A is perpendicular to C - B and H - B to C - A: two linear equations, solved by Cramer's rule
-    (p, q), (r, s) = (c[0] - b[0], c[1] - b[1]), (c[0] - a[0], c[1] - a[1])
-    u, v = p * a[0] + q * a[1], r * b[0] + s * b[1]
+    # H - A is perpendicular to C - B, and H - B to C - A: p*x + q*y = u and r*x + s*y = v
+    p, q = c[0] - b[0], c[1] - b[1]
+    r, s = c[0] - a[0], c[1] - a[1]
+    u = p * a[0] + q * a[1]
+    v = r * b[0] + s * b[1]
+    # Cramer's rule
     det = p * s - q * r
     return round((u * s - q * v) / det, 3), round((p * v - u * r) / det, 3)
 
 
 def inradius(a, b, c):
+    # three triangles with the incentre as a corner make up the area: area = radius * perimeter / 2
     from math import dist
     area = abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) / 2
     return round(2 * area / (dist(a, b) + dist(b, c) + dist(c, a)), 3)
@@ -46,180 +63,266 @@ def inradius(a, b, c):
 
 def angle(a, b, c):
     from math import atan2, degrees
-    (p, q), (r, s) = (a[0] - b[0], a[1] - b[1]), (c[0] - b[0], c[1] - b[1])
+    p, q = a[0] - b[0], a[1] - b[1]
+    r, s = c[0] - b[0], c[1] - b[1]
+    # tan = sin / cos = cross product / dot product
     return round(degrees(abs(atan2(p * s - q * r, p * r + q * s))), 3)
 
 
+def coordinates(text: str) -> list[Any]:
+    """A point's coordinates: "(1, 2)", "H = (1, 2)", "H(1; 2)" and "x = 1, y = 2" are [1, 2]."""
+    # of an equation the right side counts, and a point may have a name in front of its brackets
+    text = re.sub(r"\b[A-Za-z]\s*=|\(\s*x\s*,\s*y\s*\)\s*=", "", text)
+    text = re.sub(r"^\s*[A-Za-z]\s*(?=\()", "", text)
+    parts = items(re.sub(r";|\band\b", ",", text))
+    if len(parts) != 2:
+        raise ValueError("a point has two coordinates")
+    return [amount(part) for part in parts]
+
+
 class AdvancedGeometry(Task):
-    kinds = {"orthocentre": (orthocentre, "Where is its orthocentre? Answer with (x, y) to three decimals."),
-             "inradius": (inradius, "What is the radius of its incircle? Answer with a number to three decimals."),
-             "angle": (angle, "What is the angle at B in degrees? Answer with a number to three decimals.")}
+    """Three questions about a triangle, each with the function that answers it."""
+    kinds = {
+        "orthocentre":
+            (orthocentre, "Where is its orthocentre? Answer with (x, y) to three decimals."),
+        "inradius":
+            (inradius, "What is the radius of its incircle? "
+                       "Answer with a number to three decimals."),
+        "angle":
+            (angle, "What is the angle at B in degrees? Answer with a number to three decimals."),
+    }
 
     def make(self, rng: Random, level: int) -> tuple:
         kind = rng.choice(list(self.kinds))
         function, asked = self.kinds[kind]
         reach = at(rng, level, 5, 10, 50)
-        while True:
-            a, b, c = points = [[rng.randint(-reach, reach) for _ in "xy"] for _ in "abc"]
-            if abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) >= 2:  # twice the area
-                corners = ", ".join(f"{name}({x}, {y})" for name, (x, y) in zip("ABC", points))
-                question = f"A triangle has the corners {corners}. {asked}"
-                return question, dict(kind=kind, points=points), function(*points)
+        doubled_area = 0
+        while doubled_area < 2:  # three corners on a line make no triangle
+            points = [[rng.randint(-reach, reach) for _ in "xy"] for _ in "ABC"]
+            a, b, c = points
+            doubled_area = abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+        corners = ", ".join(f"{name}({x}, {y})" for name, (x, y) in zip("ABC", points))
+        question = f"A triangle has the corners {corners}. {asked}"
+        return question, dict(kind=kind, points=points), function(*points)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        expect = [number(part) for part in items(instance.expect)]
-        tolerance = 0.01 if instance.facts["kind"] == "angle" else 0.002
-        if len(expect) == 1:
-            return abs(amount(answer) - expect[0]) <= tolerance
-        x, y = map(amount, items(answer.split("=")[-1]))
-        return abs(x - expect[0]) <= tolerance and abs(y - expect[1]) <= tolerance
+        kind = instance.facts["kind"]
+        if kind == "orthocentre":
+            x, y = coordinates(answer)
+            right_x, right_y = coordinates(instance.expect)
+            return abs(x - right_x) <= 0.002 and abs(y - right_y) <= 0.002
+        tolerance = 0.01 if kind == "angle" else 0.002
+        return abs(amount(answer) - number(instance.expect)) <= tolerance
 
     def program(self, instance: Instance) -> str:
         function, _ = self.kinds[instance.facts["kind"]]
-        return f"{inspect.getsource(function)}\nprint({function.__name__}(*{instance.facts['points']}))\n"
+        points = instance.facts["points"]
+        return f"{inspect.getsource(function)}\nprint({function.__name__}(*{points}))\n"
 
+
+# ---- a table of formulas ----------------------------------------------------------------------
 
 class MathGeometry(Formula):
-    """Slots: lengths a b c d, a whole right triangle x y z (z the hypotenuse), a small number k >= 2."""
+    """Lengths, areas and volumes: the text of a question and the formula that answers it.
+
+    Slots: lengths a b c d, a whole right triangle x y z (z the hypotenuse), a small k >= 2.
+    """
     suite, grade = "symbench", "B"
     functions = {"sqrt": math.sqrt, "abs": abs}
     ending = "Answer exactly (7/2, 3*sqrt(2), 5*pi) or with at least four decimals."
     table = (
-        ("A right triangle has legs {a} and {b}. How long is its hypotenuse?", "sqrt({a} ** 2 + {b} ** 2)"),
+        ("A right triangle has legs {a} and {b}. How long is its hypotenuse?",
+         "sqrt({a} ** 2 + {b} ** 2)"),
         ("A right triangle has one leg {x} and the hypotenuse {z}. How long is the other leg?",
          "sqrt({z} ** 2 - {x} ** 2)"),
         ("What is the area of a circle with radius {a}?", "pi * {a} ** 2"),
         ("What is the circumference of a circle with diameter {a}?", "pi * {a}"),
-        ("How long is the diagonal of a rectangle with sides {a} and {b}?", "sqrt({a} ** 2 + {b} ** 2)"),
+        ("How long is the diagonal of a rectangle with sides {a} and {b}?",
+         "sqrt({a} ** 2 + {b} ** 2)"),
         ("A triangle has base {a} and height {b}. What is its area?", "{a} * {b} / 2"),
         ("The diagonal of a square is {a}. What is its area?", "{a} ** 2 / 2"),
         ("What is the area of an equilateral triangle with side {a}?", "sqrt(3) / 4 * {a} ** 2"),
-        ("A trapezoid of height {c} has parallel sides {a} and {b}. What is its area?", "({a} + {b}) / 2 * {c}"),
-        ("How far apart are the points ({a}, {b}) and ({c}, {d})?", "sqrt(({a} - {c}) ** 2 + ({b} - {d}) ** 2)"),
+        ("A trapezoid of height {c} has parallel sides {a} and {b}. What is its area?",
+         "({a} + {b}) / 2 * {c}"),
+        ("How far apart are the points ({a}, {b}) and ({c}, {d})?",
+         "sqrt(({a} - {c}) ** 2 + ({b} - {d}) ** 2)"),
         ("What is the volume of a sphere with radius {a}?", "4 / 3 * pi * {a} ** 3"),
         ("The diagonals of a rhombus are {a} and {b}. What is its area?", "{a} * {b} / 2"),
-        ("The diagonals of a rhombus are {a} and {b}. How long is its side?", "sqrt({a} ** 2 + {b} ** 2) / 2"),
-        ("A box has edges {a}, {b} and {c}. What is its surface?", "2 * ({a} * {b} + {b} * {c} + {c} * {a})"),
-        ("A box has edges {a}, {b} and {c}. How far apart are opposite corners?",
+        ("The diagonals of a rhombus are {a} and {b}. How long is its side?",
+         "sqrt({a} ** 2 + {b} ** 2) / 2"),
+        ("A box has edges {a}, {b} and {c}. What is its surface area?",
+         "2 * ({a} * {b} + {b} * {c} + {c} * {a})"),
+        ("A box has edges {a}, {b} and {c}. How far apart are the two corners farthest from each "
+         "other?",
          "sqrt({a} ** 2 + {b} ** 2 + {c} ** 2)"),
         ("What is the volume of a cylinder with radius {a} and height {b}?", "pi * {a} ** 2 * {b}"),
-        ("What is the volume of a cone with base radius {a} and height {b}?", "pi * {a} ** 2 * {b} / 3"),
+        ("What is the volume of a cone with base radius {a} and height {b}?",
+         "pi * {a} ** 2 * {b} / 3"),
         ("A cone has base radius {x} and height {y}. What is the area of its curved surface?",
          "pi * {x} * sqrt({x} ** 2 + {y} ** 2)"),
-        ("A pyramid of height {b} stands on a square with side {a}. What is its volume?", "{a} ** 2 * {b} / 3"),
+        ("A pyramid of height {b} stands on a square with side {a}. What is its volume?",
+         "{a} ** 2 * {b} / 3"),
         ("What is the area of a circle's sector with radius {a} and an angle of {15 * k} degrees?",
          "pi * {a} ** 2 * {15 * k} / 360"),
-        ("How long is the arc that an angle of {15 * k} degrees at the centre cuts out of a circle with radius {a}?",
+        ("How long is the arc that an angle of {15 * k} degrees at the centre cuts out of a "
+         "circle with radius {a}?",
          "2 * pi * {a} * {15 * k} / 360"),
         ("A chord of a circle with radius {z} is {x} away from the centre. How long is it?",
          "2 * sqrt({z} ** 2 - {x} ** 2)"),
-        ("A point is {a + b} away from the centre of a circle with radius {a}. How long is the tangent from the point "
-         "to the circle?", "sqrt({a + b} ** 2 - {a} ** 2)"),
-        ("Two chords of a circle cross. The point divides one into {a * b} and {c}, and a piece of the other is {a}. "
-         "How long is the other piece?", "{a * b} * {c} / {a}"),
-        ("What is the area between two circles with the same centre and the radii {a} and {a + b}?",
+        ("A point is {a + b} away from the centre of a circle with radius {a}. How long is the "
+         "tangent from the point to the circle?",
+         "sqrt({a + b} ** 2 - {a} ** 2)"),
+        ("Two chords of a circle cross. The point divides one into {a * b} and {c}, and a piece "
+         "of the other is {a}. How long is the other piece?",
+         "{a * b} * {c} / {a}"),
+        ("What is the area between two circles with the same centre and the radii {a} and {a + "
+         "b}?",
          "pi * ({a + b} ** 2 - {a} ** 2)"),
-        ("How many degrees has each angle of a regular polygon with {k + 2} sides?", "180 * ({k + 2} - 2) / {k + 2}"),
-        ("An arc of a circle is seen from the centre under {10 * k} degrees. Under how many degrees is it seen from "
-         "a point on the rest of the circle?", "{10 * k} / 2"),
+        ("How many degrees has each angle of a regular polygon with {k + 2} sides?",
+         "180 * ({k + 2} - 2) / {k + 2}"),
+        ("An arc of a circle is seen from the centre under {10 * k} degrees. Under how many "
+         "degrees is it seen from a point on the rest of the circle?",
+         "{10 * k} / 2"),
         ("What is the area of a regular hexagon with side {a}?", "3 * sqrt(3) / 2 * {a} ** 2"),
-        ("Two similar triangles have matching sides {a} and {b}. The area of the first is {c}. What is the area of the "
-         "second?", "{c} * {b} ** 2 / {a} ** 2"),
+        ("Two similar triangles have matching sides {a} and {b}. The area of the first is {c}. "
+         "What is the area of the second?",
+         "{c} * {b} ** 2 / {a} ** 2"),
         ("What is the area of a triangle with sides {a + b}, {b + c} and {c + a}?",
          "sqrt({a + b + c} * {a} * {b} * {c})"),
-        ("What is the radius of the incircle of a triangle with sides {a + b}, {b + c} and {c + a}?",
+        ("What is the radius of the incircle of a triangle with sides {a + b}, {b + c} and {c + "
+         "a}?",
          "sqrt({a} * {b} * {c} / {a + b + c})"),
-        ("What is the radius of the circle through the corners of a triangle with sides {a + b}, {b + c} and {c + a}?",
+        ("What is the radius of the circle through the corners of a triangle with sides {a + b}, "
+         "{b + c} and {c + a}?",
          "{a + b} * {b + c} * {c + a} / 4 / sqrt({a + b + c} * {a} * {b} * {c})"),
         ("How high is a right triangle with legs {x} and {y} above its hypotenuse?",
          "{x} * {y} / sqrt({x} ** 2 + {y} ** 2)"),
-        ("A right triangle has an angle of 60 degrees and the hypotenuse {a}. How long is its longer leg?",
+        ("A right triangle has an angle of 60 degrees and the hypotenuse {a}. How long is its "
+         "longer leg?",
          "{a} * sqrt(3) / 2"),
-        ("Two sides of a triangle are {a} and {b}, with an angle of 60 degrees between them. How long is the third?",
+        ("Two sides of a triangle are {a} and {b}, with an angle of 60 degrees between them. How "
+         "long is the third?",
          "sqrt({a} ** 2 + {b} ** 2 - {a} * {b})"),
         ("What is the area of the triangle with the corners (0, 0), ({a}, {b}) and ({c}, {d})?",
          "abs({a} * {d} - {b} * {c}) / 2"),
-        ("A polygon has its corners on points with whole coordinates, no holes and no crossing sides. {a} such points "
-         "lie inside it and {b + 2} on its edge. What is its area?", "{a} + {b + 2} / 2 - 1"),
+        ("A polygon has its corners on points with whole coordinates, no holes and no crossing "
+         "sides. {a} such points lie inside it and {b + 2} on its edge. What is its area?",
+         "{a} + {b + 2} / 2 - 1"),
     )
 
     def slots(self, rng: Random, level: int) -> dict[str, Any]:
         size = at(rng, level, 12, 40, 400)
+        # Euclid's formula: n*n - m*m and 2*m*n are the legs, m*m + n*n is the hypotenuse
         m, n = sorted(rng.sample(range(1, at(rng, level, 4, 7, 20)), 2))
         x, y = rng.sample((n * n - m * m, 2 * m * n), 2)
-        return dict({name: rng.randint(2, size) for name in "abcd"}, x=x, y=y, z=m * m + n * n, k=rng.randint(2, 10))
+        lengths = {name: rng.randint(2, size) for name in "abcd"}
+        return dict(lengths, x=x, y=y, z=m * m + n * n, k=rng.randint(2, 10))
 
     def check(self, answer: str, instance: Instance) -> bool:
         expect = amount(instance.expect)
         return abs(amount(answer) - expect) <= 2e-4 + 1e-12 * expect
 
 
-SHAPES = ("line", "triangle", "rectangle", "trapezoid", "kite", "pentagon", "hexagon", "heptagon", "octagon", "circle",
-          "ellipse", "sector")
+# ---- shapes drawn by a path -------------------------------------------------------------------
+
+SHAPES = ("line", "triangle", "rectangle", "trapezoid", "kite", "pentagon", "hexagon", "heptagon",
+          "octagon", "circle", "ellipse", "sector")
+
+
+def polar(radius: float, degrees: float) -> complex:
+    """The point at this distance and angle from 0: points of the plane are complex numbers."""
+    return cmath.rect(radius, math.radians(degrees))
+
+
+def spell(point: complex) -> str:
+    """A point as paths show it: "12.34,5.60"."""
+    return f"{point.real:.2f},{point.imag:.2f}"
 
 
 class GeometricShapes(Choice):
+    """Paths of SVG: M moves the pen, L draws a line, A draws an arc.
+
+    "M 1,1 L 5,1 L 1,4 L 1,1" is a triangle; "A 8,3 30 0,1 9,9" goes on to 9,9 along an ellipse
+    with radii 8 and 3, turned by 30 degrees; the flags choose one of four such arcs.
+    """
     suite, split = "bbh", "test"
 
     def make(self, rng: Random, level: int) -> tuple:
         shape = rng.choice(SHAPES)
-        path = self._arcs(rng, shape) if shape in ("circle", "ellipse", "sector") else self._strokes(rng, shape, level)
+        if shape in ("circle", "ellipse", "sector"):
+            path = self._arcs(rng, shape)
+        else:
+            path = self._strokes(rng, shape, level)
         wrong = [other for other in SHAPES if other != shape]
         block, right = options(rng, shape, rng.sample(wrong, at(rng, level, 3, 9, 11)))
-        return (f'Which shape does the SVG path "{path}" draw? If several names fit, take the '
-                f"most specific one.\n{block}\nAnswer with the letter.",
-                dict(path=path, options=block), right)
+        question = (f'Which shape does the SVG path "{path}" draw? If several names fit, take the '
+                    f"most specific one.\n{block}\nAnswer with the letter.")
+        return question, dict(path=path, options=block), right
 
     @staticmethod
-    def _polar(centre: complex, radius: float, degrees: float) -> complex:
-        return centre + radius * complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
-
-    def _arcs(self, rng: Random, shape: str) -> str:
-        centre, turn = complex(rng.uniform(30, 70), rng.uniform(30, 70)), rng.uniform(0, 360)
-        long, flags = rng.uniform(8, 30), "0,1"
+    def _arcs(rng: Random, shape: str) -> str:
+        """A circle or an ellipse as two halves, or a sector as an arc between two radii."""
+        centre = complex(rng.uniform(30, 70), rng.uniform(30, 70))
+        turn = rng.uniform(0, 360)
+        long = rng.uniform(8, 30)
         short = long * rng.uniform(0.3, 0.7) if shape == "ellipse" else long
-        wide = 180.0
-        if shape == "sector":
+        radii = f"{long:.2f},{short:.2f} {turn:.2f}"
+        start = spell(centre + polar(long, turn))
+
+        if shape == "sector":  # along one radius, the arc, and back along the other radius
             wide = rng.choice((rng.uniform(40, 150), rng.uniform(210, 320)))
-            flags = f"{int(wide > 180)},1"
-        start, end = (f"{p.real:.2f},{p.imag:.2f}" for p in (self._polar(centre, long, turn),
-                                                            self._polar(centre, long, turn + wide)))
-        arc = f"A {long:.2f},{short:.2f} {turn:.2f} {flags}"
-        if shape == "sector":
-            middle = f"{centre.real:.2f},{centre.imag:.2f}"
-            return f"M {middle} L {start} {arc} {end} L {middle}"
-        return f"M {start} {arc} {end} {arc} {start}"
+            end = spell(centre + polar(long, turn + wide))
+            large = int(wide > 180)  # the flag for the longer way round
+            return f"M {spell(centre)} L {start} A {radii} {large},1 {end} L {spell(centre)}"
+        opposite = spell(centre + polar(long, turn + 180.0))
+        half = f"A {radii} 0,1"  # there by one half, and back by the other
+        return f"M {start} {half} {opposite} {half} {start}"
 
     def _strokes(self, rng: Random, shape: str, level: int) -> str:
-        while True:
-            corners = self._corners(rng, shape)
-            turn, middle = self._polar(0, 1, rng.uniform(0, 360)), complex(rng.uniform(35, 65), rng.uniform(35, 65))
-            corners = [middle + turn * corner for corner in corners]
+        """A shape with straight sides, turned and moved, and drawn from one of its corners on."""
+        least = 0
+        while least <= 0.1:  # no three corners in a row, or nearly so
+            drawn = self._corners(rng, shape)
+            turn = polar(1, rng.uniform(0, 360))
+            middle = complex(rng.uniform(35, 65), rng.uniform(35, 65))
+            corners = [middle + turn * corner for corner in drawn]
             sides = [b - a for a, b in zip(corners, corners[1:] + corners[:1])]
-            bends = [(a.conjugate() * b).imag / abs(a * b) for a, b in zip(sides, sides[1:] + sides[:1])]
-            if shape == "line" or min(map(abs, bends)) > 0.1:  # no three corners in a row
-                break
+            # the sine of the angle between each side and the next
+            bends = [(a.conjugate() * b).imag / abs(a * b)
+                     for a, b in zip(sides, sides[1:] + sides[:1])]
+            least = 1 if shape == "line" else min(abs(bend) for bend in bends)
+
+        # any corner may be the first, and an outline ends where it began
         first = rng.randrange(len(corners))
-        corners = corners[first:] + corners[:first]
-        texts = [f"{p.real:.2f},{p.imag:.2f}" for p in corners + corners[:1] * (shape != "line")]
+        ordered = corners[first:] + corners[:first]
+        if shape != "line":
+            ordered.append(ordered[0])
+        points = [spell(corner) for corner in ordered]
+
         lift = at(rng, level, 0, 0.3, 0.7)  # how often the pen is lifted and put down where it is
-        path = f"M {texts[0]} L {texts[1]}"
-        for before, after in zip(texts[1:], texts[2:]):
-            path += (f" M {before}" if rng.random() < lift else "") + f" L {after}"
+        path = f"M {points[0]} L {points[1]}"
+        for before, after in zip(points[1:], points[2:]):
+            if rng.random() < lift:
+                path += f" M {before}"
+            path += f" L {after}"
         return path
 
-    def _corners(self, rng: Random, shape: str) -> list[complex]:
+    @staticmethod
+    def _corners(rng: Random, shape: str) -> list[complex]:
+        """The corners in order, around 0 or near it, not turned yet."""
         a, b, c = rng.uniform(8, 14), rng.uniform(17, 25), rng.uniform(10, 30)
         if shape == "line":
             return [0, b]
         if shape == "rectangle":
             return [0, a, a + b * 1j, b * 1j]
-        if shape == "trapezoid":
+        if shape == "trapezoid":  # the upper side is the shorter one, and not above the middle
             return [0, b + 15, rng.uniform(3, 8) + a + c * 1j, rng.uniform(1, 3) + c * 1j]
         if shape == "kite":
             return [a * 1j, -rng.uniform(5, 12), -a * 1j, b + c]
-        count = 3 if shape == "triangle" else SHAPES.index(shape)
-        return [self._polar(0, rng.uniform(16, 24), (i + rng.uniform(-0.25, 0.25)) * 360 / count) for i in range(count)]
+        # around a circle, each corner somewhat off its place
+        count = {"triangle": 3, "pentagon": 5, "hexagon": 6, "heptagon": 7, "octagon": 8}[shape]
+        return [polar(rng.uniform(16, 24), (i + rng.uniform(-0.25, 0.25)) * 360 / count)
+                for i in range(count)]
 
     @staticmethod
     def solve(path, options):
@@ -229,10 +332,12 @@ class GeometricShapes(Choice):
         else:
             words = [word for word in path.split() if word not in "ML"]
             corners = [complex(*map(float, word.split(","))) for word in dict.fromkeys(words)]
-            sides = [b - a for a, b in zip(corners, corners[1:] + corners[:1])]
-            shape = ["", "", "line", "triangle", "", "pentagon", "hexagon", "heptagon", "octagon"][len(corners)]
-            if not shape:  # four corners: count the pairs of parallel sides
+            names = ["", "", "line", "triangle", "", "pentagon", "hexagon", "heptagon", "octagon"]
+            if len(corners) == 4:  # count the pairs of parallel sides
+                sides = [b - a for a, b in zip(corners, corners[1:] + corners[:1])]
                 pairs = [(sides[0], sides[2]), (sides[1], sides[3])]
                 parallel = [abs((a.conjugate() * b).imag) < 0.01 * abs(a * b) for a, b in pairs]
                 shape = ["kite", "trapezoid", "rectangle"][sum(parallel)]
+            else:
+                shape = names[len(corners)]
         return next(line[1] for line in options.splitlines() if line[4:] == shape)

@@ -1,4 +1,8 @@
-"""Numbers and their notations: divisors, primes, digits, bases, sorting."""
+"""Numbers and their notations: divisors, primes, digits, bases, sorting.
+
+Decimals stay text from the drawing of a question to its answer: no digit of theirs is lost in a
+float, and two answers are compared as exact fractions.
+"""
 import math
 import re
 from decimal import Decimal
@@ -6,9 +10,13 @@ from fractions import Fraction
 from random import Random
 
 from tasks.base import Instance, Task, at, integer, items, norm, number
+from tasks.families.arithmetic import scientific
 
+
+# ---- divisors and digits ----------------------------------------------------------------------
 
 class Divisors(Task, abstract=True):
+    """What two to five numbers share. `tops` bounds the numbers at levels 1, 3 and 5."""
     parse = staticmethod(integer)
     what, tops = "", (0, 0, 0)
 
@@ -18,13 +26,16 @@ class Divisors(Task, abstract=True):
         factor = rng.randint(2, math.isqrt(top))  # planted: random numbers seldom share any
         numbers = [factor * n for n in rng.sample(range(2, top // factor + 1), count)]
         listed = ", ".join(map(str, numbers))
-        return f"What is the {self.what} of {listed}? Answer with one integer.", dict(numbers=numbers)
+        question = f"What is the {self.what} of {listed}? Answer with one integer."
+        return question, dict(numbers=numbers)
 
     def program(self, instance: Instance) -> str:
-        return f"import math\nprint(math.{self.name}({', '.join(map(str, instance.facts['numbers']))}))\n"
+        listed = ", ".join(map(str, instance.facts["numbers"]))
+        return f"import math\nprint(math.{self.name}({listed}))\n"
 
 
 class Gcd(Divisors):
+    """The largest number that divides all of them."""
     what, tops = "greatest common divisor", (240, 6_000, 10 ** 9)
 
     @staticmethod
@@ -34,6 +45,7 @@ class Gcd(Divisors):
 
 
 class Lcm(Divisors):
+    """The smallest number that all of them divide."""
     what, tops = "least common multiple", (100, 300, 1_000)
 
     @staticmethod
@@ -43,11 +55,13 @@ class Lcm(Divisors):
 
 
 class CountBits(Task):
+    """The ones of a binary number; the question shows it in decimal."""
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randrange(1, 2 ** at(rng, level, 16, 31, 200))
-        return f"How many ones are in the binary form of {n}? Answer with one integer.", dict(n=n)
+        question = f"How many ones are in the binary form of {n}? Answer with one integer."
+        return question, dict(n=n)
 
     @staticmethod
     def solve(n):
@@ -58,14 +72,17 @@ class CountBits(Task):
 
 
 class BaseConversion(Task):
+    """From one base into another; digits above 9 are letters, and 35 is z."""
+
     def make(self, rng: Random, level: int) -> tuple:
         bases = at(rng, level, [2, 8, 10, 16], list(range(2, 17)), list(range(2, 37)))
         source, target = rng.sample(bases, 2)
         n = rng.randint(2, at(rng, level, 255, 10 ** 4, 10 ** 12))
         digits = self.solve(str(n), 10, source)
         letters = " Use lower-case letters for digits above 9." if target > 10 else ""
-        return (f"Rewrite {digits} from base {source} in base {target}.{letters} Answer with the digits alone.",
-                dict(digits=digits, source=source, target=target))
+        question = (f"Rewrite {digits} from base {source} in base {target}.{letters} "
+                    "Answer with the digits alone.")
+        return question, dict(digits=digits, source=source, target=target)
 
     @staticmethod
     def solve(digits, source, target):
@@ -76,27 +93,32 @@ class BaseConversion(Task):
         return out
 
     def check(self, answer: str, instance: Instance) -> bool:
+        # Python's prefix of the target's own base is welcome, and so are zeros in front
         prefix = {2: "0b", 8: "0o", 16: "0x"}.get(instance.facts["target"], "")
         return norm(answer).removeprefix(prefix).lstrip("0") == instance.expect
 
     def program(self, instance: Instance) -> str:
-        facts = instance.facts
-        n = facts["digits"] if facts["source"] == 10 else f'int("{facts["digits"]}", {facts["source"]})'
-        kind = {2: "b", 8: "o", 10: "d", 16: "x"}.get(facts["target"])
-        return f'print(format({n}, "{kind}"))\n' if kind else self.script(instance)
+        digits, source = instance.facts["digits"], instance.facts["source"]
+        kind = {2: "b", 8: "o", 10: "d", 16: "x"}.get(instance.facts["target"])
+        if kind is None:  # Python has no format for this base
+            return self.script(instance)
+        n = digits if source == 10 else f'int("{digits}", {source})'
+        return f'print(format({n}, "{kind}"))\n'
 
 
-# ---- primes ---------------------------------------------------------------------------------------------------------
+# ---- primes -----------------------------------------------------------------------------------
 
 class CountPrimes(Task):
+    """How many primes an interval of at least 20 numbers holds."""
     split, parse = "test", staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 100, 10 ** 4, 10 ** 6)
         start = rng.randint(1, top - 20)
         end = rng.randint(start + 20, top)
-        return (f"How many primes are there from {start} to {end}, both included? Answer with one integer.",
-                dict(start=start, end=end))
+        question = (f"How many primes are there from {start} to {end}, both included? "
+                    "Answer with one integer.")
+        return question, dict(start=start, end=end)
 
     @staticmethod
     def solve(start, end):
@@ -108,16 +130,20 @@ class CountPrimes(Task):
         return sum(prime[start:])
 
     def program(self, instance: Instance) -> str:
-        start, end = instance.facts["start"], instance.facts["end"]
+        # up to 100 a line is enough: a prime has no divisor from 2 on below itself
+        start, end = max(instance.facts["start"], 2), instance.facts["end"]
         if end > 100:
             return self.script(instance)
-        return f"print(sum(all(n % d for d in range(2, n)) for n in range({max(start, 2)}, {end + 1})))\n"
+        return f"print(sum(all(n % d for d in range(2, n)) for n in range({start}, {end + 1})))\n"
 
 
 class PrimeFactorization(Task):
+    """A number as a product of primes; their order is free, their repetition is not."""
+
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(4, at(rng, level, 1_000, 10 ** 4, 10 ** 9))
-        return f"What are the prime factors of {n}, with repetition? Answer like 2 * 2 * 3.", dict(n=n)
+        question = f"What are the prime factors of {n}, with repetition? Answer like 2 * 2 * 3."
+        return question, dict(n=n)
 
     @staticmethod
     def solve(n):
@@ -126,27 +152,39 @@ class PrimeFactorization(Task):
             while n % p == 0:
                 factors.append(p)
                 n //= p
-            p = p + 1 if p * p < n else n  # what is left is prime once it has no divisor up to its root
+            p = p + 1 if p * p < n else n  # no divisor up to its root: what is left is prime
         return " * ".join(map(str, factors))
 
     @staticmethod
     def parse(text: str) -> list[int]:
-        text = norm(text).split("=")[-1].strip("()[] ")
-        return sorted(integer(part) for part in re.split(r"\s*[×x*·,]\s*|\s+", text))
+        """The factors, ascending: "12 = 3 × 2 × 2" -> [2, 2, 3]."""
+        product = norm(text).split("=")[-1].strip("()[] ")
+        between = r"\s*(?:[×x*·,]|\\times|\\cdot|\band\b)\s*|\s+"
+        return sorted(integer(part) for part in re.split(between, product))
 
     def program(self, instance: Instance) -> str:
+        # a small number needs no bound at its root, and its factors are printed one a line
         n = instance.facts["n"]
         if n > 1_000:
             return self.script(instance)
-        return f"n, p = {n}, 2\nwhile n > 1:\n    if n % p:\n        p += 1\n    else:\n" \
-               "        print(p)\n        n //= p\n"
+        return (f"n, p = {n}, 2\n"
+                "while n > 1:\n"
+                "    if n % p:\n"
+                "        p += 1\n"
+                "    else:\n"
+                "        print(p)\n"
+                "        n //= p\n")
 
 
-# ---- lists of numbers -----------------------------------------------------------------------------------------------
+# ---- lists of numbers -------------------------------------------------------------------------
 
 def decimals(rng: Random, count: int, top: int, low: int, high: int) -> list[str]:
-    """Different numbers up to `top` in size (from 0 if all are whole) with `low` to `high` decimals, as text."""
-    bottom, numbers = -top if high else 0, {}
+    """Different numbers up to `top` in size with `low` to `high` decimals, as text.
+
+    They are whole and from 0 up if `high` is 0, else from -top up.
+    """
+    bottom = -top if high else 0
+    numbers: dict[Fraction, str] = {}  # 1.5 and 1.50 are one number: the first spelling stays
     while len(numbers) < count:
         places = rng.randint(low, high)
         n = Fraction(rng.randint(bottom * 10 ** places, top * 10 ** places), 10 ** places)
@@ -160,37 +198,43 @@ def exact(text: str) -> list[Fraction]:
 
 
 class NumberSorting(Task):
+    """Different numbers in ascending or descending order; zeros at the end of one do not matter."""
+    parse = staticmethod(exact)
+
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (3, 4), (5, 10), (20, 40)))
         numbers = decimals(rng, count, *at(rng, level, (99, 0, 0), (999, 0, 2), (9_999, 0, 4)))
         order = rng.choice(("ascending", "descending"))
-        return (f"Sort {', '.join(numbers)} in {order} order. Answer with the numbers.",
-                dict(numbers=numbers, order=order))
+        question = f"Sort {', '.join(numbers)} in {order} order. Answer with the numbers."
+        return question, dict(numbers=numbers, order=order)
 
     @staticmethod
     def solve(numbers, order):
         return ", ".join(sorted(numbers, key=float, reverse=order == "descending"))
 
-    parse = staticmethod(exact)
-
     def program(self, instance: Instance) -> str:
-        reverse = ", reverse=True" * (instance.facts["order"] == "descending")
-        return f"print(sorted([{', '.join(instance.facts['numbers'])}]{reverse}))\n"
+        listed = ", ".join(instance.facts["numbers"])
+        reverse = ", reverse=True" if instance.facts["order"] == "descending" else ""
+        return f"print(sorted([{listed}]{reverse}))\n"
 
 
 class NumberFiltering(Task):
+    """Keep or remove what is larger or smaller than a pivot: something always remains."""
     parse = staticmethod(exact)
 
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40)))
         while True:
-            pivot, *numbers = decimals(rng, count + 1, *at(rng, level, (99, 0, 0), (999, 0, 3), (9_999, 0, 4)))
-            action, side = rng.choice(("Keep", "Remove")), rng.choice(("larger", "smaller"))
-            question = (f"{action} the numbers {side} than {pivot}: {', '.join(numbers)}. "
-                        "Answer with those that remain, in order.")
+            top, low, high = at(rng, level, (99, 0, 0), (999, 0, 3), (9_999, 0, 4))
+            pivot, *numbers = decimals(rng, count + 1, top, low, high)
+            action = rng.choice(("Keep", "Remove"))
+            side = rng.choice(("larger", "smaller"))
             facts = dict(action=action, side=side, pivot=pivot, numbers=numbers)
             if self.solve(**facts):
-                return question, facts
+                break
+        question = (f"{action} the numbers {side} than {pivot}: {', '.join(numbers)}. "
+                    "Answer with those that remain, in order.")
+        return question, facts
 
     @staticmethod
     def solve(action, side, pivot, numbers):
@@ -199,25 +243,31 @@ class NumberFiltering(Task):
 
     def program(self, instance: Instance) -> str:
         facts = instance.facts
-        sign = ">" if (facts["action"] == "Keep") == (facts["side"] == "larger") else "<"
-        return f"print([n for n in [{', '.join(facts['numbers'])}] if n {sign} {facts['pivot']}])\n"
+        # removing the smaller ones keeps the larger ones: no number equals the pivot
+        larger = (facts["action"] == "Keep") == (facts["side"] == "larger")
+        listed, sign = ", ".join(facts["numbers"]), ">" if larger else "<"
+        return f"print([n for n in [{listed}] if n {sign} {facts['pivot']}])\n"
 
 
 class NumberFormat(Task):
-    split, parse = "test", staticmethod(number)
+    """The largest or smallest of near numbers, spelled as 1234.500, 1,234.500 or 1.2345e+3."""
+    split, parse = "test", staticmethod(scientific)
 
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (2, 3), (3, 5), (6, 10)))
         spread = at(rng, level, 100_000, 10_000, 1_000)  # in thousandths
         base = rng.randint(10 ** 6, 10 ** rng.randint(7, 12))
+        # different numbers with the same first digits, each in a spelling of its own
         values = [Fraction(base + n, 1000) for n in rng.sample(range(spread + 1), count)]
         candidates = [self._spell(value, rng.choice((".3f", ",.3f", "e"))) for value in values]
         size = rng.choice(("largest", "smallest"))
-        return (f"Which number is the {size}: {' or '.join(candidates)}? Answer with that number.",
-                dict(size=size, candidates=candidates))
+        question = (f"Which number is the {size}: {' or '.join(candidates)}? "
+                    "Answer with that number.")
+        return question, dict(size=size, candidates=candidates)
 
     @staticmethod
     def _spell(value: Fraction, style: str) -> str:
+        """The exact number in one of Python's formats: a Decimal keeps all digits with "e" too."""
         return format(Decimal(value.numerator) / value.denominator, style)
 
     @staticmethod
@@ -227,4 +277,5 @@ class NumberFormat(Task):
 
     def program(self, instance: Instance) -> str:
         pick = "max" if instance.facts["size"] == "largest" else "min"
-        return f"print({pick}({instance.facts['candidates']}, key=lambda n: float(n.replace(\",\", \"\"))))\n"
+        candidates = instance.facts["candidates"]
+        return f"print({pick}({candidates}, key=lambda n: float(n.replace(\",\", \"\"))))\n"
