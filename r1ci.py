@@ -32,8 +32,7 @@ K key-value heads, C cache capacity, V vocabulary, N trained tokens.
 
 import os
 
-# Before torch: threads that wait by spinning starve the sandbox's workers (a small product: 88 us
-# -> 32 ms).
+# Before torch: threads that wait by spinning starve the sandbox (a product: 88 us -> 32 ms).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
@@ -61,42 +60,13 @@ from tqdm import tqdm
 
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
-from tasks.conversation import (
-    FORMATS,
-    MODES,
-    Format,
-    Protocol,
-    Trajectory,
-    Turn,
-    add_protocol_flags,
-    cut_template,
-    keyed_bytes,
-    protocol_of,
-    read_turn,
-    system_prompts,
-    tool_text,
-)
-from tasks.questions import (
-    draw_questions,
-    grade,
-    parse_tasks,
-    read_bbh,
-    read_json,
-    read_jsonl,
-    read_questions,
-)
-from tasks.report import (
-    BOLD,
-    GREEN,
-    GREY,
-    check_tool_failures,
-    make_report,
-    modes_table,
-    paint,
-    paint_trajectory,
-    report_table,
-    segments,
-)
+from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
+                                add_protocol_flags, cut_template, keyed_bytes, protocol_of,
+                                read_turn, system_prompts, tool_text)
+from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json,
+                             read_jsonl, read_questions)
+from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, tool_failures, make_report,
+                          modes_table, paint, paint_trajectory, report_table, segments)
 from tasks.teacher import Endpoint, Job, add_endpoint_flags, converse_all, find_endpoint
 
 
@@ -166,9 +136,7 @@ class Rope(NamedTuple):
 
 
 def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> Rope:
-    """The rotations of positions [..., T]: pair i of a head turns by position / theta^(2 i /
-    head_dim).
-    """
+    """The rotations of positions [..., T]: pair i turns by position / theta^(2 i / head_dim)."""
     exponents = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32)
     frequencies = 1.0 / config.rope_theta ** (exponents / config.head_dim)  # [head_dim / 2]
     angles = positions[..., None].float() * frequencies  # [..., T, head_dim / 2]
@@ -177,9 +145,7 @@ def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> R
 
 
 def apply_rope(x: Tensor, rope: Rope) -> Tensor:
-    """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle; [B, heads, T, head_dim] -> the
-    same.
-    """
+    """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle: [B, heads, T, head_dim]."""
     first, second = x.chunk(2, dim=-1)
     return x * rope.cos + torch.cat((-second, first), dim=-1) * rope.sin
 
@@ -220,9 +186,7 @@ class Attention(nn.Module):
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Every token looks at itself and at those before it in its row. Each key-value head serves H /
-    K heads.
-    """
+    """Every token sees itself and those before it. A key-value head serves H / K heads."""
     return F.scaled_dot_product_attention(
         q, k, v, is_causal=True, enable_gqa=k.shape[1] != q.shape[1]
     )
@@ -262,9 +226,7 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From token ids to the last hidden states; its own module only for the parameters' names
-    "model.*".
-    """
+    """From ids to the last hidden states; a module only for the parameters' names "model.*"."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -355,9 +317,7 @@ def token_logps(
 def chunk_logps(
     hidden: Tensor, weight: Tensor, targets: Tensor, vocab_size: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """hidden [n, D], weight [V, D], targets [n] -> log-probabilities [n] and entropies [n] in
-    float32.
-    """
+    """hidden [n, D], weight [V, D], targets [n] -> log-probabilities, entropies [n], float32."""
     logits = F.linear(hidden, weight).float().div_(temperature)  # [n, V]
     logits[:, vocab_size:] = -torch.inf  # rows of the vocabulary that no token has
     logps = F.log_softmax(logits, dim=-1)
@@ -371,9 +331,7 @@ def chunk_logps(
 
 @dataclass
 class CacheStep:
-    """Which slots and positions one forward pass writes, and what it reads; `KVCache.step` makes
-    it.
-    """
+    """Which slots and positions one forward pass writes and reads; `KVCache.step` makes it."""
 
     cache: "KVCache"
     slots: slice | Tensor  # of the B rows
@@ -423,13 +381,10 @@ class KVCache:
     def step(
         self, slots: slice | Tensor, positions: Tensor, length: int, fresh: bool = False
     ) -> CacheStep:
-        """The forward pass that writes `slots` at `positions` [B, T] and reads their first `length`
-        tokens.
-        """
+        """The pass that writes `slots` at `positions` [B, T] and reads their first `length` tokens."""
         heads = self.kv.shape[3]
         starts = self.starts[:-1].view(-1, heads, 1)[slots]  # [B, K, 1]
-        # A query sees the keys up to its own position, whatever older rows or padding left behind
-        # it.
+        # A query sees the keys up to its own position, whatever older rows left behind it.
         hidden = torch.arange(length, device=positions.device) > positions[:, None, :, None]
         return CacheStep(
             cache=self,
@@ -443,9 +398,7 @@ class KVCache:
         )
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, step: CacheStep) -> Tensor:
-        """Store k and v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over all its row
-        has seen.
-        """
+        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row so far."""
         flat = self.kv[:, layer].flatten(1, 3)  # [2, slots * K * C, head_dim], a view
         flat[0].index_copy_(0, step.places, k.flatten(0, 2))
         flat[1].index_copy_(0, step.places, v.flatten(0, 2))
@@ -470,9 +423,7 @@ class KVCache:
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=step.mask)
 
     def decode(self, keys: Tensor, values: Tensor, q: Tensor, step: CacheStep) -> Tensor:
-        """One new token a row, by hand: two thirds of a CPU's time for
-        scaled_dot_product_attention.
-        """
+        """One new token a row, by hand: on a CPU two thirds of SDPA's time."""
         B, H, _, head_dim = q.shape
         K = keys.shape[1]
         q = q.reshape(B, K, H // K, head_dim) * head_dim**-0.5
@@ -512,9 +463,7 @@ class KVCache:
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
-    """The CUDA kernel that reads rows at their true lengths, if there is one (torch 2.13; half
-    precision).
-    """
+    """The CUDA kernel that reads rows at their true lengths (torch 2.13; half precision)."""
     if device.type != "cuda" or dtype == torch.float32:
         return None
     from torch.nn.attention.varlen import varlen_attn
@@ -540,8 +489,7 @@ class Chat:
         vocabulary, added = tokenizer.get_vocab(), tokenizer.added_tokens_decoder
         # the model may have more rows: never sampled
         self.vocab_size = max(vocabulary.values()) + 1
-        # Tokens with which the closing mark of a code block can end: after each the text is looked
-        # at.
+        # Tokens that can close a code block: after each of them the text is looked at.
         last = self.format.code_close[-1]
         self.closing = {i for token, i in vocabulary.items() if last in token}
         self.between = {
@@ -745,9 +693,7 @@ class Sampler:
     # Rows enter.
 
     def enter(self, rows: list[Row]) -> None:
-        """Let rows decode: the text they do not know yet is computed together, a group's prompt
-        once.
-        """
+        """Let rows decode: the text they do not know yet is computed, a group's prompt once."""
         returning = [row for row in rows if row.kv is not None]
         leaders = [row for row in rows if row.kv is None and row is row.group[0]]
         followers = [row for row in rows if row.kv is None and row is not row.group[0]]
@@ -762,9 +708,7 @@ class Sampler:
         self.fill_slots(followers)
 
     def fill_slots(self, rows: list[Row]) -> None:
-        """Give rows the next slots. A step feeds a row's last id, so the cache has to know all
-        before it.
-        """
+        """Give rows the next slots. A step feeds the last id: the cache has to know all before it."""
         first_slot = len(self.rows)
         pending: list[tuple[int, int, list[int]]] = []  # slot, tokens known, ids not known
         for slot, row in enumerate(rows, first_slot):
@@ -788,9 +732,7 @@ class Sampler:
         self.state.copy_(torch.from_numpy(self.host_state))
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
-        """Keys and values of ids that follow those the cache knows; what padding writes is never
-        seen.
-        """
+        """Keys and values of ids behind those the cache knows; padding is never seen."""
         slots = torch.tensor([slot for slot, _, _ in pending], device=self.device)
         known = [count for _, count, _ in pending]
         ids = pad([new for _, _, new in pending], 0, self.device)  # [B, T]
@@ -804,9 +746,7 @@ class Sampler:
     # Rows decode.
 
     def decode(self) -> list[tuple[int, Row]]:
-        """One token for every row; the slots and rows with an event, up to date, the last slot
-        first.
-        """
+        """One token for every row; returns the slots and rows with an event, the last slot first."""
         count = len(self.rows)
         self.graphs.run(count, length=int(self.host_state[1, :count].max()))
         self.host_state[1, :count] += 1
@@ -821,9 +761,7 @@ class Sampler:
         return found
 
     def step(self, B: int, length: int) -> None:
-        """Feed the newest ids of the first B slots, choose the next. Only static tensors go in and
-        out.
-        """
+        """Feed the newest ids of the first B slots, choose the next; only static tensors are used."""
         lines, old_lengths, stops = self.state[:, :B]
         step = self.cache.step(slice(B), (old_lengths - 1)[:, None], length)
         newest = self.ids[lines, old_lengths - 1][:, None]  # [B, 1]
@@ -840,9 +778,7 @@ class Sampler:
     # Rows leave.
 
     def leave(self, slot: int, keep: bool) -> None:
-        """Take a row out, with its keys and values if it will come back; the last row gets its
-        slot.
-        """
+        """Take a row out, keep its keys and values if it will return; the last row gets its slot."""
         last = len(self.rows) - 1
         if keep:
             self.rows[slot].kv = self.cache.save(slot, self.host_state[1, slot] - 1)
@@ -958,9 +894,7 @@ class Talk:
         )
 
     def after_token(self, row: Row, step: int) -> str | None:
-        """What the newest token does to its row: nothing, a "call" of the sandbox, or its stop
-        reason.
-        """
+        """What the newest token does to its row: None, "call" of the sandbox, or a stop reason."""
         t = row.trajectory
         newest = t.ids[-1]
         if newest in self.chat.ends:
@@ -983,17 +917,13 @@ class Talk:
         return None
 
     def end_turn(self, row: Row, ids: list[int]) -> Turn:
-        """The turn that the model has sampled as a message; `ids` are the turn's without an end
-        token.
-        """
+        """The turn just sampled, as a message; `ids` are the turn's without an end token."""
         text = self.chat.decode(ids)
         row.trajectory.messages.append({"role": "assistant", "content": text})
         return read_turn(text, self.chat.format_name)
 
     def wait_for_script(self, row: Row) -> None:
-        """Append what the row's script printed, or end the row: the only place where a rollout
-        waits.
-        """
+        """Append what the row's script printed, or end the row: here alone a rollout waits."""
         t, result = row.trajectory, row.future.result()
         t.statuses.append(result.status)
         text = tool_text(result, self.protocol.tool_chars)
@@ -1074,8 +1004,7 @@ def rollout(
             # 2. One token for every row.
             events = sampler.decode()
             step += 1
-            # 3. Look at the rows with an event, the last slot first: the last row fills a slot that
-            # is left.
+            # 3. Look at the rows with an event, last slot first: the last row fills a free slot.
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
@@ -1114,9 +1043,7 @@ def make_rows(
     key: tuple,
     system: str | None,
 ) -> list[list[Row]]:
-    """A group of rows for every question, each with its prompt, and noise that its key alone
-    decides.
-    """
+    """A group of rows for every question, with its prompt, and noise that its key decides."""
     groups = []
     for instance in instances:
         messages = chat.prompt(instance, protocol.mode, system)
@@ -1153,9 +1080,7 @@ def check_context(rows: deque[Row], protocol: Protocol, context: int) -> None:
 
 @contextmanager
 def few_threads(model: CausalLM) -> Iterator[None]:
-    """A small model decodes on one CPU thread: to share out its small products costs more than it
-    saves, and the scripts get the other cores.
-    """
+    """A small model decodes on one CPU thread: sharing out small products costs more than it saves."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if model.config.hidden_size < 512 else threads)
     try:
@@ -1217,7 +1142,8 @@ def describe(
     groups: list[list[Trajectory]], protocol: Protocol, samples: int, too_long: Counter
 ) -> dict[str, Any]:
     """The report on groups of conversations, with how they were held."""
-    failures = check_tool_failures([t for group in groups for t in group])
+    failures, calls = tool_failures([t for group in groups for t in group])
+    check_tool_failures(failures, calls)
     return {
         **make_report(groups),
         "samples": samples,
@@ -1245,9 +1171,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def merge_shares(mine: list[Any], count: int) -> list[Any]:
-    """Undo items[rank::size]: rank 0 made [a, c, e] of five items, rank 1 [b, d] -> [a, b, c, d,
-    e].
-    """
+    """Undo items[rank::size]: of rank 0's [a, c, e] and rank 1's [b, d] make [a, b, c, d, e]."""
     parts = gather(mine)
     return [parts[i % len(parts)][i // len(parts)] for i in range(count)]
 
@@ -1286,9 +1210,7 @@ def find_model(name: str | Path) -> Path:
 
 
 def read_config(directory: Path) -> ModelConfig:
-    """config.json, as transformers 4 or 5 writes it; what this code does not implement is refused
-    by name.
-    """
+    """config.json of transformers 4 or 5; what this code does not implement is refused by name."""
     path = directory / "config.json"
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
@@ -1306,8 +1228,7 @@ def read_config(directory: Path) -> ModelConfig:
     missing = sorted(wanted - raw.keys())
     if missing:
         raise SystemExit(f"{path} lacks {', '.join(missing)}")
-    # The rotation's base stands in one of three places; transformers 4 and 5 name the rest
-    # differently, too.
+    # The rotation's base stands in one of three places, by the version of transformers.
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     rope_type = rope.get("rope_type") or rope.get("type") or "default"
     raw["rope_theta"] = rope.get("rope_theta", raw.get("rope_theta", 10_000.0))
@@ -1391,9 +1312,7 @@ def check_weights(directory: Path, config: ModelConfig) -> None:
 
 @torch.no_grad()
 def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
-    """Fill a model tensor by tensor: nothing is held twice. A sharded one (FSDP2) takes its rows of
-    each.
-    """
+    """Fill a model tensor by tensor; a sharded one (FSDP2) takes its rows of each."""
     from safetensors import safe_open
     from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -1455,11 +1374,8 @@ def load_model(
 
 
 def load_tokenizer(source: str | Path) -> Any:
-    """The tokenizer of a model as its tokenizer.json says, with generation_config.json as an
-    attribute.
-    """
-    # Not AutoTokenizer: transformers 5 replaces the file's rules by those of a class that it thinks
-    # right.
+    """A model's tokenizer as its tokenizer.json says, with generation_config.json as attribute."""
+    # Not AutoTokenizer: transformers 5 replaces the file's rules by those of a class.
     from transformers import PreTrainedTokenizerFast
 
     directory = find_model(source)
@@ -1487,9 +1403,7 @@ def as_list(value: Any) -> list:
 
 
 def check_model(source: str | Path) -> None:
-    """Refuse a model that cannot be used before any long work: config, tokenizer, template, names,
-    shapes.
-    """
+    """Refuse a model that cannot be used, before any long work: config, tokenizer, shapes."""
     directory = find_model(source)
     config, chat = read_config(directory), Chat(load_tokenizer(directory))
     if chat.vocab_size > config.vocab_size:
@@ -1602,9 +1516,7 @@ def find_device(name: str = "auto") -> torch.device:
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on CUDA; float32 on a CPU, where bfloat16 is slower by far without the instructions
-    for it.
-    """
+    """bfloat16 on CUDA; float32 on a CPU, where bfloat16 is usually slower by far."""
     return torch.bfloat16 if device.type == "cuda" else torch.float32
 
 

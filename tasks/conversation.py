@@ -288,9 +288,7 @@ def boxed_answer(text: str, visible: str) -> str | None:
 
 
 def tool_text(result: Result, limit: int) -> str:
-    """What the model reads of a run: output, then the error if there was one, `limit` characters in
-    all.
-    """
+    """What the model reads of a run: output, then the error, `limit` characters in all."""
     if result.status == "timeout":
         note = "The time limit was exceeded."
     elif result.status == "signal":
@@ -342,8 +340,7 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
 
     talk = ("user", "assistant", "user", "assistant", "user")
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # Cutting is sound if pieces are the same in every turn, and the generation prompt begins as a
-    # turn does.
+    # Sound if pieces are the same in every turn, and the generation prompt opens as a turn does.
     sound = (
         first
         and plain
@@ -449,7 +446,8 @@ class Trajectory:
     loss_mask: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)  # of its code calls
-    stop_reason: str = ""  # answer | eos | calls | budget | tool_failure; of a server also refused | empty
+    # answer | eos | calls | budget | tool_failure, and of a served model also refused | empty
+    stop_reason: str = ""
     answer: str | None = None
     reward: float = 0.0  # 1.0 if the answer is right
     prompt_tokens: int = 0  # what a served model charged; it tells no ids

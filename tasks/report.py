@@ -1,4 +1,8 @@
-"""What finished conversations say: accuracy and behaviour with standard errors, as data and as tables."""
+"""What finished conversations say: accuracy and behaviour, as data, as tables, in colour.
+
+Samples of one question are averaged first: a mean and its standard error are over questions.
+"""
+
 import ast
 import math
 import os
@@ -9,52 +13,50 @@ from typing import Any, Callable
 from tasks.base import TASKS, norm
 from tasks.conversation import FORMATS, Trajectory
 
+Groups = list[list[Trajectory]]  # the conversations about one question are a group
+
 
 def mean_stderr(values: list[float]) -> tuple[float, float]:
     """Mean and standard error of the mean."""
     if not values:
         return 0.0, 0.0
     mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1) / len(values))
+    variance = sum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
+    return mean, math.sqrt(variance / len(values))
 
 
-def check_tool_failures(trajectories: list[Trajectory], total: Callable[..., Any] = lambda *counts: counts,
-                        share: float = 0.02) -> int:
-    """How many rows the sandbox itself failed; above a share of the calls, numbers would mean nothing.
+def tool_failures(trajectories: list[Trajectory]) -> tuple[int, int]:
+    """How many conversations the sandbox itself failed, and the code calls of all."""
+    failures = sum(t.stop_reason == "tool_failure" for t in trajectories)
+    return failures, sum(t.calls for t in trajectories)
 
-    `total` adds the counts up over the ranks, which so stop together.
+
+def check_tool_failures(failures: float, calls: float, share: float = 0.02) -> None:
+    """End the program if so many calls failed that numbers mean nothing; counts are of all ranks.
     """
-    failures, calls = map(int, total(sum(t.stop_reason == "tool_failure" for t in trajectories),
-                                     sum(t.calls for t in trajectories)))
     if failures > max(1, share * calls):
-        raise SystemExit(f"the sandbox failed {failures} of {calls} calls: `python sandbox.py` shows why")
-    return failures
+        raise SystemExit(
+            f"the sandbox failed {failures:.0f} of {calls:.0f} calls: `python sandbox.py` shows why"
+        )
 
 
-def majority_right(group: list[Trajectory]) -> bool:
-    """Whether the answer given most often (the earliest of equals) is right; no answer is no vote."""
-    votes = Counter(norm(t.answer) for t in group if t.answer is not None)
-    if not votes:
-        return False
-    winner = votes.most_common(1)[0][0]
-    return any(t.reward > 0 for t in group if t.answer is not None and norm(t.answer) == winner)
+# ---- behaviour -----------------------------------------------------------------------------------
 
 
 def checks_itself(t: Trajectory) -> bool:
     """Whether a script verifies an earlier result (a rule of thumb, ours).
 
-    It comes after a script that ran, and it compares (==, !=, in, assert ...) with a constant that an
-    earlier one printed, as a line or as a word of it; or it compares and prints nothing but True and False.
+    It comes after a script that ran, and it compares (==, !=, in, assert ...) with a constant that
+    an earlier one printed, as a line or as a word of it; or it compares and prints nothing but True
+    and False.
     """
-    printed: set[str] = set()   # by earlier scripts: whole outputs, lines and words
+    printed: set[str] = set()  # by earlier scripts: whole outputs, lines and words
     outputs = [FORMATS[t.format].read_output(message["content"]) for message in t.messages[3::2]]
     for turn, output, status in zip(t.turns, outputs, t.statuses):
-        if printed and turn.code and status in ("ok", "error"):   # a failed assert is a check, too
+        if printed and turn.code and status in ("ok", "error"):  # a failed assert is a check, too
             compared = comparisons(turn.code)
-            constants = {str(node.value) for comparison in compared for node in ast.walk(comparison)
-                         if isinstance(node, ast.Constant)}
             prints_truth = set(output.split()) <= {"True", "False"}
-            if constants & printed or (compared and prints_truth):
+            if constants(compared) & printed or (compared and prints_truth):
                 return True
         if status == "ok":
             printed |= {output, *output.splitlines(), *output.split()}
@@ -64,9 +66,20 @@ def checks_itself(t: Trajectory) -> bool:
 def comparisons(code: str) -> list[ast.AST]:
     """The comparisons and assertions of a script; none if it is no Python."""
     try:
-        return [node for node in ast.walk(ast.parse(code)) if isinstance(node, (ast.Compare, ast.Assert))]
+        tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError):
         return []
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.Compare, ast.Assert))]
+
+
+def constants(nodes: list[ast.AST]) -> set[str]:
+    """The constants in parts of a script, as text."""
+    return {
+        str(inner.value)
+        for node in nodes
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Constant)
+    }
 
 
 def switches(t: Trajectory) -> int:
@@ -75,7 +88,7 @@ def switches(t: Trajectory) -> int:
 
 
 def count_switches(messages: list[dict[str, str]], format_name: str) -> int:
-    """Changes between words and code over the model's turns; an answer and remarks after it are no words."""
+    """Changes between words and code over the model's turns; an answer is no words."""
     marks = FORMATS[format_name]
     kinds = []
     for message in messages:
@@ -88,108 +101,179 @@ def count_switches(messages: list[dict[str, str]], format_name: str) -> int:
     return sum(kind != following for kind, following in zip(kinds, kinds[1:]))
 
 
-BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {  # of one row; None: it does not count
+def in_words(t: Trajectory) -> float | None:
+    """Whether an answer came without code."""
+    return None if t.answer is None else t.calls == 0
+
+
+def recovers(t: Trajectory) -> float | None:
+    """Whether the answer is right although a script had failed."""
+    return t.reward > 0 if set(t.statuses) - {"ok"} else None
+
+
+# Each of one conversation; None: it does not count.
+BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {
     "code_rate": lambda t: t.calls > 0,
     "calls": lambda t: t.calls,
     "failed_calls": lambda t: sum(status != "ok" for status in t.statuses),
-    "text_rate": lambda t: None if t.answer is None else t.calls == 0,
+    "text_rate": in_words,
     "response_len": lambda t: t.response_len,
     "self_check": checks_itself,
-    "recovery": lambda t: t.reward > 0 if set(t.statuses) - {"ok"} else None,
+    "recovery": recovers,
     "switches": switches,
 }
 
 
-def behaviour(groups: list[list[Trajectory]]) -> tuple[dict[str, float], dict[str, float]]:
-    """How the answers came about: means over questions (its samples averaged first), and standard errors."""
+def behaviour(groups: Groups) -> tuple[dict[str, float], dict[str, float]]:
+    """How the answers came about: means over questions, and their standard errors."""
     means, stderrs = {}, {}
     for name, value_of in BEHAVIOURS.items():
-        values = [[float(v) for t in group if (v := value_of(t)) is not None] for group in groups]
-        means[name], stderrs[name] = mean_stderr([sum(v) / len(v) for v in values if v])
+        by_question = []
+        for group in groups:
+            values = [value for value in map(value_of, group) if value is not None]
+            if values:
+                by_question.append(sum(values) / len(values))
+        means[name], stderrs[name] = mean_stderr(by_question)
     return means, stderrs
 
 
-def summarise(groups: list[list[Trajectory]]) -> dict[str, Any]:
-    """Accuracy over questions (samples of a question averaged first), and how the answers came about."""
+# ---- reports -------------------------------------------------------------------------------------
+
+
+def majority_right(group: list[Trajectory]) -> bool:
+    """Whether the answer given most often (the earliest of equals) is right; no answer is no vote.
+    """
+    answered = [t for t in group if t.answer is not None]
+    if not answered:
+        return False
+    winner, _ = Counter(norm(t.answer) for t in answered).most_common(1)[0]
+    return any(t.reward > 0 for t in answered if norm(t.answer) == winner)
+
+
+def mean_reward(group: list[Trajectory]) -> float:
+    return sum(t.reward for t in group) / len(group)
+
+
+def summarise(groups: Groups) -> dict[str, Any]:
+    """Accuracy over questions, and behaviour; failures of the sandbox do not count."""
     groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
     groups = [group for group in groups if group]
-    accuracy, stderr = mean_stderr([sum(t.reward for t in group) / len(group) for group in groups])
+    rows = [t for group in groups for t in group]
+    accuracy, stderr = mean_stderr([mean_reward(group) for group in groups])
     pass_at_k, _ = mean_stderr([float(any(t.reward > 0 for t in group)) for group in groups])
     majority, _ = mean_stderr([float(majority_right(group)) for group in groups])
     means, stderrs = behaviour(groups)
-    rounded = lambda values: {key: round(value, 4) for key, value in values.items()}
-    return {**rounded(dict(accuracy=accuracy, stderr=stderr)), "n": len(groups),
-            **rounded(dict(pass_at_k=pass_at_k, majority=majority, **means)), "stderrs": rounded(stderrs),
-            "call_counts": dict(sorted(Counter(t.calls for group in groups for t in group).items())),
-            "stop_reasons": dict(sorted(Counter(t.stop_reason for group in groups for t in group).items()))}
+    return {
+        **rounded({"accuracy": accuracy, "stderr": stderr}),
+        "n": len(groups),
+        **rounded({"pass_at_k": pass_at_k, "majority": majority, **means}),
+        "stderrs": rounded(stderrs),
+        "call_counts": dict(sorted(Counter(t.calls for t in rows).items())),
+        "stop_reasons": dict(sorted(Counter(t.stop_reason for t in rows).items())),
+    }
 
 
-def make_report(groups: list[list[Trajectory]]) -> dict[str, Any]:
-    """Summaries of the whole, per task, suite and split, and the share of right answers to every question."""
-    parts: dict[str, dict[str, list]] = {"tasks": {}, "suites": {}, "splits": {}}
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    return {key: round(value, 4) for key, value in values.items()}
+
+
+def make_report(groups: Groups) -> dict[str, Any]:
+    """Summaries of the whole, per task, suite, split, and each question's share of right answers."""
+    parts: dict[str, dict[str, Groups]] = {"tasks": {}, "suites": {}, "splits": {}}
+    questions = {}
     for group in groups:
-        key = group[0].instance.task
-        split = TASKS[key].split if key in TASKS else "own"
-        for part, name in (("tasks", key), ("suites", key.split("/")[0]), ("splits", split)):
+        question = group[0].instance
+        split = TASKS[question.task].split if question.task in TASKS else "own"
+        suite = question.task.split("/")[0]
+        for part, name in (("tasks", question.task), ("suites", suite), ("splits", split)):
             parts[part].setdefault(name, []).append(group)
-    share = lambda group: sum(t.reward for t in group) / len(group)
-    asked = [group[0].instance for group in groups]
-    questions = {f"{i.task}@{i.level}/{i.seed}": share(group) for i, group in zip(asked, groups)}
-    return {**summarise(groups), **{part: {name: summarise(its) for name, its in found.items()}
-                                    for part, found in parts.items()}, "questions": questions}
+        questions[f"{question.task}@{question.level}/{question.seed}"] = mean_reward(group)
+    report = summarise(groups)
+    for part, by_name in parts.items():
+        report[part] = {name: summarise(its_groups) for name, its_groups in by_name.items()}
+    return {**report, "questions": questions}
 
 
 def report_table(report: dict[str, Any]) -> str:
-    """The report as text: one line a task, then suites and splits, the whole last."""
-    many = report["samples"] > 1
-    rows = [*report["tasks"].items(), *((f"suite {key}", r) for key, r in report["suites"].items()),
-            *((f"split {key}", r) for key, r in report["splits"].items()), ("all", report)]
-    width = max(len(key) for key, _ in rows)
-    lines = [f"{'task':{width}}      n  accuracy  +- stderr"
-             + (f"  pass@{report['samples']}  majority" if many else "")
-             + "  calls  in words  tokens  checked  recovered  stopped by"]
-    for key, r in rows:
-        stops = ", ".join(f"{reason} {count}" for reason, count in r["stop_reasons"].items())
-        recovered = f"{100 * r['recovery']:5.1f}%" if r["failed_calls"] else "     -"
-        lines.append(f"{key:{width}}  {r['n']:5d}    {100 * r['accuracy']:5.1f}%"
-                     f"     {100 * r['stderr']:4.1f}%"
-                     + (f"   {100 * r['pass_at_k']:5.1f}%    {100 * r['majority']:5.1f}%" if many else "")
-                     + f"  {r['calls']:5.2f}    {100 * r['text_rate']:5.1f}%  {r['response_len']:6.1f}   "
-                     f"{100 * r['self_check']:5.1f}%     {recovered}  {stops}")
-    if report["too_long"]:
-        each = ", ".join(f"{count} of {key}" for key, count in report["too_long"].items())
-        lines.append("left out, too long for the model's context: "
-                     f"{sum(report['too_long'].values())} questions ({each})")
+    """The report in at most 80 columns: a line a task, then suites and splits, the whole last."""
+    samples = report["samples"]
+    rows = list(report["tasks"].items())
+    rows += [(f"suite {name}", part) for name, part in report["suites"].items()]
+    rows += [(f"split {name}", part) for name, part in report["splits"].items()]
+    rows.append(("all", report))
+    width = max(len(name) for name, _ in rows)
+    head = f"{'task':{width}}     n   accuracy       calls  words  tokens"
+    if samples > 1:
+        head += f"  @{samples}  maj"
+    lines = [head]
+    for name, part in rows:
+        line = f"{name:{width}} {part['n']:5d}  {with_stderr(part):>14} {part['calls']:6.2f} "
+        line += f"{100 * part['text_rate']:5.0f}% {part['response_len']:7.1f}"
+        if samples > 1:
+            line += f" {100 * part['pass_at_k']:3.0f} {100 * part['majority']:4.0f}"
+        lines.append(line)
+    lines += remarks(report)
     return "\n".join(lines)
+
+
+def with_stderr(part: dict[str, Any]) -> str:
+    return f"{100 * part['accuracy']:.1f} +- {100 * part['stderr']:.1f} %"
+
+
+def remarks(report: dict[str, Any]) -> list[str]:
+    """What stands below the table."""
+    stops = ", ".join(f"{reason} {count}" for reason, count in report["stop_reasons"].items())
+    lines = [f"stopped by: {stops}"]
+    checked = f"self-checking {100 * report['self_check']:.1f} %"
+    if report["failed_calls"]:
+        checked += f"; right after a failed script {100 * report['recovery']:.1f} %"
+    lines.append(checked)
+    if report["too_long"]:
+        each = ", ".join(f"{count} of {task}" for task, count in report["too_long"].items())
+        total = sum(report["too_long"].values())
+        lines.append(f"left out, too long for the model's context: {total} questions ({each})")
+    return lines
 
 
 def modes_table(reports: dict[str, dict[str, Any]]) -> str:
-    """Accuracy with its standard error by mode: one line a task, the whole last, and what each mode cost."""
-    tasks = list(dict.fromkeys(key for report in reports.values() for key in report["tasks"]))
-    width = max(map(len, (*tasks, "tokens an answer")))
-    line = lambda name, cells: f"{name:{width}}" + "".join(f"{cell:>17}" for cell in cells)
-    accuracy = lambda r: f"{100 * r['accuracy']:.1f} +- {100 * r['stderr']:.1f}%" if r else "-"
-    lines = [line("task", reports)]
-    lines += [line(key, [accuracy(report["tasks"].get(key)) for report in reports.values()]) for key in tasks]
-    lines += [line("all", map(accuracy, reports.values()))]
-    lines += [line(name, [f"{report[key]:.2f}" for report in reports.values()])
-              for name, key in (("code calls", "calls"), ("tokens an answer", "response_len"))]
-    return "\n".join(lines)
+    """Accuracy by mode: one line a task, the whole last, and what each mode cost."""
+    tasks = list(dict.fromkeys(task for report in reports.values() for task in report["tasks"]))
+    rows: list[tuple[str, list[str]]] = [("task", list(reports))]
+    for task in tasks:
+        parts = [report["tasks"].get(task) for report in reports.values()]
+        rows.append((task, [with_stderr(part) if part else "-" for part in parts]))
+    rows.append(("all", [with_stderr(report) for report in reports.values()]))
+    for name, key in (("code calls", "calls"), ("tokens", "response_len")):
+        rows.append((name, [f"{report[key]:.2f}" for report in reports.values()]))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(
+        f"{name:{width}}" + "".join(f"{cell:>15}" for cell in cells) for name, cells in rows
+    )
 
+
+# ---- colour --------------------------------------------------------------------------------------
 
 GREEN, GREY, BOLD, RESET = "\033[32m", "\033[90m", "\033[1m", "\033[0m"
 Decode = Callable[[list[int]], str]  # token ids to text
 
 
 def paint(text: str, colour: str) -> str:
-    return f"{colour}{text}{RESET}" if sys.stdout.isatty() or os.environ.get("FORCE_COLOR") else text
+    """Coloured text on a terminal, plain text in a file."""
+    if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
+        return f"{colour}{text}{RESET}"
+    return text
 
 
 def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, bool]]:
-    """A saved trajectory as (text, sampled by the model): by its loss mask, or by its messages' roles."""
+    """A saved trajectory as (text, sampled by the model): by its loss mask, or else by its roles.
+    """
     if not (decode and line.get("ids")):
-        return [(m["content"] + "\n", m["role"] == "assistant") for m in line["messages"]]
-    ids, mask, parts, start = line["ids"], line["loss_mask"], [], 0
+        return [
+            (message["content"] + "\n", message["role"] == "assistant")
+            for message in line["messages"]
+        ]
+    ids, mask = line["ids"], line["loss_mask"]
+    parts, start = [], 0  # runs of tokens with the same mask
     for i in range(1, len(ids) + 1):
         if i == len(ids) or mask[i] != mask[start]:
             parts.append((decode(ids[start:i]), bool(mask[start])))
@@ -198,8 +282,10 @@ def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, boo
 
 
 def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
-    """A saved trajectory; what the model sampled (and is trained on) in green, everything else in grey."""
+    """A saved trajectory: what the model sampled (and is trained on) in green, all else in grey."""
     keys = ("task", "level", "seed", "reward", "stop_reason", "calls")
     about = "  ".join(f"{key} {line[key]}" for key in keys if key in line)
-    said = "".join(paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode))
+    said = "".join(
+        paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode)
+    )
     return f"{paint(about, BOLD)}\n{said}\n"

@@ -1,19 +1,23 @@
-"""Supervised data: conversations with right answers, from the tasks' own programs or from a teacher.
+"""Supervised data: conversations with right answers, from the tasks' own programs or from a
+teacher.
 
-    python -m tasks.teacher collect --teacher URL#model --tasks train --out data/     ask a served model
+    python -m tasks.teacher collect --teacher URL#model --tasks train --out data/     ask a served
+    model
     python -m tasks.teacher collect --teacher programs --tasks train --out data/      from programs
-    python -m tasks.teacher choose data/collected.jsonl --out data.jsonl              keep the best of each task
-    python sft.py --data data.jsonl
+    python -m tasks.teacher choose data/collected.jsonl --out data.jsonl              keep the best
+    of each task python sft.py --data data.jsonl
 
-A teacher may be a model of ours, too: `python r1ci.py eval --model runs/grpo --purpose sft --samples 4
---trajectories FILE` samples it, and `choose FILE` keeps its right conversations (rejection sampling).
+A teacher may be a model of ours, too: `python r1ci.py eval --model runs/grpo --purpose sft
+--samples 4 --trajectories FILE` samples it, and `choose FILE` keeps its right conversations
+(rejection sampling).
 
-A conversation is a JSON line: messages (role, content), task, level, seed, reward, stop_reason, calls; and
-mode (kind of system prompt), form (what its scripts are for), source.
+A conversation is a JSON line: messages (role, content), task, level, seed, reward, stop_reason,
+calls; and mode (kind of system prompt), form (what its scripts are for), source.
 
     1. from programs       2. from a served model       3. collecting
     4. files of others     5. the choice                6. the command line
 """
+
 import argparse
 import json
 import os
@@ -31,16 +35,16 @@ from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
-from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags, keyed_bytes,
-                                protocol_of, read_turn, system_prompts, tool_text)
+from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
+                                keyed_bytes, protocol_of, read_turn, system_prompts, tool_text)
 from tasks.questions import TINY_TASKS, draw_questions, grade, parse_tasks, read_jsonl
-from tasks.report import check_tool_failures, count_switches
+from tasks.report import check_tool_failures, count_switches, tool_failures
 
 
-# ---- 1. conversations from programs ----------------------------------------------------------------
+# ---- 1. conversations from programs --------------------------------------------------------------
 
-# How often each form is written, by mode. In "ci" the model is shown both ways and not told which is
-# better: that choice is what reinforcement learning has to find out.
+# How often each form is written, by mode. In "ci" the model is shown both ways and not told which
+# is better: that choice is what reinforcement learning has to find out.
 FORMS = {
     "ci": {"text": 24, "code": 24, "check": 1, "repair": 1, "switch": 1},
     "text": {"text": 1},
@@ -49,20 +53,27 @@ FORMS = {
 # Forms with several calls or a change from words to code count --multi-turn-weight times.
 WEIGHTED = ("check", "repair", "switch")
 MODE_SHARES = {"ci": 8, "text": 1, "code": 1}
-WORDINGS = ("all", "one")   # of the system prompt: all that a mode has, or the first alone
+WORDINGS = ("all", "one")  # of the system prompt: all that a mode has, or the first alone
 
 
 @dataclass(frozen=True)
 class Plan:
     """One conversation to be written: whose prompt opens it, and the scripts that it runs."""
+
     mode: str
     form: str
     scripts: list[str]
 
 
-def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str, tool_chars: int,
-                        multi_turn_weight: float = 4.0, wordings: str = "all",
-                        format_name: str = "fence") -> list[dict[str, Any]]:
+def write_conversations(
+    instances: list[Instance],
+    sandbox: Sandbox,
+    seed: int | str,
+    tool_chars: int,
+    multi_turn_weight: float = 4.0,
+    wordings: str = "all",
+    format_name: str = "fence",
+) -> list[dict[str, Any]]:
     """One verified conversation for each question that yields one, as JSON-ready lines."""
     plans = []
     for instance in instances:
@@ -71,15 +82,28 @@ def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int |
     # All scripts are under way at once; each conversation then waits for its own.
     futures = [[sandbox.submit(script, seed=0) for script in plan.scripts] for plan in plans]
     lines = []
-    for instance, plan, runs in zip(tqdm(instances, desc="running the scripts", leave=False), plans, futures):
+    for instance, plan, runs in zip(
+        tqdm(instances, desc="running the scripts", leave=False), plans, futures
+    ):
         rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
         system = draw_prompt(rng, plan.mode, wordings, format_name)
         results = [run.result() for run in runs]
         messages = write_messages(system, instance, plan, results, tool_chars, format_name)
         if messages:
-            lines.append(dict(messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
-                              purpose=instance.purpose, reward=1.0, mode=plan.mode, form=plan.form,
-                              format=format_name, calls=len(plan.scripts)))
+            lines.append(
+                dict(
+                    messages=messages,
+                    task=instance.task,
+                    seed=instance.seed,
+                    level=instance.level,
+                    purpose=instance.purpose,
+                    reward=1.0,
+                    mode=plan.mode,
+                    form=plan.form,
+                    format=format_name,
+                    calls=len(plan.scripts),
+                )
+            )
     return lines
 
 
@@ -87,7 +111,7 @@ def make_plan(rng: random.Random, instance: Instance, multi_turn_weight: float) 
     """Draw a mode and a form that the task allows."""
     task = TASKS[instance.task]
     mode = draw(rng, MODE_SHARES)
-    if task.program is None:   # words are the natural way
+    if task.program is None:  # words are the natural way
         return Plan("ci" if mode == "code" else mode, "text", [])
     shares = {}
     for form, share in FORMS[mode].items():
@@ -117,7 +141,7 @@ def broken(rng: random.Random, program: str) -> str:
     slips = [program.replace("print(", "prnt(")]
     if ")" in program:
         last = program.rindex(")")
-        slips.append(program[:last] + program[last + 1:])
+        slips.append(program[:last] + program[last + 1 :])
     if program.startswith("import "):
         slips.append(program.split("\n", 1)[1])
     return rng.choice(slips)
@@ -126,7 +150,8 @@ def broken(rng: random.Random, program: str) -> str:
 def checking(program: str, answer: str) -> str | None:
     """A program that computes the answer again and compares: it prints True.
 
-    `print(math.gcd(4, 6))` becomes `print(str(math.gcd(4, 6)) == '2')`. None if the last line is no print.
+    `print(math.gcd(4, 6))` becomes `print(str(math.gcd(4, 6)) == '2')`. None if the last line is no
+    print.
     """
     *lines, last = program.rstrip("\n").split("\n")
     match = re.fullmatch(r"print\((\*?)(.*)\)", last)
@@ -137,8 +162,14 @@ def checking(program: str, answer: str) -> str | None:
     return "\n".join((*lines, f"print({again} == {answer!r})")) + "\n"
 
 
-def write_messages(system: str, instance: Instance, plan: Plan, results: list[Result], tool_chars: int,
-                   format_name: str) -> list[dict[str, str]] | None:
+def write_messages(
+    system: str,
+    instance: Instance,
+    plan: Plan,
+    results: list[Result],
+    tool_chars: int,
+    format_name: str,
+) -> list[dict[str, str]] | None:
     """The conversation, or None if its scripts did not do what its form needs."""
     task, marks = TASKS[instance.task], FORMATS[format_name]
     outputs = [tool_text(result, tool_chars) for result in results]
@@ -153,9 +184,14 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
         answer = outputs[0] if plan.form == "check" else outputs[-1]
     if not task.verify(instance, answer):
         return None
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
+    messages = [
+        {"role": "system", "content": system},
+        {"role": "user", "content": instance.question},
+    ]
     for script, output in zip(plan.scripts, outputs):
-        words = "This is easy to get wrong in words, so I run code.\n" if plan.form == "switch" else ""
+        words = (
+            "This is easy to get wrong in words, so I run code.\n" if plan.form == "switch" else ""
+        )
         messages.append({"role": "assistant", "content": words + marks.show_code(script)})
         messages.append({"role": "user", "content": marks.show_output(output)})
     why = f"{task.rationale(instance)}\n" if task.program is None else ""
@@ -163,11 +199,13 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
     return messages
 
 
-def wrong_conversations(lines: list[dict[str, Any]], instances: list[Instance]) -> list[dict[str, Any]]:
+def wrong_conversations(
+    lines: list[dict[str, Any]], instances: list[Instance]
+) -> list[dict[str, Any]]:
     """A wrong one to every second right one, as from a teacher who is right two times in three.
 
-    It treats the next question of its task instead of its own, code and all, and the verifier refuses its
-    answer.
+    It treats the next question of its task instead of its own, code and all, and the verifier
+    refuses its answer.
     """
     asked = {instance.question: instance for instance in instances}
     wrong = []
@@ -181,19 +219,22 @@ def wrong_conversations(lines: list[dict[str, Any]], instances: list[Instance]) 
     return wrong
 
 
-# ---- 2. conversations with a served model ----------------------------------------------------------
+# ---- 2. conversations with a served model --------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Endpoint:
     """A served model behind an OpenAI-compatible server, URL#name on the command line.
 
-    Requests, their repetition and their limits are the `openai` package's; OPENAI_API_KEY goes along.
+    Requests, their repetition and their limits are the `openai` package's; OPENAI_API_KEY goes
+    along.
     """
-    url: str                  # up to /v1
+
+    url: str  # up to /v1
     name: str
-    concurrency: int = 8      # conversations at a time
-    timeout: float = 300.0    # seconds to wait for a reply
-    retries: int = 6          # of what may pass: a busy or broken server
+    concurrency: int = 8  # conversations at a time
+    timeout: float = 300.0  # seconds to wait for a reply
+    retries: int = 6  # of what may pass: a busy or broken server
 
 
 class Refused(Exception):
@@ -215,7 +256,12 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("served models").add_argument
     add("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
-    add("--request-timeout", type=float, default=Endpoint.timeout, help="seconds to wait for a reply")
+    add(
+        "--request-timeout",
+        type=float,
+        default=Endpoint.timeout,
+        help="seconds to wait for a reply",
+    )
 
 
 def connect(endpoint: Endpoint) -> Any:
@@ -223,29 +269,41 @@ def connect(endpoint: Endpoint) -> Any:
     try:
         from openai import OpenAI
     except ImportError:
-        raise SystemExit(f"{endpoint.url}: served models need the openai package: pip install openai")
-    key = os.environ.get("OPENAI_API_KEY") or "none"   # a server of one's own wants none
-    return OpenAI(base_url=endpoint.url, api_key=key, timeout=endpoint.timeout, max_retries=endpoint.retries)
+        raise SystemExit(
+            f"{endpoint.url}: served models need the openai package: pip install openai"
+        )
+    key = os.environ.get("OPENAI_API_KEY") or "none"  # a server of one's own wants none
+    return OpenAI(
+        base_url=endpoint.url, api_key=key, timeout=endpoint.timeout, max_retries=endpoint.retries
+    )
 
 
 @dataclass(frozen=True)
 class Reply:
     """The model's next turn."""
+
     text: str
-    empty: bool              # nothing was said: some servers return thoughts alone
-    cut_off: bool            # by a limit
-    prompt_tokens: int       # charged
+    empty: bool  # nothing was said: some servers return thoughts alone
+    cut_off: bool  # by a limit
+    prompt_tokens: int  # charged
     completion_tokens: int
 
 
-def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], max_tokens: int,
-             temperature: float) -> Reply:
-    """Ask for the next turn. Raises Refused for one conversation's fault, ends the program for all others."""
+def complete(
+    client: Any,
+    endpoint: Endpoint,
+    messages: list[dict[str, str]],
+    max_tokens: int,
+    temperature: float,
+) -> Reply:
+    """Ask for the next turn. Raises Refused for one conversation; other faults end the program."""
     import openai
+
     name = f"{endpoint.url}#{endpoint.name}"
     try:
-        answer = client.chat.completions.create(model=endpoint.name, messages=messages,
-                                                max_tokens=max_tokens, temperature=temperature)
+        answer = client.chat.completions.create(
+            model=endpoint.name, messages=messages, max_tokens=max_tokens, temperature=temperature
+        )
         choice, usage = answer.choices[0], answer.usage
         text = choice.message.content
     except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
@@ -254,13 +312,17 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
         if error.status_code == 413:
             raise Refused(one_line(error))
         raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
-    except openai.OpenAIError as error:   # no connection, no answer in time
+    except openai.OpenAIError as error:  # no connection, no answer in time
         raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
     except (ValueError, AttributeError, LookupError, TypeError):
         raise SystemExit(f"{name}: its answer is not a chat completion in JSON")
-    return Reply(text=text or "", empty=text is None, cut_off=choice.finish_reason == "length",
-                 prompt_tokens=usage.prompt_tokens if usage else 0,
-                 completion_tokens=usage.completion_tokens if usage else 0)
+    return Reply(
+        text=text or "",
+        empty=text is None,
+        cut_off=choice.finish_reason == "length",
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+    )
 
 
 def one_line(error: Exception) -> str:
@@ -272,20 +334,28 @@ def one_line(error: Exception) -> str:
 @dataclass(frozen=True)
 class Job:
     """One conversation to be held."""
+
     instance: Instance
-    sample: int                  # its number among those of the question
+    sample: int  # its number among those of the question
     protocol: Protocol
-    system: str | None = None    # a system prompt other than the mode's first
+    system: str | None = None  # a system prompt other than the mode's first
 
 
-def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Job, key: tuple) -> Trajectory:
-    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls, ends.
+def converse_with(
+    client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Job, key: tuple
+) -> Trajectory:
+    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls,
+    ends.
 
-    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut later.
+    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut
+    later.
     """
     instance, protocol = job.instance, job.protocol
     system = job.system or system_prompts(protocol.mode, protocol.format)[0]
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": instance.question}]
+    messages = [
+        {"role": "system", "content": system},
+        {"role": "user", "content": instance.question},
+    ]
     t = Trajectory(instance, job.sample, messages, format=protocol.format)
     while not t.stop_reason:
         limit = min(protocol.max_turn_tokens, protocol.max_tokens - t.completion_tokens)
@@ -328,15 +398,21 @@ def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, k
         t.stop_reason = "budget"
 
 
-def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Job], key: tuple,
-                 on_end: Callable[[Trajectory], Any] | None = None) -> list[Trajectory]:
-    """The conversations of the jobs, several at a time; `on_end` hears of each as it ends, in this thread.
+def converse_all(
+    endpoint: Endpoint,
+    sandbox: Sandbox,
+    jobs: list[Job],
+    key: tuple,
+    on_end: Callable[[Trajectory], Any] | None = None,
+) -> list[Trajectory]:
+    """The conversations of the jobs, several at a time; `on_end` hears of each as it ends, in this
+    thread.
 
     When one fails for all, or on Ctrl-C, nobody waits for a hung server: the threads are daemons.
     """
     client = connect(endpoint)
-    left: queue.SimpleQueue = queue.SimpleQueue()   # numbers of jobs
-    done: queue.SimpleQueue = queue.SimpleQueue()   # (number, Trajectory or what went wrong)
+    left: queue.SimpleQueue = queue.SimpleQueue()  # numbers of jobs
+    done: queue.SimpleQueue = queue.SimpleQueue()  # (number, Trajectory or what went wrong)
     for number in range(len(jobs)):
         left.put(number)
 
@@ -365,18 +441,21 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Job], key: tup
     return [finished[number] for number in range(len(jobs))]
 
 
-# ---- 3. collecting ---------------------------------------------------------------------------------
+# ---- 3. collecting -------------------------------------------------------------------------------
 
-PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}   # ours: the paper does not tell them
+PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
 
 
-def teacher_jobs(instances: list[Instance], per_question: int, seed: int, wordings: str,
-                 protocol: Protocol) -> list[Job]:
+def teacher_jobs(
+    instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol
+) -> list[Job]:
     """The conversations to be held, shuffled: any part of them is a fair part."""
     jobs = []
     for instance in instances:
         for sample in range(per_question):
-            rng = random.Random(f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}")
+            rng = random.Random(
+                f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}"
+            )
             mode = draw(rng, PROMPT_SHARES)
             system = draw_prompt(rng, mode, wordings, protocol.format)
             # Words alone are asked for: then code ends the conversation.
@@ -401,7 +480,7 @@ def collect(args: argparse.Namespace, sandbox: Sandbox) -> None:
         def keep(line: dict[str, Any]) -> None:
             lines.append(line)
             file.write(json.dumps(line) + "\n")
-            file.flush()   # whatever happens next, this one is not asked for again
+            file.flush()  # whatever happens next, this one is not asked for again
 
         stopped = ""
         try:
@@ -414,26 +493,46 @@ def collect(args: argparse.Namespace, sandbox: Sandbox) -> None:
     print(collection_table(lines, []))
     print(f"next: python -m tasks.teacher choose {log} --out {log.parent / 'data.jsonl'}")
     if stopped:
-        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on")
+        raise SystemExit(
+            f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on"
+        )
 
 
-def collect_programs(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
-                     keep: Callable[[dict[str, Any]], None]) -> None:
+def collect_programs(
+    args: argparse.Namespace,
+    questions: list[Instance],
+    sandbox: Sandbox,
+    keep: Callable[[dict[str, Any]], None],
+) -> None:
     """From the tasks' own programs, each sample with other forms and wordings."""
     for sample in range(args.per_question):
         seed = f"{args.seed}/{sample}" if sample else args.seed
-        for line in write_conversations(questions, sandbox, seed, args.tool_chars, args.multi_turn_weight,
-                                        wordings=args.wordings, format_name=args.format):
+        for line in write_conversations(
+            questions,
+            sandbox,
+            seed,
+            args.tool_chars,
+            args.multi_turn_weight,
+            wordings=args.wordings,
+            format_name=args.format,
+        ):
             keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
 
 
-def collect_served(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
-                   earlier: list[dict[str, Any]], keep: Callable[[dict[str, Any]], None]) -> None:
+def collect_served(
+    args: argparse.Namespace,
+    questions: list[Instance],
+    sandbox: Sandbox,
+    earlier: list[dict[str, Any]],
+    keep: Callable[[dict[str, Any]], None],
+) -> None:
     """From a served model; what an earlier run has collected is not asked for again."""
     endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
     known = {job_key(line) for line in earlier}
     jobs = []
-    for job in teacher_jobs(questions, args.per_question, args.seed, args.wordings, protocol_of(args)):
+    for job in teacher_jobs(
+        questions, args.per_question, args.seed, args.wordings, protocol_of(args)
+    ):
         asked = job.instance
         if (args.teacher, asked.task, asked.level, asked.seed, job.sample) not in known:
             jobs.append(job)
@@ -441,15 +540,24 @@ def collect_served(args: argparse.Namespace, questions: list[Instance], sandbox:
 
         def on_end(t: Trajectory) -> None:
             bar.update()
-            if t.stop_reason != "tool_failure":   # the sandbox's own fault: to be asked again
+            if t.stop_reason != "tool_failure":  # the sandbox's own fault: to be asked again
                 line = t.to_json()
                 mode = mode_of(line)
-                keep({**line, "ids": [], "loss_mask": [], "mode": mode, "form": form_of(line),
-                      "source": args.teacher, "prompt_tokens": t.prompt_tokens,
-                      "completion_tokens": t.completion_tokens})
+                keep(
+                    {
+                        **line,
+                        "ids": [],
+                        "loss_mask": [],
+                        "mode": mode,
+                        "form": form_of(line),
+                        "source": args.teacher,
+                        "prompt_tokens": t.prompt_tokens,
+                        "completion_tokens": t.completion_tokens,
+                    }
+                )
 
         rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
-    check_tool_failures(rows)
+    check_tool_failures(*tool_failures(rows))
 
 
 def mode_of(line: dict[str, Any]) -> str | None:
@@ -480,22 +588,31 @@ def read_collected(path: Path) -> list[dict[str, Any]]:
         return []
     text = path.read_text(encoding="utf-8")
     if not text.endswith("\n"):
-        path.write_text(text[:text.rfind("\n") + 1], encoding="utf-8")
+        path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
     return [line for _, line in read_jsonl(path)]
 
 
-# ---- 4. files of others ----------------------------------------------------------------------------
+# ---- 4. files of others --------------------------------------------------------------------------
 
-ROLES = {"system": "system", "user": "user", "human": "user", "tool": "user", "observation": "user",
-         "assistant": "assistant", "gpt": "assistant"}
+ROLES = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "tool": "user",
+    "observation": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+}
 
 
-def read_conversations(path: str | Path, keep_wrong: bool = False,
-                       format_name: str = "fence") -> list[dict[str, Any]]:
-    """The right conversations of a file, or all, with messages in our layout; a bad line ends the program.
+def read_conversations(
+    path: str | Path, keep_wrong: bool = False, format_name: str = "fence"
+) -> list[dict[str, Any]]:
+    """The right conversations of a file, or all, with messages in our layout; a bad line ends the
+    program.
 
-    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they would be
-    the answer, and the conversation is left out and counted.
+    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they
+    would be the answer, and the conversation is left out and counted.
     """
     lines, cut_off = [], 0
     for number, line in read_jsonl(path):
@@ -513,19 +630,24 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
         if keep_wrong or line.get("reward", 1.0) == 1.0:
             lines.append({**line, "messages": messages})
     if cut_off:
-        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind code",
-              file=sys.stderr)
+        print(
+            f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind "
+            "code",
+            file=sys.stderr,
+        )
     if not lines:
         raise SystemExit(f"{path} holds no conversation with reward 1")
     return lines
 
 
 def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict[str, str]]:
-    """The messages of a line: "messages" (role, content) or "conversations" (from, value; ShareGPT)."""
+    """The messages of a line: "messages" (role, content) or ShareGPT's "conversations"."""
     marks = FORMATS[format_name]
     turns = line.get("messages", line.get("conversations"))
     if not isinstance(turns, list):
-        raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) is needed')
+        raise ValueError(
+            '"messages" (a list of role and content) or "conversations" (from, value) is needed'
+        )
     messages = []
     if isinstance(line.get("system"), str) and "conversations" in line:
         messages.append({"role": "system", "content": line["system"]})
@@ -534,10 +656,14 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
         role = turn.get("role", turn.get("from"))
         content = turn.get("content", turn.get("value"))
         if role not in ROLES or not isinstance(content, str):
-            raise ValueError('"messages" needs a list of role and content (or "conversations" one of from and '
-                             f"value), and one role is {role!r} with {type(content).__name__} as content")
+            raise ValueError(
+                '"messages" needs a list of role and content (or "conversations" one of from and '
+                f"value), and one role is {role!r} with {type(content).__name__} as content"
+            )
         if turn.get("tool_calls") or turn.get("function_call"):
-            raise ValueError(f'a message of the {role} has "tool_calls": write its code into the content')
+            raise ValueError(
+                f'a message of the {role} has "tool_calls": write its code into the content'
+            )
         if not content.strip() and ROLES[role] == "assistant":
             raise ValueError("a turn of the assistant is empty")
         if role in ("tool", "observation"):
@@ -546,16 +672,20 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     roles = [message["role"] for message in messages]
     spoken = roles[1:] if roles[:1] == ["system"] else roles
     if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
-        raise ValueError("user and assistant must take turns behind the system, and the assistant's turn is the "
-                         "last: " + ", ".join(roles))
+        raise ValueError(
+            "user and assistant must take turns behind the system, and the assistant's turn is the "
+            "last: " + ", ".join(roles)
+        )
     return messages
 
 
-# ---- 5. the choice ---------------------------------------------------------------------------------
+# ---- 5. the choice -------------------------------------------------------------------------------
 
-def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool,
-           seed: int) -> list[dict[str, Any]]:
-    """At most `keep` right conversations a task, no two alike, drawn by weight where there are more."""
+
+def choose(
+    lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool, seed: int
+) -> list[dict[str, Any]]:
+    """At most `keep` right conversations a task, no two alike, drawn by weight if there are more."""
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
         wanted = keep_wrong or line["reward"] == 1.0
@@ -584,9 +714,13 @@ def choose_from_file(args: argparse.Namespace) -> None:
     lines = []
     for number, line in read_jsonl(args.file):
         if not {"messages", "task", "seed", "level", "reward"} <= line.keys():
-            raise SystemExit(f"{args.file}, line {number}: messages, task, seed, level and reward are needed")
-        if line.get("purpose", "sft") == "sft":   # never train on the questions of anything else
-            lines.append({**line, "form": line.get("form") or form_of(line), "ids": [], "loss_mask": []})
+            raise SystemExit(
+                f"{args.file}, line {number}: messages, task, seed, level and reward are needed"
+            )
+        if line.get("purpose", "sft") == "sft":  # never train on the questions of anything else
+            lines.append(
+                {**line, "form": line.get("form") or form_of(line), "ids": [], "loss_mask": []}
+            )
     chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
     print(collection_table(lines, chosen))
     if not chosen:
@@ -609,7 +743,9 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
         rows.append(f"{name:{width}}  {len(sampled):7d}  {right:5d}  {len(kept):4d}  {told}")
     prompts = sum(line.get("prompt_tokens", 0) for line in lines)
     completions = sum(line.get("completion_tokens", 0) for line in lines)
-    rows.append(f"tokens spent at an endpoint: {prompts:,} of prompts, {completions:,} of completions")
+    rows.append(
+        f"tokens spent at an endpoint: {prompts:,} of prompts, {completions:,} of completions"
+    )
     unanswered = Counter(line.get("stop_reason") for line in lines)
     for reason, meaning in (("refused", "refused by the server"), ("empty", "empty replies")):
         if unanswered[reason]:
@@ -617,7 +753,8 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
     return "\n".join(rows)
 
 
-# ---- 6. the command line ---------------------------------------------------------------------------
+# ---- 6. the command line -------------------------------------------------------------------------
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks.teacher", description="Supervised data.")
@@ -634,18 +771,28 @@ def main() -> None:
     add("--out", default="runs/teacher", help="directory of collected.jsonl")
     add("--resume", action="store_true", help="go on with what --out holds")
     add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
-    add("--allow-weak", action="store_true", help="run scripts even where the sandbox can confine little")
+    add(
+        "--allow-weak",
+        action="store_true",
+        help="run scripts even where the sandbox can confine little",
+    )
     add_protocol_flags(collecting, temperature=1.0)
     add_endpoint_flags(collecting)
 
     choosing = commands.add_parser("choose", help="keep the best of each task")
-    choosing.add_argument("file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft")
+    choosing.add_argument(
+        "file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft"
+    )
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
     choosing.add_argument("--keep-per-task", type=int, default=70, help="conversations, at most")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
     for command in (collecting, choosing):
-        command.add_argument("--multi-turn-weight", type=float, default=4.0,
-                             help="of forms with several calls or a switch")
+        command.add_argument(
+            "--multi-turn-weight",
+            type=float,
+            default=4.0,
+            help="of forms with several calls or a switch",
+        )
         command.add_argument("--seed", type=int, default=0, help="of questions and draws")
 
     args = parser.parse_args()
@@ -654,16 +801,22 @@ def main() -> None:
     if args.command == "choose":
         choose_from_file(args)
         return
-    if args.teacher != "programs" and not find_endpoint(args.teacher, args.concurrency, args.request_timeout):
-        parser.error(f"--teacher {args.teacher}: programs, or URL#name; a model of ours is sampled by "
-                     "`python r1ci.py eval --purpose sft --trajectories FILE`")
+    if args.teacher != "programs" and not find_endpoint(
+        args.teacher, args.concurrency, args.request_timeout
+    ):
+        parser.error(
+            f"--teacher {args.teacher}: programs, or URL#name; a model of ours is sampled by "
+            "`python r1ci.py eval --purpose sft --trajectories FILE`"
+        )
     log = Path(args.out) / "collected.jsonl"
     if log.exists() and not args.resume:
         parser.error(f"{log} exists: choose another --out, or --resume")
     if args.teacher == "programs" and args.resume:
         parser.error("--resume goes on with a served model; programs need seconds")
     try:
-        with Sandbox(workers=args.workers, timeout=args.code_timeout, allow_weak=args.allow_weak) as sandbox:
+        with Sandbox(
+            workers=args.workers, timeout=args.code_timeout, allow_weak=args.allow_weak
+        ) as sandbox:
             collect(args, sandbox)
     except SandboxError as error:
         raise SystemExit(str(error))

@@ -2,7 +2,6 @@
 import pytest
 
 import r1ci
-import sft
 import tiny
 from tasks import TASKS
 from tasks.conversation import FORMATS, Protocol, Trajectory
@@ -82,6 +81,7 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
     assert [" ".join(line.split()[:2]) for line in lines[5:12]] == [
         "suite rg", "suite bbh", "suite user", "split train", "split test", "split own", "all 8"]
     assert lines[-1].endswith("3 questions (3 of bbh/word_sorting)")
+    assert max(map(len, lines)) <= 80
 
 
 def test_questions_longer_than_the_context_are_left_out_and_counted():
