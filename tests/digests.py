@@ -52,7 +52,8 @@ def main() -> None:
     now = digests(TASKS)
     if sys.argv[1:] == ["--write"]:
         TABLE.write_text("".join(f"{key} {value}\n" for key, value in now.items()))
-        sys.exit(f"{TABLE}: {len(now)} tasks")
+        print(f"{TABLE}: {len(now)} tasks")
+        return
     found = complaints(now)
     own = [key for key in now if key not in KNOWN]
     print("\n".join(found) or f"{len(KNOWN) - len(CHANGED)} tasks ask the same questions as before")
