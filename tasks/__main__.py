@@ -23,7 +23,7 @@ TOTAL_BOUND = 20.0            # seconds for all questions of level 3
 
 
 LEGEND = """
-by     easy: one Python statement at every level; code: a longer program; text: words
+by     easy: one Python statement at every level; code: a program; text: words
 grade  A like the original, B narrower than it, C a stand-in made by rules
 Below each task: how many different questions level 3 has (estimated), what the
 commonest answer alone gets, and what level 5 asks to do.
@@ -94,7 +94,8 @@ def bench(keys: list[str]) -> bool:
             print(f"\r{count}/{len(keys)} {key:<48}", end="", file=sys.stderr, flush=True)
             worst = []
             for level in BOUNDS:
-                measured = [measure(TASKS[key], seed, level, sandbox) for seed in range(QUESTIONS[level])]
+                seeds = range(QUESTIONS[level])
+                measured = [measure(TASKS[key], seed, level, sandbox) for seed in seeds]
                 worst += [max(column) for column in zip(*measured)]
                 if level == 3:
                     total += sum(asked for asked, _, _ in measured)
