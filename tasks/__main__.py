@@ -1,8 +1,8 @@
 """Look at the tasks.
 
-    python -m tasks                                   list them all
-    python -m tasks rg/gcd --level 3 --seed 0         one question, its program, the output, the accepted answer
-    python -m tasks --bench                           seconds per question, program run and verification
+    python -m tasks                              list them all, and how hard each is
+    python -m tasks rg/gcd --level 3 --seed 0    a question, its program, output and accepted answer
+    python -m tasks --bench                      seconds per question, program run and verification
 """
 import argparse
 import difflib
@@ -14,28 +14,48 @@ from typing import Any, Callable
 
 from sandbox import Sandbox, SandboxError
 from tasks import LEVELS, PURPOSES, TASKS, Instance, Task
+from tasks.difficulty import DIFFICULTY, one_statement
 
-BOUNDS = {3: 1.0, 5: 5.0}     # seconds for one question, and for one verification, at levels 3 and 5
+BOUNDS = {3: 1.0, 5: 5.0}     # level -> seconds for one question, and for one verification
 PROGRAM_BOUND = 5.0           # seconds in the sandbox, at any level
 QUESTIONS = {3: 20, 5: 3}     # measured for each task
 TOTAL_BOUND = 20.0            # seconds for all questions of level 3
 
 
+LEGEND = """
+by     easy: one Python statement at every level; code: a program; text: words
+grade  A like the original, B narrower than it, C a stand-in made by rules
+Below each task: how many different questions level 3 has (estimated), what the
+commonest answer alone gets, and what level 5 asks to do.
+`--tasks train,-easy` leaves the easy ones out."""
+
+
 def list_tasks() -> None:
-    """One line a task, and the counts."""
+    """Two lines a task, within 80 columns, what they mean, and the counts."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # so that `| head` ends it without a word
-    row = "{:<48} {:<6} {:<12} {:<6} {}".format
-    print(row("task", "split", "family", "grade", "program natural"))
+    row = "{:<43} {:<5} {:<11} {:<5} {}".format
+    print(row("task", "split", "family", "grade", "by"))
     for key, task in TASKS.items():
-        print(row(key, task.split, task.family, task.grade, "yes" if task.natural else "no"))
-    counts = [Counter(getattr(task, name) for task in TASKS.values()) for name in ("suite", "split", "grade")]
-    print(f"\n{len(TASKS)} tasks: " + "; ".join(
-        ", ".join(f"{count} {name}" for name, count in sorted(counter.items())) for counter in counts))
+        by = "easy" if one_statement(task) else "code" if task.natural else "text"
+        print(row(key, task.split, task.family, task.grade, by))
+        # Only the shipped tasks were measured.
+        if key in DIFFICULTY:
+            known = DIFFICULTY[key]
+            print(f"  {known.questions:>8} questions, guess {known.guessing:>3}; {known.level_5}")
+    # "33 symbench, 27 bbh, 84 rg", and likewise for splits and grades.
+    counts = []
+    for name in ("suite", "split", "grade"):
+        counter = Counter(getattr(task, name) for task in TASKS.values())
+        counts.append(", ".join(f"{count} {value}" for value, count in sorted(counter.items())))
+    print(f"{LEGEND}\n\n{len(TASKS)} tasks: {'; '.join(counts)}")
 
 
 def show(task: Task, instance: Instance) -> bool:
-    """Prints one question with everything that belongs to it; says whether the accepted answer was reached."""
-    print(f"{instance.task}, level {instance.level}, seed {instance.seed}, purpose {instance.purpose}")
+    """Prints one question with all that belongs to it; says whether its answer was reached."""
+    print(f"{instance.task}, level {instance.level}, seed {instance.seed}, "
+          f"purpose {instance.purpose}")
+    if instance.task in DIFFICULTY:
+        print(f"level 5 asks to: {DIFFICULTY[instance.task].level_5}")
     print(f"\n--- question\n{instance.question}")
     if task.program is None:
         print(f"\n--- rationale (a program is not the natural way)\n{task.rationale(instance)}")
@@ -45,43 +65,56 @@ def show(task: Task, instance: Instance) -> bool:
         print(f"\n--- program\n{code}")
         with Sandbox(workers=1, timeout=PROGRAM_BOUND) as sandbox:
             result = sandbox.run(code)
-        print(f"--- output ({result.status}, {result.wall:.3f} s)\n{result.stdout}{result.stderr}".rstrip("\n"))
+        output = f"{result.stdout}{result.stderr}".rstrip("\n")
+        print(f"--- output ({result.status}, {result.wall:.3f} s)\n{output}")
         answer, what = result.stdout.strip(), "the output"
     right = task.verify(instance, answer)
-    print(f"\n--- accepted answer\n{instance.expect}\n\nverify {'accepts' if right else 'REFUSES'} {what}")
+    print(f"\n--- accepted answer\n{instance.expect}")
+    print(f"\nverify {'accepts' if right else 'REFUSES'} {what}")
     return right
 
 
 def timed(function: Callable, *arguments: Any) -> tuple[Any, float]:
-    """The result and the CPU seconds it took: wall time would count the neighbours' work."""
+    """The result and the CPU seconds it took: wall time would count the work of neighbours."""
     start = time.process_time()
     result = function(*arguments)
     return result, time.process_time() - start
 
 
 def bench(keys: list[str]) -> bool:
-    """Prints the worst seconds of each task; says whether all keep their bounds."""
-    titles = [f"{what} {level}" for level in BOUNDS for what in ("question", "program", "verify")]
-    print(f"{'worst seconds, at levels 3 and 5':<48} " + " ".join(f"{title:>11}" for title in titles))
+    """Prints the worst milliseconds of each task; says whether all keep their bounds."""
+    row = "{:<43}" + 6 * "{:>6}"
     bounds = [bound for level in BOUNDS for bound in (BOUNDS[level], PROGRAM_BOUND, BOUNDS[level])]
-    print(f"{'bound':<48} " + " ".join(f"{bound:>10.1f} " for bound in bounds))
+    print(row.format("worst milliseconds, level 3 and then 5", *2 * ["ask", "run", "check"]))
+    print(row.format("bound", *map(milliseconds, bounds)))
+
     total, late = 0.0, []
     with Sandbox(workers=1, timeout=2 * PROGRAM_BOUND) as sandbox:
         for count, key in enumerate(keys, 1):
             print(f"\r{count}/{len(keys)} {key:<48}", end="", file=sys.stderr, flush=True)
             worst = []
             for level in BOUNDS:
-                seconds = [measure(TASKS[key], seed, level, sandbox) for seed in range(QUESTIONS[level])]
-                total += sum(question for question, _, _ in seconds) * (level == 3)
-                worst += [max(column) for column in zip(*seconds)]
-            marks = ["*" if seconds > bound else " " for seconds, bound in zip(worst, bounds)]
-            late += [key] * ("*" in marks)
-            print("\r" * (sys.stderr.isatty() and sys.stdout.isatty()) + f"{key:<48} "
-                  + " ".join(f"{seconds:>10.4f}{mark}" for seconds, mark in zip(worst, marks)), flush=True)
-    print(f"\r{'':<60}\r", end="", file=sys.stderr)
-    print(f"\n{QUESTIONS[3]} questions of each task at level 3: {total:.1f} s (bound {TOTAL_BOUND:.0f} s)")
+                seeds = range(QUESTIONS[level])
+                measured = [measure(TASKS[key], seed, level, sandbox) for seed in seeds]
+                worst += [max(column) for column in zip(*measured)]
+                if level == 3:
+                    total += sum(asked for asked, _, _ in measured)
+            # A star marks what is above its bound.
+            above = ["*" if seconds > bound else "" for seconds, bound in zip(worst, bounds)]
+            if any(above):
+                late.append(key)
+            cells = [milliseconds(seconds) + mark for seconds, mark in zip(worst, above)]
+            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
+            print(row.format(key, *cells), flush=True)
+    print(f"\n{QUESTIONS[3]} questions of each task at level 3: {total:.1f} s "
+          f"(bound {TOTAL_BOUND:.0f} s)")
     print(f"above a bound (*): {', '.join(late) or 'none'}")
     return not late and total <= TOTAL_BOUND
+
+
+def milliseconds(seconds: float) -> str:
+    """0.00042 -> "0.42" and 1.5 -> "1500": five characters at most."""
+    return f"{1000 * seconds:.2f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
 
 
 def measure(task: Task, seed: int, level: int, sandbox: Sandbox) -> tuple[float, float, float]:
@@ -96,21 +129,25 @@ def measure(task: Task, seed: int, level: int, sandbox: Sandbox) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", nargs="?", metavar="SUITE/NAME", help="the task to show, or to measure alone")
-    parser.add_argument("--level", type=int, choices=LEVELS, default=3, help="difficulty (3)")
-    parser.add_argument("--seed", type=int, default=0, help="number of the question (0)")
-    parser.add_argument("--purpose", choices=PURPOSES, default="eval", help="what the question is for (eval)")
-    parser.add_argument("--bench", action="store_true", help="measure every task, fail if one is too slow")
+    add = parser.add_argument
+    add("task", nargs="?", metavar="SUITE/NAME", help="the task to show, or to measure alone")
+    add("--level", type=int, choices=LEVELS, default=3, help="difficulty (3)")
+    add("--seed", type=int, default=0, help="number of the question (0)")
+    add("--purpose", choices=PURPOSES, default="eval", help="what the question is for (eval)")
+    add("--bench", action="store_true", help="measure every task, fail if one is too slow")
     args = parser.parse_args()
     if args.task is not None and args.task not in TASKS:
-        near = [key for key in TASKS if key.endswith(f"/{args.task}")] or difflib.get_close_matches(args.task, TASKS)
+        # The name without its suite, or a slip of the pen.
+        near = [key for key in TASKS if key.endswith(f"/{args.task}")]
+        near = near or difflib.get_close_matches(args.task, TASKS)
         mend = f"did you mean {' or '.join(near)}?" if near else "`python -m tasks` lists them all."
         parser.error(f"there is no task {args.task!r}: {mend}")
     try:
         if args.bench:
             sys.exit(not bench([args.task] if args.task else list(TASKS)))
         if args.task:
-            sys.exit(not show(TASKS[args.task], TASKS[args.task].generate(args.seed, args.level, args.purpose)))
+            task = TASKS[args.task]
+            sys.exit(not show(task, task.generate(args.seed, args.level, args.purpose)))
         list_tasks()
     except SandboxError as error:
         sys.exit(f"the programs cannot be run: {error}")

@@ -1,47 +1,52 @@
-"""What the 144 tasks share: the class, the registry, the purposes of questions, and the parsers of answers.
+"""What the tasks share: the class, the registry, the purposes of questions, the parsers of answers.
 
-A task is a class with two or three short methods. Subclassing `Task` registers it under "suite/name":
+A task is a class with two or three short methods. Subclassing `Task` registers it, Gcd -> "rg/gcd":
 
-    class Gcd(Task):                                  # rg/gcd, the name is the class name in snake case
-        parse = staticmethod(integer)                 # how an answer is read before it is compared
+    class Gcd(Task):                    # its name is the class name in snake case
+        parse = staticmethod(integer)   # how an answer is read before it is compared
 
-        def make(self, rng, level):                   # -> question, facts (and a planted answer, if there is one)
+        def make(self, rng, level):     # -> question, facts (and a planted answer, if there is one)
             numbers = sorted(rng.sample(range(2, at(rng, level, 50, 500, 5000)), 2))
-            return f"What is the greatest common divisor of {numbers}? Answer with one integer.", dict(numbers=numbers)
+            question = f"What is the greatest common divisor of {numbers}? Answer with one integer."
+            return question, dict(numbers=numbers)
 
         @staticmethod
-        def solve(numbers):                           # plain Python, imports inside, reads nothing but its arguments
+        def solve(numbers):             # plain Python, imports inside, reads its arguments alone
             import math
             return math.gcd(*numbers)
 
-`solve` is written once and serves three times: it gives the expected answer, its source is the program that
-supervised data shows to the model, and the tests run that program in the sandbox.
+`solve` gives the expected answer. In half of the tasks its source is also the program that
+supervised data shows to the model; the others write a `program` nearer to what a person would type,
+and where words are the natural way there is none. The tests run every program in the sandbox.
 
-Answers are text written by a model, so they are hostile: nothing here evaluates them, they are parsed by hand.
+Answers are text written by a model, so they are hostile: nothing here evaluates them.
 """
 import ast
 import hashlib
 import inspect
 import json
 import math
+import operator
 import re
 import textwrap
 from dataclasses import dataclass
 from fractions import Fraction
 from random import Random
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 PURPOSES = ("sft", "rl", "val", "eval")  # every question belongs to one of them, for ever
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed
 MAX_REDRAWS = 2_000   # a question fits its purpose one time in four
+MAX_LAYERS = 8        # of dress around an answer
 
-TASKS: dict[str, "Task"] = {}  # "suite/name" -> task; filled by subclassing, sorted by tasks/__init__.py
+# "suite/name" -> task: filled by subclassing, sorted by tasks/__init__.py
+TASKS: dict[str, "Task"] = {}
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One question. `facts` holds what the question shows, as literals; `expect` is one right answer as text."""
+    """One question: `facts` holds what it shows, as literals; `expect` is one right answer."""
     task: str
     seed: int
     level: int
@@ -52,32 +57,34 @@ class Instance:
 
 
 def purpose_of(question: str) -> str:
-    """The purpose a question text belongs to: its SHA-256 decides, so no two purposes can share a question."""
+    """The purpose of a question: the SHA-256 of its text decides, so no two can share one."""
     digest = hashlib.sha256(question.encode()).digest()
     return PURPOSES[digest[0] % len(PURPOSES)]
 
 
-# ---- the class ------------------------------------------------------------------------------------------------------
+# ---- the class ----------------------------------------------------------------------------------
 
 class Task:
     """Base of all tasks; see the module's docstring for an example.
 
-    suite    "rg" | "symbench" | "bbh"
-    split    "train" | "test": whole tasks are held out
-    grade    "A" same family as the original, "B" narrower than a human-written original, "C" a rule-based stand-in
-    natural  whether writing a program is the natural way to answer
-    uses     module-level functions that `solve` calls: their source goes into the program, before `solve`
-    parse    reads an answer before it is compared with the expected one; raises on malformed text
+    suite     "rg" | "symbench" | "bbh"
+    split     "train" | "test": whole tasks are held out
+    grade     "A" same family as the original, "B" narrower than a human-written original,
+              "C" a rule-based stand-in
+    shortcut  for grades B and C: a sentence that names a shortcut which the original has as well
+    uses      functions of the module that `solve` calls: their source goes into the program as well
+    parse     reads an answer before it is compared with the expected one; raises on malformed text
     """
-    suite, split, grade, natural = "rg", "train", "A", True
+    suite, split, grade = "rg", "train", "A"
     name, family = "", ""
+    shortcut: str | None = None
     uses: tuple[Callable, ...] = ()
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
         cls.family = cls.__module__.rsplit(".", 1)[-1]
         if abstract:  # a shared parent of several tasks
             return
-        if "name" not in cls.__dict__:
+        if "name" not in cls.__dict__:  # WordSorting -> word_sorting
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         key = f"{cls.suite}/{cls.name}"
         assert key not in TASKS, f"two tasks are called {key}"
@@ -87,10 +94,15 @@ class Task:
     def key(self) -> str:
         return f"{self.suite}/{self.name}"
 
+    @property
+    def natural(self) -> bool:
+        """Whether a program is the natural way to answer: where it is not, `program = None`."""
+        return self.program is not None
+
     # -- what a task writes --
 
     def make(self, rng: Random, level: int) -> tuple:
-        """Draw a question from `rng` alone: (question, facts) or (question, facts, planted answer)."""
+        """A question drawn from `rng` alone: (question, facts), or with a planted answer third."""
         raise NotImplementedError
 
     @staticmethod
@@ -98,71 +110,92 @@ class Task:
         """The answer, computed from the facts alone."""
         raise NotImplementedError
 
-    def check(self, answer: str, instance: Instance) -> bool:
-        """Whether the answer is right; may raise. Tasks with many right answers override it."""
-        return self.parse(answer) == self.parse(instance.expect)
-
     @staticmethod
     def parse(text: str) -> Any:
         return norm(text)
 
+    def check(self, answer: str, instance: Instance) -> bool:
+        """Whether the answer is right; may raise. Tasks with many right answers override it."""
+        return self.parse(answer) == self.parse(instance.expect)
+
     # -- what everybody calls --
 
     def generate(self, seed: int, level: int = 3, purpose: str = "eval") -> Instance:
-        """The question number `seed`: the same in every process, and never shared between two purposes."""
+        """Question number `seed`: the same in every process, never shared between two purposes."""
         if level not in LEVELS:
             raise ValueError(f"level {level!r} of task {self.key}: levels are 1 to 5")
         if purpose not in PURPOSES:
-            raise ValueError(f"purpose {purpose!r} of task {self.key}: one of {', '.join(PURPOSES)}")
-        # A string seed is hashed with SHA-512: neighbouring seeds share nothing, and PYTHONHASHSEED has no say.
+            known = ", ".join(PURPOSES)
+            raise ValueError(f"purpose {purpose!r} of task {self.key}: one of {known}")
+        # A string is hashed with SHA-512: neighbours share nothing, and PYTHONHASHSEED has no say.
         rng = Random(f"{self.suite}/{self.name}/{level}/{seed}")
+        # One draw in four belongs to the purpose that is asked for; the first that does is taken.
         for _ in range(MAX_REDRAWS):
             question, facts, *planted = self.make(rng, level)
             if purpose_of(question) == purpose:
                 expect = planted[0] if planted else self.solve(**facts)
                 return Instance(self.key, seed, level, purpose, question, facts, str(expect))
-        raise RuntimeError(f"task {self.key}, level {level}: no {purpose} question in {MAX_REDRAWS} draws")
+        raise RuntimeError(
+            f"task {self.key}, level {level}: no {purpose} question in {MAX_REDRAWS} draws")
 
     def verify(self, instance: Instance, answer: str) -> bool:
-        """Whether `answer` is right. Never raises and never evaluates: whatever cannot be parsed is wrong."""
-        if not isinstance(answer, str) or len(answer) > MAX_ANSWER:
-            return False
-        try:
-            return bool(self.check(answer, instance))
-        except Exception:  # hostile text can raise anything: ValueError, RecursionError, OverflowError, ...
-            return False
+        """Whether `answer` is right. Never raises: whatever cannot be parsed is wrong."""
+        return accepts(self.check, answer, instance)
 
     def program(self, instance: Instance) -> str:
-        """A program that prints the answer alone. A task sets `program = None` where text is the natural way."""
-        sources = [textwrap.dedent(inspect.getsource(function)) for function in (*self.uses, self.solve)]
-        sources[-1] = sources[-1].replace("@staticmethod\n", "", 1)
+        """A program that prints the answer alone: the source of `solve`, and a call with the facts.
+
+            def solve(numbers):
+                import math
+                return math.gcd(*numbers)
+
+            print(solve(numbers=[12, 18]))
+
+        A task sets `program = None` where text is the natural way.
+        """
+        *helpers, solve = self._sources()
         facts = ", ".join(f"{name}={fact!r}" for name, fact in instance.facts.items())
-        return "\n".join(sources) + f"\nprint(solve({facts}))\n"
+        return "\n".join([*helpers, solve]) + f"\nprint(solve({facts}))\n"
 
     def script(self, instance: Instance) -> str:
-        """The program without the function around it, for a `solve` that returns once: `program = Task.script`."""
-        sources = [textwrap.dedent(inspect.getsource(function)) for function in (*self.uses, self.solve)]
-        body = textwrap.dedent(sources.pop().split("):\n", 1)[1])
-        before, result = body.rsplit("return ", 1)
+        """The same without the function, for a `solve` that returns once: `program = Task.script`.
+
+            numbers = [12, 18]
+            import math
+            print(math.gcd(*numbers))
+        """
+        *helpers, solve = self._sources()
+        body = textwrap.dedent(solve.split("):\n", 1)[1])
+        steps, result = body.rsplit("return ", 1)
         facts = "".join(f"{name} = {fact!r}\n" for name, fact in instance.facts.items())
-        return "\n".join([*sources, f"{facts}{before}print({result.strip()})\n"])
+        return "\n".join([*helpers, f"{facts}{steps}print({result.strip()})\n"])
+
+    def _sources(self) -> list[str]:
+        """The source of every helper that `solve` uses, and last of `solve` itself."""
+        functions = (*self.uses, self.solve)
+        sources = [textwrap.dedent(inspect.getsource(function)) for function in functions]
+        sources[-1] = sources[-1].replace("@staticmethod\n", "", 1)
+        return sources
 
     def rationale(self, instance: Instance) -> str:
-        """A short derivation in words that ends in the answer: tasks without a program override it."""
+        """A short derivation in words that ends in the answer, for tasks without a program."""
         return f"The answer is {instance.expect}."
 
 
 class Choice(Task, abstract=True):
-    """Multiple choice: `facts["options"]` is the block of choices that the question shows; see `options` below."""
+    """Multiple choice: `facts["options"]` is the block of choices; see `options`."""
 
     def check(self, answer: str, instance: Instance) -> bool:
         return letter(answer, instance.facts["options"]) == instance.expect
 
 
 class Formula(Task, abstract=True):
-    """Questions from a `table` of (text, formula). Both hold slots such as {a * b}: expressions over what is drawn.
+    """Questions from a `table` of (text, formula), with slots in braces for what is drawn:
 
-    The formula with its slots filled is the program, so it is Python over + - * / ** and the `functions` by name.
+        ("{X} has {a} coins and gets {b} more. How many is that?", "{a} + {b}")
+
+    A slot is an expression over the drawn numbers and words, so {a * b} is one too. The formula
+    with its slots filled, "3 + 4", is the program: Python over + - * / ** and the `functions`.
     """
     table: tuple[tuple[str, str], ...] = ()
     functions: dict[str, Callable] = {}
@@ -176,43 +209,116 @@ class Formula(Task, abstract=True):
         return answer > 0
 
     def make(self, rng: Random, level: int) -> tuple:
-        table = self.table[:max(8, len(self.table) // 3)] if level == 1 else self.table  # the easy ones come first
+        # The easy ones come first in the table, and are all there is at level 1.
+        table = self.table[:max(8, len(self.table) // 3)] if level == 1 else self.table
+        functions = {name: self._exact(function) for name, function in self.functions.items()}
         while True:
             slots = self.slots(rng, level)
-            text, formula = (re.sub(r"{(.*?)}", lambda slot: decimal(value(slot[1], slots)), part)
-                             for part in rng.choice(table))
-            answer = value(formula, {"pi": math.pi}, {name: self._exact(f) for name, f in self.functions.items()})
+            text, formula = (self._filled(part, slots) for part in rng.choice(table))
+            answer = value(formula, {"pi": math.pi}, functions)
             if self.fits(answer, level):
-                return f"{text} {self.ending}", dict(formula=formula), int(answer) if answer == int(answer) else answer
+                expect = int(answer) if answer == int(answer) else answer
+                return f"{text} {self.ending}", dict(formula=formula), expect
+
+    @staticmethod
+    def _filled(text: str, slots: dict[str, Any]) -> str:
+        """The text with every {slot} replaced by its value."""
+        return re.sub(r"{(.*?)}", lambda slot: decimal(value(slot[1], slots)), text)
 
     @staticmethod
     def _exact(function: Callable) -> Callable:
-        """The function for exact numbers: whole ones reach it as int, and an int comes back as a Fraction."""
+        """The function for exact numbers: whole ones reach it as int, and leave it as Fraction."""
         def call(*numbers: Any) -> Any:
             result = function(*(int(x) if x == int(x) else x for x in numbers))
             return Fraction(result) if isinstance(result, int) else result
         return call
 
     def program(self, instance: Instance) -> str:
+        """The imports that the formula needs, and `print(formula)`."""
         formula = instance.facts["formula"]
         used = [name for name in ["pi", *self.functions] if re.search(rf"\b{name}\b", formula)]
+        lines = []
+        # Names that `math` has are imported from there, Fraction from its module.
         known = ", ".join(sorted(name for name in used if hasattr(math, name)))
-        lines = [f"from math import {known}\n"] if known else []
-        lines += ["from fractions import Fraction\n"] if "Fraction" in used else []
-        own = [self.functions[name] for name in used if inspect.isfunction(self.functions.get(name))]
-        lines += [inspect.getsource(function) for function in own]
+        if known:
+            lines.append(f"from math import {known}\n")
+        if "Fraction" in used:
+            lines.append("from fractions import Fraction\n")
+        # A function of the task's own comes with its source.
+        for name in used:
+            if inspect.isfunction(self.functions.get(name)):
+                lines.append(inspect.getsource(self.functions[name]))
         return "".join(lines) + f"print({formula})\n"
 
 
-# ---- for generators -------------------------------------------------------------------------------------------------
+# ---- right answers, dressed or not ---------------------------------------------------------------
+
+# What people and models put around an answer: (before, after), "$$" before "$", which begins alike.
+DRESS = (("```", "```"), ("\\boxed{", "}"), ("\\text{", "}"), ("\\[", "\\]"), ("\\(", "\\)"),
+         ("$$", "$$"), ("$", "$"), ("**", "**"), ("`", "`"), ('"', '"'), ("'", "'"),
+         ("“", "”"), ("‘", "’"))
+
+
+def accepts(check: Callable[[str, Instance], bool], answer: str, instance: Instance) -> bool:
+    """Whether `check` holds for the answer as it stands or, failing that, without its dress.
+
+    The parsers see the text as it was given first: what looks like dress may be the answer itself,
+    as the prime in B', a move of a cube. A text that makes a parser raise is wrong.
+    """
+    if not isinstance(answer, str) or len(answer) > MAX_ANSWER:
+        return False
+    for text in undressed(answer):
+        try:
+            if check(text, instance):
+                return True
+        except Exception:  # hostile text can raise anything: ValueError, RecursionError, ...
+            pass
+    return False
+
+
+def undressed(answer: str) -> Iterator[str]:
+    r"""The answer, then what is left after each layer of dress, from outside in.
+
+        **$\boxed{42}$**.  ->  **$\boxed{42}$**  ->  $\boxed{42}$  ->  \boxed{42}  ->  42
+    """
+    text = answer
+    for _ in range(MAX_LAYERS):
+        yield text
+        inside = without_a_layer(text.strip())
+        if inside is None:
+            return
+        text = inside.strip()
+
+
+def without_a_layer(text: str) -> str | None:
+    """The text without its outermost fence, pair of marks or full stop; None if it wears none."""
+    # ```python, some lines, ```
+    fence = re.match("```+|~~~+", text)
+    lines = text.split("\n")
+    if fence and len(lines) > 2 and lines[-1].strip() == fence[0]:
+        return "\n".join(lines[1:-1])
+    for before, after in DRESS:
+        room = len(text) > len(before) + len(after)
+        if room and text.startswith(before) and text.endswith(after):
+            return text[len(before):-len(after)]
+    # It ends a word, a number or a closing mark; after another sign it is a cell of a grid.
+    if re.search(r"[\w%)\]}>\"'`*$”’]\.$", text):
+        return text[:-1]
+    return None
+
+
+# ---- for generators ------------------------------------------------------------------------------
 
 def at(rng: Random, level: int, easy: Any, default: Any, hard: Any) -> Any:
     """A knob's setting at levels 1, 3 and 5; levels 2 and 4 draw one of the two neighbours."""
-    return {1: easy, 2: rng.choice((easy, default)), 3: default, 4: rng.choice((default, hard)), 5: hard}[level]
+    # Both are drawn whatever the level: of one seed, what comes after is drawn alike.
+    below = rng.choice((easy, default))
+    above = rng.choice((default, hard))
+    return {1: easy, 2: below, 3: default, 4: above, 5: hard}[level]
 
 
 def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple[str, str]:
-    """A block of lettered choices and the letter of the right one: ("(A) x\\n(B) y", "B"). All must differ."""
+    """Lettered choices, all different, and the letter of the right one: ("(A) x\\n(B) y", "B")."""
     choices = [str(choice) for choice in (right, *wrong)]
     assert len(set(choices)) == len(choices), f"two choices are the same: {choices}"
     if shuffle:
@@ -222,12 +328,12 @@ def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple
 
 
 def decimal(x: Any) -> str:
-    """A number as a story tells it: whole, or with two digits after the point; a word stays as it is."""
+    """A number as a story tells it: whole, or with two decimals; a word stays as it is."""
     return str(x) if isinstance(x, str) or x == int(x) else f"{int(x)}.{int(x * 100) % 100:02}"
 
 
 def tie(x: Fraction) -> bool:
-    """Whether x is so near the middle of two integers that an answer should not depend on rounding it."""
+    """Whether x is so near the middle of two integers that rounding it is a matter of luck."""
     return abs(abs(x) % 1 - Fraction(1, 2)) < Fraction(1, 100)
 
 
@@ -236,7 +342,7 @@ def show(grid: list[list]) -> str:
     return "\n".join(" ".join(map(str, row)) for row in grid)
 
 
-# ---- for checkers: text in, value out, anything unexpected raises ---------------------------------------------------
+# ---- for checkers: text in, value out, anything unexpected raises --------------------------------
 
 def norm(text: str) -> str:
     """Text without outer quotes, final full stop, case and spare blanks."""
@@ -245,35 +351,64 @@ def norm(text: str) -> str:
     return text.casefold()
 
 
+FRACTION = r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}"  # \frac{7}{2}, in a formula
+
+
+def numeral(text: str) -> str:
+    """A number's spelling made plain: "x = −1,234" -> "-1234" and "$5" -> "5"."""
+    text = norm(text).split("=")[-1].replace("−", "-").strip()
+    text = re.sub(r"^([+-]?)\$", r"\1", text)
+    # The comma of 1,234 is {,} or \, in a formula.
+    text = text.replace("{,}", ",").replace("\\,", ",")
+    return re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda n: n[0].replace(",", ""), text)
+
+
 def integer(text: str) -> int:
-    """An integer; "1,234", "+7", "12.0", "x = 3" and "`5`" are integers too."""
-    text = norm(text).split("=")[-1].replace("−", "-")
-    match = re.fullmatch(r"\s*([+-]?\s*(?:\d+|\d{1,3}(?:[, _]\d{3})+))(?:\.0*)?\s*", text, re.ASCII)
+    """An integer; "1,234", "1 234", "+7", "12.0", "x = 3" and "`5`" are integers too."""
+    sign, digits = r"[+-]?\s*", r"(?:\d+|\d{1,3}(?:[ _]\d{3})+)"
+    match = re.fullmatch(rf"({sign}{digits})(?:\.0*)?", numeral(text), re.ASCII)
     if not match:
         raise ValueError(f"not an integer: {text[:40]!r}")
-    return int(re.sub(r"[\s,_]", "", match[1]))
+    return int(re.sub(r"[\s_]", "", match[1]))
 
 
 def number(text: str) -> Fraction:
-    """An exact number: integer, decimal, e-notation or a/b, with optional thousands commas."""
-    text = norm(text).split("=")[-1].replace("−", "-").strip()
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    """An exact number: an integer or a decimal, 7/2, \\frac{7}{2}, 5.58e2 or 5.58 × 10^2."""
+    plain = re.sub(rf"^([+-]?){FRACTION}$", r"\1\2/\3", numeral(text))
+    times_ten_to_the = r"\s*(?:×|x|\*|·|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*"
+    plain = re.sub(rf"(?<=[\d.]){times_ten_to_the}[{{(]?([+-]?\d{{1,3}})[}})]?", r"e\1", plain)
     part = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?"
-    if not re.fullmatch(rf"{part}(?:\s*/\s*{part})?", text, re.ASCII):
+    if not re.fullmatch(rf"{part}(?:\s*/\s*{part})?", plain, re.ASCII):
         raise ValueError(f"not a number: {text[:40]!r}")
-    top, _, bottom = text.partition("/")
+    top, _, bottom = plain.partition("/")
     return Fraction(top.strip()) / Fraction(bottom.strip() or 1)
 
 
-def close(answer: str, expect: str, tolerance: float) -> bool:
-    """Whether two numbers differ by at most tolerance * max(1, |expected|)."""
-    gold = number(expect)
-    return abs(number(answer) - gold) <= Fraction(tolerance) * max(1, abs(gold))
+def amount(text: str) -> Any:
+    """A number as a formula: 12, 7/2, 3*sqrt(2), 5π/6 or 2√3; exact without a root and pi."""
+    formula = numeral(text)
+    if len(formula) > 500:
+        raise ValueError("formula too long")
+    if re.search(rf"\d\s*{FRACTION}", formula):  # 1\frac{1}{2} is 1.5 to some and 0.5 to others
+        raise ValueError("a number beside a fraction")
+    formula = formula.replace("^{\\circ}", "").replace("^\\circ", "")
+    formula = formula.removesuffix("degrees").rstrip("° ")
+    # A root may stand in a fraction, or a fraction in a root: the second round reads the outer one.
+    for _ in range(2):
+        formula = re.sub(FRACTION, r"((\1)/(\2))", formula)
+        formula = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", formula)
+    # Other signs become Python's.
+    python = (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("\\times", "*"), ("·", "*"), ("×", "*"),
+              ("^", "**"), ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("), ("}", ")"))
+    for old, new in python:
+        formula = formula.replace(old, new)
+    formula = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", formula)  # 2sqrt(3), 5 pi: a product
+    return value(formula.strip(), {"pi": math.pi}, {"sqrt": math.sqrt})
 
 
 def items(text: str) -> list[str]:
-    """The parts of a list: a literal list, or text with commas, or else with blanks; quotes and brackets dropped."""
-    text = str(text).strip()
+    """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes."""
+    text = re.sub(r"\s*=\s*", "=", str(text).strip())  # "x = 3" is one part
     if text[:1] in "[(" and text[-1:] in ")]":
         text = text[1:-1]
     parts = text.split(",") if "," in text else text.split()
@@ -297,24 +432,8 @@ def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
     return [[cell(part) for part in items(row)] for row in rows]
 
 
-def amount(text: str) -> Any:
-    """A number as a formula: 12, 7/2, 3*sqrt(2), 5π/6, \\frac{7}{2} or 2√3; exact unless a root or pi is in it."""
-    text = norm(text).split("=")[-1].strip("$° ").replace("^\\circ", "").removesuffix("degrees")
-    if len(text) > 500:
-        raise ValueError("formula too long")
-    for _ in "ab":  # a root in a fraction, or a fraction in a root
-        text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"((\1)/(\2))", text)
-        text = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", text)
-    for old, new in (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("·", "*"), ("×", "*"), ("^", "**"), ("−", "-"),
-                     ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("), ("}", ")")):
-        text = text.replace(old, new)
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", text)  # 2sqrt(3), 5 pi: a product
-    return value(text.strip(), {"pi": math.pi}, {"sqrt": math.sqrt})
-
-
 def literal(text: str) -> Any:
-    """A Python or JSON literal. `ast.literal_eval` builds constants only: it cannot call anything."""
+    """A Python or JSON literal. `ast.literal_eval` builds constants: it cannot call anything."""
     text = str(text).strip()
     try:
         return json.loads(text)
@@ -323,7 +442,7 @@ def literal(text: str) -> Any:
 
 
 def letter(text: str, choices: str) -> str:
-    """The letter of a choice: "(B)", "B", "b.", "B) text" or its text alone. A letter with another text is no choice."""
+    """The letter of a choice: "(B)", "B", "b.", "B) text" or its text; not with another's text."""
     text = " ".join(str(text).split()).strip("\"'`* ")
     texts = {line[1]: norm(line[3:]) for line in choices.splitlines()}
     for tag, choice in texts.items():
@@ -340,18 +459,19 @@ def yes_no(text: str) -> bool:
     return {"yes": True, "true": True, "no": False, "false": False}[norm(text)]
 
 
-# ---- arithmetic without eval ----------------------------------------------------------------------------------------
+# ---- arithmetic without eval ---------------------------------------------------------------------
 
-_OPERATORS = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
-              ast.Div: lambda a, b: a / b}
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub,
+             ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
-def value(text: str, names: dict[str, Any] | None = None, functions: dict[str, Callable] | None = None,
+def value(text: str, names: dict[str, Any] | None = None,
+          functions: dict[str, Callable] | None = None,
           const: Callable[[str], Any] = Fraction) -> Any:
-    """The value of an arithmetic expression over + - * / ** and brackets, exact unless `const` is float.
+    """The value of an expression over + - * / ** and brackets, exact unless `const` is float.
 
-    Walks a whitelist of syntax nodes: no attribute, index, comparison or call but of the given `functions`.
-    Raises ValueError on anything else, and on numbers beyond about 10,000 bits.
+    Walks a whitelist of syntax nodes: no attribute, index or comparison, and no call but of the
+    given `functions`. Raises ValueError on anything else, and on numbers beyond about 10,000 bits.
     """
     text = " ".join(str(text).split())  # one line, so that an offset is a place in it
     if len(text) > 2_000 or "#" in text:
@@ -371,9 +491,10 @@ def value(text: str, names: dict[str, Any] | None = None, functions: dict[str, C
             return names[node.id]
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             return -walk(node.operand) if isinstance(node.op, ast.USub) else walk(node.operand)
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            result = _OPERATORS[type(node.op)](walk(node.left), walk(node.right))
-            if isinstance(result, Fraction) and bits(result) > 10_000:  # else a long product takes seconds
+        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+            result = OPERATORS[type(node.op)](walk(node.left), walk(node.right))
+            # A long product would take seconds.
+            if isinstance(result, Fraction) and bits(result) > 10_000:
                 raise ValueError("number out of bounds")
             return result
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):

@@ -1,140 +1,189 @@
-"""Questions by the dozen: chosen from the tasks, or read from files, and whether an answer to one is right."""
+"""Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
 import json
 import re
 import sys
 from difflib import get_close_matches
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Iterator
 
-from tasks.base import LEVELS, TASKS, Instance, items, letter, norm, number
+from tasks.base import LEVELS, TASKS, Instance, accepts, items, letter, norm, number
+from tasks.difficulty import one_statement
 
+# What --tasks takes, for the help texts of the commands.
+TASKS_HELP = ("names, name@level, suites, train, test, easy (one Python statement does) "
+              "or all, with commas between; -name leaves out: train,-easy")
+
+
+# ---- questions from the tasks --------------------------------------------------------------------
 
 TINY_TASKS = ("rg/chain_sum,rg/gcd,rg/lcm,rg/count_bits,rg/base_conversion,rg/spell_backward,"
               "bbh/disambiguation_qa@2")
 
 
 def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
-    """--tasks as (task, level) pairs: "rg/gcd,bbh/word_sorting@2", and "all", "train", "test" or a suite's name.
+    """--tasks as (task, level) pairs, see TASKS_HELP; a name without @level gets `level`.
 
-    "-" before a name takes its tasks out of those that stand before: "train,-bbh" leaves BIG-Bench-Hard out.
+        "rg/gcd,bbh/word_sorting@2"  ->  [("rg/gcd", level), ("bbh/word_sorting", 2)]
+
+    "-" before a name takes its tasks out of those that stand before it.
     """
     chosen: list[tuple[str, int]] = []
     for part in text.split(","):
         without = part.strip().startswith("-")
         name, _, at_level = part.strip().removeprefix("-").partition("@")
-        keys = [key for key, task in TASKS.items() if name in (key, "all", task.split, task.suite)]
-        if not keys:
-            near = get_close_matches(name, TASKS, 3, 0.4)
-            raise SystemExit(f"unknown task {name!r}" + (f", did you mean {' or '.join(near)}?" if near else "")
-                             + " `python -m tasks` lists them all")
+        keys = keys_called(name)
         if at_level and not (at_level.isdigit() and int(at_level) in LEVELS):
             raise SystemExit(f"unknown level {at_level!r} of task {name}: levels are 1 to 5")
         if without:
-            chosen = [(key, its) for key, its in chosen if key not in keys or at_level not in ("", str(its))]
+            chosen = [(key, its) for key, its in chosen
+                      if key not in keys or at_level not in ("", str(its))]
         else:
             chosen += [(key, int(at_level or level)) for key in keys]
     if not chosen:
         raise SystemExit(f"--tasks {text} leaves no task")
-    return list(dict.fromkeys(chosen))
+    return list(dict.fromkeys(chosen))  # each once, in the order in which they were named
 
 
-def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int, seed: int = 0) -> list[Instance]:
-    """The first n different questions of every task (all it has, if fewer): the arguments alone decide which."""
+def keys_called(name: str) -> list[str]:
+    """The tasks that a word of --tasks stands for; where there is none, the program ends."""
+    if name == "easy":
+        return [key for key, task in TASKS.items() if one_statement(task)]
+    keys = [key for key, task in TASKS.items() if name in (key, "all", task.split, task.suite)]
+    if not keys:
+        near = get_close_matches(name, TASKS, 3, 0.4)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise SystemExit(f"unknown task {name!r}: {hint}`python -m tasks` lists them all")
+    return keys
+
+
+def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int,
+                   seed: int = 0) -> list[Instance]:
+    """The first n different questions of every task, or all it has: fixed by the arguments."""
     questions = []
     for key, level in tasks:
         seen: dict[str, Instance] = {}
+        # A question that was drawn before is drawn again: twenty tries for each that is wanted.
         for i in range(20 * n):
             instance = TASKS[key].generate(seed * 1_000_000 + i, level, purpose)
             seen.setdefault(instance.question, instance)
             if len(seen) == n:
                 break
         else:
-            print(f"note: {key} has only {len(seen)} different {purpose} questions at level {level}",
-                  file=sys.stderr)
+            print(f"note: {key} has only {len(seen)} different {purpose} questions "
+                  f"at level {level}", file=sys.stderr)
         questions += seen.values()
     return questions
 
 
+# ---- grading -------------------------------------------------------------------------------------
+
 def grade(instance: Instance, answer: str) -> bool:
-    """Whether an answer is right: the task decides; a user's own question compares numbers, or else text."""
+    """Whether an answer is right, by the task or by the kind of file that asked. Never raises."""
     if instance.task in TASKS:
         return TASKS[instance.task].verify(instance, answer)
+    check = bbh_right if instance.task.startswith("bbh-file/") else own_right
+    return accepts(check, answer, instance)
+
+
+def own_right(answer: str, instance: Instance) -> bool:
+    """Whether an answer to a user's own question equals the expected one, as number or as text."""
     try:
-        if instance.task.startswith("bbh-file/"):
-            return bbh_right(instance, answer)
-        return abs(number(answer) - number(instance.expect)) <= abs(number(instance.expect)) / 10 ** 6
+        expect = number(instance.expect)
     except (ValueError, ZeroDivisionError):
         return norm(answer) == norm(instance.expect)
+    # 0.3333333 is a third, but 1000001 is not a million.
+    tolerance = min(abs(expect) / 10 ** 6, Fraction(1, 1000))
+    return abs(number(answer) - expect) <= tolerance
 
+
+def bbh_right(answer: str, instance: Instance) -> bool:
+    """Whether an answer equals the target of an original BIG-Bench-Hard row."""
+    target = instance.expect
+    # One of the lettered options.
+    if re.fullmatch(r"\([A-Z]\)", target):
+        options = [line for line in instance.question.splitlines() if re.match(r"\([A-Z]\) ", line)]
+        return letter(answer, "\n".join(options)) == target[1]
+    # Closing brackets: blanks between them say nothing.
+    if not set(target) - set("()[]{}<> "):
+        return "".join(answer.split()) == "".join(target.split())
+    # A whole number.
+    if re.fullmatch(r"-?\d+", target):
+        return number(answer) == int(target)
+    # A word or several, apart by blanks or commas.
+    return items(norm(answer)) == items(norm(target))
+
+
+# ---- questions and other things from files ------------------------------------------------------
 
 def read_json(path: Path) -> Any:
+    """What a JSON file holds; one that is missing or broken ends the program and is named."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SystemExit(f"{path} does not exist: --model takes a directory with config.json, "
-                         "*.safetensors and a tokenizer")
+        raise SystemExit(f"{path} does not exist")
     except ValueError as error:
         raise SystemExit(f"{path} is not valid JSON: {error}")
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) for each line of a JSON-lines file; a broken line ends the program and is named."""
+    """(line number, object) of every line of a JSON-lines file; a broken line ends the program."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"{path} cannot be read: {error}")
-    for number_, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                value = json.loads(line)
-            except ValueError as error:
-                raise SystemExit(f"{path}, line {number_}: not valid JSON ({error})")
-            if not isinstance(value, dict):
-                raise SystemExit(f"{path}, line {number_}: a JSON object was expected")
-            yield number_, value
+    for line_number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+        except ValueError as error:
+            raise SystemExit(f"{path}, line {line_number}: not valid JSON ({error})")
+        if not isinstance(found, dict):
+            raise SystemExit(f"{path}, line {line_number}: a JSON object was expected")
+        yield line_number, found
 
 
 def read_questions(path: str) -> list[Instance]:
-    """A user's own questions: JSON lines with "question" and "answer"."""
+    """A user's own questions: JSON lines with "question" and "answer".
+
+    An answer in GSM8K's form, "a derivation #### 72", stands for what is behind its last ####.
+    """
     questions = []
     for i, line in read_jsonl(path):
-        if not isinstance(line.get("question"), str) or not isinstance(line.get("answer"), (str, int, float)):
-            raise SystemExit(f'{path}, line {i}: "question" (text) and "answer" (text or number) are needed')
-        questions.append(Instance(f"user/{Path(path).stem}", i, 0, "eval", line["question"], {}, str(line["answer"])))
+        question, answer = line.get("question"), line.get("answer")
+        if not isinstance(question, str) or not isinstance(answer, (str, int, float)):
+            raise SystemExit(
+                f'{path}, line {i}: "question" (text) and "answer" (text or number) are needed')
+        expect = str(answer).split("####")[-1].strip()
+        if not expect:
+            raise SystemExit(f"{path}, line {i}: the answer is empty")
+        questions.append(Instance(f"user/{Path(path).stem}", i, 0, "eval", question, {}, expect))
     if not questions:
         raise SystemExit(f"{path} holds no question")
     return questions
 
 
 def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
-    """p of each question from a pass_rates.jsonl, or from the rewards in a trajectories.jsonl of recorded rollouts."""
+    """p of each question: from a pass_rates.jsonl, or the rewards in a trajectories.jsonl."""
     known: dict[tuple, list[float]] = {}
-    for number_, line in read_jsonl(path):
+    for i, line in read_jsonl(path):
         if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
-            raise SystemExit(f'{path}, line {number_}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
+            raise SystemExit(
+                f'{path}, line {i}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
+        # Questions of other purposes and rows that the sandbox failed say nothing about these.
         if line.get("purpose", "rl") == "rl" and line.get("stop_reason") != "tool_failure":
             key = line["task"], line["level"], line["seed"]
             known.setdefault(key, []).append(line.get("pass_rate", line.get("reward")))
     missing = sum((q.task, q.level, q.seed) not in known for q in questions)
     if missing:
         raise SystemExit(f"{path} lacks {missing} of {len(questions)} questions: measure again")
-    means = {key: sum(values) / len(values) for key, values in known.items()}
+    means = {key: sum(rates) / len(rates) for key, rates in known.items()}
     return [means[q.task, q.level, q.seed] for q in questions]
 
 
-def bbh_right(instance: Instance, answer: str) -> bool:
-    """Whether an answer equals the target of an original BIG-Bench-Hard row: a choice, brackets, words, or a word."""
-    target = instance.expect
-    if re.fullmatch(r"\([A-Z]\)", target):
-        options = [line for line in instance.question.splitlines() if re.match(r"\([A-Z]\) ", line)]
-        return letter(answer, "\n".join(options)) == target[1]
-    if not set(target) - set("()[]{}<> "):
-        return "".join(answer.split()) == "".join(target.split())
-    return items(norm(answer)) == items(norm(target))
-
-
 def read_bbh(directory: str, n: int) -> list[Instance]:
-    """The first n usable rows of every original BIG-Bench-Hard file of a directory; for evaluation only."""
+    """The first n usable rows of each original BIG-Bench-Hard file, for evaluation only."""
     questions = []
     for path in sorted(Path(directory).glob("*.json")):
         raw = read_json(path)
@@ -142,12 +191,16 @@ def read_bbh(directory: str, n: int) -> list[Instance]:
             raise SystemExit(f'{path}: not a BIG-Bench-Hard file, "examples" is missing')
         usable = []
         for i, row in enumerate(raw["examples"], 1):
-            if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
+            texts = isinstance(row, dict) and [row.get("input"), row.get("target")]
+            if not texts or not all(isinstance(text, str) for text in texts):
                 raise SystemExit(f'{path}, example {i}: "input" and "target" must be texts')
-            if "\n(A)" in row["input"] and not re.fullmatch(r"\([A-Z]\)", row["target"]):
-                print(f"note: {path}, example {i} is left out: its target is none of its options", file=sys.stderr)
+            question, target = texts
+            # Three original rows have options and a target that is none of them.
+            if "\n(A)" in question and not re.fullmatch(r"\([A-Z]\)", target):
+                print(f"note: {path}, example {i} is left out: its target is none of its options",
+                      file=sys.stderr)
                 continue
-            usable.append(Instance(f"bbh-file/{path.stem}", i, 0, "eval", row["input"], {}, row["target"]))
+            usable.append(Instance(f"bbh-file/{path.stem}", i, 0, "eval", question, {}, target))
         questions += usable[:n]
     if not questions:
         raise SystemExit(f"--bbh {directory}: no *.json with BIG-Bench-Hard questions in it")

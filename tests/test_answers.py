@@ -1,0 +1,199 @@
+"""Right answers are right in any dress and wrong ones wrong in all, for tasks and for files of questions."""
+import math
+from fractions import Fraction
+from random import Random
+
+import pytest
+
+from tasks import TASKS, Instance
+from tasks.base import amount, integer, items, number, undressed
+from tasks.questions import grade, read_questions
+from test_tasks import instances, near_misses
+
+# What models put around an answer, as str.format reads it.
+DRESSES = {
+    "fence": "```\n{}\n```",
+    "named fence": "```text\n{}\n```",
+    "tildes": "~~~\n{}\n~~~",
+    "fence in a line": "```{}```",
+    "box": "\\boxed{{{}}}",
+    "box in $": "$\\boxed{{{}}}$",
+    "box in $$": "$$\n\\boxed{{{}}}\n$$",
+    "text in a box": "\\boxed{{\\text{{{}}}}}",
+    "$": "${}$",
+    "$$": "$${}$$",
+    "\\(": "\\({}\\)",
+    "\\[": "\\[ {} \\]",
+    "bold": "**{}**",
+    "bold box": "**$\\boxed{{{}}}$**",
+    "bold and a stop": "**{}**.",
+    "a stop in bold": "**{}.**",
+    "quotes": '"{}"',
+    "single quotes": "'{}'",
+    "curly quotes": "“{}”",
+    "backticks": "`{}`",
+    "quotes and a stop": '"{}".',
+    "bold backticks": "**`{}`**",
+    "full stop": "{}.",
+    "fence around a box": "```\n$\\boxed{{{}}}$\n```\n",
+}
+
+# A stop behind # is a cell of a grid, where the other cells are stops.
+KEPT_ON = {("full stop", "rg/ab"), ("full stop", "rg/modulo_grid"),
+           ("a stop in bold", "rg/ab"), ("a stop in bold", "rg/modulo_grid")}
+
+
+def test_right_answers_are_accepted_and_wrong_ones_refused_in_24_dresses(request):
+    assert len(DRESSES) == 24
+    slow = request.config.getoption("--slow")
+    refused, paid = {name: [] for name in DRESSES}, []
+    for key, task in TASKS.items():
+        for instance in instances(key, [0], (1, 3, 5) if slow else (1,)):
+            near = near_misses(Random(0), instance)
+            wrong = [answer for answer in near if not task.verify(instance, answer)]
+            for name, dress in DRESSES.items():
+                if not task.verify(instance, dress.format(instance.expect)):
+                    refused[name].append(key)
+                paid += [f"{key} pays {dress.format(answer)!r} for {instance.expect!r}"
+                         for answer in wrong if task.verify(instance, dress.format(answer))]
+
+    # The table of which dress is taken off where.
+    for name, keys in refused.items():
+        where = f", but not of {', '.join(sorted(set(keys)))}" if keys else ""
+        print(f"{name:<20} {len(TASKS) - len(set(keys))} of {len(TASKS)} tasks{where}")
+    assert not paid, "\n".join(paid)
+    assert {(name, key) for name, keys in refused.items() for key in keys} <= KEPT_ON
+
+
+def test_what_looks_dressed_and_is_right_is_seen_as_it_is_first():
+    cube = TASKS["rg/rubiks_cube"]
+    turned = [instance for instance in (cube.generate(seed, 1) for seed in range(30)) if instance.expect.endswith("'")]
+    assert turned
+    for instance in turned:
+        assert cube.verify(instance, instance.expect)
+        assert not cube.verify(instance, instance.expect[:-1]), "the other way round"
+    largest = TASKS["rg/number_format"]
+    with_commas = [instance for instance in (largest.generate(seed, 3) for seed in range(30)) if "," in instance.expect]
+    assert with_commas and all(largest.verify(instance, instance.expect) for instance in with_commas)
+
+
+def test_a_cell_is_not_taken_off_a_grid_nor_a_stop_from_an_ellipsis():
+    task = TASKS["rg/modulo_grid"]
+    grids = [task.generate(seed, 1) for seed in range(20)]
+    assert any(instance.expect.endswith("#") for instance in grids)
+    for instance in grids:
+        assert not task.verify(instance, instance.expect + "."), "a cell too many"
+        assert not task.verify(instance, instance.expect[:-1]), "a cell too few"
+    assert list(undressed("42...")) == ["42..."]
+
+
+def test_layers_are_taken_off_from_outside_in_one_at_a_time():
+    assert list(undressed("**$\\boxed{42}$**.")) == [
+        "**$\\boxed{42}$**.", "**$\\boxed{42}$**", "$\\boxed{42}$", "\\boxed{42}", "42"]
+    assert list(undressed("```python\n a\nb\n```")) == ["```python\n a\nb\n```", "a\nb"]
+    assert list(undressed("a `b`")) == ["a `b`"] and list(undressed("$5")) == ["$5"]
+    assert list(undressed("")) == [""] and list(undressed("**")) == ["**"]
+    assert len(list(undressed("'" * 10_000))) < 10
+
+
+# ---- the spellings of numbers ------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text, value", [
+    ("1,234", 1234), ("−12", -12), ("24.0", 24), ("x = 3", 3), ("1{,}234", 1234), ("1\\,234,567", 1234567),
+    ("$18", 18), ("-$1,000", -1000), ("1 234", 1234), ("+7", 7), ("1_000", 1000)])
+def test_integers_in_their_spellings(text, value):
+    assert integer(text) == value
+
+
+@pytest.mark.parametrize("text", ["1,23", "12,34,567", "1234,567", "7/2", "12.5", "1 2", "ten", "", "$", "2*3"])
+def test_what_is_no_integer_is_refused(text):
+    with pytest.raises(ValueError):
+        integer(text)
+
+
+@pytest.mark.parametrize("text, value", [
+    ("5.58 × 10^2", 558), ("5.58\\times 10^{2}", 558), ("5.58 * 10**-2", Fraction(558, 10_000)), ("−5.58e2", -558),
+    ("1.5 \\cdot 10^{-1}", Fraction(15, 100)), ("\\frac{7}{2}", Fraction(7, 2)), ("-\\dfrac{1,000}{3}", Fraction(-1000, 3)),
+    ("7/2", Fraction(7, 2)), ("5,693.923", Fraction(5693923, 1000)), ("1,234/2", 617), (".5", Fraction(1, 2))])
+def test_numbers_in_their_spellings(text, value):
+    assert number(text) == value
+    assert amount(text) == value or "e" in text
+
+
+@pytest.mark.parametrize("text", [
+    "1\\frac{1}{2}", "2*3", "5,693,92", "5.58 × 10^", "5.58 × 11^2", "1e9999", "0x10", "2^3", "1/2/3", "0.123,456", "nan"])
+def test_what_is_no_number_is_refused(text):
+    with pytest.raises(ValueError):
+        number(text)
+
+
+def test_a_formula_is_read_as_mathematics_reads_it():
+    assert amount("\\frac{\\sqrt{3}}{2}") == pytest.approx(math.sqrt(3) / 2)
+    assert amount("2√3") == amount("2\\sqrt{3}") == pytest.approx(2 * math.sqrt(3))
+    assert amount("5\\pi/6") == pytest.approx(5 * math.pi / 6)
+    assert amount("45^\\circ") == amount("45°") == amount("45^{\\circ}") == amount("45 degrees") == 45
+    with pytest.raises(ValueError):
+        amount("1\\frac{1}{2}")  # 1.5 to some, 0.5 to others
+
+
+def test_an_assignment_is_one_item_of_a_list():
+    assert items("x = -0.3347") == ["x=-0.3347"]
+    assert items("A = 1, B = 2") == items("A=1 B=2") == ["A=1", "B=2"]
+    roots = TASKS["rg/polynomial_equations"]
+    linear = Instance(roots.key, 0, 1, "eval", "", dict(p=[3, 1]), "-0.3333")
+    assert all(roots.verify(linear, text) for text in ("x = -0.3333", "x=-0.3333", "$x = -0.3333$"))
+
+
+# ---- questions from files ----------------------------------------------------------------------------
+
+def file_question(task, expect, question="How many?"):
+    return Instance(task, 1, 0, "eval", question, {}, expect)
+
+
+@pytest.mark.parametrize("task", ["user/mine", "bbh-file/object_counting"])
+def test_numbers_of_files_compare_as_numbers_in_any_dress(task):
+    for expect, right, wrong in (
+            ("24", ("24", "24.0", " 24.", "x = 24", "\\boxed{24}", "```\n24\n```"), ("24.5", "2", "244", "twenty", "24 or 25")),
+            ("1234", ("1,234", "1{,}234", "**1,234**", "1234.00"), ("1,23", "1235", "1.234", "12,34")),
+            ("-12", ("−12", "-12", "$-12$", "-12.0"), ("12", "--12", "- 1 2"))):
+        for answer in right:
+            assert grade(file_question(task, expect), answer), answer
+        for answer in wrong:
+            assert not grade(file_question(task, expect), answer), answer
+
+
+def test_words_of_files_are_undressed_too():
+    for task in "user/mine", "bbh-file/navigate":
+        for answer in ("Yes", "yes.", "**Yes**", "\\boxed{\\text{Yes}}", '"Yes".', "`yes`"):
+            assert grade(file_question(task, "Yes"), answer), (task, answer)
+        for answer in ("No", "**No**", "Yes or No", "**Yes** or **No**", ""):
+            assert not grade(file_question(task, "Yes"), answer), (task, answer)
+    assert grade(file_question("bbh-file/dyck_languages", "] )"), "```\n])\n```")
+    assert grade(file_question("bbh-file/word_sorting", "ant bee"), "**ant, bee**")
+    choice = file_question("bbh-file/hyperbaton", "(B)", "Which?\nOptions:\n(A) old red\n(B) red old")
+    assert grade(choice, "**(B)**") and grade(choice, "$\\boxed{B}$") and not grade(choice, "\\boxed{A}")
+
+
+def test_large_whole_numbers_of_files_are_not_rounded():
+    assert grade(file_question("user/mine", "0.3333333"), "1/3")
+    assert not grade(file_question("user/mine", "1000000"), "1000001")
+    assert grade(file_question("user/mine", "2.5"), "2.5000001") and not grade(file_question("user/mine", "2.5"), "2.501")
+
+
+def test_gsm8k_answers_stand_behind_their_four_hash_signs(tmp_path):
+    path = tmp_path / "gsm8k.jsonl"
+    path.write_text('{"question": "Clips?", "answer": "48/2 = <<48/2=24>>24\\n48+24 = 72\\n#### 72"}\n'
+                    '{"question": "Cost?", "answer": "#### 1,450"}\n')
+    clips, cost = read_questions(path)
+    assert clips.expect == "72" and grade(clips, "72") and grade(clips, "$\\boxed{72}$") and not grade(clips, "24")
+    assert grade(cost, "1450") and grade(cost, "$1,450.00") and not grade(cost, "450")
+    path.write_text('{"question": "Clips?", "answer": "no result ####"}\n')
+    with pytest.raises(SystemExit, match="gsm8k.jsonl, line 1: the answer is empty"):
+        read_questions(path)
+
+
+def test_no_answer_to_a_question_of_a_file_raises():
+    hostile = [None, 7, "", "(" * 9_999, "9" * 20_001, "1/0", "1e999999999", "\ud800", "\\boxed{", "$" * 9_999, "```\n```"]
+    for task, expect in (("user/a", "7"), ("user/a", "Paris"), ("bbh-file/b", "(A)"), ("bbh-file/b", "] )"), ("bbh-file/b", "3")):
+        for answer in hostile:
+            assert grade(file_question(task, expect), answer) is False
