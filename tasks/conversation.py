@@ -261,10 +261,14 @@ def extract_answer(text: str, format_name: str = "fence") -> str | None:
     start = visible.rfind(marks.answer_open, 0, max(end, 0))
     if start < 0:
         return None
-    # "<<<<a>": of a longer run of brackets the first three are the mark.
-    while start > 0 and marks.answer_open.startswith("<<<") and visible[start - 1] == "<":
+    # Of "<<<<42>>>>" the answer is 42; but brackets are an answer themselves, as in "<<<<>>>>".
+    while marks.answer_open == "<<<" and start > 0 and visible[start - 1] == "<":
         start -= 1
-    return text[start + len(marks.answer_open) : end].strip()
+    answer = text[start + len(marks.answer_open) : end].strip()
+    framed = re.fullmatch(r"<+([^<>()\[\]{}]+)>+", answer)
+    if marks.answer_open == "<<<" and framed:
+        return framed[1].strip()
+    return answer
 
 
 def boxed_answer(text: str, visible: str) -> str | None:

@@ -275,7 +275,7 @@ def test_what_a_format_shows_it_reads_again(name):
 
 
 @pytest.mark.parametrize("text, answer", [
-    ("after <<< as asked.\n<<<42>>>", "42"), ("<<<}>>>])>>>", "}>>>])"), ("<<<1>>> or <<<2>>>", "2"),
+    ("after <<< as asked.\n<<<42>>>", "42"), ("<<<}>>>])>>>", "}>>>])"), ("<<<<42>>>>", "42"), ("<<<<>>>>", "<>"), ("<<<<[]>]>>>", "<[]>]"), ("<<<1>>> or <<<2>>>", "2"),
     ("<<<\n```\n1 2\n3 4\n```\n>>>", "```\n1 2\n3 4\n```"), ("```text\n<<<1>>>\n```", None), (">>> <<<", None)])
 def test_marks_are_read_from_the_right_end(text, answer):
     assert extract_answer(text) == answer
