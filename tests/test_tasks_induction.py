@@ -96,7 +96,7 @@ ROWS = {  # worked out by hand: rule, number of k among its functions, row, imag
     "mirror the row": [(0, "1200340", "0430021")],
     "push all digits to the left": [(0, "0102003", "1230000")],
     "push all digits to the right": [(0, "1020030", "0000123")],
-    "erase runs of one digit": [(0, "0110223405", "0110220000"), (0, "9099", "0099")],
+    "erase each run of a single digit": [(0, "0110223405", "0110220000"), (0, "9099", "0099")],
     "write the longest run with the digit k":
         [(4, "0110222", "0110555"), (0, "0110220", None), (0, "0303330", "0301110")],
     "write each run with its length": [(0, "0110777052", "0220333011")],

@@ -336,7 +336,7 @@ class NewOperator(Task):
 
 
 class CombinatorialCalculation(Task):
-    suite, split = "symbench", "test"
+    suite = "symbench"
 
     def make(self, rng: Random, level: int) -> tuple:
         worth = Fraction(0)

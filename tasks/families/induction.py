@@ -1,8 +1,9 @@
 """Induction: the rule behind a few examples is to be found and applied once more.
 
-Each question lists the rules that may be behind it, and it is drawn again until all rules that fit the examples lead to
-the same answer: the question alone fixes it.
+Each question lists the rules that may be behind it (so four tasks are narrower than their originals: grade B), and it is
+drawn again until all rules that fit the examples lead to the same answer: the question alone fixes it.
 """
+import re
 from random import Random
 
 from tasks.base import Task, at, integer, ints, items
@@ -52,6 +53,8 @@ def list_rules():
 
 
 class ListFunctions(Task):
+    """Grade B: the question lists the rules that may be behind the examples."""
+    grade = "B"
     parse = staticmethod(ints)
     uses = (images, list_rules)
     program = Task.script
@@ -141,7 +144,7 @@ def row_rules():
         "mirror the row": [lambda row: row[::-1]],
         "push all digits to the left": [lambda row: [c for c in row if c] + [0] * row.count(0)],
         "push all digits to the right": [lambda row: [0] * row.count(0) + [c for c in row if c]],
-        "erase runs of one digit": [lambda row: paint(row, lambda a, b: row[a] * (b - a > 1))],
+        "erase each run of a single digit": [lambda row: paint(row, lambda a, b: row[a] * (b - a > 1))],
         "write the longest run with the digit k, k from 1 to 8":
             [lambda row, k=k: recolour_longest(row, k) for k in range(1, 9)],
         "write each run with its length": [lambda row: paint(row, lambda a, b: b - a)],
@@ -154,7 +157,8 @@ def row_rules():
 
 
 class Arc1d(Task):
-    name = "arc_1d"
+    """Grade B: the question lists the rules that may be behind the examples."""
+    name, grade = "arc_1d", "B"
     uses = (images, blocks, row_rules)
     program = Task.script
 
@@ -173,8 +177,8 @@ class Arc1d(Task):
             if images(table, pairs, query) == [image]:
                 break
         lines = "\n".join(" -> ".join(" ".join(map(str, row)) for row in pair) for pair in pairs)
-        return (f"Rows of digits were changed by one rule:\n{lines}\n0 is empty, equal digits side by side are a run. "
-                f"The rule is one of these: {'; '.join(names)}. What does {' '.join(map(str, query))} become? "
+        return (f"Rows of digits were changed by one rule:\n{lines}\n0 is empty. A run is all equal digits that "
+                f"stand side by side, or a digit that stands alone. The rule is one of these: {'; '.join(names)}. What does {' '.join(map(str, query))} become? "
                 "Answer with the digits.", dict(pairs=pairs, query=query))
 
     def _row(self, rng: Random, size: int) -> list[int]:
@@ -196,7 +200,11 @@ class Arc1d(Task):
 
     @staticmethod
     def parse(text: str) -> list[int]:
-        return [int(c) for c in "".join(items(text))]
+        """The digits of a row, with or without anything between them."""
+        digits = "".join(items(text))
+        if not re.fullmatch("[0-9]+", digits):
+            raise ValueError(f"not a row of digits: {digits[:40]!r}")
+        return [int(digit) for digit in digits]
 
 
 # ---- sequences and squares ------------------------------------------------------------------------------------------
@@ -224,7 +232,8 @@ def next_terms(terms, limit):
 
 
 class NumberSequence(Task):
-    split = "test"
+    """Grade B: the question lists the rules that may be behind the terms."""
+    split, grade = "test", "B"
     parse = staticmethod(integer)
     uses = (successors, next_terms)
     program = Task.script
@@ -264,6 +273,8 @@ def squares(rows, limit):
 
 
 class ModuloGrid(Task):
+    """Grade B: the question lists the rules that may be behind the square."""
+    grade = "B"
     uses = (squares,)
     program = Task.script
 
@@ -298,22 +309,28 @@ class ModuloGrid(Task):
 # ---- causes ---------------------------------------------------------------------------------------------------------
 
 class Acre(Task):
+    """Each set of trials has a question of the same size for every answer, and the label decides: they tell nothing."""
     split = "test"
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("on", "off", "undetermined"))  # drawn first, so that all three are equally frequent
-        kinds, count = at(rng, level, ((3, 3), (3, 3)), ((4, 6), (5, 7)), ((8, 10), (8, 10)))
-        while True:
+        kinds, count = at(rng, level, ((4, 4), (4, 4)), ((4, 6), (5, 7)), ((8, 10), (8, 10)))
+        queries: dict[str, list[str]] = {}  # answer -> things to ask about
+        while len(queries) < 3:
             things = rng.sample([singular for singular, _ in NOUNS], rng.randint(*kinds))
             power = rng.sample(things, rng.randint(1, len(things) // 2))
             trials = []
             for _ in range(rng.randint(*count)):
                 laid = rng.sample(things, rng.randint(1, min(4, len(things) - 1)))
                 trials.append([laid, "on" if set(laid) & set(power) else "off"])
-            query = rng.sample(things, rng.randint(1, min(3, len(things) - 1)))
-            if sorted(query) not in [sorted(laid) for laid, _ in trials] and self.solve(trials, query) == label:
-                break
+            # Only things that were laid are asked about, and no trial is asked for again.
+            known = [thing for thing in things if any(thing in laid for laid, _ in trials)]
+            size = rng.randint(1, min(3, len(known)))
+            drawn = [rng.sample(known, size) for _ in range(20)]
+            new = [query for query in drawn if sorted(query) not in [sorted(laid) for laid, _ in trials]]
+            queries = {self.solve(trials, query): query for query in new}
+        query = queries[label]
         lines = ". ".join(f"{', '.join(laid)}: {light}" for laid, light in trials)
         return (f"A detector is on if at least one of the things laid on it has a hidden power, else off. {lines}. "
                 f"Do these trials tell whether it is on with {', '.join(query)}? Answer on, off or undetermined.",
