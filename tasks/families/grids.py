@@ -420,12 +420,12 @@ LIFE = "This is a board of Conway's Game of Life whose opposite edges are joined
 
 def life(board):
     """The board one step later."""
+    from collections import Counter
     n, near = len(board), (-1, 0, 1)
-
-    def count(r, c):  # living cells among a cell and its neighbours
-        return sum(board[(r + i) % n][(c + j) % n] for i in near for j in near)
-
-    return [[int(count(r, c) in (3, 3 + board[r][c])) for c in range(n)] for r in range(n)]
+    # Each living cell counts once for itself and for each of its neighbours.
+    counts = Counter(((r + i) % n, (c + j) % n) for r in range(n) for c in range(n) if board[r][c]
+                     for i in near for j in near)
+    return [[int(counts[r, c] in (3, 3 + board[r][c])) for c in range(n)] for r in range(n)]
 
 
 class GameOfLife(Task):
