@@ -198,9 +198,14 @@ def test_every_task_of_the_family_has_a_reader():
 
 @pytest.mark.parametrize("key", READERS)
 def test_the_question_alone_leads_to_the_accepted_answer(key, seeds):
+    """And the answer to the question before is refused, where it is another."""
+    before = ""
     for level in LEVELS:
         for seed in seeds:
             instance = TASKS[key].generate(seed, level)
             answer = READERS[key](instance.question)
             assert TASKS[key].verify(instance, answer), \
                 f"{answer!r} is refused, {instance.expect!r} expected: {instance.question}"
+            assert before == instance.expect or not TASKS[key].verify(instance, before), \
+                f"{before!r} is accepted, {instance.expect!r} expected: {instance.question}"
+            before = instance.expect
