@@ -129,15 +129,17 @@ def pattern_recognition(question):
 
 def outlines(ink):
     """{lower right corner: inked outlines of rectangles of 3 x 3 or more that end there}"""
+    def inked(cells):
+        return list(itertools.takewhile(ink.__contains__, cells))
+
     ending = {cell: [] for cell in ink}
-    tops, lefts = (sorted({cell[axis] for cell in ink}) for axis in (0, 1))
-    for top, bottom in itertools.combinations(tops, 2):
-        for left, right in itertools.combinations(lefts, 2):
-            corners = {(top, left), (top, right), (bottom, left), (bottom, right)}
-            if bottom - top > 1 and right - left > 1 and corners <= ink.keys():
+    for top, left in ink:
+        for _, right in inked((top, c) for c in itertools.count(left))[2:]:
+            for bottom, _ in inked((r, left) for r in itertools.count(top))[2:]:
                 edge = {(r, c) for r in range(top, bottom + 1) for c in (left, right)}
                 edge |= {(r, c) for r in (top, bottom) for c in range(left, right + 1)}
-                ending[bottom, right] += [edge] if edge <= ink.keys() else []
+                if (bottom, right) in ink and edge <= ink.keys():
+                    ending[bottom, right].append(edge)
     return ending
 
 
