@@ -1,6 +1,5 @@
-"""The grid tasks against second solvers that work in another way, and the traps of each kind."""
+"""The traps of the grid tasks; test_questions_grids.py solves their questions again."""
 import itertools
-import re
 from collections import Counter
 
 import pytest
@@ -9,7 +8,6 @@ from tasks import TASKS
 from tasks.base import Instance
 from tasks.families.grids import OPERATIONS, decompositions
 
-STEPS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 COUNTS = [15, pytest.param(200, marks=pytest.mark.slow)]
 
 
@@ -20,12 +18,6 @@ def instances(key, count, levels=(1, 3, 5)):
 def made(key, expect="", **facts):
     """An instance of our own with these facts."""
     return Instance(key, 0, 3, "eval", "?", facts, str(expect or TASKS[key].solve(**facts)))
-
-
-def near(cell, matrix):
-    """The places beside a place, inside the matrix."""
-    r, c = cell
-    return [(r + i, c + j) for i, j in STEPS if 0 <= r + i < len(matrix) and 0 <= c + j < len(matrix[0])]
 
 
 # ---- turning and editing --------------------------------------------------------------------------------------------
@@ -77,30 +69,7 @@ def test_a_transformed_letter_keeps_its_case():
     assert not task.verify(instance, "A, #, B, 7") and not task.verify(instance, "a, #, B")
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_a_rotated_matrix_has_every_cell_where_the_angle_puts_it(count):
-    for instance in instances("rg/rotate_matrix", count):
-        m, n = instance.facts["matrix"], len(instance.facts["matrix"])
-        place = {0: lambda r, c: (r, c), 90: lambda r, c: (n - 1 - c, r), 180: lambda r, c: (n - 1 - r, n - 1 - c),
-                 270: lambda r, c: (c, n - 1 - r)}[instance.facts["degrees"] % 360]
-        rotated = [[m[place(r, c)[0]][place(r, c)[1]] for c in range(n)] for r in range(n)]
-        assert TASKS["rg/rotate_matrix"].parse(instance.expect) == rotated
-
-
 # ---- reading and pooling --------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_a_walker_who_turns_right_at_visited_cells_reads_the_same_spiral(count):
-    for instance in instances("rg/spiral_matrix", count):
-        m = instance.facts["matrix"]
-        r, c, i, j, visited = 0, 0, 0, 1, {}
-        while len(visited) < len(m) * len(m[0]):
-            visited[r, c] = m[r][c]
-            if not (0 <= r + i < len(m) and 0 <= c + j < len(m[0])) or (r + i, c + j) in visited:
-                i, j = j, -i
-            r, c = r + i, c + j
-        assert TASKS["rg/spiral_matrix"].verify(instance, " ".join(map(str, visited.values())))
-
 
 def test_averages_may_be_rounded_either_way_at_a_tie_but_not_further():
     task = TASKS["symbench/pooling"]
@@ -110,35 +79,7 @@ def test_averages_may_be_rounded_either_way_at_a_tie_but_not_further():
     assert not any(task.verify(instance, wrong) for wrong in ("0.11", "0.14", "0.12, 0.12", "", "0.12 x"))
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_every_pooled_value_is_that_of_its_window(count):
-    for instance in instances("symbench/pooling", count):
-        matrix, size, kind = instance.facts.values()
-        values = [float(value) for value in instance.expect.strip("[]").split(",")]
-        for r, c in itertools.product(range(len(matrix) - size + 1), repeat=2):
-            window = sorted(matrix[i][j] for i in range(r, r + size) for j in range(c, c + size))
-            exact = {"maximum": window[-1], "minimum": window[0], "sum": sum(window),
-                     "average": sum(window) / len(window)}[kind]
-            assert abs(values.pop(0) - exact) <= 0.0051
-        assert not values
-
-
 # ---- finding shapes -------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_exactly_one_square_of_a_letter_cannot_grow_and_it_ends_at_the_expected_corner(count):
-    for instance in instances("symbench/pattern_recognition", count):
-        rows, side = instance.facts["rows"], {}
-        for r, c in itertools.product(range(len(rows)), range(len(rows[0]))):  # largest square that ends at each cell
-            corner = [(r - 1, c), (r, c - 1), (r - 1, c - 1)]
-            same = all(cell in side and rows[cell[0]][cell[1]] == rows[r][c] for cell in corner)
-            side[r, c] = 1 + min(side[cell] for cell in corner) if same else 1
-        large = {cell: n for cell, n in side.items() if n >= 3}
-        r, c = max(large, key=large.get)
-        assert TASKS["symbench/pattern_recognition"].verify(instance, f"[{r}, {c}]")
-        assert len(large) == (large[r, c] - 2) ** 2  # the others are the ends of smaller squares inside it
-        assert not TASKS["symbench/pattern_recognition"].verify(instance, f"[{c}, {r + 1}]")
-
 
 def every_count(rows):
     """The numbers of rectangles that can make up a drawing, by trying each choice of rectangles."""
@@ -176,74 +117,7 @@ def test_all_ways_to_take_a_drawing_apart_are_found_also_where_their_numbers_dif
     assert {way for way in decompositions(ambiguous) if way} == {4, 5}
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_the_largest_island_is_the_largest_class_of_joined_cells(count):
-    for instance in instances("rg/largest_island", count):
-        matrix = instance.facts["matrix"]
-        label = {(r, c): (r, c) for r, row in enumerate(matrix) for c, cell in enumerate(row) if cell}
-        for _ in label:  # the smallest label spreads
-            label = {cell: min([label[cell], *(label[other] for other in near(cell, matrix) if other in label)])
-                     for cell in label}
-        assert int(instance.expect) == max(Counter(label.values()).values())
-
-
 # ---- spreading ------------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_distances_to_zeros_are_those_of_a_breadth_first_search(count):
-    for instance in instances("rg/binary_matrix", count):
-        matrix = instance.facts["matrix"]
-        queue = [(r, c) for r, row in enumerate(matrix) for c, cell in enumerate(row) if not cell]
-        distance = dict.fromkeys(queue, 0)
-        for cell in queue:
-            for other in near(cell, matrix):
-                if other not in distance:
-                    distance[other] = distance[cell] + 1
-                    queue.append(other)
-        right = [[distance[r, c] for c in range(len(matrix))] for r in range(len(matrix))]
-        assert TASKS["rg/binary_matrix"].verify(instance, "\n".join(" ".join(map(str, row)) for row in right))
-        right[-1][-1] += 1
-        assert not TASKS["rg/binary_matrix"].verify(instance, str(right))
-
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_oranges_rot_as_in_a_simulation_minute_by_minute(count):
-    stuck = 0
-    for instance in instances("rg/rotten_oranges", count):
-        matrix, minutes = [row[:] for row in instance.facts["matrix"]], 0
-        while True:
-            rotting = [(r, c) for r, row in enumerate(matrix) for c, cell in enumerate(row)
-                       if cell == 1 and any(matrix[i][j] == 2 for i, j in near((r, c), matrix))]
-            if not rotting:
-                break
-            for r, c in rotting:
-                matrix[r][c] = 2
-            minutes += 1
-        assert int(instance.expect) == (-1 if any(1 in row for row in matrix) else minutes)
-        stuck += instance.expect == "-1"
-    assert count < 100 or 0.1 < stuck / count < 0.3
-
-
-def later(alive, n, steps):
-    """The living cells on a torus after some steps."""
-    for _ in range(steps):
-        counts = Counter(((r + i) % n, (c + j) % n) for r, c in alive for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)
-        alive = {cell for cell, k in counts.items() if k == 3 or k == 2 and cell in alive}
-    return alive
-
-
-@pytest.mark.parametrize("key", ["rg/game_of_life", "rg/game_of_life_halting"])
-@pytest.mark.parametrize("count", COUNTS)
-def test_the_game_of_life_agrees_with_one_that_counts_from_the_living(count, key):
-    for instance in instances(key, count):
-        board, n = instance.facts["board"], len(instance.facts["board"])
-        alive = {(r, c) for r, row in enumerate(board) for c, cell in enumerate(row) if cell}
-        end = later(alive, n, instance.facts["steps"])
-        if key == "rg/game_of_life":
-            assert end and instance.expect == str([[int((r, c) in end) for c in range(n)] for r in range(n)])
-        else:
-            assert alive and instance.expect == str(not end)
-
 
 def test_an_empty_board_does_not_pass_for_a_life_and_text_not_for_a_truth():
     task, instance = TASKS["rg/game_of_life"], TASKS["rg/game_of_life"].generate(1)
@@ -256,62 +130,17 @@ def test_an_empty_board_does_not_pass_for_a_life_and_text_not_for_a_truth():
         assert accepted == [instance.expect]
 
 
+def test_one_case_in_five_has_oranges_that_stay_fresh_for_ever():
+    stuck = sum(instance.expect == "-1" for instance in instances("rg/rotten_oranges", 100, levels=(1, 2)))
+    assert 0.08 < stuck / 100 < 0.34  # three standard errors
+
+
 def test_dying_boards_are_about_as_frequent_as_living_ones():
     labels = Counter(TASKS["rg/game_of_life_halting"].generate(seed).expect for seed in range(60))
     assert 0.35 < labels["True"] / 60 < 0.65
 
 
 # ---- games on boards ------------------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_lights_end_as_when_every_press_is_carried_out(count):
-    for instance in instances("symbench/light_puzzles", count):
-        lights, buttons, presses = instance.facts.values()
-        lights = [row[:] for row in lights]
-        for press in presses:
-            for row, column in buttons[press]:
-                lights[row - 1][column - 1] = 1 - lights[row - 1][column - 1]
-        shown = "\n".join(", ".join(map(str, row)) for row in lights)
-        assert TASKS["symbench/light_puzzles"].verify(instance, shown)
-        assert not TASKS["symbench/light_puzzles"].verify(instance, "1" + shown)
-
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_reversi_agrees_with_a_search_for_enclosed_lines_in_strings(count):
-    for instance in instances("symbench/reversi", count):
-        board, player, moves = instance.facts.values()
-        board = {(r, c): piece for r, row in enumerate(board, 1) for c, piece in enumerate(row, 1)}
-        for r, c in moves:
-            assert board[r, c] == "*"  # the board shown is the one before the moves
-            enemy, turned = "10"[int(player)], 0
-            for i, j in itertools.product((-1, 0, 1), repeat=2):
-                ray = "".join(board.get((r + i * k, c + j * k), " ") for k in range(1, 9))
-                enclosed = re.match(f"({enemy}+){player}", ray)
-                for k in range(len(enclosed[1]) if enclosed else 0):
-                    board[r + i * (k + 1), c + j * (k + 1)] = player
-                    turned += 1
-            assert turned  # a move that turns nothing is not legal
-            board[r, c] = player
-            player = enemy
-        assert TASKS["symbench/reversi"].verify(instance, ", ".join(board.values()))
-
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_a_moved_tile_slides_merges_and_stops_as_told(count):
-    for instance in instances("symbench/2048", count):
-        board, (r, c), moves = instance.facts.values()
-        tiles = {(i, j): tile for i, row in enumerate(board, 1) for j, tile in enumerate(row, 1) if tile}
-        value = tiles.pop((r, c))  # there is a tile at the start
-        for move in moves:
-            to = (r + (move == "d") - (move == "u"), c + (move == "r") - (move == "l"))
-            if not all(1 <= x <= len(board) for x in to) or tiles.get(to, value) != value:
-                continue
-            r, c = to
-            value += tiles.pop(to, 0)
-        tiles[r, c] = value
-        n = range(1, len(board) + 1)
-        assert TASKS["symbench/2048"].parse(instance.expect) == [tiles.get((i, j), 0) for i in n for j in n]
-
 
 def test_a_merged_tile_is_moved_next_and_may_merge_again():
     solve = TASKS["symbench/2048"].solve

@@ -1,4 +1,4 @@
-"""The string tasks against second solvers: brute force on small questions, other methods on large ones."""
+"""The traps of the string tasks; test_questions_strings.py solves their questions again."""
 import itertools
 import re
 from collections import Counter, deque
@@ -76,16 +76,6 @@ def test_letters_are_counted_where_the_question_shows_them(count):
             assert not accepts(instance, f"Count: {len(places)}, Positions: {places + places[:1]}")
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_runs_score_as_a_search_for_maximal_runs_says(count):
-    for instance in instances("symbench/statistical_counting", count):
-        total = 0
-        for run in re.finditer(r"(.)\1*", instance.facts["text"]):
-            points, least = map(int, re.search(rf"(\d+) for (\d+) or more {run[1]}", instance.question).groups())
-            total += points * (len(run[0]) >= least)
-        assert accepts(instance, str(total)) and not accepts(instance, str(total + 1))
-
-
 def test_swaps_to_alternation_are_the_fewest_by_breadth_first_search():
     def fewest(text):
         seen, queue = {text}, deque([(text, 0)])
@@ -122,13 +112,11 @@ def test_anagram_groups_are_accepted_in_any_order_and_refused_when_changed(count
         assert not accepts(instance, str([groups[0] + groups[0][:1], *groups[1:]]))
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_isomorphic_strings_are_those_with_the_same_pattern_of_repeats(count):
-    for instance in instances("rg/isomorphic_strings", count):
-        s, t = instance.facts["s"], instance.facts["t"]
-        same = all((s[i] == s[j]) == (t[i] == t[j]) for i in range(len(s)) for j in range(i))
-        assert len(s) == len(t) and accepts(instance, str(same)) and not accepts(instance, str(not same))
-        assert accepts(instance, "yes" if same else "no.")
+def test_a_false_pair_has_the_letter_counts_and_the_doubles_of_a_true_one():
+    for instance in instances("rg/isomorphic_strings", 60):
+        s, t = instance.facts.values()
+        assert sorted(Counter(s).values()) == sorted(Counter(t).values())
+        assert len(re.findall(r"(?=(.)\1)", s)) == len(re.findall(r"(?=(.)\1)", t))
 
 
 def test_isomorphism_must_hold_in_both_directions():
@@ -147,26 +135,12 @@ def test_exactly_the_palindromes_among_all_arrangements_are_accepted():
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_palindrome_partitions_are_those_among_all_cuts(count):
-    for instance in instances("rg/palindrome_partitioning", count):
-        text, ways = instance.facts["text"], []
-        for cuts in itertools.product((False, True), repeat=len(text) - 1):
-            ends = [0, *(i for i, cut in enumerate(cuts, 1) if cut), len(text)]
-            pieces = [text[a:b] for a, b in zip(ends, ends[1:])]
-            if all(piece == piece[::-1] for piece in pieces):
-                ways.append(pieces)
-        assert 1 < len(ways) <= 40 and accepts(instance, str(ways)) and accepts(instance, str(ways[::-1]))
-        assert not accepts(instance, str(ways[1:])) and not accepts(instance, str(ways + ways[:1]))
-        assert not accepts(instance, str(ways + [[text + "x"]]))
-
-
-@pytest.mark.parametrize("count", COUNTS)
 def test_notes_fail_for_the_lack_of_one_letter_once(count):
     labels = Counter()
     for instance in instances("rg/ransom_note", count):
         lacking = Counter(instance.facts["note"]) - Counter(instance.facts["magazine"])
         labels[not lacking] += 1
-        assert lacking.total() <= 1
+        assert lacking.total() <= 1 and set(instance.facts["note"]) <= set(instance.facts["magazine"])
         assert accepts(instance, str(not lacking)) and not accepts(instance, str(bool(lacking)))
         assert 2 <= len(instance.facts["magazine"]) / len(instance.facts["note"]) <= 4
     assert labels[True] and labels[False]
@@ -191,42 +165,12 @@ def test_the_added_brackets_and_no_others_close_the_sequence(count):
 
 # ---- deciphering ----------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_one_shift_alone_shows_the_word_the(count):
-    for instance in instances("rg/caesar_cipher", count):
-        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-        tables = [str.maketrans(letters, letters[k:] + letters[:k]) for k in range(26)]
-        plains = [plain for plain in map(instance.facts["text"].translate, tables) if "THE" in plain.split()]
-        assert plains == [instance.expect] and plains[0] != instance.facts["text"]
-        assert accepts(instance, plains[0].lower() + ".") and not accepts(instance, plains[0][:-1])
-        assert instance.expect == TASKS["rg/caesar_cipher"].solve(**instance.facts)
-
-
-@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.slow)])
-def test_one_code_alone_fits_what_the_question_says_of_the_guesses(count):
-    """Read from the question's text, with the words of judgement worked out symbol by symbol."""
-    def judged(guess, code, values):
-        marks = ["in place" if g == c else "misplaced" if g in code else "wrong" for g, c in zip(guess, code)]
-        right = [mark for mark in marks if mark != "wrong"]
-        if len(right) == 2:
-            return "both right" if marks[0] == "in place" else "both right but swapped"
-        if right:
-            return f"one {right[0]}"
-        signs = {(values.index(g) > values.index(c)) for g in guess for c in code}
-        return "both wrong" if len(signs) == 2 else "both too high" if signs.pop() else "both too low"
-
-    for instance in instances("symbench/cryptanalysis", count):
-        lines = re.findall(r"^(\d\d)([A-Z][A-Z]): digits (.*), letters (.*)$", instance.question, re.MULTILINE)
-        digits = [p for p in itertools.permutations("0123456789", 2)
-                  if all(judged(guess, p, "0123456789") == said for guess, _, said, _ in lines)]
-        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-        capitals = [p for p in itertools.permutations(alphabet, 2)
-                    if all(judged(guess, p, alphabet) == said for _, guess, _, said in lines)]
-        assert len(digits) == len(capitals) == 1
-        code = [*digits[0], *capitals[0]]
-        for text in ("".join(code), str(code), str(code).replace("'", '"'), " ".join(code), "".join(code).lower()):
-            assert accepts(instance, text)
-        assert not accepts(instance, "".join(code[1::-1] + code[2:])) and not accepts(instance, "".join(code[:3]))
+def test_a_code_is_read_in_any_common_form_but_in_order():
+    instance = Instance("symbench/cryptanalysis", 0, 3, "eval", "?", {}, "16FV")
+    for right in ("16FV", "['1', '6', 'F', 'V']", '["1", "6", "F", "V"]', "1 6 F V", "16fv"):
+        assert accepts(instance, right)
+    for wrong in ("61FV", "16VF", "16F", "16FVX", ""):
+        assert not accepts(instance, wrong)
 
 
 def test_the_anagram_sets_are_what_they_claim():

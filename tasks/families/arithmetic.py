@@ -460,7 +460,7 @@ class CombinatorialCalculation(Task):
 
     `solve` fills a table of spans: what numbers[i:j] can be worth, from all ways to cut the span.
     """
-    suite, split = "symbench", "test"
+    suite = "symbench"
 
     def make(self, rng: Random, level: int) -> tuple:
         # the target is what a random expression is worth, if that is a small whole number

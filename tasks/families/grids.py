@@ -420,12 +420,12 @@ LIFE = "This is a board of Conway's Game of Life whose opposite edges are joined
 
 def life(board):
     """The board one step later."""
+    from collections import Counter
     n, near = len(board), (-1, 0, 1)
-
-    def count(r, c):  # living cells among a cell and its neighbours
-        return sum(board[(r + i) % n][(c + j) % n] for i in near for j in near)
-
-    return [[int(count(r, c) in (3, 3 + board[r][c])) for c in range(n)] for r in range(n)]
+    # Each living cell counts once for itself and for each of its neighbours.
+    counts = Counter(((r + i) % n, (c + j) % n) for r in range(n) for c in range(n) if board[r][c]
+                     for i in near for j in near)
+    return [[int(counts[r, c] in (3, 3 + board[r][c])) for c in range(n)] for r in range(n)]
 
 
 class GameOfLife(Task):
@@ -451,16 +451,19 @@ class GameOfLife(Task):
 
 
 class GameOfLifeHalting(Task):
+    """The number of living cells is drawn before the boards: boards with few cells are no likelier to die out."""
     parse = staticmethod(yes_no)
     uses = (life,)
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
         n, steps = at(rng, level, (6, 5), (12, 20), (16, 40))
+        alive = round(n * n * at(rng, level, 0.16, 0.1, 0.09) * rng.uniform(0.75, 1.25))
         while True:
-            alive = at(rng, level, 0.16, 0.1, 0.1) * rng.uniform(0.75, 1.25)
-            board = [[int(rng.random() < alive) for _ in range(n)] for _ in range(n)]
-            if any(map(any, board)) and self.solve(board, steps) is label:
+            cells = [1] * alive + [0] * (n * n - alive)
+            rng.shuffle(cells)
+            board = [cells[r * n:(r + 1) * n] for r in range(n)]
+            if self.solve(board, steps) is label:
                 break
         return f"{LIFE}{show(board)}\nAre all cells dead after {steps} steps? Answer True or False.", \
             dict(board=board, steps=steps)

@@ -1,8 +1,9 @@
 """Induction: the rule behind a few examples is to be found and applied once more.
 
-Each question lists the rules that may be behind it, and it is drawn again until all rules that fit the examples lead to
-the same answer: the question alone fixes it.
+Each question lists the rules that may be behind it (so four tasks are narrower than their originals: grade B), and it is
+drawn again until all rules that fit the examples lead to the same answer: the question alone fixes it.
 """
+import re
 from random import Random
 
 from tasks.base import Task, at, integer, ints, items
@@ -52,6 +53,8 @@ def list_rules():
 
 
 class ListFunctions(Task):
+    """Grade B: the question lists the rules that may be behind the examples."""
+    grade = "B"
     parse = staticmethod(ints)
     uses = (images, list_rules)
     program = Task.script
@@ -80,59 +83,104 @@ class ListFunctions(Task):
         return images(list_rules(), pairs, query, depth)[0]
 
 
-# ---- rows -----------------------------------------------------------------------------------------------------------
+# ---- rows -------------------------------------------------------------------------------------------
+# A rule makes a new row of digits from a row, or None where the row does not suit the rule. The row
+# 0 3 3 0 9 5 has the runs (1, 3), (4, 5) and (5, 6): from the first place of a run up to behind its last.
 
-def blocks(row):
-    """(start, end) of the runs of one digit other than 0."""
+def runs(row):
+    """(start, end) of all runs of one digit other than 0."""
     edges = [i for i in range(len(row) + 1) if i in (0, len(row)) or row[i] != row[i - 1]]
-    return [(a, b) for a, b in zip(edges, edges[1:]) if row[a]]
+    return [(start, end) for start, end in zip(edges, edges[1:]) if row[start]]
+
+
+def marks(row):
+    """The places of the 9s."""
+    return [i for i, digit in enumerate(row) if digit == 9]
+
+
+def one_run(row, most):
+    """(start, end) of the run in a row with one run of other digits and one to `most` 9s, else None."""
+    found = [(start, end) for start, end in runs(row) if row[start] != 9]
+    return found[0] if len(found) == 1 and 1 <= len(marks(row)) <= most else None
+
+
+def erase_single(row):
+    new = row[:]
+    for start, end in runs(row):
+        if end - start == 1:
+            new[start] = 0
+    return new
+
+
+def rewrite_longest(row, k):
+    new, by_length = row[:], sorted(runs(row), key=lambda run: run[1] - run[0])
+    lengths = [end - start for start, end in by_length]
+    if not lengths or lengths.count(lengths[-1]) > 1:
+        return None
+    start, end = by_length[-1]
+    new[start:end] = [k] * lengths[-1]
+    return new
+
+
+def write_lengths(row):
+    new = row[:]
+    for start, end in runs(row):
+        new[start:end] = [end - start] * (end - start)
+    return new
+
+
+def sort_runs(row):
+    new, done = [], 0
+    by_length = sorted(runs(row), key=lambda run: run[1] - run[0])
+    for (start, end), (first, last) in zip(runs(row), by_length):
+        new += row[done:start] + row[first:last]  # the gap as it is, then the run whose turn it is
+        done = end
+    return new + row[done:]
+
+
+def fill(row):
+    if len(marks(row)) != 2:
+        return None
+    first, last = marks(row)
+    return row[:first] + [9] * (last + 1 - first) + row[last + 1:]
+
+
+def extend(row):
+    if not one_run(row, 1):
+        return None
+    (start, end), [mark], new = one_run(row, 1), marks(row), row[:]
+    for i in [*range(end, mark), *range(mark + 1, start)]:  # one of the two is empty
+        new[i] = row[start]
+    return new
+
+
+def flip(row):
+    if not one_run(row, 1):
+        return None
+    (start, end), [mark], new = one_run(row, 1), marks(row), [0] * len(row)
+    for i in range(start, end):
+        image = 2 * mark - i
+        if not 0 <= image < len(row):
+            return None
+        new[image] = row[start]
+    new[mark] = 9
+    return new
+
+
+def copy(row):
+    if not one_run(row, 3):
+        return None
+    (start, end), new = one_run(row, 3), row[:]
+    size = end - start
+    for mark in marks(row):
+        if any(new[mark + 1:mark + size]) or mark + size > len(row):
+            return None
+        new[mark:mark + size] = row[start:end]
+    return new
 
 
 def row_rules():
-    """Functions on rows of digits by what they do, the easy ones first; None where a row does not suit the rule."""
-    def paint(row, digit):
-        new = [0] * len(row)
-        for a, b in blocks(row):
-            new[a:b] = [digit(a, b)] * (b - a)
-        return new
-
-    def recolour_longest(row, k):
-        sizes = sorted(b - a for a, b in blocks(row))
-        unique = sizes[-1:] != sizes[-2:-1]
-        return paint(row, lambda a, b: k if b - a == sizes[-1] else row[a]) if unique else None
-
-    def sort_runs(row):
-        new, end = [], 0
-        for (a, b), (c, d) in zip(blocks(row), sorted(blocks(row), key=lambda run: run[1] - run[0])):
-            new, end = new + row[end:a] + row[c:d], b
-        return new + row[end:]
-
-    def fill(row):
-        marks = [i for i, c in enumerate(row) if c == 9]
-        return [9 if marks[0] <= i <= marks[1] else c for i, c in enumerate(row)] if len(marks) == 2 else None
-
-    def with_run(change, most):
-        def changed(row):
-            marks, runs = [i for i, c in enumerate(row) if c == 9], [run for run in blocks(row) if row[run[0]] != 9]
-            return change(row, *runs[0], marks) if len(runs) == 1 and 1 <= len(marks) <= most else None
-        return changed
-
-    def grow(row, a, b, marks):
-        return [row[a] if b <= i < marks[0] or marks[0] < i < a else c for i, c in enumerate(row)]
-
-    def reflect(row, a, b, marks):
-        image = range(2 * marks[0] - b + 1, 2 * marks[0] - a + 1)
-        fits = image[0] >= 0 and image[-1] < len(row)
-        return [9 if c == 9 else row[a] * (i in image) for i, c in enumerate(row)] if fits else None
-
-    def copy(row, a, b, marks):
-        new = row[:]
-        for m in marks:
-            if any(new[m + 1:m + b - a]) or m + b - a > len(row):
-                return None
-            new[m:m + b - a] = row[a:b]
-        return new
-
+    """The rules by what they do, the easy ones first; where there is a k, one for each k."""
     return {
         "shift all k places right, round the end, k from 1 to 4":
             [lambda row, k=k: row[-k:] + row[:-k] for k in range(1, 5)],
@@ -141,21 +189,23 @@ def row_rules():
         "mirror the row": [lambda row: row[::-1]],
         "push all digits to the left": [lambda row: [c for c in row if c] + [0] * row.count(0)],
         "push all digits to the right": [lambda row: [0] * row.count(0) + [c for c in row if c]],
-        "erase runs of one digit": [lambda row: paint(row, lambda a, b: row[a] * (b - a > 1))],
+        "erase each run of a single digit": [erase_single],
         "write the longest run with the digit k, k from 1 to 8":
-            [lambda row, k=k: recolour_longest(row, k) for k in range(1, 9)],
-        "write each run with its length": [lambda row: paint(row, lambda a, b: b - a)],
+            [lambda row, k=k: rewrite_longest(row, k) for k in range(1, 9)],
+        "write each run with its length": [write_lengths],
         "sort the runs by length, shortest first, keeping the gaps": [sort_runs],
         "fill the places between two 9s with 9": [fill],
-        "extend the run up to the 9": [with_run(grow, 1)],
-        "flip the run over to the other side of the 9": [with_run(reflect, 1)],
-        "write a copy of the run at each 9, beginning there": [with_run(copy, 3)],
+        "extend the run up to the 9": [extend],
+        "flip the run over to the other side of the 9": [flip],
+        "write a copy of the run at each 9, beginning there": [copy],
     }
 
 
 class Arc1d(Task):
-    name = "arc_1d"
-    uses = (images, blocks, row_rules)
+    """Grade B: the question lists the rules that may be behind the examples."""
+    name, grade = "arc_1d", "B"
+    uses = (images, runs, marks, one_run, erase_single, rewrite_longest, write_lengths, sort_runs,
+            fill, extend, flip, copy, row_rules)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -167,26 +217,30 @@ class Arc1d(Task):
             while len(pairs) < 4:
                 row = self._row(rng, size)
                 image = function(row)
-                if image and image != row and any(image):
+                if image and image != row and 0 < max(image) < 10:  # a length may have two digits
                     pairs.append([row, image])
             query, image = pairs.pop()
             if images(table, pairs, query) == [image]:
                 break
         lines = "\n".join(" -> ".join(" ".join(map(str, row)) for row in pair) for pair in pairs)
-        return (f"Rows of digits were changed by one rule:\n{lines}\n0 is empty, equal digits side by side are a run. "
-                f"The rule is one of these: {'; '.join(names)}. What does {' '.join(map(str, query))} become? "
-                "Answer with the digits.", dict(pairs=pairs, query=query))
+        return (f"Rows of digits were changed by one rule:\n{lines}\n0 is empty. A run is all equal digits "
+                "that stand side by side, or a digit that stands alone. The rule is one of these: "
+                f"{'; '.join(names)}. What does {' '.join(map(str, query))} become? Answer with the digits.",
+                dict(pairs=pairs, query=query))
 
     def _row(self, rng: Random, size: int) -> list[int]:
         """Some runs; or a run and one or two 9s; or two 9s."""
-        runs = [[rng.randint(1, 8)] * rng.randint(1, 2 + size // 10) for _ in range(4)]
-        pieces = rng.choice((runs[:2], runs[:3], runs, [*runs[:1], [9]], [*runs[:1], [9], [9]], [[9], [9]]))
+        drawn = [[rng.randint(1, 8)] * rng.randint(1, 2 + size // 10) for _ in range(4)]
+        run = drawn[0]
+        pieces = rng.choice((drawn[:2], drawn[:3], drawn, [run, [9]], [run, [9], [9]], [[9], [9]]))
         rng.shuffle(pieces)
         free = size - len(pieces) - sum(map(len, pieces))
         if free < 0:
             return self._row(rng, size)
         row: list[int] = []
-        for i, zeros in enumerate(sorted(rng.choices(range(free + 1), k=len(pieces)))):  # zeros so far, but one a piece
+        # How many zeros stand before each piece; one more for each piece before it keeps them apart.
+        before = sorted(rng.choices(range(free + 1), k=len(pieces)))
+        for i, zeros in enumerate(before):
             row += [0] * (zeros + i - row.count(0)) + pieces[i]
         return row + [0] * (size - len(row))
 
@@ -196,7 +250,11 @@ class Arc1d(Task):
 
     @staticmethod
     def parse(text: str) -> list[int]:
-        return [int(c) for c in "".join(items(text))]
+        """The digits of a row, with or without anything between them."""
+        digits = "".join(items(text))
+        if not re.fullmatch("[0-9]+", digits):
+            raise ValueError(f"not a row of digits: {digits[:40]!r}")
+        return [int(digit) for digit in digits]
 
 
 # ---- sequences and squares ------------------------------------------------------------------------------------------
@@ -224,7 +282,8 @@ def next_terms(terms, limit):
 
 
 class NumberSequence(Task):
-    split = "test"
+    """Grade B: the question lists the rules that may be behind the terms."""
+    split, grade = "test", "B"
     parse = staticmethod(integer)
     uses = (successors, next_terms)
     program = Task.script
@@ -264,6 +323,8 @@ def squares(rows, limit):
 
 
 class ModuloGrid(Task):
+    """Grade B: the question lists the rules that may be behind the square."""
+    grade = "B"
     uses = (squares,)
     program = Task.script
 
@@ -298,22 +359,28 @@ class ModuloGrid(Task):
 # ---- causes ---------------------------------------------------------------------------------------------------------
 
 class Acre(Task):
+    """Each set of trials has a question of the same size for every answer, and the label decides: they tell nothing."""
     split = "test"
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("on", "off", "undetermined"))  # drawn first, so that all three are equally frequent
-        kinds, count = at(rng, level, ((3, 3), (3, 3)), ((4, 6), (5, 7)), ((8, 10), (8, 10)))
-        while True:
+        kinds, count = at(rng, level, ((4, 4), (4, 4)), ((4, 6), (5, 7)), ((8, 10), (8, 10)))
+        queries: dict[str, list[str]] = {}  # answer -> things to ask about
+        while len(queries) < 3:
             things = rng.sample([singular for singular, _ in NOUNS], rng.randint(*kinds))
             power = rng.sample(things, rng.randint(1, len(things) // 2))
             trials = []
             for _ in range(rng.randint(*count)):
                 laid = rng.sample(things, rng.randint(1, min(4, len(things) - 1)))
                 trials.append([laid, "on" if set(laid) & set(power) else "off"])
-            query = rng.sample(things, rng.randint(1, min(3, len(things) - 1)))
-            if sorted(query) not in [sorted(laid) for laid, _ in trials] and self.solve(trials, query) == label:
-                break
+            # Only things that were laid are asked about, and no trial is asked for again.
+            known = [thing for thing in things if any(thing in laid for laid, _ in trials)]
+            size = rng.randint(1, min(3, len(known)))
+            drawn = [rng.sample(known, size) for _ in range(20)]
+            new = [query for query in drawn if sorted(query) not in [sorted(laid) for laid, _ in trials]]
+            queries = {self.solve(trials, query): query for query in new}
+        query = queries[label]
         lines = ". ".join(f"{', '.join(laid)}: {light}" for laid, light in trials)
         return (f"A detector is on if at least one of the things laid on it has a hidden power, else off. {lines}. "
                 f"Do these trials tell whether it is on with {', '.join(query)}? Answer on, off or undetermined.",

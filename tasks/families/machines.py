@@ -183,6 +183,7 @@ class Exchange(Task, abstract=True):
 
 
 class StringSynthesis(Exchange):
+    split = "test"
     kinds, repeat = "[A] [B] [C] {A} {B} {C} (A) (B) (C)", True
     knobs = ((2, 3), (6, 8), (8, 20))
     stories = ("You have the blocks {stock}. These recipes turn blocks into others: {recipes}.",)
@@ -203,28 +204,37 @@ class SynthesisDecomposition(Exchange):
 # ---- games and circuits ---------------------------------------------------------------------------------------------
 
 class MahjongPattern(Task):
+    """The first hand alone, without the rounds in between, leads to any result: to skip them tells nothing."""
     suite = "symbench"
     parse = staticmethod(integer)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        label = rng.randrange(3)  # drawn first, so that the three results are equally frequent
+        label, skipping = rng.randrange(3), rng.randrange(3)  # the result, and that of the last round alone
         size, rounds = at(rng, level, (6, (1, 1)), (13, (2, 5)), (13, (8, 12)))
-        count, result = rng.randint(*rounds), None
-        while result != label:
-            start = hand = sorted(rng.sample(ascii_uppercase * 2, size))
-            moves = []
-            for _ in range(count):
-                new = rng.choice(ascii_uppercase)
-                hand = hand + [new]
-                moves.append([new, rng.choice(hand)])
-                hand.remove(moves[-1][1])
-            result = self.solve(start, moves)
+        count = rng.randint(*rounds)
+        while True:
+            start = sorted(rng.sample(ascii_uppercase * 2, size))
+            moves = self._rounds(rng, start, count)
+            last = moves[-1][0]
+            if self.solve(start, moves) == label and (count == 1 or self.solve(start, [[last, last]]) == skipping):
+                break
         steps = "; ".join(f"{new} comes, {old} goes" for new, old in moves)
         return (f"You hold the letters {' '.join(start)}. In each round a letter comes, a result is noted, one goes: "
                 f"{steps}. The result is 1 if at least two of the letter that comes were held already, else 2 if it "
                 "forms three neighbours in the alphabet (such as C, D, E) with two letters held, else 0. "
                 "What is the result of the last round? Answer with 0, 1 or 2.", dict(hand=start, rounds=moves))
+
+    def _rounds(self, rng: Random, hand: list[str], count: int) -> list[list[str]]:
+        """[letter that comes, letter that goes] for each round; it may be the same letter."""
+        rounds = []
+        for _ in range(count):
+            new = rng.choice(ascii_uppercase)
+            hand = [*hand, new]
+            old = rng.choice(hand)
+            hand.remove(old)
+            rounds.append([new, old])
+        return rounds
 
     @staticmethod
     def solve(hand, rounds):
@@ -242,24 +252,33 @@ GATES = {"AND": "all(x)", "NAND": "not all(x)", "OR": "any(x)", "NOR": "not any(
 
 
 class CircuitLogic(Task):
+    """Each circuit has inputs that lead to 0 and others that lead to 1, and a coin decides: its gates tell nothing."""
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
-        label = str(rng.randrange(2))  # drawn first, so that both answers are equally frequent
+        label = str(rng.randrange(2))
         inputs, terms, ends, nested = at(rng, level, (2, (2, 2), (2, 2), False), (4, (3, 5), (2, 4), False),
                                          (8, (6, 10), (4, 6), True))
-        circuit = None
-        while not circuit or str(self.solve(circuit)) != label:
-            wires = list(ascii_uppercase[:inputs])
-            lines = [f"{name} = {rng.randrange(2)}" for name in wires]
-            names = [f"T{i}" for i in range(1, rng.randint(*terms) + 1)]
-            for name in names:
-                joined = [rng.choice(("", "not ")) + wire for wire in rng.sample(wires, rng.randint(*ends))]
-                lines.append(f"{name} = {rng.choice(('AND', 'NAND', 'XOR'))}({', '.join(joined)})")
-                wires += [name] * nested  # later terms may use earlier ones
-            circuit = "; ".join(lines) + f"; output = {rng.choice(('OR', 'NOR', 'XOR', 'AND'))}({', '.join(names)})"
-        return (f"A circuit: {circuit}. XOR is 1 if an odd number of its inputs are 1. What is the output? "
-                "Answer 0 or 1.", dict(circuit=circuit))
+        names = ascii_uppercase[:inputs]
+        found: dict[str, str] = {}
+        while len(found) < 2:
+            gates = self._gates(rng, list(names), rng.randint(*terms), ends, nested)
+            values = [[f"{name} = {rng.randrange(2)}" for name in names] for _ in range(20)]
+            circuits = ["; ".join([*lines, gates]) for lines in values]
+            found = {str(self.solve(circuit)): circuit for circuit in circuits}
+        return (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. What is the output? "
+                "Answer 0 or 1.", dict(circuit=found[label]))
+
+    def _gates(self, rng: Random, wires: list[str], count: int, ends: tuple[int, int], nested: bool) -> str:
+        """Some terms, each a gate with wires, and an output gate that joins them."""
+        names = [f"T{i}" for i in range(1, count + 1)]
+        lines = []
+        for name in names:
+            joined = [rng.choice(("", "not ")) + wire for wire in rng.sample(wires, rng.randint(*ends))]
+            lines.append(f"{name} = {rng.choice(('AND', 'NAND', 'XOR'))}({', '.join(joined)})")
+            if nested:  # later terms may use earlier ones
+                wires = [*wires, name]
+        return "; ".join([*lines, f"output = {rng.choice(('OR', 'NOR', 'XOR', 'AND'))}({', '.join(names)})"])
 
     @staticmethod
     def solve(circuit):

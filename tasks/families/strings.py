@@ -216,8 +216,12 @@ class GroupAnagrams(Task):
                 dict(words=words))
 
     def _scrambles(self, rng: Random) -> list[str]:
-        source = scramble(rng, rng.randint(4, 7))
-        return ["".join(rng.sample(source, len(source))) for _ in range(rng.randint(2, 5))]
+        """Some letters in two or more different orders."""
+        orders: set[str] = set()
+        while len(orders) < 2:  # the same order may be drawn each time
+            source = scramble(rng, rng.randint(4, 7))
+            orders = {"".join(rng.sample(source, len(source))) for _ in range(rng.randint(2, 5))}
+        return sorted(orders)
 
     @staticmethod
     def solve(words):
@@ -229,19 +233,28 @@ class GroupAnagrams(Task):
         return sorted(map(sorted, grid(text.lower())))
 
 
+def doubles(text: str) -> int:
+    """How many letters of a string are followed by the same letter."""
+    return sum(a == b for a, b in zip(text, text[1:]))
+
+
 class IsomorphicStrings(Task):
+    """A false pair has two letters swapped: to count letters, or letters that stand twice in a row, tells nothing."""
     parse = staticmethod(yes_no)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
         size = rng.randint(*at(rng, level, (3, 5), (5, 10), (15, 40)))
-        s = scramble(rng, size, rng.sample(ascii_lowercase, max(2, size // 2)))
+        alphabet = rng.sample(ascii_lowercase, max(2, size // 2))
         renamed = dict(zip(ascii_lowercase, rng.sample(ascii_lowercase, 26)))
-        t = right = "".join(renamed[c] for c in s)
-        while self.solve(s, t) is not label:  # one changed place breaks a false pair
-            i = rng.randrange(size)
-            t = right[:i] + rng.choice(ascii_lowercase) + right[i + 1:]
+        s = t = ""
+        while self.solve(s, t) is not label or len(set(s)) < 2 or doubles(s) != doubles(t):
+            s = scramble(rng, size, alphabet)
+            t = "".join(renamed[c] for c in s)
+            if not label:  # may still be a true pair: "ab" is renamed to "xy" as well as to "yx"
+                i, j = sorted(rng.sample(range(size), 2))
+                t = t[:i] + t[j] + t[i + 1:j] + t[i] + t[j + 1:]
         return (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? Answer True or False.', dict(s=s, t=t))
 
     @staticmethod
@@ -300,6 +313,7 @@ class PalindromePartitioning(Task):
 
 
 class RansomNote(Task):
+    """A false note lacks one copy of a letter that the magazine has: to look for each letter is not enough."""
     parse = staticmethod(yes_no)
     program = Task.script
 
@@ -307,10 +321,12 @@ class RansomNote(Task):
         label = rng.choice((True, False))
         size = rng.randint(*at(rng, level, (2, 5), (5, 10), (20, 40)))
         pool = rng.sample(ascii_lowercase, at(rng, level, 6, 10, 16))
-        note = scramble(rng, size, pool)
+        note = ""
+        while len(set(note)) == len(note):  # some letter is needed twice
+            note = scramble(rng, size, pool)
         magazine = list(note)
-        if not label:  # one letter is lacking once
-            lacking = rng.choice(note)
+        if not label:
+            lacking = rng.choice([c for c in note if note.count(c) > 1])
             magazine.remove(lacking)
             pool.remove(lacking)
         magazine += rng.choices(pool, k=rng.randint(2 * size, 4 * size) - len(magazine))
