@@ -664,10 +664,11 @@ class LogicalEquation(Task):
 
     def check(self, answer: str, instance: Instance) -> bool:
         # "A = 3, B = 39" is right as well, as long as every letter is named, in order.
-        named = "".join(re.findall(r"(\w+)\s*=", answer.upper()))
+        answer = "=".join(part.strip() for part in answer.split("="))
+        named = "".join(re.findall(r"\b(\w+)=", answer.upper()))
         if "=" in answer and named != instance.facts["letters"]:
             return False
-        values = ints(re.sub(r"\s*=\s*", "=", answer))
+        values = ints(answer)
         value = dict(zip(instance.facts["letters"], values))
         return (sorted(values) == instance.facts["numbers"]
                 and all(relates(rule, value) for rule in instance.facts["rules"]))

@@ -32,11 +32,11 @@ def phrases(text: str) -> list[str]:
     """
     steps = []
     for part in re.split(r"[,;\n]", text.strip().strip("[]")):
-        part = part.strip(" \t\r\"'`.")
-        part = re.sub(r"^(?:step )?\d+[.):]\s+", "", part, flags=re.IGNORECASE)  # its number
-        part = re.sub(r"\s*(?:->|→)\s*", "->", part)
+        part = " ".join(part.split()).strip(" \"'`.")
+        part = re.sub(r"^(?:step )?\d+[.):] ", "", part, flags=re.IGNORECASE)  # its number
+        part = re.sub(r" ?(?:->|→) ?", "->", part)
         if part:
-            steps.append(" ".join(part.split()))
+            steps.append(part)
     return steps
 
 
