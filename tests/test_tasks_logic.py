@@ -64,6 +64,7 @@ def test_knights_and_knaves_as_told_leave_one_answer_and_the_others_are_refused(
                 roles = [f"{name} is a {'knight' if knights[name] else 'knave'}" for name in names]
                 assert task.verify(instance, ", ".join(roles)) is fits
                 assert task.verify(instance, " and ".join(reversed(roles)).upper()) is fits
+                assert task.verify(instance, "\n".join(f"- {role}." for role in roles)) is fits
                 assert not task.verify(instance, ", ".join(roles[1:]))
                 assert not task.verify(instance, ", ".join(roles + roles[:1]))
                 assert not task.verify(instance, ", ".join(roles) + " or not")
@@ -119,11 +120,11 @@ def test_formulas_are_read_with_the_usual_binding():
 def meaning(sentence: str, world: tuple) -> bool:
     """Whether a sentence about the truth of statements is so."""
     counts = {"true": sum(world), "false": len(world) - sum(world)}
-    if match := re.fullmatch("at least (.) are (.*)", sentence):
+    if match := re.fullmatch("at least (.) (?:is|are) (.*)", sentence):
         return counts[match[2]] in range(int(match[1]), 99)
-    if match := re.fullmatch("at most (.) are (.*)", sentence):
+    if match := re.fullmatch("at most (.) (?:is|are) (.*)", sentence):
         return counts[match[2]] in range(int(match[1]) + 1)
-    if match := re.fullmatch("exactly (.) are (.*)", sentence):
+    if match := re.fullmatch("exactly (.) (?:is|are) (.*)", sentence):
         return counts[match[2]] == int(match[1])
     if match := re.fullmatch("exactly one of numbers (.) and (.) is true", sentence):
         return [world[int(i) - 1] for i in match.groups()].count(True) == 1
@@ -298,7 +299,7 @@ def test_houses_can_be_filled_in_one_way_and_no_clue_is_idle():
 
 def test_exactly_the_values_that_keep_the_told_equations_are_accepted():
     for task, instance in some("symbench/logical_equation", 1, 20):
-        numbers, told = re.search(r"numbers (.*?)\. (.*)\. Answer", instance.question).groups()
+        numbers, told = re.search(r"numbers (.*?), no two the same\. (.*)\. Answer", instance.question).groups()
         right = 0
         for values in product(map(int, numbers.split(", ")), repeat=4):
             exact = {letter: Fraction(value) for letter, value in zip("ABCD", values)}
@@ -317,6 +318,38 @@ def test_the_planted_and_the_searched_values_both_keep_the_equations(level):
         assert not task.verify(instance, values.rsplit(",", 1)[0])
         first, second, *rest = values.split(", ")
         assert not task.verify(instance, ", ".join([first, first, *rest]))
+        letters = instance.facts["letters"]
+        named = [f"{letter} = {value}" for letter, value in zip(letters, values.split(", "))]
+        assert task.verify(instance, ", ".join(named)) and task.verify(instance, "\n".join(named))
+        assert not task.verify(instance, ", ".join(reversed(named)))
+        assert not task.verify(instance, ", ".join(named[:1] + values.split(", ")[1:]))
+
+
+def test_one_is_said_in_the_singular():
+    tell = TASKS["rg/self_reference"]._tell
+    assert tell("true", 1) == "Exactly 1 is true." and tell("at most", 1) == "At most 1 is false."
+    assert tell("true", 0) == "Exactly 0 are true." and tell("at least", 2) == "At least 2 are true."
+
+
+@pytest.mark.parametrize("key", [f"bbh/logical_deduction_{n}_objects" for n in ("three", "five", "seven")])
+def test_no_clue_alone_says_which_statement_about_an_order_is_true(key):
+    for level in (1, 3, 5):
+        for task, instance in some(key, level, 20):
+            told, choices = instance.question.split(". ", 1)[1].split(" Which statement is true?\n")
+            right = re.search(rf"^\({instance.expect}\) (.*) is ", choices, re.MULTILINE)[1].lower()
+            clues = [clue for clue in told.lower().split(". ") if right in clue]
+            assert clues and not any(re.search(f"{right} is the ", clue) for clue in clues)
+
+
+def test_the_moods_of_a_syllogism_and_the_number_of_lies_do_not_tell_the_answer():
+    for key, feature in (("rg/syllogism", lambda text: re.findall("(?i)all|no |some|not", text)),
+                         ("bbh/web_of_lies", lambda text: text.count("lies") % 2)):
+        verdicts = {}
+        for _, instance in some(key, 3, 300):
+            verdicts.setdefault(str(feature(instance.question)), []).append(instance.expect == "Yes")
+        best = sum(max(sum(group), len(group) - sum(group)) for group in verdicts.values()
+                   if len(group) >= 20)  # a small group has a majority by chance
+        assert best <= 0.62 * sum(len(group) for group in verdicts.values() if len(group) >= 20)
 
 
 def test_courses_can_be_taken_unless_one_needs_itself_in_the_end():

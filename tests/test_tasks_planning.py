@@ -55,7 +55,8 @@ def test_exactly_the_pourings_that_reach_the_goal_are_right(count):
 
 def test_pourings_may_be_written_as_a_json_list_or_as_lines():
     instance = made("rg/jugs", sizes=[3, 5, 7], goal=2)
-    for answer in ('["fill B", "pour B->A"]', "fill B\npour B -> A", "Fill B, Pour B → A."):
+    for answer in ('["fill B", "pour B->A"]', "fill B\npour B -> A", "Fill B, Pour B → A.",
+                   "1. fill B\n2. pour B -> A", "Step 1: fill B\nStep 2: pour B->A"):
         assert TASKS["rg/jugs"].verify(instance, answer)
     assert not TASKS["rg/jugs"].verify(instance, "fill B pour B->A, x")
 
@@ -103,6 +104,7 @@ def test_exactly_the_chains_of_listed_words_are_right():
             [x == y for x, y in zip(a, b)].count(False) == 1 for a, b in zip(chain, chain[1:]))
 
     compare(instance, instance.facts["listed"], 6, right)
+    assert TASKS["rg/word_ladder"].verify(instance, "cat -> cot -> dot -> dog")
     assert not TASKS["rg/word_ladder"].verify(instance, "cat, cog, dog")  # a word, but not a listed one
 
 
@@ -148,7 +150,7 @@ def test_exactly_the_turns_that_undo_a_scramble_are_right():
 
 def test_prime_signs_survive_quotes_and_lists():
     instance, task = made("rg/rubiks_cube", net=turned(SOLVED, "U", "R")), TASKS["rg/rubiks_cube"]
-    for answer in ("R' U'", '"R\' U\'"', '["R\'", "U\'"]', "R’, U’", "R2 R U'", "R2' 'R' U'"):
+    for answer in ("R' U'", '"R\' U\'"', '["R\'", "U\'"]', "R’, U’", "R′ U′", "R2 R U'", "R2' 'R' U'"):
         assert task.verify(instance, answer)
     for answer in ("U' R'", "R U", "r' u'", "R'' U'", "", "R' U' M"):
         assert not task.verify(instance, answer)

@@ -48,6 +48,7 @@ def test_numbers_left_out_repeated_glued_or_signed_are_refused():
     task, instance = some("symbench/game24")[0]
     instance = type(instance)(**{**vars(instance), "facts": dict(numbers=[8, 3, 1, 1], target=24)})
     assert task.verify(instance, "8 × 3 ÷ 1 × 1 = 24") and task.verify(instance, "[8*3]*(1/1)")
+    assert task.verify(instance, r"8 \times 3 \div 1 \cdot 1")
     for wrong in ("8*3", "8*3*1", "8*3*1*1*1", "24*1*1", "8*3**1*1", "8*3*(-1)*(-1)", "8*3*1*+1", "8*3*1*1=23",
                   "8*3*11", "8*3*1*1.0", "8*3*1//1", "8*3*01*1", "max(8,3)*3*1*1", "8*3*1*2", "6*4*1*1", "24", ""):
         assert not task.verify(instance, wrong), wrong
@@ -86,6 +87,7 @@ def test_every_solution_of_a_cryptarithm_is_accepted_and_no_other_true_sum():
             parts = [f"{letter}={digit}" for letter, digit in told.items()]
             assert task.verify(instance, ", ".join(parts)) is fits
             assert task.verify(instance, str(told)) is fits
+            assert task.verify(instance, "\n".join(parts).replace("=", " = ")) is fits
             for wrong in (parts[1:], parts + parts[:1], parts + ["?=1"], [part.replace("=", "=1") for part in parts]):
                 assert not task.verify(instance, ", ".join(wrong))
         assert right >= 1

@@ -181,6 +181,8 @@ def test_exactly_the_legal_exchanges_of_knights_are_right():
     for steps, board in knight_walks(facts, 6):
         exchanged = all(board[x] == "b" for x in facts["white"]) and all(board[x] == "w" for x in facts["black"])
         assert task.verify(instance, ", ".join(steps)) == exchanged
+        assert task.verify(instance, "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))) == exchanged
+        assert task.verify(instance, ", ".join(steps).replace("-", " → ")) == exchanged
         found += exchanged
         if exchanged:
             assert not task.verify(instance, ", ".join(steps[1:] + steps[:1]))  # the other side begins

@@ -15,10 +15,11 @@ class BooleanExpressions(Task):
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))  # drawn first, so that both answers are equally frequent
         size = rng.randint(*at(rng, level, (2, 3), (4, 6), (8, 14)))
-        while True:
-            expression = self._draw(rng, size)
-            if self.solve(expression) is label:
-                return f"What is {expression}? Answer True or False.", dict(expression=expression)
+        # The shape is drawn once and only its constants again: drawn anew, "or" would hint at True.
+        expression = self._draw(rng, size)
+        while self.solve(expression) is not label:
+            expression = re.sub("True|False", lambda _: rng.choice(("True", "False")), expression)
+        return f"What is {expression}? Answer True or False.", dict(expression=expression)
 
     def _draw(self, rng: Random, size: int) -> str:
         """A random expression with `size` constants."""
@@ -128,7 +129,8 @@ class KnightsKnaves(Task):
 
     @staticmethod
     def parse(text: str) -> list[tuple]:
-        parts = re.split(r", and |, ?| and |; ?", norm(text))
+        lines = [line.strip(" ,.;-*") for line in text.splitlines()]  # one a line is as good as commas
+        parts = re.split(r", and |, ?| and |; ?", norm(", ".join(line for line in lines if line)))
         return sorted(re.fullmatch(r"(\w+)(?: is(?: an?)?|:| =) (knight|knave)", part).groups() for part in parts)
 
 
@@ -154,17 +156,21 @@ class PropositionalLogic(Task):
     @staticmethod
     def solve(premises, pair):
         from itertools import product
+        p, q = pair
         models = [dict(zip("pqrs", bits)) for bits in product((True, False), repeat=4)]
-        cases = list(product((True, False), repeat=2))
 
-        def entailed(truths, some):  # does "the pair has one of these truth values" follow from some premises?
-            allowed = [m for m in models if all(truth(premise, m) for premise in some)]
-            return bool(allowed) and all((m[pair[0]], m[pair[1]]) in truths for m in allowed)
+        def cases(some):  # the truth values that the two letters can have together if some premises hold
+            return {(m[p], m[q]) for m in models if all(truth(premise, m) for premise in some)}
 
-        for picked in product((True, False), repeat=4):
-            truths = [case for case, chosen in zip(cases, picked) if chosen]
-            if entailed(truths, premises) and not any(entailed(truths, [premise]) for premise in premises):
-                return " | ".join(f"({'~' * (not a)}{pair[0]} & {'~' * (not b)}{pair[1]})" for a, b in truths)
+        left, alone = cases(premises), [cases([premise]) for premise in premises]
+        if not left:
+            return None  # the premises contradict each other
+        # A conclusion is a set of cases; it follows if no case that is left lies outside it.
+        for chosen in product((True, False), repeat=4):
+            allowed = {case for case, yes in zip(product((True, False), repeat=2), chosen) if yes}
+            if left <= allowed and not any(some <= allowed for some in alone):
+                return " | ".join(f"({'' if a else '~'}{p} & {'' if b else '~'}{q})"
+                                  for a, b in sorted(allowed, reverse=True))
 
     def check(self, answer: str, instance: Instance) -> bool:
         formula, premises = self.parse(answer), instance.facts["premises"]
@@ -229,10 +235,15 @@ class SelfReference(Task):
                                else [rng.randint(0, count)] * ("{}" in self.SENTENCES[kind]))] for kind in kinds]
             if min(self.solve(claims), 3) == ways:
                 break
-        listed = "\n".join(f"{i}. {self.SENTENCES[kind].format(*numbers).capitalize()}."
-                           for i, (kind, *numbers) in enumerate(claims, 1))
+        listed = "\n".join(f"{i}. {self._tell(*claim)}" for i, claim in enumerate(claims, 1))
         return (f"Each of these {count} statements is true or false:\n{listed}\nIn how many ways can that be, if the "
                 "true ones say what is so and the false ones do not? Answer with one integer.", dict(claims=claims))
+
+    def _tell(self, kind: str, *numbers: int) -> str:
+        text = self.SENTENCES[kind].format(*numbers).capitalize()
+        if numbers == (1,):  # "exactly 1 is true"
+            text = text.replace(" are ", " is ")
+        return f"{text}."
 
     @staticmethod
     def solve(claims):
@@ -284,20 +295,33 @@ class Syllogism(Task):
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
         nouns = [plural for _, plural in rng.sample(NOUNS, at(rng, level, 3, 3, 4))]
-        while True:
-            drawn = [self._draw(rng, pair) for pair in zip(nouns, nouns[1:] + nouns[:1])]
-            texts, statements = zip(*drawn)
-            if follows(statements[:-1], statements[-1]) is label:
-                break
-        *given, asked = texts
-        return (f"A class may be empty. {'. '.join(given)}. Does it follow that {asked[0].lower()}{asked[1:]}? "
-                "Answer Yes or No.", dict(premises=list(statements[:-1]), conclusion=statements[-1]))
+        # Each statement is about two neighbours in the ring of nouns; the last one is the conclusion.
+        links = list(zip(nouns, nouns[1:] + nouns[:1]))
 
-    def _draw(self, rng: Random, nouns: tuple) -> tuple[str, list]:
-        text = rng.choice(sorted(self.MOODS))
-        a, b = rng.sample(nouns, 2)
-        kind, connective, *negation = self.MOODS[text]
-        return text.format(a, b), [kind, [connective, a, ["not", b] if negation else b]]
+        def shuffled() -> list[list[str]]:
+            return [rng.sample(link, 2) for link in links]
+
+        # First a valid argument. Then, for the answer No, its nouns change places until it is invalid:
+        # so All, No, Some and not occur as often for Yes as for No, and do not give the answer away.
+        valid = False
+        while not valid:
+            moods, pairs = [rng.choice(sorted(self.MOODS)) for _ in links], shuffled()
+            valid = follows(*self._argument(moods, pairs))
+        while valid is not label:
+            pairs = shuffled()
+            valid = follows(*self._argument(moods, pairs))
+        premises, conclusion = self._argument(moods, pairs)
+        *given, asked = [mood.format(*pair) for mood, pair in zip(moods, pairs)]
+        return (f"A class may be empty. {'. '.join(given)}. Does it follow that {asked[0].lower()}{asked[1:]}? "
+                "Answer Yes or No.", dict(premises=premises, conclusion=conclusion))
+
+    def _argument(self, moods: list[str], pairs: list[list[str]]) -> tuple[list, list]:
+        """The premises and the conclusion, such as ["all", ["if", "cats", ["not", "dogs"]]]."""
+        statements = []
+        for mood, (subject, predicate) in zip(moods, pairs):
+            kind, connective, *negation = self.MOODS[mood]
+            statements.append([kind, [connective, subject, ["not", predicate] if negation else predicate]])
+        return statements[:-1], statements[-1]
 
     @staticmethod
     def solve(premises, conclusion):
@@ -385,11 +409,12 @@ class WebOfLies(Task):
     parse = staticmethod(yes_no)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (3, 4), (5, 8), (9, 15)))
+        count = rng.randint(*at(rng, level, (4, 5), (8, 12), (14, 24)))
         names = [name for name, _ in rng.sample(NAMES, count)]
         # [speaker, whom it is about, whether that one is said to tell the truth]; the first is told without a speaker
         claims = [[name, before, rng.random() < 0.5] for name, before in zip(names, [None, *names])]
-        asked = names[-1]
+        # Somebody in the middle: of the last one, an odd or even number of "lies" would tell.
+        asked = rng.choice(names[1:-1])
         if level > 3:
             rng.shuffle(claims)
         does = {True: "tells the truth", False: "lies"}
@@ -410,7 +435,7 @@ class WebOfLies(Task):
         claims, asked = instance.facts["claims"], instance.facts["asked"]
         told = {other: (name, truth) for name, other, truth in claims}
         lines, known = [], None
-        while known in told:  # the sentences in an order in which each can be judged
+        while known != asked:  # the sentences in an order in which each can be judged
             name, truth = told[known]
             lines.append(f"{name} = {'' if truth else 'not '}{known}" if known else f"{name} = {truth}")
             known = name
@@ -504,7 +529,14 @@ class LogicalDeduction(Choice, abstract=True):
         pool = [["before", a, b] for a in things for b in things if hidden[a] < hidden[b]]
         pool += [["at", a, hidden[a]] for a in things] if level < 5 else []
         pool += [["not at", a, place] for a in things for place in places if place != hidden[a]] if level > 3 else []
-        told = clues(rng, [things], places, hidden, rng.sample(pool, len(pool)))
+        # The question is about a thing that is compared with others: a place that a clue names, or
+        # a thing that no clue names, would be found without putting the things in order.
+        candidates = []
+        while not candidates:
+            told = clues(rng, [things], places, hidden, rng.sample(pool, len(pool)))
+            given = {a for kind, a, _ in told if kind == "at"}
+            compared = {thing for _, *pair in told for thing in pair if thing in things}
+            candidates = [hidden[thing] for thing in things if thing in compared - given]
 
         def rank(place: int) -> str:
             end, steps = (ends[0], place) if 2 * place <= self.size + 1 else (ends[1], self.size + 1 - place)
@@ -517,7 +549,7 @@ class LogicalDeduction(Choice, abstract=True):
             return f"{a} is{' not' * (kind == 'not at')} {rank(b)}"
 
         sentences = [text[0].upper() + text[1:] for text in (tell(*clue) for clue in told)]
-        place = rng.choice(places)
+        place = rng.choice(candidates)
         asked = rank(place)
         statements = [f"{a[0].upper()}{a[1:]} is {asked}." for a in things]
         block, _ = options(rng, statements[0], statements[1:])
@@ -617,8 +649,8 @@ class LogicalEquation(Task):
                 rules.append(pool.pop(rng.randrange(len(pool))))
         told = ", ".join(self._tell(rule) for rule in rules)
         listed = ", ".join(map(str, sorted(numbers)))
-        return (f"Each letter {letters[0]} to {letters[-1]} is another of the numbers {listed}. {told}. "
-                "Answer with their values in alphabetical order of the letters.",
+        return (f"Each letter {letters[0]} to {letters[-1]} is a different one of the numbers {listed}, "
+                f"no two the same. {told}. Answer with their values in alphabetical order of the letters.",
                 dict(letters=letters, numbers=sorted(numbers), rules=rules), ", ".join(map(str, numbers)))
 
     def _tell(self, rule: list) -> str:
@@ -631,9 +663,14 @@ class LogicalEquation(Task):
         return ", ".join(str(value[letter]) for letter in letters)
 
     def check(self, answer: str, instance: Instance) -> bool:
+        # "A = 3, B = 39" is right as well, as long as every letter is named, in order.
+        answer = "=".join(part.strip() for part in answer.split("="))
+        named = "".join(re.findall(r"\b(\w+)=", answer.upper()))
+        if "=" in answer and named != instance.facts["letters"]:
+            return False
         values = ints(answer)
         value = dict(zip(instance.facts["letters"], values))
-        return ("=" not in answer and sorted(values) == instance.facts["numbers"]
+        return (sorted(values) == instance.facts["numbers"]
                 and all(relates(rule, value) for rule in instance.facts["rules"]))
 
     def program(self, instance: Instance) -> str:

@@ -26,9 +26,18 @@ def reach(starts, moves):
 
 
 def phrases(text: str) -> list[str]:
-    """The steps of an answer that are apart by commas or line breaks, or the strings of a literal list."""
-    parts = [part.strip(" \t\r\"'`.") for part in re.split(r"[,;\n]", text.strip().strip("[]"))]
-    return [" ".join(re.sub(r"\s*(?:->|→)\s*", "->", part).split()) for part in parts if part]
+    """The steps of an answer that are apart by commas or line breaks, or the strings of a literal list.
+
+    "1. fill A\\n2. pour A → B" is read as ["fill A", "pour A->B"].
+    """
+    steps = []
+    for part in re.split(r"[,;\n]", text.strip().strip("[]")):
+        part = " ".join(part.split()).strip(" \"'`.")
+        part = re.sub(r"^(?:step )?\d+[.):] ", "", part, flags=re.IGNORECASE)  # its number
+        part = re.sub(r" ?(?:->|→) ?", "->", part)
+        if part:
+            steps.append(part)
+    return steps
 
 
 def words(text: str) -> list[str]:
@@ -91,9 +100,9 @@ class Jugs(Search):
                     least.setdefault(amount, len(path))
             goals = [amount for amount in sorted(least) if low <= least[amount] <= high]
         goal = rng.choice(goals)
-        return f"Jugs A, B and C are empty and can hold {sizes[0]}, {sizes[1]} and {sizes[2]} litres. Steps: fill A, " \
-               "empty A, pour A->B (until A is empty or B full). " \
-               f"Get exactly {goal} litre{'s' * (goal > 1)} into a jug. Answer with the steps, separated by commas.", \
+        return f"Jugs A, B and C are empty and can hold {sizes[0]}, {sizes[1]} and {sizes[2]} litres. A step fills a " \
+               "jug, empties it, or pours it into another one until it is empty or the other one full, such as " \
+               f"fill A, empty B, pour C->A. Get exactly {goal} litre{'s' * (goal > 1)} into a jug. Answer with the steps, separated by commas.", \
             dict(sizes=sizes, goal=goal)
 
     @staticmethod
@@ -127,7 +136,7 @@ class QuantumLock(Search):
             if path and low <= len(path) <= high:
                 break
         effects = {"+": "adds", "-": "subtracts", "*": "multiplies by"}
-        listed = "\n".join(f"{name} {effects[sign]} {n}" + f" (only while it is {lamp})" * (lamp != "always")
+        listed = "\n".join(f"{name} {effects[sign]} {n}" + f" (may be pressed only while the lamp is {lamp})" * (lamp != "always")
                            for name, (sign, n, lamp) in buttons.items())
         return "A counter shows 0 and a lamp is red. Each press of a button also switches the lamp from red to green " \
                f"or back.\n{listed}\nGet the counter to {target} with as few presses as possible. " \
@@ -181,6 +190,7 @@ def one_letter_apart(a, b):
 
 class WordLadder(Search):
     uses = (one_letter_apart,)
+    steps = staticmethod(words)
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (2, 3), (3, 5), (5, 8))
@@ -268,7 +278,7 @@ class RubiksCube(Task):
 
     def check(self, answer: str, instance: Instance) -> bool:
         turns, cube = quarter_turns(), "".join(instance.facts["net"]).replace(" ", "")
-        for token in re.sub(r"[\[\](),\"`]", " ", answer.replace("’", "'")).split():
+        for token in re.sub(r"[\[\](),\"`]", " ", re.sub("[’′]", "'", answer)).split():
             face, twice, back = re.fullmatch(r"([UDLRFB])(2?)('?)", token[1:-1] if token[0] == "'" else token).groups()
             for _ in range(1 + bool(twice)):
                 cube = "".join([cube[k] for k in turns[face + back]])

@@ -18,8 +18,10 @@ def pairs(text: str) -> list[tuple[int, int]]:
 
 
 def mapping(text: str) -> dict[str, str]:
-    """Assignments such as "A=1, B=2" or {"0": 1, "1": 2}; nothing twice."""
-    parts = [re.fullmatch(r"[\"']?(\w+)[\"']?\s*[=:]\s*[\"']?(\w+)", part) for part in items(text.strip("{} \n"))]
+    """Assignments such as "A=1, B=2", {"0": 1, "1": 2} or "A = 1" one a line; nothing twice."""
+    text = text.strip("{}[]() \n.,;").replace(":", "=")
+    text = "=".join(part.strip() for part in text.split("="))
+    parts = [re.fullmatch(r"[\"']?(\w+)[\"']?=[\"']?(\w+)[\"']?", part) for part in re.split(r"[\s,;]+", text)]
     found = {part[1]: part[2] for part in parts}
     if len(found) < len(parts):
         raise ValueError("something has two values")
@@ -83,7 +85,8 @@ class Reach(Task, abstract=True):
 
     def check(self, answer: str, instance: Instance) -> bool:
         facts, used = instance.facts, []
-        text = answer.translate(str.maketrans("×·xX÷−–[]{}", "****/--()()"))
+        text = re.sub(r"\\(times|cdot|div)\b", lambda sign: "/" if sign[1] == "div" else "*", answer)
+        text = text.translate(str.maketrans("×·xX÷−–[]{}", "****/--()()"))
         text, _, right = text.strip().strip("`").partition("=")
         # No power, and no sign before a number: only the four operations between two values.
         if not re.fullmatch(r"[\d\s()+*/-]+", text) or re.search(r"\*\s*\*|(^|[(+*/-])\s*[+-]", text):
@@ -172,8 +175,8 @@ class Cryptarithm(Task):
         letters = rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10)
         *addends, total = ("".join(letters[int(d)] for d in str(n)) for n in (*numbers, sum(numbers)))
         used = sorted(set("".join([*addends, total])))
-        return (f"{' + '.join(addends)} = {total}. Each letter stands for another digit, and no number begins with 0. "
-                "Answer in the form A=1, B=2 with every letter.", dict(addends=addends, total=total),
+        return (f"{' + '.join(addends)} = {total}. Each letter stands for a different digit, no two for the same, "
+                "and no number begins with 0. Answer in the form A=1, B=2 with every letter.", dict(addends=addends, total=total),
                 ", ".join(f"{letter}={letters.index(letter)}" for letter in used))
 
     @staticmethod

@@ -4,7 +4,7 @@ from itertools import islice
 from random import Random
 
 from tasks.base import Instance, Task, at, integer, literal
-from tasks.families.planning import Search, reach, words
+from tasks.families.planning import Search, phrases, reach, words
 
 
 class Maze(Task):
@@ -220,6 +220,12 @@ class KnightSwap(Search):
                f"{first.title()} begins; then the sides take turns. Each moves one of its knights as in chess to an " \
                "empty square of this board; it may jump over anything, but not take or pass. Exchange the places " \
                "of white and black. Answer with the moves, such as A1-B3, C2-A1, or with No if it is impossible.", facts
+
+    @staticmethod
+    def steps(text: str) -> list[str]:
+        for arrow in ("->", "→", "–"):  # A1 -> B3 is A1-B3
+            text = text.replace(arrow, "-")
+        return phrases("-".join(square.strip() for square in text.split("-")))
 
     @staticmethod
     def rules(squares, white, black, first):
