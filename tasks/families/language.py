@@ -7,7 +7,7 @@ import re
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, options, yes_no
-from tasks.families.words import COMMON, NAMES
+from tasks.families.words import ADJECTIVES as ADJECTIVE_WORDS, COMMON, NAMES, NOUNS, THREE, VERBS
 
 
 class Reading(Choice, abstract=True):
@@ -70,8 +70,12 @@ SETTINGS = ["On the way home from the market, ", "Late in the evening, when the 
 
 
 class DisambiguationQa(Reading):
-    """The pronoun goes by a rule: tellers speak of themselves, askers of others, reasons fit one role or both."""
+    """The pronoun goes by a rule: tellers speak of themselves, askers of others, reasons fit one role or both.
+
+    Grade B: the verb alone mostly gives the rule, and so the answer.
+    """
     grade = "B"
+    shortcut = "the verb, such as told, asked or met, mostly decides"
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice("ABC")
@@ -88,9 +92,9 @@ class DisambiguationQa(Reading):
         sentence = f"The {people[0]} {deed.format(y=people[1], he=pronoun)}."
         if level > 3:
             sentence = rng.choice(SETTINGS) + sentence[0].lower() + sentence[1:]
-        hint = " Choose C if both fit equally well." if level > 1 else ""
         block = f"(A) the {people[0]}\n(B) the {people[1]}\n(C) unclear"
-        return (f"{sentence}\nWho is \"{pronoun}\"?{hint}\n{block}\nAnswer A, B or C.",
+        return (f"{sentence}\nWho is \"{pronoun}\"? Choose C if both fit equally well.\n{block}\n"
+                "Answer A, B or C.",
                 dict(sentence=sentence, people=people, pronoun=pronoun, options=block), label)
 
     def rationale(self, instance: Instance) -> str:
@@ -207,11 +211,17 @@ RULES = [("Only nurses may use the small lift", "a nurse", "used the lift", "It 
          ("Only tutors may take pens from the desk", "a tutor", "took a pen", "So no pen was left for the next caller"),
          ("Only guests may park in the yard", "a guest", "parked in the yard", "So the fire engine was stuck")]
 TOGETHER = "{0}. {x} is {1}, {y} is not. On Monday both {2}. {3}."
-RACES = [("threw a stone at the bottle", "broke it", "flew over the shards"),
-         ("shot an arrow at the balloon", "burst it", "met nothing but air"),
-         ("rolled a ball at the last skittle", "knocked it over", "rolled across the empty place"),
-         ("threw a snowball at the hat of the snowman", "knocked it off", "flew past above the bare head")]
-RACE = "{x} and {y} each {0}. That of {x} came first and {1}. That of {y} was aimed as well, but came later and {2}."
+# What both do, with what, what that of the first does and that of the second, what was brought about.
+RACES = [("threw a stone at the bottle", "stone", "broke it", "flew over the shards",
+          "the bottle to break"),
+         ("shot an arrow at the balloon", "arrow", "burst it", "met nothing but air",
+          "the balloon to burst"),
+         ("rolled a ball at the last skittle", "ball", "knocked it over",
+          "rolled across the empty place", "the skittle to fall"),
+         ("threw a snowball at the snowman's hat", "snowball", "knocked it off",
+          "flew past above the bare head", "the hat to fall off")]
+RACE = "{x} and {y} each {0}. {x}'s {1} came first and {2}. {y}'s {1} was aimed just as well, but " \
+       "came a moment later and {3}."
 DUTIES = [("water the plants", "watered them", "they dried up"), ("lock the shop", "locked it", "it was robbed"),
           ("oil the machine", "oiled it", "it broke down"), ("feed the fish", "fed them", "they died"),
           ("salt the icy steps", "salted them", "the postman slipped"), ("empty the bin", "emptied it", "it stank")]
@@ -227,8 +237,8 @@ AIMS = [("hit the bull's eye", "dart", "hit a lamp and fell on the bull's eye"),
 STORIES = STORIES_EASY + [
     ("Yes", TOGETHER, "Did {y} cause that?", "Of two joint causes people name the one against the rule", RULES),
     ("No", TOGETHER, "Did {x} cause that?", "Of two joint causes people name the one against the rule", RULES),
-    ("Yes", RACE, "Did {x} cause what happened first?", "The first to arrive brought it about", RACES),
-    ("No", RACE, "Did {y} cause what happened first?", "The other one had brought it about before", RACES),
+    ("Yes", RACE, "Did {x} cause {4}?", "The first to arrive brought it about", RACES),
+    ("No", RACE, "Did {y} cause {4}?", "The other one had brought it about before", RACES),
     ("Yes", DUTY, "Did {x} cause that by doing nothing?", "It was the task of {x}", DUTIES),
     ("No", DUTY, "Did {y} cause that by doing nothing?", "It was not the task of {y}", DUTIES),
     ("Yes", PLAN, "Did {x} {2} the {1} intentionally?", "A harm that one foresees and accepts counts as intended",
@@ -326,111 +336,92 @@ class MovieRecommendation(Reading):
 
 # ---- names spoilt by one letter -------------------------------------------------------------------------------------
 
+# Each pun exchanges one consonant for another, or puts one in: so do the other options.
 PUNS = {name: puns.split(", ") for name, puns in (line.split(": ") for line in """
-star wars: star jars, scar wars, stir wars
-the lion king: the lion sing, the lion ring, the loon king
-jaws: jars, paws, laws
-top gun: top bun, mop gun, top gum
-toy story: toe story, joy story
-the godfather: the codfather, the goofather
+star wars: star jars, scar wars
+jaws: jars
 king kong: king song, king gong
-home alone: hole alone, home clone, dome alone
-finding nemo: finding memo, binding nemo, minding nemo
-high noon: high moon, nigh noon
-rain man: ruin man, rain fan, brain man
-the birds: the bids, the bards
+finding nemo: finding memo
+high noon: high moon
 the sting: the string, the sling, the stink
-the shining: the whining, the shinning
-pulp fiction: pulp friction, gulp fiction, pulp diction
-fight club: light club, night club, fight cub
+the shining: the shinning
+pulp fiction: pulp friction, pulp diction
 blade runner: blade gunner, blame runner
-die hard: die lard, pie hard, die card
-dances with wolves: dunces with wolves, lances with wolves
-gone with the wind: gone with the wine, bone with the wind
-singing in the rain: singing in the drain, swinging in the rain, singing in the train
-the sound of music: the hound of music, the pound of music
+singing in the rain: singing in the drain, singing in the train
 mary poppins: marry poppins
 snow white: snow whine, slow white, show white
-sleeping beauty: sweeping beauty, seeping beauty
-the jungle book: the jungle cook, the jingle book, the jungle boot
-peter pan: peter pen, peter pain, meter pan
-iron man: iron pan, icon man, iron fan
-the mask: the task, the mast, the musk
-the ring: the ping, the wring
-the mummy: the tummy, the dummy, the yummy
-the beatles: the beetles
-the rolling stones: the rolling scones, the trolling stones, the lolling stones
-the doors: the donors, the boors
-the police: the polite
-pink floyd: sink floyd, pink flood
-deep purple: jeep purple, beep purple, weep purple
-led zeppelin: bed zeppelin, leg zeppelin, lead zeppelin
-black sabbath: slack sabbath, back sabbath, block sabbath
-iron maiden: icon maiden
-green day: green hay, greed day, green dad
-guns n roses: buns n roses, guns n noses, guns n hoses
-the cure: the curd, the cube, the curse
-pearl jam: pear jam, pearl ham, pearl jar
-foo fighters: food fighters, fog fighters, fox fighters
-red hot chili peppers: red hat chili peppers, red hut chili peppers, bed hot chili peppers
-rage against the machine: page against the machine, cage against the machine
-talking heads: walking heads, talking beads
-simple minds: simple mints, dimple minds
-dire straits: fire straits, dire traits, wire straits
+the jungle book: the jungle cook, the jungle boot
+the mask: the mast
+the rolling stones: the rolling scones
+the doors: the donors
+green day: green hay, greed day
+foo fighters: food fighters
+talking heads: talking beads
+simple minds: simple mints
 fleetwood mac: fleetwood mat, fleetwood map
-nine inch nails: nine inch snails, nine inch tails, wine inch nails
-the clash: the cash, the crash, the flash
-citizen kane: citizen cane, citizen lane
-rear window: rear widow, bear window, tear window
-some like it hot: some like it hat, some bike it hot, some like it pot
-lord of the rings: lard of the rings, lord of the kings, lord of the wings
-harry potter: hairy potter, harry otter, harry porter
-the silence of the lambs: the silence of the lamps, the silence of the limbs
-raging bull: raging ball, raging bulb, raging dull
-taxi driver: taxi diver, taxi drivel
-the deer hunter: the beer hunter, the deer punter
-the green mile: the green mule, the green smile, the greed mile
-dead poets society: dead pets society, dear poets society
-full metal jacket: full petal jacket, full medal jacket, fill metal jacket
-good will hunting: food will hunting, good bill hunting, good will bunting
-the big sleep: the big sheep, the pig sleep, the big steep
-groundhog day: groundhog dad, groundhog bay
-beauty and the beast: beauty and the feast, beauty and the yeast
+nine inch nails: nine inch snails, nine inch tails
+the clash: the crash, the flash
+lord of the rings: lord of the kings, lord of the wings
+harry potter: harry porter
+the silence of the lambs: the silence of the lamps
+raging bull: raging bulb, raging dull
+taxi driver: taxi drivel
+the green mile: the green smile, the greed mile
+full metal jacket: full petal jacket, full medal jacket
+good will hunting: good will bunting
+the big sleep: the big sheep
+groundhog day: groundhog bay
+beauty and the beast: beauty and the feast
 chicken run: chicken bun, chicken nun, chicken rug
-ice age: rice age, ice cage, mice age
-wall street: ball street, tall street
-war and peace: war and pence, car and peace, wax and peace
-brave new world: grave new world, brave new word
+ice age: ice cage
+brave new world: grave new world
 the old man and the sea: the old man and the tea, the old man and the pea, the old mat and the sea
-great expectations: treat expectations, greet expectations
-a tale of two cities: a table of two cities, a sale of two cities
-lord of the flies: lord of the fries, lard of the flies
-animal farm: animal harm, animal fare""".split("\n") if line)}
-_known = {*COMMON, *(word for name, puns in PUNS.items() for text in (name, *puns) for word in text.split())}
-PAIRS = {word[i:i + 2] for word in _known for i in range(len(word) - 1)}  # neighbours that occur in some word
+a tale of two cities: a table of two cities
+lord of the flies: lord of the fries
+""".split("\n") if line)}
+# Neighbouring letters that occur in some word, among them those of all names and puns.
+WORDS = {*COMMON, *THREE, *VERBS, *ADJECTIVE_WORDS, *(noun for pair in NOUNS for noun in pair), *(word for name, puns in PUNS.items() for text in (name, *puns) for word in text.split())}
+PAIRS = {word[i:i + 2] for word in WORDS for i in range(len(word) - 1)}
+CONSONANTS = "bcdfghklmnprstw"  # without the rare ones, which no pun puts in
 
 
 class RuinNames(Reading):
-    """Funny is the edit that leaves real words; each decoy has neighbouring consonants that no word has."""
+    """Funny is the edit that leaves real words; each decoy has neighbouring consonants that no word has.
+
+    All options of a question are as long and hold as many vowels as the pun, so that neither
+    length nor vowels nor rare letters tell it.
+    """
     grade = "C"
 
     def make(self, rng: Random, level: int) -> tuple:
-        short = [name for name in PUNS if len(name) < 10]
+        short = [name for name in PUNS if len(name) < 13]
         name = rng.choice(at(rng, level, short, list(PUNS), list(PUNS)))
-        decoys, wanted = [], at(rng, level, 1, 3, 5)
-        while len(decoys) < wanted:
-            decoy = self._spoil(rng, name)
-            pairs = {decoy[i:i + 2] for i in range(len(decoy) - 1)} - PAIRS
-            if decoy not in decoys and any(not set(pair) & set("aeiouy ") for pair in pairs):
-                decoys.append(decoy)
-        block, label = options(rng, rng.choice(PUNS[name]), decoys)
+        pun = rng.choice(PUNS[name])
+        decoys = self._decoys(name, insert=len(pun) > len(name))
+        # How many stand before the pun in the alphabet is drawn: its place there tells nothing.
+        before = [decoy for decoy in decoys if decoy < pun]
+        after = [decoy for decoy in decoys if decoy > pun]
+        count = at(rng, level, 1, 3, 5)
+        count_before = rng.randint(max(0, count - len(after)), min(count, len(before)))
+        decoys = rng.sample(before, count_before) + rng.sample(after, count - count_before)
+        block, label = options(rng, pun, decoys)
         return (f"Which one-letter edit of \"{name}\" is a funny name?\n{block}\nAnswer with the letter.",
                 dict(name=name, options=block), label)
 
-    def _spoil(self, rng: Random, name: str) -> str:
-        """The name with a rare letter inserted, or in place of another."""
-        i = rng.choice([i for i, letter in enumerate(name) if letter != " "])
-        return name[:i] + rng.choice("jqvxz") + name[i + rng.randint(0, 1):]
+    @staticmethod
+    def _decoys(name: str, insert: bool) -> list[str]:
+        """The name with a consonant put in, or with one in place of another, so that it is no word."""
+        decoys = set()
+        for i, old in enumerate(name):
+            article = i < 3 and name.startswith("the ")  # a spoilt "the" would be too easy to see
+            if old == " " or article or not insert and old in "aeiouy":
+                continue
+            for new in CONSONANTS.replace(old, ""):
+                decoy = name[:i] + new + name[i if insert else i + 1:]
+                pairs = {decoy[j:j + 2] for j in range(len(decoy) - 1)}
+                if any(not set(pair) & set("aeiouy ") for pair in pairs - PAIRS):
+                    decoys.add(decoy)
+        return sorted(decoys)
 
     def rationale(self, instance: Instance) -> str:
         pun = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
@@ -470,17 +461,17 @@ FRAMES = [
      "witzig/witty; spannend/thrilling; feierlich/solemn; lehrreich/instructive; poetisch/poetic",
      "bekannt/known; unbekannt/unknown",
      "auf einer Reise/on a journey; in wenigen Wochen/within a few weeks; für ihre Kinder/for her children"),
-    ("Die Firma aus {name} hat {number} Angestellte, liefert {extra} {noun}, gilt als {adjective} und macht {sense}.",
-     "The firm from {name} has {number} employees, supplies {noun} {extra}, is regarded as {adjective} and makes "
+    ("Die Firma aus {name} hat {number} Angestellte, liefert {extra} {noun}, gilt als {adjective} und {sense} stetig.",
+     "The firm from {name} has {number} employees, supplies {noun} {extra}, is regarded as {adjective} and steadily "
      "{sense}.", CITIES, THINGS,
      "modern/modern; sparsam/thrifty; gerecht/fair; ehrgeizig/ambitious; zuverlässig/reliable",
-     "Gewinn/a profit; Verlust/a loss",
+     "wächst/grows; schrumpft/shrinks",
      "seit vielen Jahren/for many years; in alle Welt/all over the world; auf Bestellung/to order"),
-    ("Im Zoo von {name} leben {extra} {number} {noun}; sie sind {adjective} und schlafen meist {sense}.",
-     "In the zoo of {name} there live {number} {noun} {extra}; they are {adjective} and mostly sleep {sense}.", CITIES,
+    ("Im Zoo von {name} leben {extra} {number} {noun}; sie sind {adjective} und schlafen {sense}.",
+     "In the zoo of {name} there live {number} {noun} {extra}; they are {adjective} and sleep {sense}.", CITIES,
      "Affen/monkeys; Pinguine/penguins; Schildkröten/turtles; Papageien/parrots; Elefanten/elephants; Bären/bears",
      "neugierig/curious; gefräßig/greedy; friedlich/peaceful; eitel/vain; klug/clever",
-     "am Tag/by day; in der Nacht/by night",
+     "viel/a lot; wenig/little",
      "neben dem Teich/beside the pond; hinter Glas/behind glass; auf einem Hügel/on a hill"),
     ("{noun} nach {name} ist {number} Meter lang, führt {extra} bergauf, ist {adjective} und nachts {sense}.",
      "{noun} to {name} is {number} metres long, leads uphill {extra}, is {adjective} and {sense} at night.",
@@ -495,11 +486,11 @@ FRAMES = [
      "schnell/fast; elegant/elegant; bequem/comfortable; robust/sturdy; berühmt/famous",
      "zu früh/too early; zu spät/too late",
      "bei Nebel/in fog; ohne Ladung/without cargo; mit einer Kapelle an Bord/with a band on board"),
-    ("In {name} fand {number} {extra} {noun} statt; der Abend war {adjective} und endete mit einem {sense}.",
-     "In {name} {noun} took place {extra} in {number}; the evening was {adjective} and ended with a {sense}.", CITIES,
+    ("In {name} fand {number} {extra} {noun} statt; der Abend war {adjective} und endete {sense}.",
+     "In {name} {noun} took place {extra} in {number}; the evening was {adjective} and ended {sense}.", CITIES,
      "ein Konzert/a concert; eine Hochzeit/a wedding; eine Wahl/an election; ein Rennen/a race; ein Ball/a ball",
      "warm/warm; laut/loud; festlich/festive; aufregend/exciting; lang/long",
-     "Erfolg/success; Misserfolg/failure",
+     "früh/early; spät/late",
      "unter freiem Himmel/in the open air; trotz der Hitze/despite the heat; zum ersten Mal/for the first time"),
     ("{name} besaß {number} {noun} {extra}, lebte {adjective} und ging {sense} zu Bett.",
      "{name} owned {number} {noun} {extra}, lived {adjective} and went to bed {sense}.", WOMEN,
@@ -518,8 +509,13 @@ FRAMES_EASY = [
     ("{noun} in {name} ist {adjective}.", "{noun} in {name} is {adjective}.", CITIES,
      "Das Haus/The house; Der Garten/The garden; Die Kirche/The church; Der Turm/The tower; Die Straße/The street",
      "alt/old; schön/beautiful; grün/green; berühmt/famous; klein/small", "/", "/")]
-FAULTS = dict(name="a name", adjective="an adjective", noun="a noun, hence a fact", number="a number",
-              sense="the sense, which is now the opposite", extra="a part that was left out")
+# No two of these are true of one fault: an opposite is never a noun, and never just a change.
+FAULTS = dict(name="a name was changed",
+              adjective="an adjective or adverb was changed, but not to its opposite",
+              noun="a common noun was changed",
+              number="a number was changed",
+              sense="a word was changed to its opposite",
+              extra="a part was left out")
 
 
 class SalientTranslationErrorDetection(Reading):
@@ -555,7 +551,7 @@ class SalientTranslationErrorDetection(Reading):
 
     def rationale(self, instance: Instance) -> str:
         fault = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
-        return f"Compared part by part, the English differs in {fault}, so the answer is {instance.expect}."
+        return f"Compared part by part, {fault}, so the answer is {instance.expect}."
 
 
 # ---- the order of adjectives ----------------------------------------------------------------------------------------
@@ -604,8 +600,8 @@ SPORTS = {sport: tuple([entry.strip() for entry in entries.split(";")] for entri
     "basketball": (
         "LeBron James; Magic Johnson; Larry Bird; Kobe Bryant; Stephen Curry; Tim Duncan; Shaquille O'Neal; Yao Ming; "
         "Kareem Abdul-Jabbar; Dirk Nowitzki; Scottie Pippen; Karl Malone; John Stockton; Patrick Ewing; Kevin Durant; "
-        "Pau Gasol; Dwyane Wade; Chris Paul; Reggie Miller; Bill Russell; Tony Parker; Vince Carter; Jason Kidd",
-        "dunked the ball; made a layup; hit a three-pointer; grabbed a rebound; threw an alley-oop pass; "
+        "Pau Gasol; Dwyane Wade; Chris Paul; Reggie Miller; Allen Iverson; Tony Parker; Vince Carter; Jason Kidd",
+        "dunked the ball; made a layup; hit a three-pointer; made a finger roll; dunked after an alley-oop; "
         "was called for goaltending; made two free throws; was called for a double dribble; scored with a hook shot; "
         "hit a jump shot from the baseline",
         "the NBA Finals; the NBA All-Star Game; the NBA playoffs"),
@@ -642,8 +638,8 @@ SPORTS = {sport: tuple([entry.strip() for entry in entries.split(";")] for entri
         "Luka Modric",
         "headed the ball into the net; was shown a yellow card; was shown a red card; nutmegged a defender; "
         "scored with a bicycle kick; took a corner kick; curled a free kick over the wall; took a goal kick; "
-        "took a throw-in; volleyed the ball over the crossbar",
-        "the FIFA World Cup; the Champions League final; the FA Cup final")}.items()}
+        "scored with a diving header; volleyed the ball over the crossbar",
+        "the FIFA World Cup; the UEFA Champions League final; the FA Cup final")}.items()}
 
 
 class SportsUnderstanding(Task):
@@ -662,7 +658,8 @@ class SportsUnderstanding(Task):
             sports[odd] = rng.choice([sport for sport in SPORTS if sport != sports[odd]])
         player, deed, event = (rng.choice(SPORTS[sport][part][:known]) for part, sport in enumerate(sports))
         sentence = f"{player} {deed}{f' in {event}' * with_event}."
-        return (f"Does all of this belong to one sport, so that it is plausible: \"{sentence}\" Answer yes or no.",
+        return (f"Is this plausible, that is, does all of it belong to one sport? \"{sentence}\" "
+                "Answer yes or no.",
                 dict(sentence=sentence), label)
 
     def rationale(self, instance: Instance) -> str:
