@@ -178,7 +178,7 @@ class Gsm(Formula):
     suite, grade = "symbench", "B"
     ending = "Answer with one number, with two decimals if it is not whole."
     table = (
-        ("{X} has {a} {T} and buys {k} boxes with {b} {T} each. How many {T} does {X} have now?", "{a} + {k} * {b}"),
+        ("{X} has {a} {T} and is given {k} boxes, each with {b} {T} in it. How many {T} does {X} have now?", "{a} + {k} * {b}"),
         ("{X} has {a + b + c} {T}, gives {b} to {Y} and loses {c}. How many {T} are left?", "{a + b + c} - {b} - {c}"),
         ("A shop sells {a} {T} a day. How many does it sell in {k} weeks, open every day?", "{a} * 7 * {k}"),
         ("{X} buys {a} {T} at {u} dollars each and pays {v} dollars for delivery. How many dollars is that in all?",
@@ -186,15 +186,15 @@ class Gsm(Formula):
         ("{X} shares {a * k} {T} equally among {k} children. Then each gets {b} more. How many does each child have?",
          "{a * k} / {k} + {b}"),
         ("{X} has {a} {T} and {Y} has {k} times as many. How many do they have together?", "{a} + {k} * {a}"),
-        ("{X} earns {u} dollars an hour and works {k} hours a day. How many dollars are that in {m} days?",
+        ("{X} earns {u} dollars an hour and works {k} hours a day. How many dollars is that in {m} days?",
          "{u} * {k} * {m}"),
-        ("{X} walks {a} metres a day for {k} days and {b} metres on one more day. How many metres are that?",
+        ("{X} walks {a} metres a day for {k} days and {b} metres on one more day. How many metres is that in all?",
          "{a} * {k} + {b}"),
         ("{X} buys {k} {T} at {u} dollars each and pays with {k * u + v} dollars. How many dollars does {X} get back?",
          "{k * u + v} - {k} * {u}"),
         ("A book has {a + k * b} pages. {X} reads {b} pages a day for {k} days. How many pages are left?",
          "{a + k * b} - {k} * {b}"),
-        ("{X} saves {u} dollars a month for {k} years. How many dollars are that?", "{u} * 12 * {k}"),
+        ("{X} saves {u} dollars a month for {k} years. How many dollars is that in all?", "{u} * 12 * {k}"),
         ("A machine makes {a} {T} a minute. How many does it make in {k} hours?", "{a} * 60 * {k}"),
         ("A farm packs {k * b} eggs in crates of {k} and sells each crate for {u} dollars. How many dollars does it "
          "get?",
@@ -205,13 +205,13 @@ class Gsm(Formula):
          "{20 * a} * (100 + {p}) / 100 + {b}"),
         ("A piano costs {400 * a} dollars. The price falls by {p} percent and then by {q} percent of the new price. "
          "What is the last price in dollars?", "{400 * a} * (100 - {p}) / 100 * (100 - {q}) / 100"),
-        ("A rope is {a} metres and {k} centimetres long. How many centimetres are {m} such ropes together?",
+        ("A rope is {a} metres and {k} centimetres long. How many centimetres long are {m} such ropes together?",
          "({a} * 100 + {k}) * {m}"),
-        ("A train covers {a * k} kilometres in {k} hours. How many kilometres does it cover in {m} hours like that?",
+        ("A train covers {a * k} kilometres in {k} hours. How many kilometres does it cover in {m} hours at that speed?",
          "{a * k} / {k} * {m}"),
-        ("{X} sold {a} {T} on Monday and {a + 2 * b} on Tuesday. How many were that a day on average?",
+        ("{X} sold {a} {T} on Monday and {a + 2 * b} on Tuesday. How many is that a day on average?",
          "({a} + {a + 2 * b}) / 2"),
-        ("{X} collects {a + b} {T} a week and {Y} {b} a week. How many more does {X} have than {Y} after {k} weeks?",
+        ("{X} collects {a + b} {T} a week and {Y} {b} a week. How many more does {X} collect than {Y} in {k} weeks?",
          "({a + b} - {b}) * {k}"),
         ("A theatre sells {a} tickets at {u} dollars and {b} tickets at {v} dollars. How many dollars does it take?",
          "{a} * {u} + {b} * {v}"),
@@ -229,7 +229,7 @@ class Gsm(Formula):
          "many metres are they together?", "{a} + ({a} + {b}) + {k} * ({a} + {b})"),
         ("A car burns {k} litres of fuel on 100 kilometres, and a litre costs {u} dollars. How many dollars does the "
          "fuel for {100 * a} kilometres cost?", "{100 * a} / 100 * {k} * {u}"),
-        ("A tank holds {c} litres. Every minute {a + b} litres flow in and {b} litres out. How many litres are in it "
+        ("There are {c} litres of water in a tank. Every minute {a + b} litres flow in and {b} litres out. How many litres are in it "
          "after {k} minutes?", "{c} + ({a + b} - {b}) * {k}"),
         ("{X} gives away half of the {T} and then {a} more. Now {b} are left. How many were there at first?",
          "({a} + {b}) * 2"),
@@ -248,7 +248,7 @@ class Gsm(Formula):
         (x, _), (y, _) = rng.sample(NAMES, 2)
         percent = range(5, 65, 5)
         return dict(sizes, k=rng.randint(2, 12), m=rng.randint(2, 9), p=rng.choice(percent), q=rng.choice(percent),
-                    X=x, Y=y, T=rng.choice("apples books buttons candles coins cups lamps pencils plates".split()))
+                    X=x, Y=y, T=rng.choice("apples books buttons candles stamps cups lamps pencils plates".split()))
 
     def fits(self, answer: Fraction, level: int) -> bool:
         return level > 3 or answer.denominator == 1
@@ -258,8 +258,10 @@ class Gsm(Formula):
         return question, facts, decimal(answer)
 
     def check(self, answer: str, instance: Instance) -> bool:
+        without_dollars = re.sub(r"^\s*\$|\s*(\$|dollars?\.?)\s*$", "", answer)
         expect = number(instance.expect)
-        return abs(number(answer) - expect) <= 0.004 + 4e-16 * expect  # to the cent, with room for floats alone
+        # To the cent, with room for the error of floats alone.
+        return abs(number(without_dollars) - expect) <= 0.004 + 4e-16 * expect
 
 
 class Navigate(Task):
@@ -278,7 +280,9 @@ class Navigate(Task):
         legs += [leg for leg in home if leg[1]]
         if not back:
             i = rng.randrange(len(legs))
-            legs[i] = legs[i][0], rng.choice([n for n in range(1, 13) if 0 < abs(n - legs[i][1]) <= 2])
+            way, steps = legs[i]
+            # Two steps more or fewer: the sum of all steps is even, whether one returns or not.
+            legs[i] = way, rng.choice([n for n in (steps - 2, steps + 2) if n > 0])
         if not turning:
             rng.shuffle(legs)
         moves, heading = [], 1
@@ -401,8 +405,10 @@ class PenguinsInATable(Choice):
                 break
         wrong = [row[0] for row in rows if row[0] != right]
         if not isinstance(right, str):
+            # Five neighbouring numbers; where the right one stands among them is drawn.
             right = int(right)
-            wrong = [n for n in range(max(0, right - 4), right + 5) if n != right]
+            lowest = rng.randint(max(0, right - 4), right)
+            wrong = [n for n in range(lowest, lowest + 5) if n != right]
         block, letter = options(rng, right, rng.sample(wrong, min(4, len(wrong))))
         return f"{text}\n{question}\n{block}\nAnswer with the letter.", dict(facts, form=form, options=block), letter
 
@@ -508,7 +514,13 @@ SMALL = [pair for pair in NOUNS if pair[0] in (
 
 
 class ReasoningAboutColoredObjects(Choice):
-    suite = "bbh"
+    """Things in a row, and one question of eight kinds about them.
+
+    Grade B: as in the original, all colours are choices and few of them are told, and the thing at
+    an end of the row is asked for more often than the others.
+    """
+    suite, grade = "bbh", "B"
+    shortcut = "all colours are choices, few are told, and an end of the row is often asked for"
     kinds = (colour_of, is_colour, colour_at, colour_beside, colour_furthest, count_neither, count_beside, count_left)
 
     def make(self, rng: Random, level: int) -> tuple:
