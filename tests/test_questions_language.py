@@ -85,6 +85,7 @@ def test_the_sarcastic_one_calls_bad_news_good_or_good_news_bad(questions):
         sarcastic = []
         for letter, text in choices(instance).items():
             news, comment = re.fullmatch(r"(.*?[.]) (.*)", text).groups()
+            assert not re.search(r", and (?!I )[A-Z]", news), "a capital letter within a sentence"
             bad = {bool(BAD_NEWS.search(part)) for part in news.split(", and ")}
             assert len(bad) == 1, f"two pieces of news that do not agree: {news}"
             if bad != {bool(BAD_COMMENTS.search(comment))}:

@@ -410,10 +410,11 @@ def clock(half_hours: int) -> str:
     return f"{(hour - 1) % 12 + 1}{minutes}{'am' if hour < 12 else 'pm'}"
 
 
-DOING = """buying a lamp, baking bread, cutting a hedge, feeding ducks, fixing a bike,
-flying a kite, having lunch, mending a net, painting a fence, picking apples, playing chess,
-playing the violin, reading a letter, riding a horse, rowing a boat, sketching a tree, talking to a neighbour,
-walking a dog, washing a car, watching a play, writing a report""".replace("\n", " ").split(", ")
+DOING = """buying a lamp, baking bread, cutting a hedge, feeding ducks, fixing a bike, flying a
+kite, having lunch, mending a net, painting a fence, picking apples, playing chess,
+playing the violin, reading a letter, riding a horse, rowing a boat, sketching a tree,
+talking to a neighbour, walking a dog, washing a car, watching a play,
+writing a report""".replace("\n", " ").split(", ")
 
 
 class TemporalSequences(Choice):

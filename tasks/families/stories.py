@@ -32,8 +32,8 @@ class Aiw(Formula):
     friends = ("{F} has {a} female and {b} male friends. All of them are friends of each other and "
                "have no other friends. One of them is {M}. ")
     colleagues = ("{F} has {a} female and {b} male colleagues in a shop, and {c} female and {d} "
-                  "male colleagues in an office. In each place everybody is a colleague of everybody "
-                  "else. {M} works in the shop; only {F} works in both. ")
+                  "male colleagues in an office. In each place everybody is a colleague of "
+                  "everybody else. {M} works in the shop; only {F} works in both. ")
     ending = "Answer with one integer."
     table = (
         (siblings + "How many sisters does her brother {M} have?", "{a} + 1"),
