@@ -3,6 +3,7 @@
 Days are numbers that our own calendar counts (tests/test_tasks_dates.py), never `datetime`.
 """
 import re
+from random import Random
 
 import pytest
 
@@ -156,6 +157,20 @@ def test_the_date_of_a_riddle_is_worked_out_from_its_words(questions, request):
         kinds.add(kind)
     if request.config.getoption("--slow"):
         assert len(kinds) == len(DISTANCES) + 9, "a kind of riddle was never drawn"
+
+
+def test_the_date_most_like_the_others_is_right_no_more_often_than_any(request):
+    """Were all wrong dates slips from the right one, it would share most parts with the others."""
+    count = 600 if request.config.getoption("--slow") else 150
+    right = 0
+    for seed in range(count):
+        question, facts, letter = TASKS["bbh/date_understanding"].make(Random(f"like {seed}"), 3)
+        dates = {line[1]: line[4:].split("/") for line in facts["options"].splitlines()}
+        shared = {tag: sum(part == other[i] for other in dates.values() for i, part in enumerate(parts))
+                  for tag, parts in dates.items()}
+        most = [tag for tag in dates if shared[tag] == max(shared.values())]
+        right += (letter in most) / len(most)
+    assert right / count < 0.2 + (0.07 if count == 600 else 0.12)  # 5 options; 3 standard errors
 
 
 # ---- when was there time? ------------------------------------------------------------------------

@@ -48,8 +48,8 @@ REASONS = {"test results": "doctor", "coughing": "patient", "marked the essay": 
            "not done the homework": "pupil", "knew the law": "lawyer", "been sued": "client",
            "repair the engine": "mechanic", "breakdown": "driver", "sharp scissors": "barber",
            "needed a haircut": "customer", "brought the wrong soup": "waiter",
-           "ordered the fish": "guest", "not been paid the rent": "landlord", "not pay the rent": "tenant",
-           "been robbed": "shopkeeper", "stolen a watch": "thief"}
+           "ordered the fish": "guest", "not been paid the rent": "landlord",
+           "not pay the rent": "tenant", "been robbed": "shopkeeper", "stolen a watch": "thief"}
 
 
 def test_the_pronoun_means_whom_the_verb_or_the_reason_says(questions):
@@ -72,7 +72,8 @@ def test_the_pronoun_means_whom_the_verb_or_the_reason_says(questions):
 BAD_NEWS = re.compile(
     r"(?<!my )\b(lost|missed|broke|failed)\b|fell into|rained|five holes|stole my|leaks|spilt"
     r"|was cancelled at|drills|was given a fine|deleted|extra work|caught a cold|ate my"
-    r"|three hours long|wrong country|puddle|was bitten|closed for|locked myself|of soap|got stuck|collapsed|charged me|cried"
+    r"|three hours long|wrong country|puddle|was bitten|closed for|locked myself|of soap|got stuck"
+    r"|collapsed|charged me|cried"
     r"|burnt|after two songs|forgot|would not start|ruined my white|given away|wet paint|flooded"
     r"|wants more|overslept|sour|moths")
 BAD_COMMENTS = re.compile(
@@ -234,7 +235,8 @@ def kind_of(word):
 
 def test_one_choice_keeps_the_order_that_the_question_tells(questions):
     for instance in questions("hyperbaton"):
-        order = re.search(r"adjectives in this order: (.*)\. Which", instance.question)[1].split(", ")
+        told = re.search(r"adjectives in this order: (.*)\. Which", instance.question)[1]
+        order = told.split(", ")
         places = {letter: [order.index(kind_of(word)) for word in text.split()[:-1]]
                   for letter, text in choices(instance).items()}
         kept = [letter for letter, seen in places.items() if seen == sorted(seen)]

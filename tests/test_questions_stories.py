@@ -1,6 +1,6 @@
 """Readers of the stories: each takes the question's words alone and solves them by another way.
 
-Most readers stand in tests/test_tasks_stories.py, where they are tried on a few levels in depth.
+The longer readers stand in tests/test_tasks_stories.py, beside the tests of single properties.
 """
 import re
 from fractions import Fraction
@@ -10,7 +10,7 @@ import pytest
 from tasks import TASKS
 from tasks.base import number
 from tasks.families.stories import GOODS
-from test_tasks_stories import (GENDER, GSM, RETOLD, coloured, penguins, relations, walk)
+from test_tasks_stories import GENDER, GSM, RETOLD, coloured, penguins, relations, walk
 
 LEGS = {"snake": 0, "worm": 0, "dolphin": 0, "eel": 0, "shark": 0,
         "duck": 2, "chicken": 2, "swan": 2, "eagle": 2, "owl": 2,
@@ -113,27 +113,29 @@ def test_stories_with_numbers_are_reckoned_another_way(questions):
 
 # ---- moving --------------------------------------------------------------------------------------
 
-def rolled(sides, turn):
-    """The faces after a turn that brings a side to the top; each goes where the one before it was.
-
-        front to the top:  bottom -> front -> top -> back -> bottom
-    """
-    ring = {"front": ["bottom", "front", "top", "back"],
-            "back": ["bottom", "back", "top", "front"],
-            "left": ["bottom", "left", "top", "right"],
-            "right": ["bottom", "right", "top", "left"]}[turn]
-    return {**sides, **{ring[i]: sides[ring[i - 1]] for i in range(4)}}
+# x to the right, y to the back, z up
+PLACES = {"top": (0, 0, 1), "bottom": (0, 0, -1), "front": (0, -1, 0), "back": (0, 1, 0),
+          "left": (-1, 0, 0), "right": (1, 0, 0)}
 
 
-def test_a_cube_is_rolled_face_by_face(questions):
+def turned(place, side):
+    """Where a face goes when the cube is turned so that a side comes to the top."""
+    x, y, z = place
+    return {"front": (x, z, -y), "back": (x, -z, y), "left": (z, y, -x), "right": (-z, y, x),
+            "bottom": (x, -y, -z)}[side]
+
+
+def test_a_cube_is_turned_as_vectors(questions):
+    for side in ("front", "back", "left", "right", "bottom"):
+        assert turned(PLACES[side], side) == PLACES["top"]
     for instance in questions("rg/color_cube_rotation"):
         told = re.search(r"are coloured: (.*?)\. It is turned", instance.question)[1]
         sides = dict(part.split() for part in told.split(", "))
-        for turn in re.search(r"place to the top: (.*?)\.", instance.question)[1].split(", then "):
-            for _ in range(2 if turn == "bottom" else 1):
-                sides = rolled(sides, "front" if turn == "bottom" else turn)
+        colour_at = {PLACES[side]: colour for side, colour in sides.items()}
+        for side in re.search(r"place to the top: (.*?)\.", instance.question)[1].split(", then "):
+            colour_at = {turned(place, side): colour for place, colour in colour_at.items()}
         asked = re.search(r"is now on the (\w+) face", instance.question)[1]
-        assert sides[asked] == instance.expect, instance.question
+        assert colour_at[PLACES[asked]] == instance.expect, instance.question
 
 
 def test_a_walk_is_followed_with_a_compass(questions):

@@ -4,7 +4,6 @@ Labels come from our own tables. Where the originals rest on human judgement (gr
 are a stand-in: a rule that nearly everybody would agree with, stated beside each task. Each
 rationale names that rule.
 """
-import re
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, options, yes_no
