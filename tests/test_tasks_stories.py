@@ -2,12 +2,10 @@
 import re
 from fractions import Fraction
 
-import pytest
-
 from tasks import TASKS
 from tasks.base import number, value
 from tasks.families.stories import GOODS
-from tasks.families.words import ANIMALS, NAMES
+from tasks.families.words import NAMES
 
 GENDER = dict(NAMES)
 SOME = [(level, seed) for level in (1, 2, 3, 4, 5) for seed in range(30)]
@@ -23,45 +21,6 @@ def only(instance, answer):
     task = TASKS[instance.task]
     fitting = [line[1] for line in lines if line[4:] == str(answer)]
     return fitting == [instance.expect] == [line[1] for line in lines if task.verify(instance, line[1])]
-
-
-def test_aiw_answers_agree_with_a_family_or_circle_of_named_people():
-    shapes = set()
-    for instance in drawn("rg/aiw", [(level, seed) for level in (1, 3, 5) for seed in range(80)]):
-        text = instance.question
-        me, *numbers = re.match(r"(\w+) has (\d+) \w+ and (\d+) ", text).groups()
-        women, men = map(int, numbers)
-        # everybody in the circle, the one who is told about included
-        circle = [("f", i) for i in range(women)] + [("m", i) for i in range(men)] + [(GENDER[me], "me")]
-        asked = re.search(r"How many ([\w ]+?) (?:does|do|has) .*\?", text)[0]
-        shapes.add(re.sub(r"[A-Z]\w+(?= have\?)", "N", asked.replace("How", "how")))
-        if "parents have" in asked:
-            wanted = [p for p in circle if "children" in asked or p[0] == "f"]
-        elif "in all" in asked:
-            office = list(map(int, re.search(r"and (\d+) female and (\d+) male", text).groups()))
-            wanted = circle[:-1] + [None] * sum(office)
-        else:
-            other = re.search(r"(\w+) have\?", asked)[1]
-            sex = "f" if re.search(r"sisters|female", asked) else "m"
-            speaker = next(p for p in circle if p[0] == GENDER[other] and p[1] != "me")
-            wanted = [p for p in circle if p[0] == sex and p != speaker]
-        assert len(wanted) == int(instance.expect), text
-    assert len(shapes) >= 6
-
-
-def test_legs_are_counted_one_animal_after_the_other():
-    for instance in drawn("rg/leg_counting"):
-        told = re.findall(r"(\d+) (\w+)", instance.question)
-        legs = sum(ANIMALS[name if count == "1" else name[:-1]] for count, name in told for _ in range(int(count)))
-        assert legs == int(instance.expect)
-
-
-def test_exactly_one_sentence_answers_a_needle():
-    for instance in drawn("rg/needle_haystack"):
-        *sentences, question = re.split(r"(?<=\.) (?=[A-Z])", instance.question.removesuffix(" Answer with the name."))
-        asked = re.fullmatch(r"Who (\w+ \w+)\?", question)[1]
-        assert [s.split()[0] for s in sentences if s.endswith(f" {asked}.")] == [instance.expect]
-        assert TASKS["rg/needle_haystack"].rationale(instance).endswith(f"{instance.expect}.")
 
 
 def relations(text):
@@ -109,23 +68,6 @@ def test_a_relation_may_be_written_without_hyphens_but_not_turned_round():
         assert not task.verify(instance, wrong)
 
 
-def test_the_cube_agrees_with_faces_turned_as_vectors():
-    # x to the right, y to the back, z up
-    place = {"top": (0, 0, 1), "bottom": (0, 0, -1), "front": (0, -1, 0), "back": (0, 1, 0), "left": (-1, 0, 0),
-             "right": (1, 0, 0)}
-    turn = {"front": lambda x, y, z: (x, z, -y), "back": lambda x, y, z: (x, -z, y), "left": lambda x, y, z: (z, y, -x),
-            "right": lambda x, y, z: (-z, y, x), "bottom": lambda x, y, z: (x, -y, -z)}
-    for face, move in turn.items():
-        assert move(*place[face]) == place["top"]
-    for instance in drawn("rg/color_cube_rotation"):
-        colours = re.findall(r"(\w+) (\w+)", re.search(r"coloured: (.*?)\.", instance.question)[1])
-        at = {place[side]: colour for side, colour in colours}
-        for side in re.search(r"to the top: (.*?)\.", instance.question)[1].split(", then "):
-            at = {turn[side](*where): colour for where, colour in at.items()}
-        asked = re.search(r"now on the (\w+) face", instance.question)[1]
-        assert at[place[asked]] == instance.expect
-
-
 GSM = TASKS["symbench/gsm"]
 
 
@@ -147,7 +89,7 @@ def times(k, n):
 
 # a part of each story -> its answer from the numbers in the order of the text, reckoned another way
 RETOLD = {
-    "boxes with": lambda a, k, b: times(k, b) + a,
+    "boxes, each with": lambda a, k, b: times(k, b) + a,
     "and loses": lambda a, b, c: a - (b + c),
     "open every day": lambda a, k: times(7 * k, a),
     "for delivery": lambda a, u, v: v + u * a,
@@ -175,7 +117,7 @@ RETOLD = {
     "gain": lambda a, u, v: a * v - a * u,
     "One hill": lambda a, b, k: a + times(k + 1, a + b),
     "A car burns": lambda k, _, u, a: times(k, u) * a / 100,
-    "A tank": lambda c, a, b, k: c + times(k, a) - times(k, b),
+    "in a tank": lambda c, a, b, k: c + times(k, a) - times(k, b),
     "gives away half": lambda a, b: 2 * a + 2 * b,
     "After a discount": lambda p, a: a / (1 - p / 100),
     "percent of all sales": lambda b, p, a: a / 100 * p + b,
@@ -194,10 +136,12 @@ def test_gsm_stories_reckoned_another_way_give_the_same_number():
 
 
 def test_gsm_wants_whole_numbers_exactly_and_others_to_the_cent():
-    whole = next(i for i in drawn("symbench/gsm", [(5, seed) for seed in range(50)]) if number(i.expect) > 10 ** 12
+    whole = next(i for i in drawn("symbench/gsm", [(5, seed) for seed in range(300)]) if number(i.expect) > 10 ** 12
                  and number(i.expect).denominator == 1)
     n = int(number(whole.expect))
     assert GSM.verify(whole, f"{n:,}") and GSM.verify(whole, f"{n}.0") and GSM.verify(whole, f"{n} .")
+    assert all(GSM.verify(whole, told) for told in (f"${n}", f"$ {n:,}", f"{n} dollars", f"{n}$"))
+    assert not any(GSM.verify(whole, told) for told in ("$", "dollars", f"{n} dollars {n}", f"${n + 1}"))
     assert not GSM.verify(whole, str(n + 1)) and not GSM.verify(whole, str(n - 1)) and not GSM.verify(whole, f"-{n}")
     other = next(i for i in drawn("symbench/gsm", [(5, seed) for seed in range(200)]) if "." in i.expect)
     x = number(other.expect)
@@ -223,20 +167,6 @@ def test_walks_agree_with_a_compass_and_half_of_them_come_back():
     back = [walk(i.question) == (i.expect == "Yes") and i.expect for i in
             drawn("bbh/navigate", [(level, seed) for level in (1, 3, 5) for seed in range(150)])]
     assert False not in back and 0.42 < back.count("Yes") / len(back) < 0.58
-
-
-def test_things_are_counted_by_their_class():
-    words = "two three four five six seven eight nine ten eleven twelve".split()
-    numerals = dict(zip(words, range(2, 13)), a=1, an=1)
-    kinds = {word: kind for kind, pairs in GOODS.items() for pair in pairs for word in pair}
-    asked = set()
-    for instance in drawn("bbh/object_counting"):
-        told, wanted = re.fullmatch(r"I have (.*)\. How many (.*) do I have\? Answer .*", instance.question).groups()
-        things = [part.split(" ", 1) for part in re.split(r", | and ", told)]
-        total = sum(numerals[n] for n, thing in things if wanted in (kinds[thing], "objects"))
-        assert total == int(instance.expect) and len({thing for _, thing in things}) == len(things)
-        asked.add(wanted)
-    assert len(asked) == 9
 
 
 def test_no_thing_belongs_to_two_classes():
@@ -332,17 +262,3 @@ def test_coloured_things_agree_with_a_reader_of_the_text():
         assert only(instance, coloured(instance.question)), instance.question
         kinds.add(instance.facts["kind"])
     assert len(kinds) == 8
-
-
-@pytest.mark.parametrize("count", ("three", "five", "seven"))
-def test_swaps_agree_with_following_each_thing(count):
-    for instance in drawn(f"bbh/tracking_shuffled_objects_{count}_objects"):
-        holder = {thing: person for person, thing in instance.facts["start"].items()}
-        story = instance.question.split("\n")[0]
-        for person, thing in instance.facts["start"].items():
-            assert re.search(rf"\b{person} [\w ]*\b{thing}\b", story)
-        for one, other in re.findall(r"Then (\w+) and (\w+) (?:swap|switch|change)", story):
-            holder = {thing: {one: other, other: one}.get(person, person) for thing, person in holder.items()}
-        asked = re.search(r"does (\w+) [\w ]*at the end\?", story)[1]
-        assert only(instance, next(thing for thing, person in holder.items() if person == asked))
-        assert len(holder) == {"three": 3, "five": 5, "seven": 7}[count]

@@ -3,7 +3,6 @@ import inspect
 import re
 from datetime import date, datetime, timedelta, timezone
 from random import Random
-from typing import Callable
 
 from tasks.base import Choice, Instance, Task, at, integer, norm, options
 from tasks.families.words import NAMES, PLACES
@@ -12,10 +11,12 @@ WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def told(day: date) -> str:
+    """A day as a story tells it: March 3, 2020."""
     return f"{day:%B} {day.day}, {day.year}"
 
 
 def code(day: date) -> str:
+    """A day as a program writes it: date(2020, 3, 3)."""
     return f"date({day.year}, {day.month}, {day.day})"
 
 
@@ -27,10 +28,11 @@ def month_moved(day: date, months: int) -> date:
 
 def draw_day(rng: Random, first: int, last: int) -> date:
     """A day in the years from `first` to `last`."""
-    return date(first, 1, 1) + timedelta(rng.randrange((date(last + 1, 1, 1) - date(first, 1, 1)).days))
+    start, end = date(first, 1, 1), date(last + 1, 1, 1)
+    return start + timedelta(rng.randrange((end - start).days))
 
 
-# ---- calendar arithmetic: one function for each kind of question ----------------------------------------------------
+# ---- calendar arithmetic: one function for each kind of question ---------------------------------
 
 def weekday_later(start, days):
     from datetime import date, timedelta
@@ -58,8 +60,9 @@ def weekday_from_new_year(first, leap, month, day):
 def day_of_month(year, month, weekday, nth):
     from calendar import monthrange
     from datetime import date
-    days = [day for day in range(1, monthrange(year, month)[1] + 1) if date(year, month, day).strftime("%A") == weekday]
-    return days[nth - 1 if nth > 0 else nth]
+    days = range(1, monthrange(year, month)[1] + 1)
+    fitting = [day for day in days if date(year, month, day).strftime("%A") == weekday]
+    return fitting[nth - 1 if nth > 0 else nth]
 
 
 def count_weekday(start, end, weekday):
@@ -75,78 +78,111 @@ def count_working_days(start, end):
 
 
 class CalendarArithmetic(Task):
-    kinds = (weekday_later, weekday_of, leap_year, weekday_from_new_year, day_of_month, count_weekday,
-             count_working_days)  # the first three at level 1
+    kinds = (weekday_later, weekday_of, leap_year,  # at level 1 these alone
+             weekday_from_new_year, day_of_month, count_weekday, count_working_days)
 
     def make(self, rng: Random, level: int) -> tuple:
-        solve = rng.choice(at(rng, level, self.kinds[:3], self.kinds, self.kinds))
+        kind = rng.choice(at(rng, level, self.kinds[:3], self.kinds, self.kinds))
         years = at(rng, level, (2000, 2030), (1900, 2100), (1600, 2400))
-        span = rng.randint(1, at(rng, level, 30, 100, 5000))
-        day, weekday = draw_day(rng, *years), rng.choice(WEEKDAYS)
-        start, end = list(day.timetuple()[:3]), list((day + timedelta(span)).timetuple()[:3])
+        longest = at(rng, level, 30, 100, 5000)
+        # What every kind may name: two days with a span of days between them, and a weekday.
+        span = rng.randint(1, longest)
+        start = draw_day(rng, *years)
+        end = start + timedelta(span)
+        weekday = rng.choice(WEEKDAYS)
+        month = f"{start:%B}"
         ending = "Answer with the weekday."
-        if solve is weekday_later:
+        if kind is weekday_later:
             word, sign = rng.choice((("after", 1), ("before", -1)))
-            facts = dict(start=start, days=sign * span)
-            question = f"Which weekday is {span} day{'s' * (span > 1)} {word} {told(day)}?"
-        elif solve is weekday_of:
-            facts, question = dict(day=start), f"Which weekday is {told(day)}?"
-        elif solve is leap_year:
-            label = rng.choice(("Yes", "No"))
-            fitting = [year for year in range(years[0], years[1] + 1) if leap_year(year) == label]
-            full = [year for year in fitting if year % 100 == 0]
-            year = rng.choice(full if full and rng.random() < 0.3 else fitting)
-            facts, question, ending = dict(year=year), f"Is {year} a leap year?", "Answer Yes or No."
-        elif solve is weekday_from_new_year:
-            leap = leap_year(day.year) == "Yes"
-            facts = dict(first=weekday, leap=leap, month=day.month, day=day.day)
-            question = f"In a {'leap year' if leap else 'year that is no leap year'}, January 1 is a {weekday}. " \
-                       f"Which weekday is {day:%B} {day.day}?"
-        elif solve is day_of_month:
+            facts = dict(start=triple(start), days=sign * span)
+            days = "1 day" if span == 1 else f"{span} days"
+            question = f"Which weekday is {days} {word} {told(start)}?"
+        elif kind is weekday_of:
+            facts = dict(day=triple(start))
+            question = f"Which weekday is {told(start)}?"
+        elif kind is leap_year:
+            facts = dict(year=self._leap_or_not(rng, years))
+            question = f"Is {facts['year']} a leap year?"
+            ending = "Answer Yes or No."
+        elif kind is weekday_from_new_year:
+            leap = leap_year(start.year) == "Yes"
+            facts = dict(first=weekday, leap=leap, month=start.month, day=start.day)
+            year = "leap year" if leap else "year that is no leap year"
+            question = (f"In a {year}, January 1 is a {weekday}. "
+                        f"Which weekday is {month} {start.day}?")
+        elif kind is day_of_month:
             nth = rng.choice((1, 2, 3, 4, -1))
-            facts = dict(year=day.year, month=day.month, weekday=weekday, nth=nth)
             word = {1: "first", 2: "second", 3: "third", 4: "fourth", -1: "last"}[nth]
-            question = f"On which day of the month is the {word} {weekday} of {day:%B} {day.year}?"
+            facts = dict(year=start.year, month=start.month, weekday=weekday, nth=nth)
+            question = (f"On which day of the month is the {word} {weekday} "
+                        f"of {month} {start.year}?")
             ending = "Answer with the number of the day."
         else:
-            what, facts = "days from Monday to Friday", dict(start=start, end=end)
-            if solve is count_weekday:
-                what, facts = f"{weekday}s", dict(facts, weekday=weekday)
-            question = f"How many {what} are there from {told(day)} to {told(day + timedelta(span))}, both included?"
+            facts = dict(start=triple(start), end=triple(end))
+            what = "days from Monday to Friday"
+            if kind is count_weekday:
+                facts["weekday"] = weekday
+                what = f"{weekday}s"
+            question = (f"How many {what} are there from {told(start)} to {told(end)}, "
+                        "both included?")
             ending = "Answer with one integer."
-        calendar = " Use the Gregorian calendar." if years[0] < 1900 else ""
-        return f"{question}{calendar} {ending}", dict(kind=solve.__name__, **facts), solve(**facts)
+        if years[0] < 1900:
+            ending = f"Use the Gregorian calendar. {ending}"
+        return f"{question} {ending}", dict(kind=kind.__name__, **facts), kind(**facts)
+
+    @staticmethod
+    def _leap_or_not(rng: Random, years: tuple[int, int]) -> int:
+        """A leap year as often as another one, and full centuries, where the rule is special."""
+        label = rng.choice(("Yes", "No"))
+        fitting = [year for year in range(years[0], years[1] + 1) if leap_year(year) == label]
+        full = [year for year in fitting if year % 100 == 0]
+        return rng.choice(full if full and rng.random() < 0.3 else fitting)
 
     @staticmethod
     def parse(text: str) -> str:
-        return norm(text) if norm(text).isalpha() else str(integer(text))
+        """A weekday, Yes or No as they are, or an integer."""
+        word = norm(text)
+        return word if word.isalpha() else str(integer(text))
 
     def program(self, instance: Instance) -> str:
-        facts = ", ".join(f"{name}={fact!r}" for name, fact in instance.facts.items() if name != "kind")
-        function = next(kind for kind in self.kinds if kind.__name__ == instance.facts["kind"])
-        return f"{inspect.getsource(function)}\nprint({function.__name__}({facts}))\n"
+        facts = dict(instance.facts)
+        kind = facts.pop("kind")
+        function = next(function for function in self.kinds if function.__name__ == kind)
+        arguments = ", ".join(f"{name}={fact!r}" for name, fact in facts.items())
+        return f"{inspect.getsource(function)}\nprint({kind}({arguments}))\n"
+
+
+def triple(day: date) -> list[int]:
+    return [day.year, day.month, day.day]
+
+
+CLOCKS = {"HH:MM": "minutes", "HH:MM:SS": "seconds", "HH:MM:SS.mmm": "milliseconds"}
+TIME_FORMS = [*CLOCKS, "D days", "D days, HH:MM"]
 
 
 class TimeIntervals(Task):
+    """The time between two clock times, two dates, or two stamps, maybe with offsets from UTC."""
+
     def make(self, rng: Random, level: int) -> tuple:
-        forms = ["HH:MM", "HH:MM:SS", "HH:MM:SS.mmm", "D days", "D days, HH:MM"]
-        form = rng.choice(at(rng, level, forms[:2], forms, forms[-1:]))
-        start = datetime(1980, 1, 1) + timedelta(minutes=rng.randrange(60 * 365 * 1440))  # within 60 years
-        longest = at(rng, level, 1, 100, 5000)
-        if "D" not in form:  # two clock times of one day
-            times = sorted(timedelta(milliseconds=rng.randrange(86_400_000)) for _ in "ab")
-            spec = {"HH:MM": "minutes", "HH:MM:SS": "seconds", "HH:MM:SS.mmm": "milliseconds"}[form]
-            start, end = ((datetime.min + time).time().isoformat(spec) for time in times)
+        form = rng.choice(at(rng, level, TIME_FORMS[:2], TIME_FORMS, TIME_FORMS[-1:]))
+        minutes_of_60_years = 60 * 365 * 1440
+        first = datetime(1980, 1, 1) + timedelta(minutes=rng.randrange(minutes_of_60_years))
+        longest = at(rng, level, 1, 100, 5000)  # days
+        when = ""
+        if form in CLOCKS:
+            times = sorted(timedelta(milliseconds=rng.randrange(86_400_000)) for _ in range(2))
+            start, end = ((datetime.min + time).time().isoformat(CLOCKS[form]) for time in times)
             when = " on the same day"
         elif form == "D days":
-            start, end = (f"{day:%Y-%m-%d}" for day in (start, start + timedelta(rng.randint(1, longest))))
-            when = ""
+            last = first + timedelta(rng.randint(1, longest))
+            start, end = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
         else:
-            stamps = [start, start + timedelta(minutes=rng.randrange(1, 1440 * longest))]
+            stamps = [first, first + timedelta(minutes=rng.randrange(1, 1440 * longest))]
             when = rng.choice(("", " (with offsets from UTC)"))
             if when:
-                zones = [timezone(timedelta(minutes=30 * rng.randint(-20, 24))) for _ in "ab"]
-                stamps = [stamp.replace(tzinfo=timezone.utc).astimezone(zone) for stamp, zone in zip(stamps, zones)]
+                zones = [timezone(timedelta(minutes=30 * rng.randint(-20, 24))) for _ in range(2)]
+                stamps = [stamp.replace(tzinfo=timezone.utc).astimezone(zone)
+                          for stamp, zone in zip(stamps, zones)]
             start, end = (stamp.isoformat(" ", "minutes") for stamp in stamps)
         return (f"How much time passes from {start} to {end}{when}? Answer as {form}.",
                 dict(start=start, end=end, form=form))
@@ -156,57 +192,102 @@ class TimeIntervals(Task):
         from datetime import datetime
         day = "" if "D" in form else "2000-01-01 "
         gap = datetime.fromisoformat(day + end) - datetime.fromisoformat(day + start)
-        parts = {"D": gap.days, "HH": gap.seconds // 3600, "MM": gap.seconds // 60 % 60, "SS": gap.seconds % 60}
+        parts = {"D": gap.days, "HH": gap.seconds // 3600, "MM": gap.seconds // 60 % 60,
+                 "SS": gap.seconds % 60}
         for mark, part in parts.items():
             form = form.replace(mark, str(part).zfill(len(mark)))
         return form.replace("mmm", f"{gap.microseconds // 1000:03}")
 
     @staticmethod
     def parse(text: str) -> int:
-        """Milliseconds."""
+        """Milliseconds of "5 days", "05:27", "5:27:00.125", "1,140 days, 02:41" and the like."""
         clock = r"(\d{1,6}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,3}))?)?"
-        match = re.fullmatch(rf"(?=\d)(?:(\d{{1,6}})(?: ?days?)?(?:$|,? ))?(?:{clock})?", norm(text), re.ASCII)
-        days, hours, minutes, seconds, rest = (part or "0" for part in match.groups())
-        total = ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds)
-        return total * 1000 + int(rest.ljust(3, "0"))
+        days = r"(\d{1,6}|\d{1,3},\d{3})(?: ?days?)?(?:$|, ?| )"
+        match = re.fullmatch(rf"(?=\d)(?:{days})?(?:{clock})?", norm(text), re.ASCII)
+        day, hour, minute, second, fraction = (part or "0" for part in match.groups())
+        minutes = (int(day.replace(",", "")) * 24 + int(hour)) * 60 + int(minute)
+        return (minutes * 60 + int(second)) * 1000 + int(fraction.ljust(3, "0"))
 
     def program(self, instance: Instance) -> str:
+        """Where the answer is a time of the clock, `strftime` writes it."""
         facts = instance.facts
-        if facts["form"] not in ("HH:MM", "HH:MM:SS"):
+        forms = {"HH:MM": "%H:%M", "HH:MM:SS": "%H:%M:%S"}
+        if facts["form"] not in forms:
             return super().program(instance)
-        start, end = (f'datetime.fromisoformat("2000-01-01 {facts[name]}")' for name in ("start", "end"))
-        form = {"HH:MM": "%H:%M", "HH:MM:SS": "%H:%M:%S"}[facts["form"]]
-        return f'from datetime import datetime\ngap = {end} - {start}\nprint((datetime.min + gap).strftime("{form}"))\n'
+        start, end = (f'datetime.fromisoformat("2000-01-01 {facts[name]}")'
+                      for name in ("start", "end"))
+        return (f"from datetime import datetime\ngap = {end} - {start}\n"
+                f'print((datetime.min + gap).strftime("{forms[facts["form"]]}"))\n')
 
 
-# ---- which day is today? --------------------------------------------------------------------------------------------
-# A stem draws what fixes today: the sentence, the same as Python, and today itself.
+# ---- which day is today? -------------------------------------------------------------------------
+#
+# Most riddles name a day and say how far it is from today:
+#
+#     "The day after tomorrow is March 3, 2020."       the named day:                 March 3, 2020
+#                                                      days from it to today:         -2
+#     date(2020, 3, 3) + timedelta(-2)                 so today is                    March 1, 2020
+#
+# Every riddle function draws a sentence and returns it with today as a Python expression, which the
+# program computes, and today as a date.
 
-def moved(sentence: str, low: int, high: int = 0) -> Callable:
-    """A stem that shows the day `low` to `high` days before today (after today, where they are negative)."""
-    def stem(rng: Random, shown: date) -> tuple[str, str, date]:
-        days = rng.randint(low, max(low, high))
-        slots = dict(day=told(shown), n=abs(days), m=days + 1, X=rng.choice(NAMES)[0])
-        return sentence.format(**slots), code(shown) + f" {'+-'[days < 0]} timedelta({abs(days)})" * (days != 0), \
-            shown + timedelta(days)
-    return stem
+# Sentence, fewest and most days from the named day to today; negative: the named day is to come.
+NAMED_DAYS = (
+    ("Today is {day}.", 0, 0),
+    ("Yesterday was {day}.", 1, 1),
+    ("Tomorrow is {day}.", -1, -1),
+    ("The day before yesterday was {day}.", 2, 2),
+    ("The day after tomorrow is {day}.", -2, -2),
+    ("{n} days ago it was {day}.", 3, 60),
+    ("In {n} days it will be {day}.", -60, -3),
+    # harder from here on
+    ("{X} thinks today is {day}, but {X}'s calendar is {n} days behind.", 2, 9),
+    ("{X} thinks today is {day}, but {X}'s calendar is {n} days ahead.", -9, -2),
+    ("{X} says that today is {day}. In truth that was yesterday.", 1, 1),
+    ("{X} says that today is {day}. In truth that is tomorrow.", -1, -1),
+    ("{X} borrowed a book on {day}, to be brought back {n} days later, which is today.", 7, 40),
+    ("{X} began a diary on {day} and fills one page every day, today page {page}.", 4, 300),
+    ("A parcel was sent on {day} and arrived {n} days later, today.", 2, 20),
+    ("The concert planned for {day} was put off by {n} days and is today.", 2, 30),
+    ("The concert planned for {day} was brought forward by {n} days and is today.", -30, -2),
+    ("{X} left on {day} and has been away for exactly {n} days.", 3, 90),
+    ("{X} will leave on {day}, {n} days from now.", -90, -3),
+    ("{X} counts the days to {day}: there are {n} from today.", -200, -3),
+    ("Three days before yesterday it was {day}.", 4, 4),
+    ("Three days after tomorrow it will be {day}.", -4, -4),
+)
+EASY_NAMED_DAYS = NAMED_DAYS[:7]
+
+
+def named_day(rng: Random, day: date, sentences: tuple = NAMED_DAYS) -> tuple[str, str, date]:
+    sentence, fewest, most = rng.choice(sentences)
+    days = rng.randint(fewest, most)
+    expression = f"{code(day)} + timedelta({days})" if days else code(day)
+    words = dict(day=told(day), n=abs(days), page=days + 1, X=rng.choice(NAMES)[0])
+    return sentence.format(**words), expression, day + timedelta(days)
 
 
 def nth_weekday(rng: Random, day: date) -> tuple[str, str, date]:
-    nth, first = (day.day - 1) // 7, code(day.replace(day=1))
-    return (f"Today is the {['first', 'second', 'third', 'fourth', 'fifth'][nth]} {day:%A} of {day:%B} {day.year}.",
-            f"{first} + timedelta({7 * nth} + ({day.weekday()} - {first}.weekday()) % 7)", day)
+    weeks = (day.day - 1) // 7
+    word = ["first", "second", "third", "fourth", "fifth"][weeks]
+    first = code(day.replace(day=1))
+    to_weekday = f"({day.weekday()} - {first}.weekday()) % 7"  # days from the 1st to such a weekday
+    return (f"Today is the {word} {day:%A} of {day:%B} {day.year}.",
+            f"{first} + timedelta({7 * weeks} + {to_weekday})", day)
 
 
-def month_end(rng: Random, day: date) -> tuple[str, str, date]:
-    following = (day.replace(day=28) + timedelta(4)).replace(day=1)
-    return (f"Today is the last day of {day:%B} {day.year}.", f"{code(following)} - timedelta(1)",
-            following - timedelta(1))
+def last_of_month(rng: Random, day: date) -> tuple[str, str, date]:
+    next_month = (day.replace(day=28) + timedelta(4)).replace(day=1)
+    return (f"Today is the last day of {day:%B} {day.year}.",
+            f"{code(next_month)} - timedelta(1)", next_month - timedelta(1))
 
 
 def palindrome(rng: Random, day: date) -> tuple[str, str, date]:
-    today = date(int(f"20{f'{day.month:02}'[::-1]}"), day.month, 2)
-    return (f"It is the year {today.year}, and today's date as MMDDYYYY reads the same backward.", code(today), today)
+    """12/02/2021: the year ends in the month backward, the day is 02, for the 20 backward."""
+    month = f"{day.month:02}"
+    today = date(int("20" + month[::-1]), day.month, 2)
+    return (f"It is the year {today.year}, and today's date as MMDDYYYY reads the same backward.",
+            code(today), today)
 
 
 def anniversary(rng: Random, day: date) -> tuple[str, str, date]:
@@ -219,10 +300,10 @@ def anniversary(rng: Random, day: date) -> tuple[str, str, date]:
 
 
 def month_apart(rng: Random, day: date) -> tuple[str, str, date]:
-    text, months = rng.choice((("One month ago it was", 1), ("In one month it will be", -1)))
-    day = day.replace(day=min(day.day, 28))
-    today = month_moved(day, months)
-    return f"{text} {told(day)}.", code(today), today
+    words, months = rng.choice((("One month ago it was", 1), ("In one month it will be", -1)))
+    named = day.replace(day=min(day.day, 28))
+    today = month_moved(named, months)
+    return f"{words} {told(named)}.", code(today), today
 
 
 def day_first(rng: Random, day: date) -> tuple[str, str, date]:
@@ -237,7 +318,8 @@ def new_year(rng: Random, day: date) -> tuple[str, str, date]:
 
 def day_of_year(rng: Random, day: date) -> tuple[str, str, date]:
     n = day.timetuple().tm_yday
-    return f"Today is day number {n} of the year {day.year}.", f"date({day.year}, 1, 1) + timedelta({n} - 1)", day
+    return (f"Today is day number {n} of the year {day.year}.",
+            f"date({day.year}, 1, 1) + timedelta({n} - 1)", day)
 
 
 def same_week(rng: Random, day: date) -> tuple[str, str, date]:
@@ -246,52 +328,64 @@ def same_week(rng: Random, day: date) -> tuple[str, str, date]:
             f"{code(monday)} + timedelta({day.weekday()})", day)
 
 
-STEMS = (
-    moved("Today is {day}.", 0), moved("Yesterday was {day}.", 1), moved("Tomorrow is {day}.", -1),
-    moved("The day before yesterday was {day}.", 2), moved("The day after tomorrow is {day}.", -2),
-    moved("{n} days ago it was {day}.", 3, 60), moved("In {n} days it will be {day}.", -60, -3),
-    moved("{X} thinks today is {day}, but {X}'s calendar is {n} days behind.", 2, 9),
-    moved("{X} thinks today is {day}, but {X}'s calendar is {n} days ahead.", -9, -2),
-    moved("{X} says that today is {day}. In truth that was yesterday.", 1),
-    moved("{X} says that today is {day}. In truth that is tomorrow.", -1),
-    moved("{X} borrowed a book on {day}, to be brought back {n} days later, which is today.", 7, 40),
-    moved("{X} began a diary on {day} and fills one page every day, today page {m}.", 4, 300),
-    moved("A parcel was sent on {day} and arrived {n} days later, today.", 2, 20),
-    moved("The concert planned for {day} was put off by {n} days and is today.", 2, 30),
-    moved("The concert planned for {day} was brought forward by {n} days and is today.", -30, -2),
-    moved("{X} left on {day} and has been away for exactly {n} days.", 3, 90),
-    moved("{X} will leave on {day}, {n} days from now.", -90, -3),
-    moved("{X} counts the days to {day}: there are {n} from today.", -200, -3),
-    moved("Three days before yesterday it was {day}.", 4), moved("Three days after tomorrow it will be {day}.", -4),
-    nth_weekday, month_end, palindrome, anniversary, month_apart, day_first, new_year, day_of_year, same_week,
-)  # the first seven at level 1
-OFFSETS = (  # words, days, months
-    ("today", 0, 0), ("yesterday", -1, 0), ("tomorrow", 1, 0), ("one week ago", -7, 0), ("one week from today", 7, 0),
-    ("10 days ago", -10, 0), ("24 hours later", 1, 0), ("two weeks from today", 14, 0), ("one month ago", 0, -1),
-    ("one month from today", 0, 1), ("one year ago", 0, -12), ("one year from today", 0, 12),
-)  # the first five at level 1
+OTHER_RIDDLES = (nth_weekday, last_of_month, palindrome, anniversary, month_apart, day_first,
+                 new_year, day_of_year, same_week)
+OFFSETS = (  # words for the day that is asked for, days and months from today
+    ("today", 0, 0), ("yesterday", -1, 0), ("tomorrow", 1, 0), ("one week ago", -7, 0),
+    ("one week from today", 7, 0),
+    # harder from here on
+    ("10 days ago", -10, 0), ("24 hours later", 1, 0), ("two weeks from today", 14, 0),
+    ("one month ago", 0, -1), ("one month from today", 0, 1), ("one year ago", 0, -12),
+    ("one year from today", 0, 12),
+)
+EASY_OFFSETS = OFFSETS[:5]
 
 
 class DateUnderstanding(Choice):
+    """A riddle tells which day is today; the date of a day near it is asked for."""
     suite = "bbh"
 
     def make(self, rng: Random, level: int) -> tuple:
         while True:
-            sentence, expression, today = rng.choice(STEMS[:7] if level == 1 else STEMS)(rng, draw_day(rng, 1900, 2099))
-            words, days, months = rng.choice(OFFSETS[:5] if level == 1 else OFFSETS)
-            if today.day <= 28 or not months:
+            day = draw_day(rng, 1900, 2099)
+            if level == 1:
+                sentence, expression, today = named_day(rng, day, EASY_NAMED_DAYS)
+                words, days, months = rng.choice(EASY_OFFSETS)
+            else:
+                riddle = rng.choice(OTHER_RIDDLES) if rng.random() < 0.3 else named_day
+                sentence, expression, today = riddle(rng, day)
+                words, days, months = rng.choice(OFFSETS)
+            if not months or today.day <= 28:  # a step by months keeps the day of the month
                 break
         right = month_moved(today, months) + timedelta(days)
-        near = {today, month_moved(today, -months) - timedelta(days)}
-        near |= {right + timedelta(shift) for shift in (-30, -7, -1, 1, 7, 30)}
-        if right.day <= 28:
-            near |= {month_moved(right, shift) for shift in (-12, -1, 1, 12)}
-        if right.day <= 12:
-            near.add(right.replace(month=right.day, day=right.month))
-        wrong = rng.sample(sorted(near - {right}), at(rng, level, 2, 4, 5))
+        wrong = self._wrong(rng, right, count=at(rng, level, 2, 4, 5))
         block, letter = options(rng, f"{right:%m/%d/%Y}", [f"{day:%m/%d/%Y}" for day in wrong])
-        return (f"{sentence} What is the date {words} in MM/DD/YYYY?\n{block}\nAnswer with the letter.",
-                dict(today=expression, days=days, months=months, options=block), letter)
+        question = f"{sentence} What is the date {words} in MM/DD/YYYY?"
+        facts = dict(today=expression, days=days, months=months, options=block)
+        return f"{question}\n{block}\nAnswer with the letter.", facts, letter
+
+    @classmethod
+    def _wrong(cls, rng: Random, right: date, count: int) -> list[date]:
+        """Wrong dates, so drawn that the right one is no more like the others than any of them.
+
+        Were all of them slips from the right date, it would be the one most like the others:
+        so they are slips from one date, and each choice is that date equally often.
+        """
+        centre = right if rng.randrange(count + 1) == 0 else rng.choice(cls._slips(right))
+        if centre == right:
+            return rng.sample(cls._slips(right), count)
+        others = [day for day in cls._slips(centre) if day != right]
+        return [centre, *rng.sample(others, count - 1)]
+
+    @staticmethod
+    def _slips(day: date) -> list[date]:
+        """The dates that a slip makes of a date: off by one step, or day and month exchanged."""
+        slips = {day + timedelta(sign * days) for days in (1, 2, 7, 10, 14) for sign in (-1, 1)}
+        if day.day <= 28:
+            slips |= {month_moved(day, months) for months in (-12, -1, 1, 12)}
+        if day.day <= 12:
+            slips.add(day.replace(month=day.day, day=day.month))
+        return sorted(slips - {day})
 
     def program(self, instance: Instance) -> str:
         facts = instance.facts
@@ -299,43 +393,77 @@ class DateUnderstanding(Choice):
         if facts["days"]:
             lines.append(f"day += timedelta({facts['days']})")
         if facts["months"]:
-            lines += [f"year, month = divmod(day.year * 12 + day.month - 1 + {facts['months']}, 12)",
-                      "day = day.replace(year=year, month=month + 1)"]
+            lines.append("year, month = divmod(day.year * 12 + day.month - 1 "
+                         f"+ {facts['months']}, 12)")
+            lines.append("day = day.replace(year=year, month=month + 1)")
         dates = [line[4:] for line in facts["options"].splitlines()]
-        return "\n".join(lines) + f'\nprint("ABCDEF"[{dates}.index(f"{{day:%m/%d/%Y}}")])\n'
+        lines.append(f'\nprint("ABCDEF"[{dates}.index(f"{{day:%m/%d/%Y}}")])')
+        return "\n".join(lines) + "\n"
 
+
+# ---- when was there time? ------------------------------------------------------------------------
 
 def clock(half_hours: int) -> str:
+    """Half hours since midnight as on a clock: 19 is 9:30am."""
     hour, half = divmod(half_hours, 2)
-    return f"{(hour - 1) % 12 + 1}{':30' * half}{'am' if hour < 12 else 'pm'}"
+    minutes = ":30" if half else ""
+    return f"{(hour - 1) % 12 + 1}{minutes}{'am' if hour < 12 else 'pm'}"
 
 
-DOING = """buying a lamp, baking bread, cutting a hedge, feeding ducks, fixing a bike, flying a kite, having lunch,
-mending a net, painting a fence, picking apples, playing chess, playing the violin, reading a letter, riding a horse,
-rowing a boat, sketching a tree, talking to a neighbour, walking a dog, washing a car, watching a play, writing a
-report""".replace("\n", " ").split(", ")
+DOING = """buying a lamp, baking bread, cutting a hedge, feeding ducks, fixing a bike, flying a
+kite, having lunch, mending a net, painting a fence, picking apples, playing chess,
+playing the violin, reading a letter, riding a horse, rowing a boat, sketching a tree,
+talking to a neighbour, walking a dog, washing a car, watching a play,
+writing a report""".replace("\n", " ").split(", ")
 
 
 class TemporalSequences(Choice):
+    """One part of somebody's day is free, between the times at which others saw them.
+
+        8am      10am     11am           4pm   5pm      9pm      the cuts of a day in five parts
+         | lunch   | chess  |    free     | kite | letter |
+
+    The wrong options join cuts too, and most of them are in no sentence, as the free part is.
+    """
     suite, split = "bbh", "test"
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (4, 4), (5, 7), (7, 9)))  # parts of the day, one of them free
+        parts = rng.randint(*at(rng, level, (4, 4), (5, 7), (7, 9)))
         step = at(rng, level, 2, 2, 1)  # whole or half hours
-        cuts = sorted(rng.sample(range(10 // step, 46 // step + 1), count + 1))
-        times = [clock(cut * step) for cut in cuts]
-        seen = [[a, b] for a, b in zip(times, times[1:])]
-        free = " to ".join(seen.pop(rng.randrange(count)))
+        cuts, free, wrong = self._day(rng, parts, step)
+        times = [clock(cut) for cut in cuts]
+        seen = [[times[i], times[i + 1]] for i in range(parts) if i != free]
         if level >= 3:
             rng.shuffle(seen)
+        # The story: one sentence for each part of the day that is taken.
         who, *others = [name for name, _ in rng.sample(NAMES, 5)]
         place = rng.choice(PLACES)
-        story = " ".join(f"{rng.choice(others)} saw {who} elsewhere, {doing}, from {a} to {b}."
-                         for (a, b), doing in zip(seen, rng.sample(DOING, count)))
-        block, letter = options(rng, free, [f"{a} to {b}" for a, b in rng.sample(seen, min(count, 5) - 1)])
-        return (f"{who} went to the {place} today. {who} woke up at {times[0]}. {story} The {place} closed at "
-                f"{times[-1]}. Between what times could {who} have been there?\n{block}\nAnswer with the letter.",
-                dict(wake=times[0], close=times[-1], seen=seen, options=block))
+        story = " ".join(
+            f"{rng.choice(others)} saw {who} elsewhere, {doing}, from {start} to {end}."
+            for (start, end), doing in zip(seen, rng.sample(DOING, len(seen))))
+        block, letter = options(rng, f"{times[free]} to {times[free + 1]}",
+                                [f"{clock(start)} to {clock(end)}" for start, end in wrong])
+        return (f"{who} went to the {place} today. {who} woke up at {times[0]}. {story} "
+                f"The {place} closed at {times[-1]}. Which of these spans could {who} have spent "
+                f"there from beginning to end?\n{block}\nAnswer with the letter.",
+                dict(wake=times[0], close=times[-1], seen=seen, options=block), letter)
+
+    @staticmethod
+    def _day(rng: Random, parts: int, step: int) -> tuple[list[int], int, list[tuple[int, int]]]:
+        """The cuts in half hours, the number of the free part, and the spans that are not free."""
+        count = min(parts, 5) - 2  # joined spans
+        shorter = rng.randint(0, count)  # how many of them are shorter than the free part
+        while True:
+            cuts = [cut * step for cut in sorted(rng.sample(range(10 // step, 46 // step + 1),
+                                                            parts + 1))]
+            free = rng.randrange(parts)
+            length = cuts[free + 1] - cuts[free]
+            # One wrong span is told in a sentence, the others join two parts.
+            told_part = rng.choice([i for i in range(parts) if i != free])
+            told_span = (cuts[told_part], cuts[told_part + 1])
+            joined = [(cuts[i], cuts[i + 2]) for i in rng.sample(range(parts - 1), count)]
+            if sum(end - start < length for start, end in joined) == shorter:
+                return cuts, free, [told_span, *joined]
 
     @staticmethod
     def solve(wake, close, seen, options):

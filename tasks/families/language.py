@@ -1,13 +1,19 @@
-"""Language: questions whose natural answer is a reading, not a program. Labels come from our own tables.
+"""Language: questions whose natural answer is a reading, not a program.
 
-Where the originals rest on human judgement (grade C) the tables below are a stand-in: a rule that nearly everybody
-would agree with, stated beside each task. Each rationale names that rule.
+Labels come from our own tables. Where the originals rest on human judgement (grade C) the tables
+are a stand-in: a rule that nearly everybody would agree with, stated beside each task. Each
+rationale names that rule.
 """
-import re
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, options, yes_no
+from tasks.families import words
 from tasks.families.words import COMMON, NAMES
+
+
+def entries(text: str) -> list[str]:
+    """The entries of a list in which a semicolon stands between two."""
+    return [entry.strip() for entry in text.split(";")]
 
 
 class Reading(Choice, abstract=True):
@@ -16,107 +22,142 @@ class Reading(Choice, abstract=True):
     program = None
 
 
-# ---- who is meant ---------------------------------------------------------------------------------------------------
+# ---- who is meant --------------------------------------------------------------------------------
 
 JOBS = "actor baker clerk cook farmer guard judge nurse pilot poet tailor waiter".split()
-MORE_JOBS = JOBS + """architect astronomer banker carpenter chemist composer dentist diplomat editor gardener jeweller
-librarian mechanic miner musician painter pharmacist plumber reporter sailor sculptor surgeon translator""".split()
+MORE_JOBS = JOBS + """architect astronomer banker carpenter chemist composer dentist diplomat editor
+gardener jeweller librarian mechanic miner musician painter pharmacist plumber reporter sailor
+sculptor surgeon translator""".split()
 
 # Two roles, and a reason that fits the first, and one that fits the second.
-ROLES = [("doctor", "patient", "had the test results", "had been coughing for days"),
-         ("teacher", "pupil", "had marked the essay", "had not done the homework"),
-         ("lawyer", "client", "knew the law by heart", "had been sued"),
-         ("mechanic", "driver", "could repair the engine", "had had a breakdown on the motorway"),
-         ("barber", "customer", "had sharp scissors", "needed a haircut"),
-         ("waiter", "guest", "had brought the wrong soup", "had ordered the fish"),
-         ("landlord", "tenant", "had not been paid the rent", "could not pay the rent"),
-         ("shopkeeper", "thief", "had been robbed", "had stolen a watch")]
+ROLES = [
+    ("doctor", "patient", "had the test results", "had been coughing for days"),
+    ("teacher", "pupil", "had marked the essay", "had not done the homework"),
+    ("lawyer", "client", "knew the law by heart", "had been sued"),
+    ("mechanic", "driver", "could repair the engine", "had had a breakdown on the motorway"),
+    ("barber", "customer", "had sharp scissors", "needed a haircut"),
+    ("waiter", "guest", "had brought the wrong soup", "had ordered the fish"),
+    ("landlord", "tenant", "had not been paid the rent", "could not pay the rent"),
+    ("shopkeeper", "thief", "had been robbed", "had stolen a watch"),
+]
 
-# Rule: (label, why, sentences). {x} and {y} are the two people, {he} is the pronoun asked for.
+# Rule: (label, why, deeds of the first person). {y} is the second, {he} the pronoun asked for.
+FEELINGS = "ill", "cold", "sad", "tired", "sick", "weak"
 READINGS_EASY = [
-    ("A", "One tells others about oneself", [f"told the {{y}} that {{he}} felt {feeling}" for feeling in
-                                             ("ill", "cold", "sad", "tired", "sick", "weak")]),
-    ("B", "One asks others about themselves", [f"asked the {{y}} if {{he}} felt {feeling}" for feeling in
-                                               ("ill", "cold", "sad", "tired", "sick", "weak")]),
-    ("C", "Both fit", [f"met the {{y}} when {{he}} felt {feeling}" for feeling in
-                       ("ill", "cold", "sad", "tired", "sick", "weak")])]
+    ("A", "One tells others about oneself",
+     [f"told the {{y}} that {{he}} felt {feeling}" for feeling in FEELINGS]),
+    ("B", "One asks others about themselves",
+     [f"asked the {{y}} if {{he}} felt {feeling}" for feeling in FEELINGS]),
+    ("C", "Both fit",
+     [f"met the {{y}} when {{he}} felt {feeling}" for feeling in FEELINGS])]
 READINGS = READINGS_EASY + [
     ("A", "One tells others about oneself",
      ["told the {y} that {he} could not sleep at night", "confessed to the {y} that {he} had lied",
-      "admitted to the {y} that {he} had never read the book", "wrote to the {y} that {he} missed home",
-      "told the {y} that {he} had dreamt of the sea", "boasted to the {y} that {he} had seen the whole world"]),
+      "admitted to the {y} that {he} had never read the book",
+      "wrote to the {y} that {he} missed home", "told the {y} that {he} had dreamt of the sea",
+      "boasted to the {y} that {he} had seen the whole world"]),
     ("A", "The reason lies with the one who acts",
-     ["apologised to the {y} because {he} had been rude", "begged the {y} for help because {he} had lost everything",
+     ["apologised to the {y} because {he} had been rude",
+      "begged the {y} for help because {he} had lost everything",
       "borrowed money from the {y} because {he} could not pay the bill",
       "asked the {y} for advice because {he} did not know what to do",
-      "lied to the {y} because {he} wanted to hide a mistake", "hid from the {y} because {he} felt ashamed"]),
+      "lied to the {y} because {he} wanted to hide a mistake",
+      "hid from the {y} because {he} felt ashamed"]),
     ("B", "One asks others about themselves",
      ["asked the {y} whether {he} had slept well", "asked the {y} what {he} would like for lunch",
-      "asked the {y} why {he} had come so late", "wanted to hear from the {y} where {he} had learnt to sing",
-      "advised the {y} that {he} should see a doctor", "warned the {y} that {he} should not drive so fast"]),
+      "asked the {y} why {he} had come so late",
+      "wanted to hear from the {y} where {he} had learnt to sing",
+      "advised the {y} that {he} should see a doctor",
+      "warned the {y} that {he} should not drive so fast"]),
     ("B", "The reason lies with the other one",
-     ["thanked the {y} because {he} had helped with the move", "praised the {y} because {he} had done fine work",
-      "congratulated the {y} because {he} had won the prize", "forgave the {y} because {he} had said sorry",
-      "scolded the {y} because {he} had broken the lamp", "envied the {y} because {he} had become rich",
-      "hired the {y} because {he} had the best references", "comforted the {y} because {he} had lost a friend"]),
+     ["thanked the {y} because {he} had helped with the move",
+      "praised the {y} because {he} had done fine work",
+      "congratulated the {y} because {he} had won the prize",
+      "forgave the {y} because {he} had said sorry",
+      "scolded the {y} because {he} had broken the lamp",
+      "envied the {y} because {he} had become rich",
+      "hired the {y} because {he} had the best references",
+      "comforted the {y} because {he} had lost a friend"]),
     ("C", "Both fit",
-     ["quarrelled with the {y} because {he} had forgotten the date", "met the {y} after {he} had come back from Spain",
+     ["quarrelled with the {y} because {he} had forgotten the date",
+      "met the {y} after {he} had come back from Spain",
       "danced with the {y} while {he} hummed a tune", "sat beside the {y} when {he} fell asleep",
       "waited with the {y} until {he} had to go", "played chess with the {y} before {he} went home",
-      "ran into the {y} just as {he} left the bank", "shared a flat with the {y} until {he} moved away",
-      "talked with the {y} about the journey {he} had made", "worked with the {y} until {he} retired"])]
-SETTINGS = ["On the way home from the market, ", "Late in the evening, when the shops had closed, ", "Last summer, ",
-            "During the long journey by train, ", "Before the meeting had even begun, ", "In the park, "]
+      "ran into the {y} just as {he} left the bank",
+      "shared a flat with the {y} until {he} moved away",
+      "talked with the {y} about the journey {he} had made",
+      "worked with the {y} until {he} retired"]),
+]
+SETTINGS = [
+    "On the way home from the market, ", "Late in the evening, when the shops had closed, ",
+    "Last summer, ", "During the long journey by train, ", "Before the meeting had even begun, ",
+    "In the park, ",
+]
 
 
 class DisambiguationQa(Reading):
-    """The pronoun goes by a rule: tellers speak of themselves, askers of others, reasons fit one role or both."""
+    """Tellers speak of themselves, askers of others, reasons fit one role or both.
+
+    Grade B: the verb alone mostly gives the rule, and so the answer.
+    """
     grade = "B"
+    shortcut = "the verb, such as told, asked or met, mostly decides"
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice("ABC")
-        jobs, readings = at(rng, level, (JOBS, READINGS_EASY), (MORE_JOBS, READINGS), (MORE_JOBS, READINGS))
+        easy, hard = (JOBS, READINGS_EASY), (MORE_JOBS, READINGS)
+        jobs, readings = at(rng, level, easy, hard, hard)
         pronoun = rng.choice(at(rng, level, ("he", "she"), ("he", "she", "they"), ("they",)))
         if level > 2 and label != "C" and rng.random() < 0.25:
             role, other, *reasons = rng.choice(ROLES)
             people = [role, other] if rng.random() < 0.5 else [other, role]
-            fitting = reasons[people["AB".index(label)] == other]
-            deed = f"{rng.choice(('talked to', 'met', 'phoned', 'wrote to'))} the {{y}} because {{he}} {fitting}"
+            # The reason of the one who is meant: (A) the first, (B) the second.
+            meant = people["AB".index(label)]
+            reason = reasons[[role, other].index(meant)]
+            verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
+            deed = f"{verb} the {{y}} because {{he}} {reason}"
         else:
             people = rng.sample(jobs, 2)
             deed = rng.choice(rng.choice([deeds for tag, _, deeds in readings if tag == label]))
         sentence = f"The {people[0]} {deed.format(y=people[1], he=pronoun)}."
         if level > 3:
             sentence = rng.choice(SETTINGS) + sentence[0].lower() + sentence[1:]
-        hint = " Choose C if both fit equally well." if level > 1 else ""
         block = f"(A) the {people[0]}\n(B) the {people[1]}\n(C) unclear"
-        return (f"{sentence}\nWho is \"{pronoun}\"?{hint}\n{block}\nAnswer A, B or C.",
+        return (f"{sentence}\nWho is \"{pronoun}\"? Choose C if both fit equally well.\n{block}\n"
+                "Answer A, B or C.",
                 dict(sentence=sentence, people=people, pronoun=pronoun, options=block), label)
 
     def rationale(self, instance: Instance) -> str:
         facts = instance.facts
-        why = [why for _, why, deeds in READINGS for deed in deeds
-               if deed.format(y=facts["people"][1], he=facts["pronoun"]) in facts["sentence"]]
-        return f"{(why or ['The reason fits only one of the two roles'])[0]}, so the answer is {instance.expect}."
+        rule = "The reason fits only one of the two roles"
+        for _, why, deeds in READINGS:
+            told = [deed.format(y=facts["people"][1], he=facts["pronoun"]) for deed in deeds]
+            if any(deed in facts["sentence"] for deed in told):
+                rule = why
+        return f"{rule}, so the answer is {instance.expect}."
 
 
-# ---- sarcasm --------------------------------------------------------------------------------------------------------
+# ---- sarcasm -------------------------------------------------------------------------------------
 
 # Bad news and the good news most like it.
 NEWS_EASY = [(f"{bad} the {thing}", f"{good} the {thing}") for bad, good, things in (
-    ("lost", "found", "keys phone ring cat purse dog"), ("missed", "caught", "bus train boat ferry"),
-    ("broke", "fixed", "bike lamp clock car radio"), ("failed", "passed", "test exam")) for thing in things.split()]
+    ("lost", "found", "keys phone ring cat purse dog"),
+    ("missed", "caught", "bus train boat ferry"),
+    ("broke", "fixed", "bike lamp clock car radio"),
+    ("failed", "passed", "test exam")) for thing in things.split()]
 NEWS = [
     ("I missed the last train home", "I caught the last train home"),
     ("My phone fell into the river", "My phone was found in the park"),
-    ("It rained on all seven days of our holiday", "The sun shone on all seven days of our holiday"),
+    ("It rained on all seven days of our holiday",
+     "The sun shone on all seven days of our holiday"),
     ("The dentist found five holes in my teeth", "The dentist found no hole in my teeth"),
     ("Somebody stole my new bicycle", "Somebody brought back my lost bicycle"),
     ("The roof leaks right above my bed", "The leak above my bed is repaired at last"),
     ("My flight was cancelled at midnight", "My flight landed half an hour early"),
     ("I spilt coffee all over my thesis", "I handed in my thesis in good time"),
     ("The heating broke down in January", "The heating works again after a cold week"),
-    ("My neighbour drills holes at six every morning", "My neighbour bakes bread for the whole house"),
+    ("My neighbour drills holes at six every morning",
+     "My neighbour bakes bread for the whole house"),
     ("I was given a fine for parking", "The fine for parking was cancelled"),
     ("The computer deleted a year of photographs", "The computer saved a year of photographs"),
     ("My boss gave me extra work on a Friday evening", "My boss gave me an extra day off"),
@@ -131,7 +172,8 @@ NEWS = [
     ("The cinema was closed for repairs", "The cinema let us in for free"),
     ("I locked myself out in the snow", "I found the spare key in the snow"),
     ("The soup tasted of soap", "The soup tasted like my grandmother's"),
-    ("The lift got stuck between two floors", "The lift runs again, so I need not climb ten floors"),
+    ("The lift got stuck between two floors",
+     "The lift runs again, so I need not climb ten floors"),
     ("My tent collapsed in the storm", "My tent stood firm in the storm"),
     ("The bank charged me twice", "The bank paid back the charge"),
     ("The baby upstairs cried all night", "The baby upstairs slept all night"),
@@ -147,100 +189,162 @@ NEWS = [
     ("I overslept on the first day of work", "I was praised on the first day of work"),
     ("The milk in my tea was sour", "The tea was just as I like it"),
     ("The moths have eaten my best coat", "My best coat came back from the cleaner like new")]
-COMMENTS_EASY = [(good, bad) for good in ("Great!", "Nice!", "Lovely!") for bad in ("Awful!", "Bad!", "Horrid!")]
+COMMENTS_EASY = [(good, bad) for good in ("Great!", "Nice!", "Lovely!")
+                 for bad in ("Awful!", "Bad!", "Horrid!")]
 COMMENTS = COMMENTS_EASY[:3] + [
-    ("What a wonderful day.", "What a terrible day."), ("That has made my week.", "That has ruined my week."),
-    ("How lucky I am.", "How unlucky I am."), ("Just what I had hoped for.", "Just what I had feared."),
-    ("I am delighted.", "I am upset."), ("I hope it happens again soon.", "I hope it never happens again."),
-    ("Nothing could please me more.", "Nothing could annoy me more."), ("Life is sweet.", "Life is hard."),
-    ("Some days are simply perfect.", "Some days are simply dreadful."), ("What a treat.", "What a shame."),
-    ("I could jump for joy.", "I could weep."), ("My day could not be better.", "My day could not be worse.")]
+    ("What a wonderful day.", "What a terrible day."),
+    ("That has made my week.", "That has ruined my week."),
+    ("How lucky I am.", "How unlucky I am."),
+    ("Just what I had hoped for.", "Just what I had feared."), ("I am delighted.", "I am upset."),
+    ("I hope it happens again soon.", "I hope it never happens again."),
+    ("Nothing could please me more.", "Nothing could annoy me more."),
+    ("Life is sweet.", "Life is hard."),
+    ("Some days are simply perfect.", "Some days are simply dreadful."),
+    ("What a treat.", "What a shame."), ("I could jump for joy.", "I could weep."),
+    ("My day could not be better.", "My day could not be worse."),
+]
 
 
 class Snarks(Reading):
-    """Sarcastic is the statement whose comment goes against its news; its twin differs in the comment or the news."""
+    """Sarcastic is the statement whose comment goes against its news.
+
+    Its twin differs in the comment or in the news, and is meant as it is said.
+    """
     grade = "C"
 
     def make(self, rng: Random, level: int) -> tuple:
-        parts = at(rng, level, 0, 1, 2)
-        comments = rng.choice(COMMENTS if parts else COMMENTS_EASY)
+        parts = at(rng, level, 0, 1, 2)  # pieces of news in a statement; 0 stands for an easy one
         if parts:
-            news = [", and ".join(told) for told in zip(*rng.sample(NEWS, parts))]
+            good, bad = rng.choice(COMMENTS)
+            news = [self._joined(told) for told in zip(*rng.sample(NEWS, parts))]
         else:
+            good, bad = rng.choice(COMMENTS_EASY)
             subject = rng.choice(("I", "We"))
             news = [f"{subject} {deed}" for deed in rng.choice(NEWS_EASY)]
-        news = [re.sub(r"(?<=, and )[A-HJ-Z]", lambda capital: capital[0].lower(), told) for told in news]
-        sign = rng.randrange(2)  # of the sarcastic statement's news: 0 bad, 1 good
-        snark = [news[sign], comments[sign]]
+        bad_news, good_news = news
+        # Either bad news with a good comment, or good news with a bad comment.
+        if rng.randrange(2) == 0:
+            snark, other_news, other_comment = [bad_news, good], good_news, bad
+        else:
+            snark, other_news, other_comment = [good_news, bad], bad_news, good
         news_differ = level > 1 and rng.random() < 0.5
-        twin = [news[1 - sign], comments[sign]] if news_differ else [news[sign], comments[1 - sign]]
+        twin = [other_news, snark[1]] if news_differ else [snark[0], other_comment]
         statements = [snark, twin] if rng.random() < 0.5 else [twin, snark]
-        shown = "\n".join(f"({tag}) {told}. {comment}" for tag, (told, comment) in zip("AB", statements))
-        return (f"Which one is sarcastic?\n{shown}\nAnswer A or B.", dict(statements=statements, options=shown),
-                "AB"[statements.index(snark)])
+        shown = "\n".join(f"({tag}) {told}. {comment}"
+                          for tag, (told, comment) in zip("AB", statements))
+        return (f"Which one is sarcastic?\n{shown}\nAnswer A or B.",
+                dict(statements=statements, options=shown), "AB"[statements.index(snark)])
+
+    @staticmethod
+    def _joined(news: tuple[str, ...]) -> str:
+        """Pieces of news as one sentence: only "I" keeps its capital letter within."""
+        first, *others = news
+        lowered = [text if text.startswith("I ") else text[0].lower() + text[1:] for text in others]
+        return ", and ".join([first, *lowered])
 
     def rationale(self, instance: Instance) -> str:
         _, comment = instance.facts["statements"]["AB".index(instance.expect)]
-        news, verdict = ("bad", "good") if comment in [good for good, _ in COMMENTS] else ("good", "bad")
-        return f"In {instance.expect} the news is {news} but is called {verdict}, so the answer is {instance.expect}."
+        praise = [good for good, _ in COMMENTS]
+        news, verdict = ("bad", "good") if comment in praise else ("good", "bad")
+        return (f"In {instance.expect} the news is {news} but is called {verdict}, "
+                f"so the answer is {instance.expect}.")
 
 
-# ---- cause and intention --------------------------------------------------------------------------------------------
+# ---- cause and intention -------------------------------------------------------------------------
 
 ACCIDENTS = [tuple(pair.strip().split("/")) for pair in """
 left the gate open/the dog ran off; dropped the vase/it broke; lit the match/the straw burned;
 cut the cable/the lamp died; spilt the ink/the page was ruined; kicked the ladder/it fell;
-left the tap on/the cellar was flooded; let go of the rope/the boat drifted off; rang the bell/the baby woke up;
-opened the cage/the bird flew off; shook the tree/the apples fell; pulled the plug/the pump stopped""".split(";")]
+left the tap on/the cellar was flooded; let go of the rope/the boat drifted off;
+rang the bell/the baby woke up; opened the cage/the bird flew off; shook the tree/the apples fell; 
+pulled the plug/the pump stopped""".split(";")]
 IDLE = "was asleep", "was out", "was in bed", "read a book", "was in town", "wrote a letter"
 
-# Story: (label, text, question, why, settings). {x} and {y} are people, {0}, {1}, ... come from a setting.
+# Story: (label, text, question, why, settings); {x}, {y} are people, {0}, {1} come from a setting.
 STORIES_EASY = [
-    ("Yes", "{x} {0}, so {1}. {y} {2}.", "Did {x} cause that?", "Without {x} it would not have happened",
+    ("Yes", "{x} {0}, so {1}. {y} {2}.", "Did {x} cause that?",
+     "Without {x} it would not have happened",
      [(*pair, idle) for pair in ACCIDENTS for idle in IDLE]),
     ("No", "{x} {0}, so {1}. {y} {2}.", "Did {y} cause that?", "{y} did nothing that led to it",
      [(*pair, idle) for pair in ACCIDENTS for idle in IDLE])]
 
 # Two people do the same, which one of them may not; only the two together bring it about.
-RULES = [("Only nurses may use the small lift", "a nurse", "used the lift", "It bears one person, so it got stuck"),
-         ("Only editors may log in before noon", "an editor", "logged in at nine", "Two were too many: it crashed"),
-         ("Only tutors may take pens from the desk", "a tutor", "took a pen", "So no pen was left for the next caller"),
-         ("Only guests may park in the yard", "a guest", "parked in the yard", "So the fire engine was stuck")]
+RULES = [
+    ("Only nurses may use the small lift", "a nurse", "used the lift",
+     "It bears one person, so it got stuck"),
+    ("Only editors may log in before noon", "an editor", "logged in at nine",
+     "Two were too many: it crashed"),
+    ("Only tutors may take pens from the desk", "a tutor", "took a pen",
+     "So no pen was left for the next caller"),
+    ("Only guests may park in the yard", "a guest", "parked in the yard",
+     "So the fire engine was stuck"),
+]
 TOGETHER = "{0}. {x} is {1}, {y} is not. On Monday both {2}. {3}."
-RACES = [("threw a stone at the bottle", "broke it", "flew over the shards"),
-         ("shot an arrow at the balloon", "burst it", "met nothing but air"),
-         ("rolled a ball at the last skittle", "knocked it over", "rolled across the empty place"),
-         ("threw a snowball at the hat of the snowman", "knocked it off", "flew past above the bare head")]
-RACE = "{x} and {y} each {0}. That of {x} came first and {1}. That of {y} was aimed as well, but came later and {2}."
-DUTIES = [("water the plants", "watered them", "they dried up"), ("lock the shop", "locked it", "it was robbed"),
-          ("oil the machine", "oiled it", "it broke down"), ("feed the fish", "fed them", "they died"),
-          ("salt the icy steps", "salted them", "the postman slipped"), ("empty the bin", "emptied it", "it stank")]
-DUTY = "It is the task of {x} alone to {0}. {y} works elsewhere and could have done it. Nobody {1}, and {2}."
-PLANS = [("programme", "environment"), ("road", "village"), ("factory", "river"), ("timetable", "pupils"),
-         ("tower", "neighbours"), ("price", "farmers"), ("airport", "forest"), ("law", "fishermen")]
-PLAN = "{x} was told: \"The new {0} will make money, and it will also {2} the {1}.\" {x} said: \"I do not care about " \
-       "the {1}, I want the money.\" So it was done, and it did {2} the {1}."
-AIMS = [("hit the bull's eye", "dart", "hit a lamp and fell on the bull's eye"),
-        ("score from the half-way line", "ball", "hit a dog and rolled into the goal"),
-        ("ring the bell with one throw", "stone", "hit a pigeon, which fell on the bell"),
-        ("sink the long putt", "ball", "hit a tree and a bench and rolled into the hole")]
+# What both do, with what, what the first one's does, the other one's, and what was brought about.
+RACES = [
+    ("threw a stone at the bottle", "stone", "broke it", "flew over the shards",
+     "the bottle to break"),
+    ("shot an arrow at the balloon", "arrow", "burst it", "met nothing but air",
+     "the balloon to burst"),
+    ("rolled a ball at the last skittle", "ball", "knocked it over",
+     "rolled across the empty place", "the skittle to fall"),
+    ("threw a snowball at the snowman's hat", "snowball", "knocked it off",
+     "flew past above the bare head", "the hat to fall off"),
+]
+RACE = ("{x} and {y} each {0}. {x}'s {1} came first and {2}. {y}'s {1} was aimed just as well, but "
+        "came a moment later and {3}.")
+DUTIES = [
+    ("water the plants", "watered them", "they dried up"),
+    ("lock the shop", "locked it", "it was robbed"),
+    ("oil the machine", "oiled it", "it broke down"), ("feed the fish", "fed them", "they died"),
+    ("salt the icy steps", "salted them", "the postman slipped"),
+    ("empty the bin", "emptied it", "it stank"),
+]
+DUTY = ("It is the task of {x} alone to {0}. {y} works elsewhere and could have done it. "
+        "Nobody {1}, and {2}.")
+PLANS = [
+    ("programme", "environment"), ("road", "village"), ("factory", "river"),
+    ("timetable", "pupils"), ("tower", "neighbours"), ("price", "farmers"), ("airport", "forest"),
+    ("law", "fishermen"),
+]
+PLAN = ('{x} was told: "The new {0} will make money, and it will also {2} the {1}." '
+        '{x} said: "I do not care about the {1}, I want the money." '
+        "So it was done, and it did {2} the {1}.")
+AIMS = [
+    ("hit the bull's eye", "dart", "hit a lamp and fell on the bull's eye"),
+    ("score from the half-way line", "ball", "hit a dog and rolled into the goal"),
+    ("ring the bell with one throw", "stone", "hit a pigeon, which fell on the bell"),
+    ("sink the long putt", "ball", "hit a tree and a bench and rolled into the hole"),
+]
 STORIES = STORIES_EASY + [
-    ("Yes", TOGETHER, "Did {y} cause that?", "Of two joint causes people name the one against the rule", RULES),
-    ("No", TOGETHER, "Did {x} cause that?", "Of two joint causes people name the one against the rule", RULES),
-    ("Yes", RACE, "Did {x} cause what happened first?", "The first to arrive brought it about", RACES),
-    ("No", RACE, "Did {y} cause what happened first?", "The other one had brought it about before", RACES),
+    ("Yes", TOGETHER, "Did {y} cause that?",
+     "Of two joint causes people name the one against the rule", RULES),
+    ("No", TOGETHER, "Did {x} cause that?",
+     "Of two joint causes people name the one against the rule", RULES),
+    ("Yes", RACE, "Did {x} cause {4}?", "The first to arrive brought it about", RACES),
+    ("No", RACE, "Did {y} cause {4}?", "The other one had brought it about before", RACES),
     ("Yes", DUTY, "Did {x} cause that by doing nothing?", "It was the task of {x}", DUTIES),
     ("No", DUTY, "Did {y} cause that by doing nothing?", "It was not the task of {y}", DUTIES),
-    ("Yes", PLAN, "Did {x} {2} the {1} intentionally?", "A harm that one foresees and accepts counts as intended",
+    ("Yes", PLAN, "Did {x} {2} the {1} intentionally?",
+     "A harm that one foresees and accepts counts as intended",
      [(*plan, "harm") for plan in PLANS]),
-    ("No", PLAN, "Did {x} {2} the {1} intentionally?", "A good that one does not care about does not count as intended",
+    ("No", PLAN, "Did {x} {2} the {1} intentionally?",
+     "A good that one does not care about does not count as intended",
      [(*plan, "help") for plan in PLANS]),
-    ("Yes", "{x}, a master of the sport, wanted to {0}, took careful aim, and succeeded as planned. {y} watched.",
+    ("Yes",
+     "{x}, a master of the sport, wanted to {0}, took careful aim, and succeeded as planned. {y} "
+     "watched.",
      "Did {x} {0} intentionally?", "{x} wanted it, could do it, and did it as planned", AIMS),
-    ("No", "{x}, a beginner, wanted to {0}. The hand of {x} slipped, the {1} flew the wrong way, {2}. {y} watched.",
-     "Did {x} {0} intentionally?", "It came about by a fluke and not by skill", AIMS)]
-ASIDES = ["It was a cold day in March.", "The radio was on all the time.", "A neighbour had come to borrow some sugar.",
-          "There was soup for lunch.", "The streets were full of people.", "Nobody had slept much the night before."]
+    ("No",
+     "{x}, a beginner, wanted to {0}. The hand of {x} slipped, the {1} flew the wrong way, {2}. "
+     "{y} watched.",
+     "Did {x} {0} intentionally?", "It came about by a fluke and not by skill", AIMS),
+]
+ASIDES = [
+    "It was a cold day in March.", "The radio was on all the time.",
+    "A neighbour had come to borrow some sugar.", "There was soup for lunch.",
+    "The streets were full of people.", "Nobody had slept much the night before.",
+]
 
 
 class CausalJudgement(Task):
@@ -252,7 +356,8 @@ class CausalJudgement(Task):
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("Yes", "No"))
         stories = at(rng, level, STORIES_EASY, STORIES, STORIES[2:])
-        _, text, question, _, settings = rng.choice([story for story in stories if story[0] == label])
+        fitting = [story for story in stories if story[0] == label]
+        _, text, question, _, settings = rng.choice(fitting)
         x, y = (name for name, _ in rng.sample(NAMES, 2))
         setting = rng.choice(settings)
         story, question = (part.format(*setting, x=x, y=y) for part in (text, question))
@@ -271,38 +376,54 @@ class CausalJudgement(Task):
         return f"{why.format(x=x, y=y)}, so the answer is {instance.expect}."
 
 
-# ---- films ----------------------------------------------------------------------------------------------------------
+# ---- films ---------------------------------------------------------------------------------------
 
-FILMS = {kind: [title.strip() for title in titles.split(";")] for kind, titles in {
-    "animated films for families": "Toy Story; Finding Nemo; Shrek; Bambi; Ratatouille; Pinocchio; Dumbo; Up; Coco; "
-                                   "Zootopia",
-    "science fiction in space": "Star Wars; Alien; Interstellar; Gravity; Solaris; The Martian; Star Trek; Avatar; "
-                                "Moon; Dune",
-    "westerns": "High Noon; Unforgiven; Rio Bravo; Shane; Stagecoach; The Searchers; True Grit; Tombstone; Hombre; "
-                "Silverado",
-    "horror films": "The Exorcist; The Shining; Halloween; Scream; Saw; Poltergeist; The Omen; Hereditary; The Ring; "
-                    "Carrie",
-    "romantic comedies": "Notting Hill; Pretty Woman; Sleepless in Seattle; Love Actually; When Harry Met Sally; "
-                         "You've Got Mail; Bridget Jones's Diary; Four Weddings and a Funeral; Hitch; Sabrina",
-    "gangster films": "The Godfather; Goodfellas; Casino; Scarface; The Departed; Carlito's Way; Donnie Brasco; "
-                      "The Untouchables; Mean Streets; Miller's Crossing",
-    "war films": "Saving Private Ryan; Platoon; Full Metal Jacket; Dunkirk; Paths of Glory; Das Boot; Hacksaw Ridge; "
-                 "Apocalypse Now; Black Hawk Down; The Bridge on the River Kwai",
-    "musicals": "Singin' in the Rain; West Side Story; The Sound of Music; Grease; Cabaret; Chicago; La La Land; "
-                "My Fair Lady; Hairspray; Fiddler on the Roof",
-    "superhero films": "Batman Begins; Iron Man; Spider-Man; The Avengers; Superman; Wonder Woman; Black Panther; "
-                       "Thor; Ant-Man; X-Men",
-    "sports films": "Rocky; Raging Bull; Hoosiers; Moneyball; Remember the Titans; Field of Dreams; Chariots of Fire; "
-                    "Million Dollar Baby; Creed; Bend It Like Beckham",
-    "spy films": "Goldfinger; Skyfall; Dr. No; GoldenEye; Moonraker; Spectre; The Bourne Identity; "
-                 "Mission: Impossible; Tinker Tailor Soldier Spy; From Russia with Love",
-    "disaster films": "The Towering Inferno; Twister; The Poseidon Adventure; Armageddon; Deep Impact; San Andreas; "
-                      "Volcano; Dante's Peak; Airport; The Day After Tomorrow"}.items()}
+FILM_TITLES = {
+    "animated films for families":
+        "Toy Story; Finding Nemo; Shrek; Bambi; Ratatouille; Pinocchio; Dumbo; Up; Coco; Zootopia",
+    "science fiction in space":
+        "Star Wars; Alien; Interstellar; Gravity; Solaris; The Martian; Star Trek; Avatar; Moon; "
+        "Dune",
+    "westerns":
+        "High Noon; Unforgiven; Rio Bravo; Shane; Stagecoach; The Searchers; True Grit; "
+        "Tombstone; Hombre; Silverado",
+    "horror films":
+        "The Exorcist; The Shining; Halloween; Scream; Saw; Poltergeist; The Omen; Hereditary; "
+        "The Ring; Carrie",
+    "romantic comedies":
+        "Notting Hill; Pretty Woman; Sleepless in Seattle; Love Actually; When Harry Met Sally; "
+        "You've Got Mail; Bridget Jones's Diary; Four Weddings and a Funeral; Hitch; Sabrina",
+    "gangster films":
+        "The Godfather; Goodfellas; Casino; Scarface; The Departed; Carlito's Way; Donnie Brasco; "
+        "The Untouchables; Mean Streets; Miller's Crossing",
+    "war films":
+        "Saving Private Ryan; Platoon; Full Metal Jacket; Dunkirk; Paths of Glory; Das Boot; "
+        "Hacksaw Ridge; Apocalypse Now; Black Hawk Down; The Bridge on the River Kwai",
+    "musicals":
+        "Singin' in the Rain; West Side Story; The Sound of Music; Grease; Cabaret; Chicago; "
+        "La La Land; My Fair Lady; Hairspray; Fiddler on the Roof",
+    "superhero films":
+        "Batman Begins; Iron Man; Spider-Man; The Avengers; Superman; Wonder Woman; "
+        "Black Panther; Thor; Ant-Man; X-Men",
+    "sports films":
+        "Rocky; Raging Bull; Hoosiers; Moneyball; Remember the Titans; Field of Dreams; "
+        "Chariots of Fire; Million Dollar Baby; Creed; Bend It Like Beckham",
+    "spy films":
+        "Goldfinger; Skyfall; Dr. No; GoldenEye; Moonraker; Spectre; The Bourne Identity; "
+        "Mission: Impossible; Tinker Tailor Soldier Spy; From Russia with Love",
+    "disaster films":
+        "The Towering Inferno; Twister; The Poseidon Adventure; Armageddon; Deep Impact; "
+        "San Andreas; Volcano; Dante's Peak; Airport; The Day After Tomorrow",
+}
+FILMS = {kind: entries(titles) for kind, titles in FILM_TITLES.items()}
 FILMS_EASY = ["animated films for families", "science fiction in space", "westerns", "horror films"]
-NEAR = [{"science fiction in space", "superhero films"}, {"superhero films", "animated films for families"},
-        {"animated films for families", "musicals"}, {"romantic comedies", "musicals"}, {"gangster films", "spy films"},
-        {"science fiction in space", "disaster films"}, {"superhero films", "spy films"}, {"westerns", "war films"},
-        {"science fiction in space", "horror films"}]
+NEAR = [
+    {"science fiction in space", "superhero films"},
+    {"superhero films", "animated films for families"}, {"animated films for families", "musicals"},
+    {"romantic comedies", "musicals"}, {"gangster films", "spy films"},
+    {"science fiction in space", "disaster films"}, {"superhero films", "spy films"},
+    {"westerns", "war films"}, {"science fiction in space", "horror films"},
+]
 
 
 class MovieRecommendation(Reading):
@@ -310,12 +431,15 @@ class MovieRecommendation(Reading):
     grade = "C"
 
     def make(self, rng: Random, level: int) -> tuple:
-        kinds, count, decoys = at(rng, level, (FILMS_EASY, 2, 2), (list(FILMS), 4, 3), (list(FILMS), 6, 5))
+        easy, default, hard = (FILMS_EASY, 2, 2), (list(FILMS), 4, 3), (list(FILMS), 6, 5)
+        kinds, count, decoys = at(rng, level, easy, default, hard)
         kind = rng.choice(kinds)
         right, *liked = rng.sample(FILMS[kind], count + 1)
-        others = rng.sample([other for other in kinds if other != kind and {kind, other} not in NEAR], decoys)
+        far = [other for other in kinds if other != kind and {kind, other} not in NEAR]
+        others = rng.sample(far, decoys)
         block, label = options(rng, right, [rng.choice(FILMS[other]) for other in others])
-        return (f"Which film is most like {', '.join(liked[:-1])} and {liked[-1]}?\n{block}\nAnswer with the letter.",
+        named = f"{', '.join(liked[:-1])} and {liked[-1]}"
+        return (f"Which film is most like {named}?\n{block}\nAnswer with the letter.",
                 dict(liked=liked, options=block), label)
 
     def rationale(self, instance: Instance) -> str:
@@ -324,202 +448,239 @@ class MovieRecommendation(Reading):
         return f"The films named are {kind}, and so is {right}, so the answer is {instance.expect}."
 
 
-# ---- names spoilt by one letter -------------------------------------------------------------------------------------
+# ---- names spoilt by one letter ------------------------------------------------------------------
 
+# Each pun exchanges one consonant for another, or puts one in: so do the other options.
 PUNS = {name: puns.split(", ") for name, puns in (line.split(": ") for line in """
-star wars: star jars, scar wars, stir wars
-the lion king: the lion sing, the lion ring, the loon king
-jaws: jars, paws, laws
-top gun: top bun, mop gun, top gum
-toy story: toe story, joy story
-the godfather: the codfather, the goofather
+star wars: star jars, scar wars
+jaws: jars
 king kong: king song, king gong
-home alone: hole alone, home clone, dome alone
-finding nemo: finding memo, binding nemo, minding nemo
-high noon: high moon, nigh noon
-rain man: ruin man, rain fan, brain man
-the birds: the bids, the bards
+finding nemo: finding memo
+high noon: high moon
 the sting: the string, the sling, the stink
-the shining: the whining, the shinning
-pulp fiction: pulp friction, gulp fiction, pulp diction
-fight club: light club, night club, fight cub
+the shining: the shinning
+pulp fiction: pulp friction, pulp diction
 blade runner: blade gunner, blame runner
-die hard: die lard, pie hard, die card
-dances with wolves: dunces with wolves, lances with wolves
-gone with the wind: gone with the wine, bone with the wind
-singing in the rain: singing in the drain, swinging in the rain, singing in the train
-the sound of music: the hound of music, the pound of music
+singing in the rain: singing in the drain, singing in the train
 mary poppins: marry poppins
 snow white: snow whine, slow white, show white
-sleeping beauty: sweeping beauty, seeping beauty
-the jungle book: the jungle cook, the jingle book, the jungle boot
-peter pan: peter pen, peter pain, meter pan
-iron man: iron pan, icon man, iron fan
-the mask: the task, the mast, the musk
-the ring: the ping, the wring
-the mummy: the tummy, the dummy, the yummy
-the beatles: the beetles
-the rolling stones: the rolling scones, the trolling stones, the lolling stones
-the doors: the donors, the boors
-the police: the polite
-pink floyd: sink floyd, pink flood
-deep purple: jeep purple, beep purple, weep purple
-led zeppelin: bed zeppelin, leg zeppelin, lead zeppelin
-black sabbath: slack sabbath, back sabbath, block sabbath
-iron maiden: icon maiden
-green day: green hay, greed day, green dad
-guns n roses: buns n roses, guns n noses, guns n hoses
-the cure: the curd, the cube, the curse
-pearl jam: pear jam, pearl ham, pearl jar
-foo fighters: food fighters, fog fighters, fox fighters
-red hot chili peppers: red hat chili peppers, red hut chili peppers, bed hot chili peppers
-rage against the machine: page against the machine, cage against the machine
-talking heads: walking heads, talking beads
-simple minds: simple mints, dimple minds
-dire straits: fire straits, dire traits, wire straits
+the jungle book: the jungle cook, the jungle boot
+the mask: the mast
+the rolling stones: the rolling scones
+the doors: the donors
+green day: green hay, greed day
+foo fighters: food fighters
+talking heads: talking beads
+simple minds: simple mints
 fleetwood mac: fleetwood mat, fleetwood map
-nine inch nails: nine inch snails, nine inch tails, wine inch nails
-the clash: the cash, the crash, the flash
-citizen kane: citizen cane, citizen lane
-rear window: rear widow, bear window, tear window
-some like it hot: some like it hat, some bike it hot, some like it pot
-lord of the rings: lard of the rings, lord of the kings, lord of the wings
-harry potter: hairy potter, harry otter, harry porter
-the silence of the lambs: the silence of the lamps, the silence of the limbs
-raging bull: raging ball, raging bulb, raging dull
-taxi driver: taxi diver, taxi drivel
-the deer hunter: the beer hunter, the deer punter
-the green mile: the green mule, the green smile, the greed mile
-dead poets society: dead pets society, dear poets society
-full metal jacket: full petal jacket, full medal jacket, fill metal jacket
-good will hunting: food will hunting, good bill hunting, good will bunting
-the big sleep: the big sheep, the pig sleep, the big steep
-groundhog day: groundhog dad, groundhog bay
-beauty and the beast: beauty and the feast, beauty and the yeast
+nine inch nails: nine inch snails, nine inch tails
+the clash: the crash, the flash
+lord of the rings: lord of the kings, lord of the wings
+harry potter: harry porter
+the silence of the lambs: the silence of the lamps
+raging bull: raging bulb, raging dull
+taxi driver: taxi drivel
+the green mile: the green smile, the greed mile
+full metal jacket: full petal jacket, full medal jacket
+good will hunting: good will bunting
+the big sleep: the big sheep
+groundhog day: groundhog bay
+beauty and the beast: beauty and the feast
 chicken run: chicken bun, chicken nun, chicken rug
-ice age: rice age, ice cage, mice age
-wall street: ball street, tall street
-war and peace: war and pence, car and peace, wax and peace
-brave new world: grave new world, brave new word
+ice age: ice cage
+brave new world: grave new world
 the old man and the sea: the old man and the tea, the old man and the pea, the old mat and the sea
-great expectations: treat expectations, greet expectations
-a tale of two cities: a table of two cities, a sale of two cities
-lord of the flies: lord of the fries, lard of the flies
-animal farm: animal harm, animal fare""".split("\n") if line)}
-_known = {*COMMON, *(word for name, puns in PUNS.items() for text in (name, *puns) for word in text.split())}
-PAIRS = {word[i:i + 2] for word in _known for i in range(len(word) - 1)}  # neighbours that occur in some word
+a tale of two cities: a table of two cities
+lord of the flies: lord of the fries
+""".split("\n") if line)}
+# Neighbouring letters that occur in some word, among them those of all names and puns.
+WORDS = {*COMMON, *words.THREE, *words.VERBS, *words.ADJECTIVES}
+for forms in words.NOUNS:
+    WORDS.update(forms)
+for name, puns in PUNS.items():
+    WORDS.update(" ".join([name, *puns]).split())
+PAIRS = {word[i:i + 2] for word in WORDS for i in range(len(word) - 1)}
+CONSONANTS = "bcdfghklmnprstw"  # without the rare ones, which no pun puts in
 
 
 class RuinNames(Reading):
-    """Funny is the edit that leaves real words; each decoy has neighbouring consonants that no word has."""
+    """Funny is the edit that leaves real words.
+
+    A decoy has two consonants side by side that no word has. All options of a question are equally
+    long and have equally many vowels, so that neither length nor vowels nor rare letters tell.
+    """
     grade = "C"
 
     def make(self, rng: Random, level: int) -> tuple:
-        short = [name for name in PUNS if len(name) < 10]
+        short = [name for name in PUNS if len(name) < 13]
         name = rng.choice(at(rng, level, short, list(PUNS), list(PUNS)))
-        decoys, wanted = [], at(rng, level, 1, 3, 5)
-        while len(decoys) < wanted:
-            decoy = self._spoil(rng, name)
-            pairs = {decoy[i:i + 2] for i in range(len(decoy) - 1)} - PAIRS
-            if decoy not in decoys and any(not set(pair) & set("aeiouy ") for pair in pairs):
-                decoys.append(decoy)
-        block, label = options(rng, rng.choice(PUNS[name]), decoys)
-        return (f"Which one-letter edit of \"{name}\" is a funny name?\n{block}\nAnswer with the letter.",
-                dict(name=name, options=block), label)
+        pun = rng.choice(PUNS[name])
+        possible = self._decoys(name, insert=len(pun) > len(name))
+        # How many stand before the pun in the alphabet is drawn: its place there tells nothing.
+        before = [decoy for decoy in possible if decoy < pun]
+        after = [decoy for decoy in possible if decoy > pun]
+        count = at(rng, level, 1, 3, 5)
+        count_before = rng.randint(max(0, count - len(after)), min(count, len(before)))
+        decoys = rng.sample(before, count_before) + rng.sample(after, count - count_before)
+        block, label = options(rng, pun, decoys)
+        return (f'Which one-letter edit of "{name}" is a funny name?\n{block}\n'
+                "Answer with the letter.", dict(name=name, options=block), label)
 
-    def _spoil(self, rng: Random, name: str) -> str:
-        """The name with a rare letter inserted, or in place of another."""
-        i = rng.choice([i for i, letter in enumerate(name) if letter != " "])
-        return name[:i] + rng.choice("jqvxz") + name[i + rng.randint(0, 1):]
+    @staticmethod
+    def _decoys(name: str, insert: bool) -> list[str]:
+        """The name with a consonant put in, or in place of another, so that it is no word."""
+        decoys = set()
+        for i, old in enumerate(name):
+            # A vowel is not exchanged, so that all have as many; a spoilt "the" would be too easy.
+            vowel_lost = not insert and old in "aeiouy"
+            in_the = i < 3 and name.startswith("the ")
+            if old == " " or vowel_lost or in_the:
+                continue
+            for new in CONSONANTS.replace(old, ""):
+                decoy = name[:i] + new + name[i if insert else i + 1:]
+                # A pair of consonants that no word has makes the decoy no word.
+                pairs = {decoy[j:j + 2] for j in range(len(decoy) - 1)}
+                if any(not set(pair) & set("aeiouy ") for pair in pairs - PAIRS):
+                    decoys.add(decoy)
+        return sorted(decoys)
 
     def rationale(self, instance: Instance) -> str:
         pun = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
         return f"Only {pun} still consists of real words, so the answer is {instance.expect}."
 
 
-# ---- faults in translations -----------------------------------------------------------------------------------------
+# ---- faults in translations ----------------------------------------------------------------------
 
-CITIES = ("Rom/Rome; Wien/Vienna; Prag/Prague; Köln/Cologne; München/Munich; Genf/Geneva; Athen/Athens; "
-                  "Mailand/Milan; Warschau/Warsaw; Brüssel/Brussels; Lissabon/Lisbon; Kopenhagen/Copenhagen")
+CITIES = ("Rom/Rome; Wien/Vienna; Prag/Prague; Köln/Cologne; München/Munich; Genf/Geneva; "
+          "Athen/Athens; Mailand/Milan; Warschau/Warsaw; Brüssel/Brussels; Lissabon/Lisbon; "
+          "Kopenhagen/Copenhagen")
 MEN = ("Karl Weber/Karl Weber; Otto Lang/Otto Lang; Emil Berg/Emil Berg; Hugo Stein/Hugo Stein; "
-               "Max Vogel/Max Vogel; Paul Richter/Paul Richter; Anton Huber/Anton Huber; Jakob Frei/Jakob Frei")
+       "Max Vogel/Max Vogel; Paul Richter/Paul Richter; Anton Huber/Anton Huber; "
+       "Jakob Frei/Jakob Frei")
 WOMEN = ("Klara Weber/Klara Weber; Ida Lang/Ida Lang; Emma Berg/Emma Berg; Rosa Stein/Rosa Stein; "
-                 "Martha Vogel/Martha Vogel; Anna Richter/Anna Richter; Greta Huber/Greta Huber; Lena Frei/Lena Frei")
-THINGS = ("Uhren/clocks; Schuhe/shoes; Möbel/furniture; Brillen/spectacles; Fahrräder/bicycles; Hüte/hats; "
-                  "Klaviere/pianos; Messer/knives; Teppiche/carpets; Glocken/bells")
+         "Martha Vogel/Martha Vogel; Anna Richter/Anna Richter; Greta Huber/Greta Huber; "
+         "Lena Frei/Lena Frei")
+THINGS = ("Uhren/clocks; Schuhe/shoes; Möbel/furniture; Brillen/spectacles; Fahrräder/bicycles; "
+          "Hüte/hats; Klaviere/pianos; Messer/knives; Teppiche/carpets; Glocken/bells")
 
-# Frame: (German, English, names, nouns, adjectives, two opposites, parts to leave out), each entry German/English.
+# Frame: (German, English, names, nouns, adjectives, two opposites, parts to leave out); entries are
+# German/English.
 # No two adjectives of a frame are opposites, so that a wrong adjective is never also a wrong sense.
 FRAMES = [
     ("{noun} in {name}, {number} {extra} gebaut, gilt als {adjective} und ist heute {sense}.",
-     "{noun} in {name}, built {extra} in {number}, is regarded as {adjective} and is {sense} today.", CITIES,
+     "{noun} in {name}, built {extra} in {number}, is regarded as {adjective} and is {sense} "
+     "today.",
+     CITIES,
      "Die Kirche/The church; Der Turm/The tower; Das Schloss/The castle; Die Brücke/The bridge; "
-     "Das Rathaus/The town hall; Die Mühle/The mill; Der Bahnhof/The railway station; Das Theater/The theatre",
-     "berühmt/famous; rätselhaft/mysterious; prächtig/splendid; romantisch/romantic; kostbar/precious",
+     "Das Rathaus/The town hall; Die Mühle/The mill; Der Bahnhof/The railway station; "
+     "Das Theater/The theatre",
+     "berühmt/famous; rätselhaft/mysterious; prächtig/splendid; romantisch/romantic; "
+     "kostbar/precious",
      "geöffnet/open; geschlossen/closed",
-     "gleich neben dem Fluss/right beside the river; von zwei Brüdern/by two brothers; nach einem Brand/after a fire"),
-    ("{name} wurde {number} {extra} geboren, arbeitete als {noun}, war {adjective} und blieb {sense}.",
-     "{name} was born {extra} in {number}, worked as {noun}, was {adjective} and remained {sense}.", MEN,
-     "Bäcker/a baker; Maler/a painter; Schneider/a tailor; Gärtner/a gardener; Drucker/a printer; Koch/a cook",
+     "gleich neben dem Fluss/right beside the river; von zwei Brüdern/by two brothers; "
+     "nach einem Brand/after a fire"),
+    ("{name} wurde {number} {extra} geboren, arbeitete als {noun}, war {adjective} und blieb "
+     "{sense}.",
+     "{name} was born {extra} in {number}, worked as {noun}, was {adjective} and remained {sense}.",
+     MEN,
+     "Bäcker/a baker; Maler/a painter; Schneider/a tailor; Gärtner/a gardener; Drucker/a printer; "
+     "Koch/a cook",
      "freundlich/friendly; fleißig/diligent; humorvoll/humorous; fromm/pious; musikalisch/musical",
      "arm/poor; reich/rich",
-     "auf einer Insel/on an island; als drittes Kind/as the third child; in einem Dorf/in a village"),
-    ("{name} schrieb {number} {extra} {noun}; das Werk gilt als {adjective} und ist bis heute {sense}.",
-     "{name} wrote {noun} {extra} in {number}; the work is regarded as {adjective} and is {sense} to this day.", WOMEN,
-     "einen Roman/a novel; eine Oper/an opera; ein Lied/a song; ein Gedicht/a poem; ein Kochbuch/a cookery book",
+     "auf einer Insel/on an island; als drittes Kind/as the third child; "
+     "in einem Dorf/in a village"),
+    ("{name} schrieb {number} {extra} {noun}; das Werk gilt als {adjective} und ist bis heute "
+     "{sense}.",
+     "{name} wrote {noun} {extra} in {number}; the work is regarded as {adjective} and is {sense} "
+     "to this day.",
+     WOMEN,
+     "einen Roman/a novel; eine Oper/an opera; ein Lied/a song; ein Gedicht/a poem; "
+     "ein Kochbuch/a cookery book",
      "witzig/witty; spannend/thrilling; feierlich/solemn; lehrreich/instructive; poetisch/poetic",
      "bekannt/known; unbekannt/unknown",
-     "auf einer Reise/on a journey; in wenigen Wochen/within a few weeks; für ihre Kinder/for her children"),
-    ("Die Firma aus {name} hat {number} Angestellte, liefert {extra} {noun}, gilt als {adjective} und macht {sense}.",
-     "The firm from {name} has {number} employees, supplies {noun} {extra}, is regarded as {adjective} and makes "
-     "{sense}.", CITIES, THINGS,
+     "auf einer Reise/on a journey; in wenigen Wochen/within a few weeks; "
+     "für ihre Kinder/for her children"),
+    ("Die Firma aus {name} hat {number} Angestellte, liefert {extra} {noun}, gilt als {adjective} "
+     "und {sense} stetig.",
+     "The firm from {name} has {number} employees, supplies {noun} {extra}, is regarded as "
+     "{adjective} and steadily {sense}.",
+     CITIES, THINGS,
      "modern/modern; sparsam/thrifty; gerecht/fair; ehrgeizig/ambitious; zuverlässig/reliable",
-     "Gewinn/a profit; Verlust/a loss",
+     "wächst/grows; schrumpft/shrinks",
      "seit vielen Jahren/for many years; in alle Welt/all over the world; auf Bestellung/to order"),
-    ("Im Zoo von {name} leben {extra} {number} {noun}; sie sind {adjective} und schlafen meist {sense}.",
-     "In the zoo of {name} there live {number} {noun} {extra}; they are {adjective} and mostly sleep {sense}.", CITIES,
-     "Affen/monkeys; Pinguine/penguins; Schildkröten/turtles; Papageien/parrots; Elefanten/elephants; Bären/bears",
-     "neugierig/curious; gefräßig/greedy; friedlich/peaceful; eitel/vain; klug/clever",
-     "am Tag/by day; in der Nacht/by night",
-     "neben dem Teich/beside the pond; hinter Glas/behind glass; auf einem Hügel/on a hill"),
-    ("{noun} nach {name} ist {number} Meter lang, führt {extra} bergauf, ist {adjective} und nachts {sense}.",
-     "{noun} to {name} is {number} metres long, leads uphill {extra}, is {adjective} and {sense} at night.",
+    ("Im Zoo von {name} leben {extra} {number} {noun}; sie sind {adjective} und schlafen {sense}.",
+     "In the zoo of {name} there live {number} {noun} {extra}; they are {adjective} and sleep "
+     "{sense}.",
      CITIES,
-     "Die Straße/The road; Der Radweg/The cycle track; Der Fußweg/The footpath; Die Bahnlinie/The railway line",
+     "Affen/monkeys; Pinguine/penguins; Schildkröten/turtles; Papageien/parrots; "
+     "Elefanten/elephants; Bären/bears",
+     "neugierig/curious; gefräßig/greedy; friedlich/peaceful; eitel/vain; klug/clever",
+     "viel/a lot; wenig/little",
+     "neben dem Teich/beside the pond; hinter Glas/behind glass; auf einem Hügel/on a hill"),
+    ("{noun} nach {name} ist {number} Meter lang, führt {extra} bergauf, ist {adjective} und "
+     "nachts {sense}.",
+     "{noun} to {name} is {number} metres long, leads uphill {extra}, is {adjective} and {sense} "
+     "at night.",
+     CITIES,
+     "Die Straße/The road; Der Radweg/The cycle track; Der Fußweg/The footpath; "
+     "Die Bahnlinie/The railway line",
      "schön/beautiful; gefährlich/dangerous; eintönig/monotonous; berühmt/famous; teuer/expensive",
      "gesperrt/closed; offen/open",
-     "durch viele Wälder/through many forests; an einem See entlang/along a lake; über zwei Pässe/over two passes"),
-    ("{noun} von {name} verließ {number} {extra} den Hafen, galt als {adjective} und kam {sense} an.",
-     "{noun} of {name} left the harbour {extra} in {number}, was regarded as {adjective} and arrived {sense}.", MEN,
-     "Die Fähre/The ferry; Das Boot/The boat; Der Dampfer/The steamer; Das Floß/The raft; Die Jacht/The yacht",
+     "durch viele Wälder/through many forests; an einem See entlang/along a lake; "
+     "über zwei Pässe/over two passes"),
+    ("{noun} von {name} verließ {number} {extra} den Hafen, galt als {adjective} und kam {sense} "
+     "an.",
+     "{noun} of {name} left the harbour {extra} in {number}, was regarded as {adjective} and "
+     "arrived {sense}.",
+     MEN,
+     "Die Fähre/The ferry; Das Boot/The boat; Der Dampfer/The steamer; Das Floß/The raft; "
+     "Die Jacht/The yacht",
      "schnell/fast; elegant/elegant; bequem/comfortable; robust/sturdy; berühmt/famous",
      "zu früh/too early; zu spät/too late",
      "bei Nebel/in fog; ohne Ladung/without cargo; mit einer Kapelle an Bord/with a band on board"),
-    ("In {name} fand {number} {extra} {noun} statt; der Abend war {adjective} und endete mit einem {sense}.",
-     "In {name} {noun} took place {extra} in {number}; the evening was {adjective} and ended with a {sense}.", CITIES,
-     "ein Konzert/a concert; eine Hochzeit/a wedding; eine Wahl/an election; ein Rennen/a race; ein Ball/a ball",
+    ("In {name} fand {number} {extra} {noun} statt; der Abend war {adjective} und endete {sense}.",
+     "In {name} {noun} took place {extra} in {number}; the evening was {adjective} and ended "
+     "{sense}.",
+     CITIES,
+     "ein Konzert/a concert; eine Hochzeit/a wedding; eine Wahl/an election; ein Rennen/a race; "
+     "ein Ball/a ball",
      "warm/warm; laut/loud; festlich/festive; aufregend/exciting; lang/long",
-     "Erfolg/success; Misserfolg/failure",
-     "unter freiem Himmel/in the open air; trotz der Hitze/despite the heat; zum ersten Mal/for the first time"),
+     "früh/early; spät/late",
+     "unter freiem Himmel/in the open air; trotz der Hitze/despite the heat; "
+     "zum ersten Mal/for the first time"),
     ("{name} besaß {number} {noun} {extra}, lebte {adjective} und ging {sense} zu Bett.",
      "{name} owned {number} {noun} {extra}, lived {adjective} and went to bed {sense}.", WOMEN,
-     "Katzen/cats; Hunde/dogs; Bücher/books; Puppen/dolls; Teller/plates; Lampen/lamps; Uhren/clocks",
+     "Katzen/cats; Hunde/dogs; Bücher/books; Puppen/dolls; Teller/plates; Lampen/lamps; "
+     "Uhren/clocks",
      "gesund/healthily; bescheiden/modestly; zufrieden/contentedly; zurückgezogen/secludedly",
      "früh/early; spät/late",
-     "aus aller Welt/from all over the world; in drei Zimmern/in three rooms; von ihrer Tante/from her aunt"),
-    ("{noun} in {name} hat {number} Sitzplätze, liegt {extra}, wirkt {adjective} und ist am Sonntag {sense}.",
-     "{noun} in {name} has {number} seats, is situated {extra}, appears {adjective} and is {sense} on Sundays.", CITIES,
-     "Das Kino/The cinema; Das Stadion/The stadium; Die Bücherei/The library; Das Gasthaus/The inn; "
-     "Die Schule/The school",
+     "aus aller Welt/from all over the world; in drei Zimmern/in three rooms; "
+     "von ihrer Tante/from her aunt"),
+    ("{noun} in {name} hat {number} Sitzplätze, liegt {extra}, wirkt {adjective} und ist am "
+     "Sonntag {sense}.",
+     "{noun} in {name} has {number} seats, is situated {extra}, appears {adjective} and is "
+     "{sense} on Sundays.",
+     CITIES,
+     "Das Kino/The cinema; Das Stadion/The stadium; Die Bücherei/The library; "
+     "Das Gasthaus/The inn; Die Schule/The school",
      "gemütlich/cosy; vornehm/genteel; altmodisch/old-fashioned; freundlich/friendly",
      "voll/full; leer/empty",
-     "am Stadtrand/at the edge of the town; unter der Erde/below ground; an einem Platz/on a square")]
+     "am Stadtrand/at the edge of the town; unter der Erde/below ground; "
+     "an einem Platz/on a square"),
+]
 FRAMES_EASY = [
     ("{noun} in {name} ist {adjective}.", "{noun} in {name} is {adjective}.", CITIES,
-     "Das Haus/The house; Der Garten/The garden; Die Kirche/The church; Der Turm/The tower; Die Straße/The street",
-     "alt/old; schön/beautiful; grün/green; berühmt/famous; klein/small", "/", "/")]
-FAULTS = dict(name="a name", adjective="an adjective", noun="a noun, hence a fact", number="a number",
-              sense="the sense, which is now the opposite", extra="a part that was left out")
+     "Das Haus/The house; Der Garten/The garden; Die Kirche/The church; Der Turm/The tower; "
+     "Die Straße/The street",
+     "alt/old; schön/beautiful; grün/green; berühmt/famous; klein/small", "/", "/"),
+]
+# No two of these are true of one fault: an opposite is never a noun, and never just a change.
+FAULTS = dict(name="a name was changed",
+              adjective="an adjective or adverb was changed, but not to its opposite",
+              noun="a common noun was changed",
+              number="a number was changed",
+              sense="a word was changed to its opposite",
+              extra="a part was left out")
 
 
 class SalientTranslationErrorDetection(Reading):
@@ -533,21 +694,27 @@ class SalientTranslationErrorDetection(Reading):
         pairs = [self._translate(rng, frame, kind if i == faulty else "") for i, frame in
                  enumerate(rng.sample(frames, count))]
         german, english = map(" ".join, zip(*pairs))
-        block, label = options(rng, FAULTS[kind], [FAULTS[other] for other in kinds if other != kind])
+        others = [FAULTS[other] for other in kinds if other != kind]
+        block, label = options(rng, FAULTS[kind], others)
         return (f"German: {german}\nEnglish: {english}\nWhat is wrong in the English?\n{block}\n"
-                "Answer with the letter.", dict(german=german, english=english, options=block), label)
+                "Answer with the letter.",
+                dict(german=german, english=english, options=block), label)
 
     def _translate(self, rng: Random, frame: tuple, fault: str) -> tuple[str, str]:
         """A German sentence and its English translation, in which one slot may be wrong."""
         german, english, *lexicons = frame
         year = rng.randint(1600, 1990)
-        words = {slot: [entry.strip().split("/") for entry in lexicon.split(";")]
-                 for slot, lexicon in zip(("name", "noun", "adjective", "sense", "extra"), lexicons)}
-        words["number"] = [(str(year + change),) * 2 for change in (0, -100, -30, -10, -1, 1, 10, 30, 100)]
-        chosen = {slot: entries[0] if slot == "number" else rng.choice(entries) for slot, entries in words.items()}
+        # slot -> (German, English) of all that may fill it; a number is the same in both.
+        slots = "name", "noun", "adjective", "sense", "extra"
+        pairs = {slot: [entry.split("/") for entry in entries(lexicon)]
+                 for slot, lexicon in zip(slots, lexicons)}
+        chosen = {slot: rng.choice(pairs[slot]) for slot in pairs}
+        changes = (0, -100, -30, -10, -1, 1, 10, 30, 100)
+        pairs["number"] = [[str(year + change)] * 2 for change in changes]
+        chosen["number"] = pairs["number"][0]
         target = {slot: pair[1] for slot, pair in chosen.items()}
         if fault:
-            target[fault] = rng.choice([pair[1] for pair in words[fault] if pair != chosen[fault]])
+            target[fault] = rng.choice([pair[1] for pair in pairs[fault] if pair != chosen[fault]])
         if fault == "extra":
             target["extra"] = ""
         english = " ".join(english.format(**target).split()).replace(" ,", ",").replace(" ;", ";")
@@ -555,10 +722,10 @@ class SalientTranslationErrorDetection(Reading):
 
     def rationale(self, instance: Instance) -> str:
         fault = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
-        return f"Compared part by part, the English differs in {fault}, so the answer is {instance.expect}."
+        return f"Compared part by part, {fault}, so the answer is {instance.expect}."
 
 
-# ---- the order of adjectives ----------------------------------------------------------------------------------------
+# ---- the order of adjectives ---------------------------------------------------------------------
 
 KINDS = "opinion size age shape colour origin material purpose".split()  # in the order of English
 ADJECTIVES = dict(zip(KINDS, (line.split() for line in """
@@ -570,10 +737,12 @@ red blue green yellow black white brown purple pink grey
 French German Italian Chinese Japanese Brazilian Mexican Turkish Danish Canadian Indian Russian
 wooden plastic leather cotton paper steel woollen rubber ceramic granite
 drinking hiking typing driving cooking fishing sleeping whittling""".strip().splitlines())))
-OBJECTS = "bag ball box car chair clock cup dog hat house jar kettle knife lamp mug ring ship shoe table vase".split()
+OBJECTS = """bag ball box car chair clock cup dog hat house jar kettle knife lamp mug ring ship shoe
+table vase""".split()
 
 
 class Hyperbaton(Reading):
+    """Two orders of the same adjectives; the rule of their order is told in the question."""
     split = "test"
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -588,62 +757,73 @@ class Hyperbaton(Reading):
             rng.shuffle(wrong)
         thing = rng.choice(OBJECTS)
         block, label = options(rng, " ".join([*right, thing]), [" ".join([*wrong, thing])])
-        return (f"English puts adjectives in this order: {', '.join(KINDS)}. Which is right?\n{block}\nAnswer A or B.",
-                dict(options=block), label)
+        return (f"English puts adjectives in this order: {', '.join(KINDS)}. Which is right?\n"
+                f"{block}\nAnswer A or B.", dict(options=block), label)
 
     def rationale(self, instance: Instance) -> str:
         text = instance.facts["options"].splitlines()["AB".index(instance.expect)][4:]
-        kinds = [f"{word} ({kind})" for word in text.split()[:-1] for kind in KINDS if word in ADJECTIVES[kind]]
+        kinds = [f"{word} ({kind})" for word in text.split()[:-1]
+                 for kind in KINDS if word in ADJECTIVES[kind]]
         return f"The order is {', '.join(kinds)}, so the answer is {instance.expect}."
 
 
-# ---- sports ---------------------------------------------------------------------------------------------------------
+# ---- sports --------------------------------------------------------------------------------------
 
 # Players known for one sport alone; deeds that belong to one sport alone; events of that sport.
-SPORTS = {sport: tuple([entry.strip() for entry in entries.split(";")] for entries in parts) for sport, parts in {
+SPORT_ENTRIES = {
     "basketball": (
-        "LeBron James; Magic Johnson; Larry Bird; Kobe Bryant; Stephen Curry; Tim Duncan; Shaquille O'Neal; Yao Ming; "
-        "Kareem Abdul-Jabbar; Dirk Nowitzki; Scottie Pippen; Karl Malone; John Stockton; Patrick Ewing; Kevin Durant; "
-        "Pau Gasol; Dwyane Wade; Chris Paul; Reggie Miller; Bill Russell; Tony Parker; Vince Carter; Jason Kidd",
-        "dunked the ball; made a layup; hit a three-pointer; grabbed a rebound; threw an alley-oop pass; "
-        "was called for goaltending; made two free throws; was called for a double dribble; scored with a hook shot; "
+        "LeBron James; Magic Johnson; Larry Bird; Kobe Bryant; Stephen Curry; Tim Duncan; "
+        "Shaquille O'Neal; Yao Ming; Kareem Abdul-Jabbar; Dirk Nowitzki; Scottie Pippen; "
+        "Karl Malone; John Stockton; Patrick Ewing; Kevin Durant; Pau Gasol; Dwyane Wade; "
+        "Chris Paul; Reggie Miller; Allen Iverson; Tony Parker; Vince Carter; Jason Kidd",
+        "dunked the ball; made a layup; hit a three-pointer; made a finger roll; "
+        "dunked after an alley-oop; was called for goaltending; made two free throws; "
+        "was called for a double dribble; scored with a hook shot; "
         "hit a jump shot from the baseline",
         "the NBA Finals; the NBA All-Star Game; the NBA playoffs"),
     "American football": (
-        "Tom Brady; Peyton Manning; Joe Montana; Jerry Rice; Dan Marino; Brett Favre; Emmitt Smith; Barry Sanders; "
-        "Aaron Rodgers; Drew Brees; Eli Manning; Randy Moss; Walter Payton; Lawrence Taylor; Joe Namath; Troy Aikman; "
-        "Terry Bradshaw; Patrick Mahomes; Rob Gronkowski; Ray Lewis; Steve Young; Roger Staubach; Larry Fitzgerald",
-        "threw a touchdown pass; caught a Hail Mary pass; ran for a first down; sacked the quarterback; "
-        "fumbled at the two-yard line; caught a screen pass; returned a kickoff; converted a fourth down; "
-        "recovered an onside kick; ran into the end zone",
+        "Tom Brady; Peyton Manning; Joe Montana; Jerry Rice; Dan Marino; Brett Favre; "
+        "Emmitt Smith; Barry Sanders; Aaron Rodgers; Drew Brees; Eli Manning; Randy Moss; "
+        "Walter Payton; Lawrence Taylor; Joe Namath; Troy Aikman; Terry Bradshaw; "
+        "Patrick Mahomes; Rob Gronkowski; Ray Lewis; Steve Young; Roger Staubach; Larry Fitzgerald",
+        "threw a touchdown pass; caught a Hail Mary pass; ran for a first down; "
+        "sacked the quarterback; fumbled at the two-yard line; caught a screen pass; "
+        "returned a kickoff; converted a fourth down; recovered an onside kick; "
+        "ran into the end zone",
         "the Super Bowl; the Pro Bowl; the NFL playoffs"),
     "baseball": (
-        "Babe Ruth; Hank Aaron; Willie Mays; Ted Williams; Derek Jeter; Barry Bonds; Mickey Mantle; Joe DiMaggio; "
-        "Lou Gehrig; Cal Ripken; Pete Rose; Mike Trout; Ken Griffey; Nolan Ryan; Randy Johnson; Greg Maddux; "
-        "Yogi Berra; Stan Musial; Ichiro Suzuki; Mariano Rivera; David Ortiz; Albert Pujols; Roger Clemens",
-        "hit a home run; stole second base; struck out swinging; threw a no-hitter; walked with the bases loaded; "
-        "bunted for a single; grounded into a double play; threw a curveball; hit a sacrifice fly; "
-        "slid into home plate",
-        "the World Series; the American League Championship Series; the National League Championship Series"),
+        "Babe Ruth; Hank Aaron; Willie Mays; Ted Williams; Derek Jeter; Barry Bonds; "
+        "Mickey Mantle; Joe DiMaggio; Lou Gehrig; Cal Ripken; Pete Rose; Mike Trout; Ken Griffey; "
+        "Nolan Ryan; Randy Johnson; Greg Maddux; Yogi Berra; Stan Musial; Ichiro Suzuki; "
+        "Mariano Rivera; David Ortiz; Albert Pujols; Roger Clemens",
+        "hit a home run; stole second base; struck out swinging; threw a no-hitter; "
+        "walked with the bases loaded; bunted for a single; grounded into a double play; "
+        "threw a curveball; hit a sacrifice fly; slid into home plate",
+        "the World Series; the American League Championship Series; the National League "
+        "Championship Series"),
     "ice hockey": (
-        "Wayne Gretzky; Mario Lemieux; Sidney Crosby; Bobby Orr; Gordie Howe; Alexander Ovechkin; Jaromir Jagr; "
-        "Mark Messier; Patrick Roy; Martin Brodeur; Dominik Hasek; Steve Yzerman; Joe Sakic; Peter Forsberg; "
-        "Nicklas Lidstrom; Teemu Selanne; Bobby Hull; Maurice Richard; Guy Lafleur; Mike Bossy; Phil Esposito; "
-        "Connor McDavid; Ray Bourque",
-        "was called for icing; took a slap shot; was sent to the penalty box; hit the puck off the post; "
-        "cleared the puck; was called for high-sticking; skated behind the net; scored with a wrist shot; "
-        "blocked a shot with the stick; "
+        "Wayne Gretzky; Mario Lemieux; Sidney Crosby; Bobby Orr; Gordie Howe; Alexander Ovechkin; "
+        "Jaromir Jagr; Mark Messier; Patrick Roy; Martin Brodeur; Dominik Hasek; Steve Yzerman; "
+        "Joe Sakic; Peter Forsberg; Nicklas Lidstrom; Teemu Selanne; Bobby Hull; Maurice Richard; "
+        "Guy Lafleur; Mike Bossy; Phil Esposito; Connor McDavid; Ray Bourque",
+        "was called for icing; took a slap shot; was sent to the penalty box; "
+        "hit the puck off the post; cleared the puck; was called for high-sticking; "
+        "skated behind the net; scored with a wrist shot; blocked a shot with the stick; "
         "lost the puck at the blue line",
         "the Stanley Cup Final; the NHL Winter Classic; the NHL playoffs"),
     "soccer": (
-        "Pele; Diego Maradona; Lionel Messi; Cristiano Ronaldo; Zinedine Zidane; David Beckham; Franz Beckenbauer; "
-        "Johan Cruyff; Ronaldinho; Thierry Henry; Wayne Rooney; Michel Platini; Andrea Pirlo; Andres Iniesta; Neymar; "
-        "Kylian Mbappe; Didier Drogba; Robert Lewandowski; Paolo Maldini; Iker Casillas; Gianluigi Buffon; Harry Kane; "
+        "Pele; Diego Maradona; Lionel Messi; Cristiano Ronaldo; Zinedine Zidane; David Beckham; "
+        "Franz Beckenbauer; Johan Cruyff; Ronaldinho; Thierry Henry; Wayne Rooney; "
+        "Michel Platini; Andrea Pirlo; Andres Iniesta; Neymar; Kylian Mbappe; Didier Drogba; "
+        "Robert Lewandowski; Paolo Maldini; Iker Casillas; Gianluigi Buffon; Harry Kane; "
         "Luka Modric",
-        "headed the ball into the net; was shown a yellow card; was shown a red card; nutmegged a defender; "
-        "scored with a bicycle kick; took a corner kick; curled a free kick over the wall; took a goal kick; "
-        "took a throw-in; volleyed the ball over the crossbar",
-        "the FIFA World Cup; the Champions League final; the FA Cup final")}.items()}
+        "headed the ball into the net; was shown a yellow card; was shown a red card; "
+        "nutmegged a defender; scored with a bicycle kick; took a corner kick; "
+        "curled a free kick over the wall; took a goal kick; scored with a diving header; "
+        "volleyed the ball over the crossbar",
+        "the FIFA World Cup; the UEFA Champions League final; the FA Cup final"),
+}
+SPORTS = {sport: tuple(map(entries, parts)) for sport, parts in SPORT_ENTRIES.items()}
 
 
 class SportsUnderstanding(Task):
@@ -660,14 +840,17 @@ class SportsUnderstanding(Task):
         if label == "no":
             odd = rng.randrange(3 if with_event else 2)
             sports[odd] = rng.choice([sport for sport in SPORTS if sport != sports[odd]])
-        player, deed, event = (rng.choice(SPORTS[sport][part][:known]) for part, sport in enumerate(sports))
-        sentence = f"{player} {deed}{f' in {event}' * with_event}."
-        return (f"Does all of this belong to one sport, so that it is plausible: \"{sentence}\" Answer yes or no.",
+        player, deed, event = (rng.choice(SPORTS[sport][part][:known])
+                               for part, sport in enumerate(sports))
+        where = f" in {event}" if with_event else ""
+        sentence = f"{player} {deed}{where}."
+        return (f"Is this plausible, that is, does all of it belong to one sport? \"{sentence}\" "
+                "Answer yes or no.",
                 dict(sentence=sentence), label)
 
     def rationale(self, instance: Instance) -> str:
         sentence = instance.facts["sentence"]
-        found = [(entry, sport) for part in range(3) for sport, parts in SPORTS.items() for entry in parts[part]
-                 if entry in sentence]
+        found = [(entry, sport) for part in range(3) for sport, parts in SPORTS.items()
+                 for entry in parts[part] if entry in sentence]
         told = ", ".join(f"\"{entry}\" belongs to {sport}" for entry, sport in found)
         return f"{told}, so the answer is {instance.expect}."
