@@ -166,7 +166,8 @@ def test_the_date_most_like_the_others_is_right_no_more_often_than_any(request):
     for seed in range(count):
         question, facts, letter = TASKS["bbh/date_understanding"].make(Random(f"like {seed}"), 3)
         dates = {line[1]: line[4:].split("/") for line in facts["options"].splitlines()}
-        shared = {tag: sum(part == other[i] for other in dates.values() for i, part in enumerate(parts))
+        shared = {tag: sum(part == other for choice in dates.values()
+                           for part, other in zip(parts, choice))
                   for tag, parts in dates.items()}
         most = [tag for tag in dates if shared[tag] == max(shared.values())]
         right += (letter in most) / len(most)
