@@ -386,7 +386,8 @@ class RunDir:
               layers: str) -> tuple[Path, Path | None, dict[str, Any]]:
         """On rank 0: refuse what must not be touched, claim the rest, find what to go on from."""
         new = Path(f"{self.out}.new")
-        if self.out.is_dir() and not is_run(self.out) and set(os.listdir(self.out)) - {"lock"}:
+        own = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
+        if self.out.is_dir() and not is_run(self.out) and set(os.listdir(self.out)) - own:
             raise SystemExit(f"--out {self.out} is not empty and holds no run: choose another one")
         held = is_run(self.out) or is_run(new)
         if held and not (resume or overwrite):
@@ -403,7 +404,6 @@ class RunDir:
             self._compare_flags()
             checkpoint, state = self._find_checkpoint()
             return self.path, checkpoint, state
-        self.write("trajectories.jsonl", "")
         self.write("metrics.jsonl", json.dumps({"flags": self.flags, "sandbox": layers}) + "\n")
         return self.path, None, {}
 
@@ -439,7 +439,7 @@ class RunDir:
             if damaged:
                 raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
                                  "--overwrite moves the run aside and begins again")
-            self._cut_logs({"metrics.jsonl": 1, "trajectories.jsonl": 0})
+            self._cut_logs({"metrics.jsonl": 1})
             return None, {}
         for path in damaged:
             aside = path.with_name(f"damaged-{path.name}")
@@ -449,9 +449,14 @@ class RunDir:
 
     def _cut_logs(self, lines: dict[str, int]) -> None:
         """Forget lines that were written behind the checkpoint: their steps will be done again."""
-        for name, count in lines.items():
-            text = (self.path / name).read_text(encoding="utf-8")
-            self.write(name, "".join(text.splitlines(keepends=True)[:count]))
+        for log in self._logs():
+            text = log.read_text(encoding="utf-8")
+            count = lines.get(log.name, 0)
+            self.write(log.name, "".join(text.splitlines(keepends=True)[:count]))
+
+    def _logs(self) -> list[Path]:
+        logs = (self.path / "metrics.jsonl", self.path / "trajectories.jsonl")
+        return [log for log in logs if log.exists()]
 
     def take_place(self) -> None:
         """The new run is there for good: move the one that --overwrite replaces aside."""
@@ -512,8 +517,7 @@ class RunDir:
         def write_files() -> None:
             shutil.rmtree(part, ignore_errors=True)
             write_model(model, tokenizer, part, weights)
-            logs = ("metrics.jsonl", "trajectories.jsonl")
-            lines = {name: (self.path / name).read_bytes().count(b"\n") for name in logs}
+            lines = {log.name: log.read_bytes().count(b"\n") for log in self._logs()}
             saved = {**state, "step": step, "flags": self.flags, "lines": lines}
             (part / "state.json").write_text(json.dumps(saved, allow_nan=False))
             if extra_files:
@@ -539,8 +543,8 @@ class RunDir:
         sums = [f"{sha256(path)}  {path.relative_to(part)}\n" for path in files]
         (part / "SHA256SUMS").write_text("".join(sums))
         self._make_durable(part)
-        for name in ("metrics.jsonl", "trajectories.jsonl"):
-            sync(self.path / name)
+        for log in self._logs():
+            sync(log)
         shutil.rmtree(final, ignore_errors=True)
         os.rename(part, final)
         sync(self.checkpoints)

@@ -1,4 +1,7 @@
-"""How much device memory a run needs, computed from shapes and settings; test_trainer.py checks it against measured peaks."""
+"""How much device memory a run needs, computed from shapes and settings.
+
+test_trainer.py checks it against measured peaks.
+"""
 from dataclasses import dataclass
 
 from r1ci import ModelConfig
@@ -8,7 +11,7 @@ GIB = 2 ** 30
 
 @dataclass(frozen=True)
 class Setting:
-    """What decides about memory besides the shape. The defaults are those of an update on one CUDA device."""
+    """What decides about memory besides the shape; by default, an update on one CUDA device."""
     ranks: int = 1                # that share one model
     context: int = 4096           # tokens of the longest conversation, prompt included
     slots: int = 64
@@ -22,26 +25,33 @@ class Setting:
 
 
 def parameters(config: ModelConfig) -> tuple[int, int, int]:
-    """Numbers of parameters: of one block, of the embedding, and of the head where it is not the embedding."""
-    width, q, kv = config.hidden_size, config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    block = width * (q + 2 * kv) + q + 2 * kv + q * width + 3 * width * config.intermediate_size + 2 * width
+    """Parameters of one block, of the embedding, and of a head that is not the embedding."""
+    width = config.hidden_size
+    q = config.num_attention_heads * config.head_dim
+    kv = config.num_key_value_heads * config.head_dim
+    attention = width * (q + 2 * kv) + q + 2 * kv + q * width   # q, k, v with their biases, and o
+    block = attention + 3 * width * config.intermediate_size + 2 * width
     embedding = config.vocab_size * width
     return block, embedding, 0 if config.tie_word_embeddings else embedding
 
 
 def activations(config: ModelConfig, c: int) -> tuple[int, int, int]:
-    """Bytes a token that a block keeps for its backward pass, that its input takes, and that its backward pass adds."""
-    width, mlp, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
+    """Bytes a token: what a block keeps for its backward pass, its input, what that pass adds."""
+    width, mlp = config.hidden_size, config.intermediate_size
+    heads = config.num_attention_heads
     q, kv = heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    norm = 4 * width + 4 + 2 * c * width              # the input in float32, 1 / rms, x / rms, the output
-    attention = c * (q + 2 * kv) + c * q + 4 * heads  # q, k, v after the rotation, output, log-sum-exp
+    # The input in float32, 1 / rms, x / rms, the output.
+    norm = 4 * width + 4 + 2 * c * width
+    # q, k, v after the rotation, the output, log-sum-exp.
+    attention = c * (q + 2 * kv) + c * q + 4 * heads
     swiglu = 4 * c * mlp                              # gate, silu(gate), up, their product
     return 2 * norm + attention + swiglu, c * width, 3 * c * mlp
 
 
 def memory_needed(config: ModelConfig, setting: Setting) -> dict[str, float]:
     """GiB on each device by part, and the peaks of its two phases, "rollout" and "update"."""
-    s, (block, embedding, head) = setting, parameters(config)
+    s = setting
+    block, embedding, head = parameters(config)
     c, layers = s.compute_bytes, config.num_hidden_layers
     total = layers * block + embedding + head + config.hidden_size
     own = 0 if s.offload else 4 * total / s.ranks
@@ -53,9 +63,11 @@ def memory_needed(config: ModelConfig, setting: Setting) -> dict[str, float]:
         "weights": own, "gradients": own, "Adam": 2 * own,
         "sampler": c * total, "reference": c * total if s.reference else 0,
         "cache": cache,
-        # Rows that wait for a script keep a copy outside the cache: taken as `slots` rows of half the context.
+        # Rows that wait for a script keep a copy outside the cache: say `slots` rows of half
+        # the context.
         "waiting": cache / 2,
-        # In the compute type: embedding and head all the time, this block and the next. Not copied where it is not cast.
+        # In the compute type: embedding and head all the time, this block and the next. What is
+        # neither cast nor gathered is not copied.
         "gathered": 0 if c == 4 and s.ranks == 1 else c * (embedding + head + 2 * block),
         # Whole gradients of the largest part, before and after they are cast for the reduction.
         "reduced": (c + 4) * max(embedding + head, block),
@@ -63,7 +75,11 @@ def memory_needed(config: ModelConfig, setting: Setting) -> dict[str, float]:
         # The logits of a chunk, or one block's backward pass: whichever is more.
         "working": max(logits, tokens * (backward + (kept if s.checkpointing else 0))),
     }
-    update = sum(parts[key] for key in ("weights", "gradients", "Adam", "reference", "gathered", "reduced", "activations",
-                                        "working")) + parts["sampler"] * s.keep_sampler
-    rollout = sum(parts[key] for key in ("weights", "Adam", "sampler", "reference", "cache", "waiting"))
-    return {key: value / GIB for key, value in {**parts, "update": update, "rollout": rollout}.items()}
+    update_parts = ["weights", "gradients", "Adam", "reference", "gathered", "reduced",
+                    "activations", "working"]
+    if s.keep_sampler:
+        update_parts.append("sampler")
+    rollout_parts = ["weights", "Adam", "sampler", "reference", "cache", "waiting"]
+    needed = {**parts, "update": sum(parts[key] for key in update_parts),
+              "rollout": sum(parts[key] for key in rollout_parts)}
+    return {key: value / GIB for key, value in needed.items()}
