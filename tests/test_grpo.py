@@ -147,6 +147,16 @@ def test_a_batch_depends_on_the_step_alone_so_a_resumed_run_sees_the_same_questi
     assert [curriculum("potential", 4, steps=3, seed=8).batch(step, 5) for step in range(1, 13)] != first
 
 
+def test_answers_that_the_sandbox_failed_leave_their_group():
+    """Pitfall 16: they count neither in the baseline nor in the loss."""
+    [group] = failing(1, 3)
+    [left] = grpo.without_failures([group])
+    assert left == group[1:]
+    left[0].reward = 0.0
+    samples = chosen([left])
+    assert [sample.advantage for sample in samples] == pytest.approx([-1.0, 1.0])  # mean .5, std .5: of the two
+
+
 # ---- rewards ---------------------------------------------------------------------------------------------------------
 
 CODE = "Let me compute.\n```python\nprint(1)\n```"
@@ -550,6 +560,7 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
+    assert {name: tiny_flags[name] for name in vars(Algorithm())} == vars(Algorithm())
     for name, preset in grpo.PRESETS.items():
         assert preset.keys() <= tiny_flags.keys(), name  # a misspelt flag would change nothing
 
