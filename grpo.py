@@ -72,8 +72,8 @@ class Actor:
     def assess(self, questions: list[Instance], title: str,
                mode: str | None = None) -> dict[str, Any]:
         """One answer to each question: the report of `evaluate`, the same on all ranks."""
-        mode = mode or self.protocol.mode
-        protocol = replace(self.protocol, temperature=self.eval_temperature, mode=mode)
+        protocol = replace(self.protocol, temperature=self.eval_temperature,
+                           mode=mode or self.protocol.mode)
         report, _ = evaluate(self.model, self.chat, self.sandbox, questions, samples=1,
                              protocol=protocol, key=(self.seed, title), title=title)
         return report
@@ -174,17 +174,16 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
     A key fixes all randomness of an answer. A question that a step asks again (its pool is small,
     or a lap ends in it) gets another key each time: under one key its answers would be copies.
     """
-    rounds: list[list[Instance]] = []   # first all questions once, then those asked again, ...
+    rounds: dict[int, list[Instance]] = {}   # this rank's: asked for the first time, again, ...
     for i, question in enumerate(questions):
         times_before = questions[:i].count(question)
-        if times_before == len(rounds):
-            rounds.append([])
-        rounds[times_before].append(question)
+        if i % world.size == world.rank:
+            rounds.setdefault(times_before, []).append(question)
     groups: Groups = []
-    for times_before, asked in enumerate(rounds):
+    for times_before, asked in sorted(rounds.items()):
         key = (actor.seed, step, "again", times_before) if times_before else (actor.seed, step)
-        groups += rollout(actor.model, actor.chat, actor.sandbox, asked[world.rank::world.size],
-                          group_size=group_size, protocol=actor.protocol, key=key)
+        groups += rollout(actor.model, actor.chat, actor.sandbox, asked, group_size=group_size,
+                          protocol=actor.protocol, key=key)
     return groups
 
 
@@ -351,9 +350,11 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algori
     are left out of the work, since their gradient is 0. The KL term and PPO's critic need them.
     """
     needs_all = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
-    samples, rows, tokens = [], 0, 0
-    for group, group_rewards, group_advantages_ in zip(groups, rewards, advantages):
-        for t, reward, advantage in zip(group, group_rewards, group_advantages_):
+    samples = []
+    rows = 0
+    tokens = 0
+    for group, rewards_of_group, advantages_of_group in zip(groups, rewards, advantages):
+        for t, reward, advantage in zip(group, rewards_of_group, advantages_of_group):
             mask = trained_mask(t, algorithm.mask_tool_output)
             rows += 1
             tokens += sum(mask)
@@ -507,7 +508,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
         if not finite:
             skipped += 1
         if learner.critic:
-            learner.critic.step(finite)
+            learner.critic.step(take=finite)
     return dict(measured.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
                 padding=padding if batches else None)
 
@@ -546,13 +547,6 @@ class UpdateMeasures:
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
 
-def check_gradients(progress: "Progress", steps: int) -> None:
-    """End a run that does not learn: its last steps were all left out."""
-    if progress.left_out >= min(steps, 10):
-        raise SystemExit(f"training has failed: the last {progress.left_out} steps were left out, "
-                         "since no gradient was finite; lower --lr, or look at --model's weights")
-
-
 # ---- 7. validation, and what a run keeps ---------------------------------------------------------
 
 @dataclass
@@ -565,6 +559,13 @@ class Progress:
     best_step: int = 0                  # best in validation; 0: none yet
     best_accuracy: float = 0.0
     left_out: int = 0                   # steps in a row whose gradient was not finite
+
+
+def check_gradients(progress: Progress, steps: int) -> None:
+    """End a run that does not learn: its last steps were all left out."""
+    if progress.left_out >= min(steps, 10):
+        raise SystemExit(f"training has failed: the last {progress.left_out} steps were left out, "
+                         "since no gradient was finite; lower --lr, or look at --model's weights")
 
 
 def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
@@ -620,8 +621,10 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
 
 def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Learner:
     """The sharded model with float32 master weights, its optimiser, and what the flags add."""
-    model = load_sharded(args.model, world, args.replicas, args.offload, args.checkpointing)
-    reference, critic = None, None
+    model = load_sharded(args.model, world, replicas=args.replicas, offload=args.offload,
+                         checkpointing=args.checkpointing)
+    reference = None
+    critic = None
     if args.kl_coef:
         reference = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     if args.advantage == "ppo":   # its head learns ten times as fast as the policy
@@ -658,8 +661,8 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
 
 def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
                     progress: Progress) -> Path:
-    return run.save(progress.step, learner.model, learner.optimizer, tokenizer, vars(progress),
-                    keep=args.keep, best=progress.best_step,
+    return run.save(progress.step, learner.model, learner.optimizer, tokenizer,
+                    state=vars(progress), keep=args.keep, best=progress.best_step,
                     extra_files=learner.critic.save if learner.critic else None)
 
 
@@ -677,12 +680,13 @@ def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
         recorded = read_pass_rates(args.pass_rates or measured, questions)
     before = actor.assess(held_out, "held-out questions")
     run.world.say(f"before training: {before['accuracy']:.1%} +- {before['stderr']:.1%} of "
-                   f"{before['n']} held-out questions")
+                  f"{before['n']} held-out questions")
     return Progress(before, recorded or measure(args, run, actor, questions, stage=1))
 
 
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
           tasks: list[tuple[str, int]]) -> None:
+    """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
     questions = draw_questions(tasks, "rl", args.per_task, args.seed)
@@ -917,7 +921,7 @@ def main() -> None:
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
-        train(args, run, world, sandbox, tasks)
+        train(args, run, world, sandbox, tasks=tasks)
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
@@ -991,12 +995,13 @@ class Critic:
 
         A gradient that stays is added to the next one: a NaN would spoil all that follow.
         """
+        finite = True
         for parameter in self.head.parameters():
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
                 parameter.grad /= self.world.size   # `update` multiplies the loss, as for FSDP
-                take = take and bool(parameter.grad.isfinite().all())
-        if take:
+                finite = finite and bool(parameter.grad.isfinite().all())
+        if take and finite:
             self.optimizer.step()
         self.optimizer.zero_grad()
 

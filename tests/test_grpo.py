@@ -1,4 +1,5 @@
 """Advantages, losses and the curriculum, against float64 references written here and numbers computed by hand."""
+import gc
 import json
 import math
 from dataclasses import replace
@@ -14,6 +15,7 @@ from grpo import (Actor, Algorithm, Curriculum, Learner, Sample, advantages_of, 
 from r1ci import token_logps
 from sft import World
 from tasks.conversation import Protocol, Trajectory
+from test_scripts import GRPO, inside, metrics, refusal, sft_run
 
 WORLD = World(0, 1, torch.device("cpu"))
 
@@ -107,6 +109,9 @@ def test_a_question_that_comes_twice_in_a_step_is_answered_anew_each_time(monkey
     asked.clear()
     grpo.answer_batch(actor(), [a, b], 2, step=7, world=WORLD)
     assert asked == [([a.seed, b.seed], (0, 7))]
+    asked.clear()
+    grpo.answer_batch(actor(), [a, a, b, a], 2, step=7, world=replace(WORLD, rank=1, size=2))  # the second and the last
+    assert asked == [([a.seed], (0, 7, "again", 1)), ([a.seed], (0, 7, "again", 2))]
 
 
 def failing(failures: int, calls: int) -> list[list[Trajectory]]:
@@ -574,3 +579,71 @@ def test_contradicting_flags_are_refused(argv, says, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         grpo.main()
     assert says in capsys.readouterr().err
+
+
+# ---- whole runs ------------------------------------------------------------------------------------------------------
+
+PPO = [*GRPO, "--advantage", "ppo", "--updates", "2", "--reward", "v2"]  # v2: so that there are rewards
+
+
+def resume(*args) -> None:
+    """As a process of its own would: the lock of the run before goes with the objects that held it."""
+    gc.collect()
+    inside(*args, "--resume")
+
+
+def test_a_stopped_and_resumed_run_of_ppo_equals_an_uninterrupted_one_bit_for_bit(sft_run, tmp_path):
+    """Pitfall 20: the critic's head and its Adam are in the checkpoint, too."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    inside(*PPO, "--model", sft_run, "--out", whole)
+    inside(*PPO, "--model", sft_run, "--out", parts, "--stop-after", "3")
+    resume(*PPO, "--model", sft_run, "--out", parts)
+    assert metrics(parts)[1:] == metrics(whole)[1:]
+    assert [line["step"] for line in metrics(whole)[1:]] == [1, 2, 3, 4]
+    assert (parts / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    heads = [torch.load(run / "checkpoints" / "step-000004" / grpo.Critic.FILE)["head"] for run in (whole, parts)]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+    assert heads[0]["weight"].abs().max() > 0
+
+
+def test_a_broken_sandbox_ends_the_run_behind_a_checkpoint_from_which_it_goes_on(sft_run, tmp_path, monkeypatch):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    with monkeypatch.context() as patch:
+        steps = iter([None, None, "the sandbox failed"])
+        patch.setattr(grpo.FailureWatch, "problem", lambda *_: next(steps))
+        sentence = refusal(*GRPO, "--model", sft_run, "--out", broken)
+    assert "the sandbox failed" in sentence and "step-000002 resumes with --resume" in sentence
+    resume(*GRPO, "--model", sft_run, "--out", broken)
+    inside(*GRPO, "--model", sft_run, "--out", whole)
+    assert metrics(broken)[1:] == metrics(whole)[1:]
+    assert (broken / "eval.json").read_text() == (whole / "eval.json").read_text()
+
+
+def test_a_run_killed_before_its_first_checkpoint_keeps_its_pass_rates(sft_run, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def killed(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(grpo, "arrange", killed)
+        inside(*GRPO, "--model", sft_run, "--out", tmp_path)
+    rates = (tmp_path / "pass_rates.jsonl").read_text()
+    monkeypatch.setattr(grpo, "measure_pass_rates", killed)  # not measured again
+    resume(*GRPO, "--model", sft_run, "--out", tmp_path, "--stop-after", "1")
+    assert (tmp_path / "pass_rates.jsonl").read_text() == rates
+    assert [line["step"] for line in metrics(tmp_path)[1:]] == [1]
+
+
+def test_metrics_are_json_without_nan_and_a_run_that_never_has_a_gradient_ends_with_a_sentence(sft_run, tmp_path, monkeypatch):
+    """Pitfall 6: every step of every rank is left out."""
+    def never_finite(log_ratio, *_, **__):
+        return log_ratio.sum() * math.nan, torch.zeros(())
+
+    monkeypatch.setattr(grpo, "policy_loss", never_finite)
+    assert "the last 4 steps were left out" in refusal(*GRPO, "--model", sft_run, "--out", tmp_path)
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    assert [line["skipped"] for line in metrics(tmp_path)[1:]] == [1] * 4
+    assert all(line["loss"] is line["grad_norm"] is None for line in metrics(tmp_path)[1:])
