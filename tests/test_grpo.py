@@ -53,7 +53,10 @@ def test_without_merging_a_stage_trains_on_its_own_group():
 
 def test_pass_rates_are_read_from_a_measurement_or_from_recorded_rollouts(tmp_path):
     questions = tiny.task_instances("rg/gcd", 2, purpose="rl")
-    line = lambda i, **more: json.dumps(dict(task="rg/gcd", level=1, seed=i, **more)) + "\n"
+
+    def line(seed, **more):
+        return json.dumps(dict(task="rg/gcd", level=1, seed=seed, **more)) + "\n"
+
     (tmp_path / "rates").write_text(line(0, pass_rate=0.25) + line(1, pass_rate=1.0))
     assert grpo.read_pass_rates(tmp_path / "rates", questions) == [0.25, 1.0]
     rows = [line(0, reward=r, purpose="rl") for r in (1.0, 0.0, 0.0, 0.0)] + [line(1, reward=1.0, purpose="rl")] + \
@@ -146,6 +149,7 @@ def test_every_step_knows_its_stage_and_a_stage_goes_through_its_pool_evenly():
 
 
 def test_a_batch_depends_on_the_step_alone_so_a_resumed_run_sees_the_same_questions():
+    """Pitfalls 9 and 20."""
     first = [curriculum("potential", 4, steps=3, seed=7).batch(step, 5) for step in range(1, 13)]
     again = curriculum("potential", 4, steps=3, seed=7)
     assert [again.batch(step, 5) for step in range(6, 13)] == first[5:]
@@ -244,7 +248,10 @@ def test_token_weights_of_each_normalisation_by_hand():
 
 def random_tokens(n: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
     g = torch.Generator().manual_seed(seed)
-    draw = lambda scale: scale * torch.randn(n, generator=g, dtype=torch.float64)
+
+    def draw(scale):
+        return scale * torch.randn(n, generator=g, dtype=torch.float64)
+
     return -draw(1).abs() - 0.1, draw(0.4), draw(1), draw(1).abs()
 
 
@@ -295,6 +302,7 @@ def test_on_the_first_update_the_gradient_is_plain_reinforce():
 
 
 def test_the_kl_estimate_is_k3_zero_at_equality_never_negative_and_never_infinite():
+    """Pitfall 6: the log-ratio is clamped before exp."""
     assert kl_estimate(torch.tensor(math.log(0.5)), torch.tensor(math.log(0.25))).item() == \
         pytest.approx(0.5 - math.log(0.5) - 1)
     logps, shift, _, _ = random_tokens(40, 2)
@@ -397,6 +405,7 @@ def test_the_whole_step_equals_a_float64_computation(norm, kl_coef):
 
 
 def test_the_gradient_is_the_same_for_any_split_into_micro_batches():
+    """Pitfalls 7 and 10: padding, and means of means."""
     _, [whole] = gradients_of(groups_of(*GROUPS))
     for micro_tokens in (1, 40, 90):
         assert difference(whole, gradients_of(groups_of(*GROUPS), micro_tokens=micro_tokens)[1][0]) < 1e-5
@@ -418,7 +427,7 @@ def test_groups_without_variance_count_in_the_mean_and_are_left_out_of_the_work(
 
 
 def test_other_samples_of_masked_tokens_change_neither_loss_nor_gradient():
-    """What the sandbox wrote at the end of a row is a target only; replaced, nothing moves, not by one bit."""
+    """Pitfall 3. What the sandbox wrote at the end of a row is a target only: replaced, no bit moves."""
     outcomes = []
     for extra in ([3, 1, 4], [1, 5, 9]):
         groups = groups_of(*GROUPS[:2])
