@@ -1,17 +1,18 @@
-r"""grpo.py -- reinforcement learning on questions whose answers can be checked, with code that really runs.
+"""grpo.py -- reinforcement learning on questions whose answers can be checked, with code that runs.
 
-    python grpo.py                                                  the tiny model of runs/sft, on a CPU
-    torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper  a fine-tuned model on eight GPUs
+    python grpo.py                                             the tiny model of runs/sft, on a CPU
+    torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a larger one, on eight GPUs
 
-1. Potential: measure how often the model solves each training question, p. Its improvement potential is
-   4 p (1 - p): what is always or never solved has nothing to teach, since all its answers get one reward.
-2. Curriculum: sort by potential, cut into groups, train on the best group first, then on the two best, ...
-3. Rollout: a group of answers to each question of a step, scripts running in the sandbox between the turns.
-4. Reward: 1 if the task's verifier accepts the answer, else 0; version 2 adds the paper's small terms.
-5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO), or less the
-   mean of the whole batch (REINFORCE++), or less what a critic expected at each token (PPO, last section).
-6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and on no others.
-7. Validation: now and then; the best checkpoint is measured on held-out questions nothing else has seen.
+1. Potential: measure how often the model solves each training question: p. Its improvement
+   potential is 4 p (1 - p): what is always or never solved teaches nothing, as all answers earn the
+   same.
+2. Curriculum: sort by potential, cut into groups; train on the best one, then on the two best, ...
+3. Rollout: a group of answers to each question of a step, with scripts running in the sandbox.
+4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the paper's small terms.
+5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
+   less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, the last section).
+6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others.
+7. Validation: now and then; the best checkpoint answers held-out questions nothing else has seen.
 
 The sections below, and the comments of the loop in `train`, have these numbers.
 """
@@ -26,11 +27,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from r1ci import (CausalLM, Chat, TokenScores, check_model, checked_sandbox, command_line, compute_dtype,
-                  evaluate, load_model, load_tokenizer, merge_shares, rollout, save_model, token_logps)
-from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights, free_weights,
-                 load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step, real,
-                 start_training, whole)
+from r1ci import (CausalLM, Chat, TokenScores, check_model, checked_sandbox, command_line,
+                  compute_dtype, evaluate, load_model, load_tokenizer, merge_shares, rollout,
+                  token_logps)
+from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
+                 free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
+                 optimizer_step, real, start_training, whole)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -38,10 +40,11 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS, Instance
-from tasks.conversation import (MODES, Protocol, Trajectory, add_protocol_flags, extract_answer,
-                                extract_code, protocol_of)
+from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protocol_flags,
+                                extract_answer, extract_code, protocol_of)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
-from tasks.report import BEHAVIOURS, check_tool_failures, paint_trajectory, report_table
+from tasks.report import (BEHAVIOURS, check_tool_failures, paint_trajectory, report_table,
+                          tool_failures)
 
 Groups = list[list[Trajectory]]   # the answers to one question are a group
 Numbers = list[list[float]]       # one for each of them
@@ -50,9 +53,9 @@ Numbers = list[list[float]]       # one for each of them
 # ---- 1. potential --------------------------------------------------------------------------------
 
 def potential(pass_rate: float) -> float:
-    """Improvement potential 4 p (1 - p) of a question solved with probability p (paper, section on curriculum).
+    """Improvement potential 4 p (1 - p) of a question solved with probability p (the paper's).
 
-    The gradient of a group is bounded by p (1 - p): with equal rewards there is no advantage.
+    The policy gradient is bounded by p (1 - p): where all rewards are equal there is no advantage.
     """
     return 4 * pass_rate * (1 - pass_rate)
 
@@ -67,10 +70,11 @@ class Actor:
     eval_temperature: float     # of sampling in validation and evaluation
     seed: int
 
-    def assess(self, questions: list[Instance], title: str, mode: str | None = None) -> dict[str, Any]:
+    def assess(self, questions: list[Instance], title: str,
+               mode: str | None = None) -> dict[str, Any]:
         """One answer to each question: the report of `evaluate`, the same on all ranks."""
-        mode = mode or self.protocol.mode
-        protocol = replace(self.protocol, temperature=self.eval_temperature, mode=mode)
+        protocol = replace(self.protocol, temperature=self.eval_temperature,
+                           mode=mode or self.protocol.mode)
         report, _ = evaluate(self.model, self.chat, self.sandbox, questions, samples=1,
                              protocol=protocol, key=(self.seed, title), title=title)
         return report
@@ -80,13 +84,13 @@ class Actor:
         copy_weights(trained, self.model, world)
         for name, parameter in self.model.named_parameters():
             if not parameter.isfinite().all():
-                raise SystemExit(f"training has failed: the weights {name} are not finite; resume from "
-                                 "an older checkpoint, or start again with a lower --lr")
+                raise SystemExit(f"training has failed: the weights {name} are not finite; resume "
+                                 "from an older checkpoint, or start again with a lower --lr")
 
 
 def measure_pass_rates(actor: Actor, questions: list[Instance], agents: list[str], samples: int,
                        stage: int, world: World) -> list[dict[str, Any]]:
-    """Lines of pass_rates.jsonl: how often each question is solved, by each agent (a mode) and on average.
+    """Lines of pass_rates.jsonl: how often every agent (a mode) solves a question, and their mean.
 
     The paper's 20 answers are five of each of its four agents. `stage` counts from 1.
     """
@@ -98,15 +102,18 @@ def measure_pass_rates(actor: Actor, questions: list[Instance], agents: list[str
         for mode in agents:
             protocol = replace(actor.protocol, mode=mode)
             groups = rollout(actor.model, actor.chat, actor.sandbox, mine, group_size=samples,
-                             protocol=protocol, key=(*key, mode, protocol.temperature), progress=progress)
-            check_tool_failures([t for group in groups for t in group], world.sum)
+                             protocol=protocol, key=(*key, mode, protocol.temperature),
+                             progress=progress)
+            failures, calls = tool_failures([t for group in groups for t in group])
+            check_tool_failures(*world.sum(failures, calls))
             for question_rates, group in zip(rates, groups):
                 question_rates[mode] = sum(t.reward for t in group) / samples
     lines = []
     for question, by_agent in zip(questions, merge_shares(rates, len(questions))):
         p = sum(by_agent.values()) / len(agents)
         lines.append(dict(task=question.task, level=question.level, seed=question.seed,
-                          samples=samples * len(agents), pass_rate=p, potential=potential(p), agents=by_agent))
+                          samples=samples * len(agents), pass_rate=p, potential=potential(p),
+                          agents=by_agent))
     return lines
 
 
@@ -122,18 +129,19 @@ def order_value(order: str, pass_rate: float) -> float:
 
 
 class Curriculum:
-    """Which questions each step trains on. It keeps no state: pass rates, seed and step decide a batch.
+    """Which questions each step trains on: pass rates, seed and step decide, there is no state.
 
     Eight questions in four stages, best first:   groups   0 1 | 2 3 | 4 5 | 6 7
     merged (--merge), a stage has all so far:     pools    0 1   0-3   0-5   0-7
     """
 
-    def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int, seed: int):
-        """`values`: the questions' order values, highest first in the curriculum; of equals the earlier one."""
+    def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int,
+                 seed: int):
+        """The questions with the highest order values come first; of equals, the earlier ones."""
         ranked = sorted(range(len(values)), key=lambda i: (-values[i], i))
         if len(ranked) < stages:
-            raise SystemExit(f"{len(ranked)} questions cannot fill {stages} stages: choose fewer --stages or "
-                             "more questions")
+            raise SystemExit(f"{len(ranked)} questions cannot fill {stages} stages: choose fewer "
+                             "--stages or more questions")
         bounds = [round(len(ranked) * k / stages) for k in range(stages + 1)]
         self.groups = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
         self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.groups
@@ -145,7 +153,7 @@ class Curriculum:
         return min((step - 1) // self.steps_per_stage, len(self.pools) - 1) + 1
 
     def batch(self, step: int, size: int) -> list[int]:
-        """Indices of a step's questions. A stage goes through its pool lap by lap, each in a new random order."""
+        """Indices of a step's questions; a stage goes through its pool in laps of random order."""
         stage = self.stage(step)
         pool = self.pools[stage - 1]
         steps_before = step - 1 - (stage - 1) * self.steps_per_stage  # in this stage
@@ -161,23 +169,23 @@ class Curriculum:
 
 # ---- 3. rollout ----------------------------------------------------------------------------------
 
-def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step: int, world: World) -> Groups:
+def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step: int,
+                 world: World) -> Groups:
     """This rank's groups of a step: `group_size` answers to each of its share of the questions.
 
-    A key fixes all randomness of an answer. A question that a step asks again (its pool is small, or one lap
-    ends and the next begins) gets another key each time: under one key it would only be copied.
+    A key fixes all randomness of an answer. A question that a step asks again (its pool is small,
+    or a lap ends in it) gets another key each time: under one key its answers would be copies.
     """
-    rounds: list[list[Instance]] = []   # first all questions once, then those asked again, ...
+    rounds: dict[int, list[Instance]] = {}   # this rank's: asked for the first time, again, ...
     for i, question in enumerate(questions):
         times_before = questions[:i].count(question)
-        if times_before == len(rounds):
-            rounds.append([])
-        rounds[times_before].append(question)
+        if i % world.size == world.rank:
+            rounds.setdefault(times_before, []).append(question)
     groups: Groups = []
-    for times_before, asked in enumerate(rounds):
+    for times_before, asked in sorted(rounds.items()):
         key = (actor.seed, step, "again", times_before) if times_before else (actor.seed, step)
-        groups += rollout(actor.model, actor.chat, actor.sandbox, asked[world.rank::world.size],
-                          group_size=group_size, protocol=actor.protocol, key=key)
+        groups += rollout(actor.model, actor.chat, actor.sandbox, asked, group_size=group_size,
+                          protocol=actor.protocol, key=key)
     return groups
 
 
@@ -207,25 +215,39 @@ class FailureWatch:
                 "(`python sandbox.py` shows why)")
 
 
+def without_failures(groups: Groups) -> Groups:
+    """The groups without the answers that the sandbox failed: those are nobody's fault."""
+    return [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
+
+
 # ---- 4. reward -----------------------------------------------------------------------------------
 
 def reward_of(t: Trajectory, version: str) -> float:
-    """What an answer earns in training; `t.reward` itself is 1 if it is right, else 0, and stays that.
+    """What an answer earns in training; `t.reward` itself is 1 if it is right, else 0.
 
-    v2, the paper's, adds 0.1 for a good format or takes 0.1 off, and takes 0.1 off for more than six turns.
-    The format is good if every reply before the one that answers is one Python block, behind words or none,
-    without an answer beside it (the rule is ours). So an answer that stops with neither has a bad one.
+    v2, the paper's, adds 0.1 for a good format or takes 0.1 off, and takes 0.1 off for more than
+    six turns. The format is good if every reply before the one that answers is one Python block,
+    behind words or none, without an answer beside it (this rule is ours). So a conversation that
+    stops without answer or program has a bad one.
     """
     if version == "v1":
         return t.reward
     replies = model_replies(t)
     before_answer = replies if t.answer is None else replies[:-1]
-    well_formed = all(extract_code(text, t.format) is not None and extract_answer(text, t.format) is None
-                      and text.count("```") == 2 for text in before_answer)
+    well_formed = all(is_one_block(text, t.format) for text in before_answer)
     reward = t.reward + (0.1 if well_formed else -0.1)
     if len(replies) > 6:
         reward -= 0.1
     return reward
+
+
+def is_one_block(text: str, format_name: str) -> bool:
+    """Whether a reply is one code block, behind words or none, without an answer beside it."""
+    marks = FORMATS[format_name]
+    closing_marks = marks.show_code("print(1)").count(marks.code_close)   # a fence also opens with it
+    return (extract_code(text, format_name) is not None
+            and text.count(marks.code_close) == closing_marks
+            and extract_answer(text, format_name) is None)
 
 
 def model_replies(t: Trajectory) -> list[str]:
@@ -253,7 +275,7 @@ def group_advantages(rewards: list[float], divide_by_std: bool) -> list[float]:
 
 
 def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """(v - mean) / std over the numbers of all lists and ranks: REINFORCE++ on rewards, PPO on estimates."""
+    """(v - mean) / std over the numbers of all lists and ranks: rewards, or PPO's estimates."""
     count, total = world.sum(sum(map(len, values)), sum(map(sum, values)))
     mean = total / max(count, 1)
     centred = [[v - mean for v in part] for part in values]
@@ -267,8 +289,8 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
 def advantages_of(rewards: Numbers, method: str, divide_by_std: bool, world: World) -> Numbers:
     """An advantage for every answer of every group, the same for all tokens of the answer.
 
-    "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo" has one for
-    every token instead, which the critic finds in the update: here they are still 0.
+    "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo"
+    has one for every token, which the critic finds in the update: here they are still 0.
     """
     if method == "grpo":
         return [group_advantages(group, divide_by_std) for group in rewards]
@@ -317,9 +339,11 @@ def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
 def token_weight(length: int, rows: float, tokens: float, algorithm: Algorithm) -> float:
     """What one of an answer's `length` trained tokens counts in the loss.
 
-    `rows` and `tokens` are totals over all ranks, so the gradient does not depend on how a step is shared out.
-    sequence: mean over answers of the mean over their tokens (GRPO, DeepSeekMath equation 3; the paper's);
-    token: mean over all tokens (DAPO, equation 8); constant: over rows * max_tokens (Dr. GRPO, section 3.2).
+    `rows` and `tokens` are totals over all ranks: how a step is shared out changes no gradient.
+
+    sequence    mean over answers of the mean over their tokens (GRPO: DeepSeekMath, equation 3)
+    token       mean over all tokens (DAPO, equation 8)
+    constant    sum over rows * max_tokens: long answers count more (Dr. GRPO, section 3.2)
     """
     if algorithm.norm == "sequence":
         return 1 / (rows * max(length, 1))
@@ -336,9 +360,11 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algori
     are left out of the work, since their gradient is 0. The KL term and PPO's critic need them.
     """
     needs_all = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
-    samples, rows, tokens = [], 0, 0
-    for group, group_rewards, group_advantages_ in zip(groups, rewards, advantages):
-        for t, reward, advantage in zip(group, group_rewards, group_advantages_):
+    samples = []
+    rows = 0
+    tokens = 0
+    for group, rewards_of_group, advantages_of_group in zip(groups, rewards, advantages):
+        for t, reward, advantage in zip(group, rewards_of_group, advantages_of_group):
             mask = trained_mask(t, algorithm.mask_tool_output)
             rows += 1
             tokens += sum(mask)
@@ -352,7 +378,7 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algori
 
 @dataclass
 class PolicyBatch:
-    """A micro-batch of B samples with N trained tokens, which stand row by row in the tensors [N]."""
+    """A micro-batch of B samples; N are its trained tokens, row by row."""
     ids: Tensor             # [B, T]
     loss_mask: Tensor       # [B, T]
     lengths: list[int]      # [B] trained tokens of each row, N in all
@@ -406,13 +432,13 @@ class Learner:
     world: World
 
     def score(self, model: nn.Module, batch: PolicyBatch) -> TokenScores:
-        """What a model says of the batch's N trained tokens, at the temperature they were sampled with."""
+        """What a model says of the trained tokens, at the temperature they were sampled with."""
         return token_logps(model, batch.ids, batch.loss_mask, self.vocab_size,
                            temperature=self.algorithm.temperature)
 
     @torch.no_grad()
     def prepare(self, batches: list[PolicyBatch]) -> None:
-        """Before the first optimiser step: fill in what the policy as it is, the first model and the critic say."""
+        """Before the first step: fill in what policy, first model and critic say of the batches."""
         values = []
         for batch in batches:
             if self.algorithm.updates > 1 or self.critic:
@@ -427,15 +453,16 @@ class Learner:
 
 def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low: float,
                 clip_high: float) -> tuple[Tensor, Tensor]:
-    """The clipped policy-gradient loss of N tokens, all tensors [N] -> (loss, weighted share that is clipped).
+    """The clipped policy gradient's loss, tensors [N] -> (loss, weighted share that is clipped).
 
-    With ratio = pi / pi_old a token gains min(ratio A, clip(ratio, 1 - low, 1 + high) A) (PPO, equation 7;
-    bounds that differ are DAPO's, equation 10). So a good token stops gaining once it is 20 % likelier than
-    when it was sampled, and a bad one stops once it is 20 % less likely.
+    With ratio = pi / pi_old a token gains min(ratio A, clip(ratio, 1 - low, 1 + high) A) (PPO,
+    equation 7; two bounds are DAPO's, equation 10). A good token stops gaining when it is 20 %
+    likelier than when it was sampled; a bad one, when it is 20 % less likely.
 
-    One update a rollout, the default and the paper's: pi is pi_old, every ratio is 1, nothing is ever clipped
-    (`clipfrac` is 0 in every step), and the gradient is plain A grad log pi. With --updates 4 the same
-    answers are used four times, the ratios leave 1 after the first, and clipping is what holds them back.
+    With one update a rollout, the default, pi is pi_old: every ratio is 1, nothing is ever clipped
+    (`clipfrac` is 0 in every step), and the gradient is plain A grad log pi. With --updates 4 the
+    same answers serve four times: after the first the ratios leave 1, and clipping is what holds
+    them back.
     """
     ratio = log_ratio.clamp(-20, 20).exp()
     gain = ratio * advantages
@@ -446,18 +473,19 @@ def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low
 
 
 def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
-    """KL(pi || reference) at every token [N], never negative: exp(d) - d - 1 with d = log ref - log pi.
+    """KL(pi || reference) at every token [N]: exp(d) - d - 1 with d = log ref - log pi.
 
-    It is DeepSeekMath's equation 4, Schulman's estimator k3; d is clamped, so that exp stays finite.
+    It is never negative (DeepSeekMath's equation 4, known as k3); d is clamped, so that exp stays
+    finite.
     """
     d = (ref_logps - logps).clamp(-20, 20)
     return d.exp() - d - 1
 
 
 def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, float | None]:
-    """`algorithm.updates` optimiser steps on this rank's samples; what they measured over all ranks.
+    """`algorithm.updates` optimiser steps on this rank's samples; what was measured over all ranks.
 
-    loss = policy loss + kl_coef * KL [+ the critic's loss], each a sum over tokens of weight times value.
+    loss = policy loss + kl_coef * KL + critic's loss: sums over trained tokens of weight * value.
     """
     model = learner.model
     algorithm = learner.algorithm
@@ -469,7 +497,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
     for _ in range(algorithm.updates):
         for batch in batches:
             scores = learner.score(model, batch)
-            # The policy that the ratio compares with. With one update it is the one that has just spoken.
+            # What the ratio compares with. One update: the policy that has just spoken, so it is 1.
             old_logps = scores.logps.detach() if batch.old_logps is None else batch.old_logps
             loss, clipped = policy_loss(scores.logps - old_logps, batch.advantages, batch.weights,
                                         clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
@@ -490,13 +518,13 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
         if not finite:
             skipped += 1
         if learner.critic:
-            learner.critic.step(finite)
+            learner.critic.step(take=finite)
     return dict(measured.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
                 padding=padding if batches else None)
 
 
 class UpdateMeasures:
-    """What an update measures: sums over its batches, kept on the device and read once, in the end."""
+    """What an update measures: sums over its batches, on the device, read once at its end."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -506,7 +534,7 @@ class UpdateMeasures:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
     def compare(self, batch: PolicyBatch, logps: Tensor, entropies: Tensor) -> None:
-        """Sampler and trainer should give a sampled token one probability: how far are they apart?"""
+        """Sampler and trainer should give a sampled token one probability: how far off are they?"""
         trainer = logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
@@ -520,19 +548,13 @@ class UpdateMeasures:
     def means(self, updates: int, world: World) -> dict[str, float | None]:
         """Over all ranks, updates and tokens; None for what nobody has computed."""
         if not self.sums:
-            return dict.fromkeys(("loss", "clipfrac", "entropy", "dp_mean", "dlogp_max", "sampler_kl"))
+            names = ("loss", "clipfrac", "entropy", "dp_mean", "dlogp_max", "sampler_kl")
+            return dict.fromkeys(names)
         means = dict(zip(self.sums, world.sum(*torch.stack(list(self.sums.values())).tolist())))
         tokens = means.pop("tokens")
         for name in means:
             means[name] /= tokens if name in ("entropy", "dp_mean", "sampler_kl") else updates
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
-
-
-def check_gradients(progress: "Progress", steps: int) -> None:
-    """End a run that does not learn: its last steps were all left out."""
-    if progress.left_out >= min(steps, 10):
-        raise SystemExit(f"the last {progress.left_out} steps were left out, since no gradient was "
-                         "finite: look at the weights of --model, and start again with a lower --lr")
 
 
 # ---- 7. validation, and what a run keeps ---------------------------------------------------------
@@ -547,6 +569,13 @@ class Progress:
     best_step: int = 0                  # best in validation; 0: none yet
     best_accuracy: float = 0.0
     left_out: int = 0                   # steps in a row whose gradient was not finite
+
+
+def check_gradients(progress: Progress, steps: int) -> None:
+    """End a run that does not learn: its last steps were all left out."""
+    if progress.left_out >= min(steps, 10):
+        raise SystemExit(f"training has failed: the last {progress.left_out} steps were left out, "
+                         "since no gradient was finite; lower --lr, or look at --model's weights")
 
 
 def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
@@ -565,8 +594,8 @@ def measures(t: Trajectory) -> dict[str, float | None]:
     # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
     void = any(turn.code is None and turn.answer is None for turn in t.turns)
     behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
-    return {"pass_rate": t.reward > 0, **behaviours, "truncated": t.stop_reason == "budget", "void": void,
-            "tool_failure": t.stop_reason == "tool_failure"}
+    return {"pass_rate": t.reward > 0, **behaviours, "truncated": t.stop_reason == "budget",
+            "void": void, "tool_failure": t.stop_reason == "tool_failure"}
 
 
 def mean_or_none(total: float, count: float) -> float | None:
@@ -589,7 +618,7 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
 
 
 def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
-    """The mean reward, the answers that the loss is a mean over, and the share of groups without variance."""
+    """Mean reward, answers that the loss is a mean over, share of groups without variance."""
     equal = sum(not has_variance(group) for group in rewards)
     total, rows = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)))
     equal, groups = world.sum(equal, len(rewards))
@@ -601,20 +630,23 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
 
 def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Learner:
     """The sharded model with float32 master weights, its optimiser, and what the flags add."""
-    model = load_sharded(args.model, world, args.replicas, args.offload, args.checkpointing)
-    reference, critic = None, None
+    model = load_sharded(args.model, world, replicas=args.replicas, offload=args.offload,
+                         checkpointing=args.checkpointing)
+    reference = None
+    critic = None
     if args.kl_coef:
         reference = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     if args.advantage == "ppo":   # its head learns ten times as fast as the policy
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
-    return Learner(
-        model=model, optimizer=make_optimizer(model, args.lr, args.weight_decay, world), reference=reference,
-        critic=critic, algorithm=Algorithm(**{name: getattr(args, name) for name in vars(Algorithm())}),
-        vocab_size=vocab_size, world=world)
+    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
+    algorithm = Algorithm(**{name: getattr(args, name) for name in vars(Algorithm())})
+    return Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
+                   algorithm=algorithm, vocab_size=vocab_size, world=world)
 
 
-def measure(args: argparse.Namespace, run: RunDir, actor: Actor, questions: list[Instance], stage: int) -> list[float]:
-    """p of every training question, and its file: pass_rates.jsonl, or pass_rates-stage-K.jsonl later on."""
+def measure(args: argparse.Namespace, run: RunDir, actor: Actor, questions: list[Instance],
+            stage: int) -> list[float]:
+    """p of every training question; it writes pass_rates.jsonl, later pass_rates-stage-K.jsonl."""
     lines = measure_pass_rates(actor, questions, agents=args.agents, samples=args.potential_samples,
                                stage=stage, world=run.world)
     name = "pass_rates.jsonl" if stage == 1 else f"pass_rates-stage-{stage}.jsonl"
@@ -631,21 +663,21 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
                             steps_per_stage=args.steps_per_stage, seed=args.seed)
     for stage, group in enumerate(curriculum.groups, 1):
         values = [potential(pass_rates[i]) for i in group]
-        world.say(f"stage {stage}: {len(group)} new questions, improvement potential {min(values):.2f} to "
-                   f"{max(values):.2f}")
+        world.say(f"stage {stage}: {len(group)} new questions, improvement potential "
+                  f"{min(values):.2f} to {max(values):.2f}")
     return curriculum
 
 
 def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
                     progress: Progress) -> Path:
-    return run.save(progress.step, learner.model, learner.optimizer, tokenizer, vars(progress),
-                    keep=args.keep, best=progress.best_step,
+    return run.save(progress.step, learner.model, learner.optimizer, tokenizer,
+                    state=vars(progress), keep=args.keep, best=progress.best_step,
                     extra_files=learner.critic.save if learner.critic else None)
 
 
 def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
           questions: list[Instance], held_out: list[Instance]) -> Progress:
-    """1. Where the run stands: at its newest checkpoint, or before its first step, with p measured."""
+    """1. Where the run stands: at its newest checkpoint, or before step 1 with p measured."""
     if run.resumed:
         state = run.load(learner.model, learner.optimizer)
         if learner.critic:
@@ -657,12 +689,13 @@ def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
         recorded = read_pass_rates(args.pass_rates or measured, questions)
     before = actor.assess(held_out, "held-out questions")
     run.world.say(f"before training: {before['accuracy']:.1%} +- {before['stderr']:.1%} of "
-                   f"{before['n']} held-out questions")
+                  f"{before['n']} held-out questions")
     return Progress(before, recorded or measure(args, run, actor, questions, stage=1))
 
 
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
           tasks: list[tuple[str, int]]) -> None:
+    """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
     questions = draw_questions(tasks, "rl", args.per_task, args.seed)
@@ -701,12 +734,12 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             [tokens] = world.sum(sum(t.response_len for group in rolled for t in group))
             t_sample = time.time() - began
             problem = watch.problem(rolled, world)
-            if problem:   # nothing of this step has been trained on: the state is that after the last one
+            if problem:   # the checkpoint is of the step before: this one has trained nothing
                 path = save_checkpoint(args, run, learner, tokenizer, progress=progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
-            # 4. Reward. Answers that the sandbox failed are nobody's fault: they leave their group.
+            # 4. Reward.
             began = time.time()
-            groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in rolled]
+            groups = without_failures(rolled)
             rewards = [[reward_of(t, args.reward) for t in group] for group in groups]
             # 5. Advantage.
             advantages = advantages_of(rewards, args.advantage, args.std, world)
@@ -739,8 +772,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                 metrics["group_before"] = progress.stage_before
                 metrics["group_after"] = after
                 world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
-                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of its new "
-                           f"questions, {accuracy:.1%} in validation")
+                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of its "
+                          f"new questions, {accuracy:.1%} in validation")
             run.log(metrics)
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
@@ -754,7 +787,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
 
 
 def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progress) -> None:
-    """7. The best checkpoint by validation is the run's model; how good it is on held-out questions."""
+    """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
     world = run.world
     best = run.checkpoints / f"step-{progress.best_step:06d}"
     free_weights(actor.model)
@@ -770,16 +803,16 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     report = {**after, "before": progress.before, "modes": modes, "step": progress.best_step}
     run.write("eval.json", json.dumps(report, indent=1) + "\n")
     world.say(report_table(after))
-    world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, {after['accuracy']:.1%} "
-              f"after training (step {progress.best_step}, best of validation), "
-              f"{modes['text']['accuracy']:.1%} when it may not run code")
+    world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, "
+              f"{after['accuracy']:.1%} after training (step {progress.best_step}, best of "
+              f"validation), {modes['text']['accuracy']:.1%} when it may not run code")
     world.say(f"the model is in {run.path}; look at it with `python r1ci.py show "
               f"{run.path}/trajectories.jsonl`")
 
 
 # ---- command line --------------------------------------------------------------------------------
 
-# What --preset changes of the flags' defaults, which are the tiny model's. Each flag can still be given.
+# What --preset changes of the flags' defaults (the tiny model's). Each flag can still be given.
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {},
     "paper": dict(   # arXiv 2505.21668 v2; "ours": the paper does not tell
@@ -821,7 +854,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """All flags of grpo.py in the order of the algorithm."""
     switch = argparse.BooleanOptionalAction
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny", help="defaults of all other flags")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
+                        help="defaults of all other flags")
     add_run_flags(parser, "runs/grpo")
     add = parser.add_argument_group("questions").add_argument
     add("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
@@ -831,30 +865,33 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("curriculum (steps 1 and 2)").add_argument
     add("--agents", nargs="+", choices=MODES, default=["ci"], help="modes whose answers measure p")
-    add("--potential-samples", type=whole(1), default=8, help="answers of each agent to a question to measure p")
-    add("--pass-rates", metavar="FILE", help="take p from a pass_rates.jsonl or a trajectories.jsonl instead")
+    add("--potential-samples", type=whole(1), default=8,
+        help="answers of each agent to a question to measure p")
+    add("--pass-rates", metavar="FILE",
+        help="take p from a pass_rates.jsonl, or from the rewards of a trajectories.jsonl")
     add("--order", choices=("potential", "difficulty", "none"), default="potential",
-        help="train first on high 4p(1-p), on high p, or on any questions")
+        help="begin with high 4p(1-p), with high p, or anywhere")
     add("--stages", type=whole(1), default=4, help="equal groups of questions, one after another")
     add("--merge", action=switch, default=True, help="let a stage train on all groups so far")
     add("--steps-per-stage", type=whole(1), default=20, help="rollouts of each stage")
-    add("--remeasure-every", type=whole(0), default=0, metavar="N", help="measure p again after N stages; 0: never")
+    add("--remeasure-every", type=whole(0), default=0, metavar="N",
+        help="measure p again after every N stages; 0: never")
 
-    base = Algorithm()
     add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
-    add("--reward", choices=("v1", "v2"), default=base.reward,
-        help="v1: right or wrong alone; v2: with the paper's terms for format and turns")
-    add("--advantage", choices=("grpo", "reinforce++", "ppo"), default=base.advantage,
+    add("--reward", choices=("v1", "v2"), default="v1",
+        help="v1: right or wrong; v2: with the paper's terms for format and turns")
+    add("--advantage", choices=("grpo", "reinforce++", "ppo"), default="grpo",
         help="compare a reward with its group, with the whole batch, or with a critic's value")
-    add("--std", action=switch, default=base.std, help="divide advantages by their standard deviation")
-    add("--norm", choices=("sequence", "token", "constant"), default=base.norm,
-        help="the loss is a mean over answers (the paper's), over tokens, or over answers * --max-tokens")
-    add("--clip-low", type=real(0, 1), default=base.clip_low, help="how far the probability ratio may fall")
-    add("--clip-high", type=real(0), default=base.clip_high, help="how far the probability ratio may rise")
-    add("--kl-coef", type=real(0), default=base.kl_coef, help="weight of the KL divergence from the first model")
-    add("--mask-tool-output", action=switch, default=base.mask_tool_output,
+    add("--std", action=switch, default=True, help="divide advantages by their standard deviation")
+    add("--norm", choices=("sequence", "token", "constant"), default="sequence",
+        help="the loss is a mean over answers (the paper's), over tokens, or over --max-tokens")
+    add("--clip-low", type=real(0, 1), default=0.2, help="the probability ratio may fall by this")
+    add("--clip-high", type=real(0), default=0.2, help="the probability ratio may rise by this")
+    add("--kl-coef", type=real(0), default=0.0, help="weight of the KL from the first model")
+    add("--mask-tool-output", action=switch, default=True,
         help="keep what the sandbox wrote out of the loss")
-    add("--updates", type=whole(1), default=base.updates, help="optimiser steps a rollout; with 1 nothing is clipped")
+    add("--updates", type=whole(1), default=1,
+        help="optimiser steps a rollout; with 1 the ratio is 1, and nothing is clipped")
 
     add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5).add_argument
     add("--group-size", type=whole(1), default=8, help="answers to each question")
@@ -862,23 +899,25 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="keep the actor's copy of the weights in device memory during the update")
 
     add = parser.add_argument_group("validation (step 7)").add_argument
-    add("--eval-every", type=whole(0), default=10, help="steps between validations; each saves a checkpoint")
+    add("--eval-every", type=whole(0), default=10,
+        help="steps between validations, each with a checkpoint; 0: at the end of a stage only")
     add("--val-n", type=whole(1), default=20, help="validation questions of each task")
     add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
-    add("--eval-temperature", type=real(0), default=0.6, help="temperature in validation and evaluation")
+    add("--eval-temperature", type=real(0), default=0.6, help="of sampling in both")
     add_protocol_flags(parser, temperature=1.0)
 
 
 def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse flags with which no run makes sense."""
     if args.group_size < 2 and args.advantage == "grpo":
-        parser.error("--group-size must be at least 2: an advantage compares the answers of a group")
+        parser.error("--group-size must be at least 2: an advantage compares a group's answers")
     if args.temperature <= 0:
         parser.error("--temperature must be above 0: greedy answers to a question are all the same")
 
 
 def main() -> None:
-    parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny model on a CPU.")
+    parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny "
+                          "model on a CPU.")
     add_flags(parser)
     # Parsed twice: a preset's values become defaults, and what is typed still wins over them.
     preset = parser.parse_args().preset
@@ -891,7 +930,7 @@ def main() -> None:
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
-        train(args, run, world, sandbox, tasks)
+        train(args, run, world, sandbox, tasks=tasks)
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
@@ -900,13 +939,13 @@ GAE_LAMBDA = 1.0   # 1 trusts the rewards alone, 0 the critic's next value
 
 
 def gae(values: list[float], reward: float, gae_lambda: float) -> list[float]:
-    """Generalised advantage estimates of an answer's n tokens (Schulman et al. 2016, equation 16), gamma = 1.
+    """Generalised advantage estimates of an answer's n tokens (Schulman et al. 2016, equation 16).
 
-    values[t] is what the critic expects before token t; the reward comes behind the last one.
+    values[t] is what the critic expects before token t, the reward comes behind the last one; gamma
+    is 1. With lambda = 1 an estimate is reward - values[t].
 
-        delta[t] = values[t + 1] - values[t], at the end reward - values[t];   A[t] = delta[t] + lambda A[t + 1]
-
-    With lambda = 1 that is reward - values[t].
+        delta[t] = values[t + 1] - values[t]        and reward - values[t] at the end
+        advantage[t] = delta[t] + lambda * advantage[t + 1]
     """
     advantages = [0.0] * len(values)
     following_value, following_advantage = reward, 0.0
@@ -919,7 +958,7 @@ def gae(values: list[float], reward: float, gae_lambda: float) -> list[float]:
 
 def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algorithm: Algorithm,
                         world: World) -> None:
-    """Fill in every token's advantage, whitened over all ranks, and the return that its value should become.
+    """Fill in every token's advantage, whitened over all ranks, and the return its value should be.
 
     `values` has one tensor [N] a batch: what the critic expects before each of its trained tokens.
     """
@@ -938,7 +977,7 @@ def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algori
 
 
 class Critic:
-    """PPO's value function: a linear map of the policy's last hidden states, the same on every rank.
+    """PPO's value function: a linear map of the policy's last hidden states, equal on every rank.
 
     It has its own Adam and reads the hidden states without sending a gradient back into the policy.
     """
@@ -948,8 +987,9 @@ class Critic:
         self.world = world
         self.head = nn.Linear(width, 1, device=world.device)
         for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)  # nothing random; and the first advantages are the rewards themselves
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.0)
+            nn.init.zeros_(parameter)  # nothing random: the first estimates are the rewards
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98),
+                                           weight_decay=0.0)
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """[N, D] -> values [N] in float32."""
@@ -960,16 +1000,17 @@ class Critic:
         return 0.5 * (batch.weights * (self(hidden) - batch.returns) ** 2).sum()
 
     def step(self, take: bool) -> None:
-        """One step of Adam, or none if the policy's was left out; either way the gradient is cleared.
+        """One step of Adam, or none if the policy's was left out; then the gradient is cleared.
 
-        A gradient that stayed would be added to the next one, and a NaN would so spoil all that follow.
+        A gradient that stays is added to the next one: a NaN would spoil all that follow.
         """
+        finite = True
         for parameter in self.head.parameters():
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
-                parameter.grad /= self.world.size   # `update` has multiplied the loss, as for FSDP's mean
-                take = take and bool(parameter.grad.isfinite().all())
-        if take:
+                parameter.grad /= self.world.size   # `update` multiplies the loss, as for FSDP
+                finite = finite and bool(parameter.grad.isfinite().all())
+        if take and finite:
             self.optimizer.step()
         self.optimizer.zero_grad()
 

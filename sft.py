@@ -77,7 +77,7 @@ from tasks import LEVELS
 from tasks.conversation import FORMATS, MODES, add_protocol_flags, protocol_of, system_prompts
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
-from tasks.teacher import read_conversations, write_conversations, wrong_conversations, wrong_conversations
+from tasks.teacher import read_conversations, write_conversations, wrong_conversations
 
 
 # ---- ranks: the processes that train together ----------------------------------------------------

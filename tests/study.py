@@ -89,12 +89,19 @@ def curriculum_rows(out: Path, seeds: list[int]) -> list[dict[str, Any]]:
             / curve(out, "none", s, "val_accuracy")[-1][0] for s in seeds], brief=True))
     logs = [metrics(out, "potential", s) for s in seeds]
     stages = sorted({line["stage"] for line in logs[0]})
-    mean = lambda lines, key: sum(line[key] for line in lines) / len(lines)
-    of = lambda log, stage: [line for line in log if line["stage"] == stage]
+
+    def of(log: list[dict], stage: int) -> list[dict]:
+        return [line for line in log if line["stage"] == stage]
+
+    def mean(lines: list[dict], key: str) -> float:
+        return sum(line[key] for line in lines) / len(lines)
+
+    def last(log: list[dict], stage: int) -> float:
+        return [line["val_accuracy"] for line in of(log, stage) if "val_accuracy" in line][-1]
+
     for stage in stages[1:]:
         rows.append(seed_row(f"reward, first 3 steps of stage {stage} - last 3 of stage {stage - 1}", 100, [
             mean(of(log, stage)[:3], "reward") - mean(of(log, stage - 1)[-3:], "reward") for log in logs]))
-    last = lambda log, stage: [line["val_accuracy"] for line in of(log, stage) if "val_accuracy" in line][-1]
     for stage in stages[1:]:
         rows.append(seed_row(f"validation accuracy, end of stage {stage} - end of stage {stage - 1}", 100, [
             last(log, stage) - last(log, stage - 1) for log in logs]))

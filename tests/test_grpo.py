@@ -1,4 +1,5 @@
 """Advantages, losses and the curriculum, against float64 references written here and numbers computed by hand."""
+import gc
 import json
 import math
 from dataclasses import replace
@@ -14,6 +15,7 @@ from grpo import (Actor, Algorithm, Curriculum, Learner, Sample, advantages_of, 
 from r1ci import token_logps
 from sft import World
 from tasks.conversation import Protocol, Trajectory
+from test_scripts import GRPO, inside, metrics, refusal, sft_run
 
 WORLD = World(0, 1, torch.device("cpu"))
 
@@ -51,7 +53,10 @@ def test_without_merging_a_stage_trains_on_its_own_group():
 
 def test_pass_rates_are_read_from_a_measurement_or_from_recorded_rollouts(tmp_path):
     questions = tiny.task_instances("rg/gcd", 2, purpose="rl")
-    line = lambda i, **more: json.dumps(dict(task="rg/gcd", level=1, seed=i, **more)) + "\n"
+
+    def line(seed, **more):
+        return json.dumps(dict(task="rg/gcd", level=1, seed=seed, **more)) + "\n"
+
     (tmp_path / "rates").write_text(line(0, pass_rate=0.25) + line(1, pass_rate=1.0))
     assert grpo.read_pass_rates(tmp_path / "rates", questions) == [0.25, 1.0]
     rows = [line(0, reward=r, purpose="rl") for r in (1.0, 0.0, 0.0, 0.0)] + [line(1, reward=1.0, purpose="rl")] + \
@@ -107,6 +112,9 @@ def test_a_question_that_comes_twice_in_a_step_is_answered_anew_each_time(monkey
     asked.clear()
     grpo.answer_batch(actor(), [a, b], 2, step=7, world=WORLD)
     assert asked == [([a.seed, b.seed], (0, 7))]
+    asked.clear()
+    grpo.answer_batch(actor(), [a, a, b, a], 2, step=7, world=replace(WORLD, rank=1, size=2))  # the second and the last
+    assert asked == [([a.seed], (0, 7, "again", 1)), ([a.seed], (0, 7, "again", 2))]
 
 
 def failing(failures: int, calls: int) -> list[list[Trajectory]]:
@@ -141,10 +149,21 @@ def test_every_step_knows_its_stage_and_a_stage_goes_through_its_pool_evenly():
 
 
 def test_a_batch_depends_on_the_step_alone_so_a_resumed_run_sees_the_same_questions():
+    """Pitfalls 9 and 20."""
     first = [curriculum("potential", 4, steps=3, seed=7).batch(step, 5) for step in range(1, 13)]
     again = curriculum("potential", 4, steps=3, seed=7)
     assert [again.batch(step, 5) for step in range(6, 13)] == first[5:]
     assert [curriculum("potential", 4, steps=3, seed=8).batch(step, 5) for step in range(1, 13)] != first
+
+
+def test_answers_that_the_sandbox_failed_leave_their_group():
+    """Pitfall 16: they count neither in the baseline nor in the loss."""
+    [group] = failing(1, 3)
+    [left] = grpo.without_failures([group])
+    assert left == group[1:]
+    left[0].reward = 0.0
+    samples = chosen([left])
+    assert [sample.advantage for sample in samples] == pytest.approx([-1.0, 1.0])  # mean .5, std .5: of the two
 
 
 # ---- rewards ---------------------------------------------------------------------------------------------------------
@@ -230,7 +249,10 @@ def test_token_weights_of_each_normalisation_by_hand():
 
 def random_tokens(n: int, seed: int = 0) -> tuple[torch.Tensor, ...]:
     g = torch.Generator().manual_seed(seed)
-    draw = lambda scale: scale * torch.randn(n, generator=g, dtype=torch.float64)
+
+    def draw(scale):
+        return scale * torch.randn(n, generator=g, dtype=torch.float64)
+
     return -draw(1).abs() - 0.1, draw(0.4), draw(1), draw(1).abs()
 
 
@@ -281,6 +303,7 @@ def test_on_the_first_update_the_gradient_is_plain_reinforce():
 
 
 def test_the_kl_estimate_is_k3_zero_at_equality_never_negative_and_never_infinite():
+    """Pitfall 6: the log-ratio is clamped before exp."""
     assert kl_estimate(torch.tensor(math.log(0.5)), torch.tensor(math.log(0.25))).item() == \
         pytest.approx(0.5 - math.log(0.5) - 1)
     logps, shift, _, _ = random_tokens(40, 2)
@@ -384,6 +407,7 @@ def test_the_whole_step_equals_a_float64_computation(norm, kl_coef):
 
 
 def test_the_gradient_is_the_same_for_any_split_into_micro_batches():
+    """Pitfalls 7 and 10: padding, and means of means."""
     _, [whole] = gradients_of(groups_of(*GROUPS))
     for micro_tokens in (1, 40, 90):
         assert difference(whole, gradients_of(groups_of(*GROUPS), micro_tokens=micro_tokens)[1][0]) < 1e-5
@@ -405,7 +429,7 @@ def test_groups_without_variance_count_in_the_mean_and_are_left_out_of_the_work(
 
 
 def test_other_samples_of_masked_tokens_change_neither_loss_nor_gradient():
-    """What the sandbox wrote at the end of a row is a target only; replaced, nothing moves, not by one bit."""
+    """Pitfall 3. What the sandbox wrote at the end of a row is a target only: replaced, no bit moves."""
     outcomes = []
     for extra in ([3, 1, 4], [1, 5, 9]):
         groups = groups_of(*GROUPS[:2])
@@ -552,6 +576,7 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
+    assert {name: tiny_flags[name] for name in vars(Algorithm())} == vars(Algorithm())
     for name, preset in grpo.PRESETS.items():
         assert preset.keys() <= tiny_flags.keys(), name  # a misspelt flag would change nothing
 
@@ -565,3 +590,71 @@ def test_contradicting_flags_are_refused(argv, says, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         grpo.main()
     assert says in capsys.readouterr().err
+
+
+# ---- whole runs ------------------------------------------------------------------------------------------------------
+
+PPO = [*GRPO, "--advantage", "ppo", "--updates", "2", "--reward", "v2"]  # v2: so that there are rewards
+
+
+def resume(*args) -> None:
+    """As a process of its own would: the lock of the run before goes with the objects that held it."""
+    gc.collect()
+    inside(*args, "--resume")
+
+
+def test_a_stopped_and_resumed_run_of_ppo_equals_an_uninterrupted_one_bit_for_bit(sft_run, tmp_path):
+    """Pitfall 20: the critic's head and its Adam are in the checkpoint, too."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    inside(*PPO, "--model", sft_run, "--out", whole)
+    inside(*PPO, "--model", sft_run, "--out", parts, "--stop-after", "3")
+    resume(*PPO, "--model", sft_run, "--out", parts)
+    assert metrics(parts)[1:] == metrics(whole)[1:]
+    assert [line["step"] for line in metrics(whole)[1:]] == [1, 2, 3, 4]
+    assert (parts / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    heads = [torch.load(run / "checkpoints" / "step-000004" / grpo.Critic.FILE)["head"] for run in (whole, parts)]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+    assert heads[0]["weight"].abs().max() > 0
+
+
+def test_a_broken_sandbox_ends_the_run_behind_a_checkpoint_from_which_it_goes_on(sft_run, tmp_path, monkeypatch):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    with monkeypatch.context() as patch:
+        steps = iter([None, None, "the sandbox failed"])
+        patch.setattr(grpo.FailureWatch, "problem", lambda *_: next(steps))
+        sentence = refusal(*GRPO, "--model", sft_run, "--out", broken)
+    assert "the sandbox failed" in sentence and "step-000002 resumes with --resume" in sentence
+    resume(*GRPO, "--model", sft_run, "--out", broken)
+    inside(*GRPO, "--model", sft_run, "--out", whole)
+    assert metrics(broken)[1:] == metrics(whole)[1:]
+    assert (broken / "eval.json").read_text() == (whole / "eval.json").read_text()
+
+
+def test_a_run_killed_before_its_first_checkpoint_keeps_its_pass_rates(sft_run, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def killed(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(grpo, "arrange", killed)
+        inside(*GRPO, "--model", sft_run, "--out", tmp_path)
+    rates = (tmp_path / "pass_rates.jsonl").read_text()
+    monkeypatch.setattr(grpo, "measure_pass_rates", killed)  # not measured again
+    resume(*GRPO, "--model", sft_run, "--out", tmp_path, "--stop-after", "1")
+    assert (tmp_path / "pass_rates.jsonl").read_text() == rates
+    assert [line["step"] for line in metrics(tmp_path)[1:]] == [1]
+
+
+def test_metrics_are_json_without_nan_and_a_run_that_never_has_a_gradient_ends_with_a_sentence(sft_run, tmp_path, monkeypatch):
+    """Pitfall 6: every step of every rank is left out."""
+    def never_finite(log_ratio, *_, **__):
+        return log_ratio.sum() * math.nan, torch.zeros(())
+
+    monkeypatch.setattr(grpo, "policy_loss", never_finite)
+    assert "the last 4 steps were left out" in refusal(*GRPO, "--model", sft_run, "--out", tmp_path)
+    text = (tmp_path / "metrics.jsonl").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    assert [line["skipped"] for line in metrics(tmp_path)[1:]] == [1] * 4
+    assert all(line["loss"] is line["grad_norm"] is None for line in metrics(tmp_path)[1:])

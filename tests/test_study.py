@@ -86,7 +86,10 @@ def test_steps_until_a_goal():
 def test_a_finished_arm_is_not_run_again_and_a_killed_one_goes_on(fake, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    calls = lambda arm: (out / arm / "calls").read_text().split()
+
+    def calls(arm):
+        return (out / arm / "calls").read_text().split()
+
     study.run_study(fake, [0, 1], out, jobs=2)
     study.run_study(fake, [0, 1], out, jobs=2)
     assert all(calls(f"{arm}-{seed}") == ["--overwrite"] for arm in ("base", "one", "two") for seed in (0, 1))
