@@ -975,7 +975,7 @@ class Arena:
         if (after.status, after.stdout) != ("ok", "42 []\n"):
             wrong.append(f"the next script gave {after}")
         marked, zombies = self.processes()
-        survivors = marked - {worker.process.pid for worker in sandbox.started()}
+        survivors = marked - {worker.process.pid for worker in sandbox.team}
         if survivors or zombies:
             wrong.append(f"left processes {survivors}, zombies {zombies}")
         for pid in survivors:
