@@ -777,9 +777,7 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
             report_error()
         for end in ends:  # join threads, call what is registered with atexit
             end()
-        for stream in (sys.stdout, sys.stderr, *streams):
-            if stream and not stream.closed:
-                stream.flush()
+        flush_streams()
         # As at the end of Python: what is left of main.py goes; files are flushed, __del__ runs.
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:  # they may still use the names of main.py, or be in a cycle
@@ -787,13 +785,17 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
             sys.modules.pop("__main__", None)
             gc.collect()
         namespace.clear()
-        for stream in streams:
-            if not stream.closed:
-                stream.flush()
+        flush_streams()
     except BaseException:
         status = status or 120  # Python's own code for an end that failed
     finally:
         leave(status)
+
+
+def flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
 
 
 def depth_of_scripts() -> int:
