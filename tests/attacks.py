@@ -827,6 +827,20 @@ try:
         time.sleep(0.02)
     breach("400 MiB")
 except OSError as error: print(len(hoard), error)""")
+attack("fill_while_the_main_thread_is_dead", """
+def fill():
+    hoard = []
+    time.sleep(0.1)
+    try:
+        while len(hoard) < 50:
+            with open("f", "wb+", 0) as f:
+                os.unlink("f"); f.write(bytes(8 << 20)); hoard.append(mmap.mmap(f.fileno(), 4096))
+            time.sleep(0.02)
+        breach("400 MiB")
+    except OSError as error: print(len(hoard), error, flush=True)
+    os._exit(0)
+threading.Thread(target=fill).start()
+libc.syscall(number(60, 93), 0)""")
 attack("message_by_inode_numbers", """
 # A new scratch each time: nothing of an earlier script shows in it, nor in what is around it.
 for directory in (".", ".."):

@@ -588,6 +588,13 @@ def test_threads_of_one_script_take_none_from_other_rows_or_the_trainer(disable)
     assert run.stdout.splitlines() == expected, run.stderr
 
 
+def test_where_threads_cannot_be_counted_a_script_has_one():
+    with Sandbox(workers=1, preload=(), disable=["gate"]) as sandbox:
+        result = sandbox.run("import threading\nprint(1)\nthreading.Thread(target=print).start()")
+        assert result.stdout == "1\n" and result.stderr.endswith("RuntimeError: can't start new thread\n")
+        assert "no threads" in sandbox.describe_layers()
+
+
 def test_a_script_dies_before_its_worker_where_memory_runs_out():
     with Sandbox(workers=1, preload=()) as sandbox:
         worker = sandbox.team[0].process.pid

@@ -431,6 +431,16 @@ def twice(x):
     return 2 * x
 print(inspect.getsource(twice))
 -----
+import threading, time
+count = 0
+def spin():
+    global count
+    while True:
+        count += 1
+threading.Thread(target=spin, daemon=True).start()
+time.sleep(0.05)
+print("done", end="")
+-----
 x: int = 3
 print(__annotations__, __name__, sorted(name for name in globals() if name.startswith("__")))
 -----
