@@ -134,6 +134,22 @@ PIDFD_OPEN = 434  # the same number on all architectures, as are Landlock's
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """What differs between processors: the numbers of system calls, and by what name the kernel
+    tells a filter whose numbers they are."""
+    audit: int
+    column: int  # of the tables of system calls
+    seccomp: int
+    pivot_root: int
+
+
+ARCHITECTURE = dict(
+    x86_64=Architecture(0xC000003E, column=0, seccomp=317, pivot_root=155),
+    aarch64=Architecture(0xC00000B7, column=1, seccomp=277, pivot_root=41),
+).get(os.uname().machine)
+
+
 class SandboxError(RuntimeError):
     """The sandbox itself cannot work: too few layers, a dead worker, a failed self-test."""
 
@@ -749,7 +765,7 @@ def prepare_for_scripts(place: str, work: str) -> None:
     sys.path.append(place)  # where a traceback finds main.py, when it is not in that directory
     RESERVE.append(bytes(4 << 20))
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
-    # 1: line by line
+    # Line by line (1), so that a timeout keeps what was printed.
     sys.stdout = sys.__stdout__ = open(1, "w", 1, encoding="utf-8", errors="backslashreplace")
     sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding="utf-8", errors="backslashreplace")
 
@@ -790,7 +806,8 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
                 print(stop.code, file=sys.stderr)
         except BaseException:
             report_error()
-        for end in ends:  # join threads, call what is registered with atexit
+        # Threads are joined, and what is registered with atexit is called.
+        for end in ends:
             end()
         flush_streams()
         # As at the end of Python: what is left of main.py goes; files are flushed, __del__ runs.
@@ -889,7 +906,7 @@ def enter_private_root(readable: list[str]) -> None:
     mount("", new, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     # "." and ".": the old root ends up on top of the new one, where it is unmounted.
     os.chdir(new)
-    call("syscall", REFUSED["pivot_root"][ARCHITECTURE.column], b".", b".")
+    call("syscall", ARCHITECTURE.pivot_root, b".", b".")
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
@@ -969,17 +986,7 @@ def landlock_rules(base: str, readable: list[str]) -> tuple[int, int]:
 
 
 # ---- layer: seccomp, a filter that the kernel runs before each system call ----------------------
-
-@dataclass(frozen=True)
-class Architecture:
-    audit: int  # the kernel's name for it
-    column: int  # of the tables below
-    seccomp: int  # the number of that system call
-
-
-ARCHITECTURE = dict(x86_64=Architecture(0xC000003E, 0, 317),
-                    aarch64=Architecture(0xC00000B7, 1, 277)).get(os.uname().machine)
-
+# First the tables that say what is refused, ignored or limited; then the filter made from them.
 
 def system_calls(table: str) -> dict[str, tuple[int, int | None]]:
     """From a table of: name of the call, its number on x86-64, on aarch64 ("-": there is none)."""
