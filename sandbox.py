@@ -1097,6 +1097,7 @@ def refuse(number: int, error: int) -> list[Line]:
 
 
 def limit(number: int, rule: Limit) -> list[Line]:
+    """The block of one rule, whose only ways out are the error and its last line."""
     # From the end: each value that passes jumps over the other ones, and over the error.
     block = [(RETURN, 0, 0, FAIL + rule.error), (LOAD, 0, 0, NUMBER_AT)]
     for value in reversed(rule.passing):
@@ -1128,7 +1129,7 @@ def first_lines(pid: int) -> bytes:
 
 
 def other_lines(threads: bool) -> bytes:
-    """The rest, which is the same for all processes: about 270 lines."""
+    """The rest, which is the same for all processes: about 280 lines."""
     column, lines = ARCHITECTURE.column, []
     for name, rule in LIMITED.items():
         lines += limit(rule.numbers[column], rule)
