@@ -15,7 +15,7 @@ from tasks import teacher
 from r1ci import KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
 from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
-from tasks.report import summarise
+from tasks.report import summarise, tool_failures
 
 CODE = "```python\nprint(12 + 34)\n```"
 
@@ -69,8 +69,8 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 part = row[fed[i]:fed[i] + width]
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
-            step = cache.step(slots, positions, int(fed.max()) + width if fed.any() else 0, fresh=not fed.any())
-            logits = model(chunk, step)
+            view = cache.view(slots, positions, int(fed.max()) + width if fed.any() else 0)
+            logits = model(chunk, view)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
                 seen[i] += list(logits[i, :count])
@@ -359,7 +359,7 @@ def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
     [[t]] = rollout(tiny.model(), tiny.chat(), Broken(), [tiny.instance()], 1, Protocol(), (0,))
     assert t.stop_reason == "tool_failure" and t.reward == 0
     with pytest.raises(SystemExit, match="the sandbox failed"):
-        r1ci.check_tool_failures([t] * 3)
+        r1ci.check_tool_failures(*tool_failures([t] * 3))
 
 
 QUESTIONS = [tiny.instance(f"Question {i}?", seed=i) for i in range(6)]
@@ -435,9 +435,9 @@ def test_captured_graphs_sample_what_the_cpu_samples():
 def test_a_group_s_prompt_is_computed_once(monkeypatch):
     fed, forward = [], r1ci.CausalLM.forward
 
-    def counted(self, ids, step=None, head=torch.nn.functional.linear):
+    def counted(self, ids, view=None, head=torch.nn.functional.linear):
         fed.append(ids.numel() if head is r1ci.no_head else 0)
-        return forward(self, ids, step, head)
+        return forward(self, ids, view, head)
 
     monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
     groups = sampled(questions=QUESTIONS[:2], group_size=5)
