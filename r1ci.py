@@ -361,7 +361,7 @@ class KVCache:
         self.varlen = varlen_kernel(device, dtype)
 
     def view(self, slots: slice | Tensor, positions: Tensor, length: int) -> CacheView:
-        """A pass that writes `slots` at `positions` [B, T] and reads their first `length` tokens."""
+        """A pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
         heads = self.kv.shape[3]
         starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]
         # A query sees the keys up to its own position, whatever older rows left behind it.
@@ -1565,7 +1565,8 @@ def evaluate_endpoint(
     key: tuple,
 ) -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """The same report on a served model."""
-    planned = [Conversation(question, number, protocol) for question in questions for number in range(samples)]
+    planned = [Conversation(question, number, protocol)
+               for question in questions for number in range(samples)]
     with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
         rows = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
     groups = [rows[i : i + samples] for i in range(0, len(rows), samples)]

@@ -451,7 +451,7 @@ def add_protocol_flags(
         default=defaults.max_tokens,
         help="per conversation behind the prompt, script output included",
     )
-    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls per conversation")
+    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls at most")
     add(
         "--tool-chars",
         type=whole(1),

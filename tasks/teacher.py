@@ -135,7 +135,7 @@ def draw_prompt(rng: random.Random, mode: str, wordings: str, format_name: str) 
 
 
 def broken(rng: random.Random, program: str) -> str:
-    """The program with a slip that makes it fail: a misspelt name, a lost bracket or a lost import."""
+    """The program with a slip: a misspelt name, a lost bracket or a lost import."""
     slips = [program.replace("print(", "prnt(")]
     if ")" in program:
         last = program.rindex(")")
@@ -253,7 +253,7 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
 
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("served models").add_argument
-    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="conversations at a time")
+    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="requests at a time")
     add(
         "--request-timeout",
         type=real(0.001),
@@ -683,7 +683,7 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
 def choose(
     lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool, seed: int
 ) -> list[dict[str, Any]]:
-    """At most `keep` right conversations a task, no two alike, drawn by weight if there are more."""
+    """At most `keep` right conversations a task, no two alike, drawn by weight."""
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
         wanted = keep_wrong or line["reward"] == 1.0
@@ -782,7 +782,7 @@ def main() -> None:
         "file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft"
     )
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
-    choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="conversations, at most")
+    choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="at most")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
     for command in (collecting, choosing):
         command.add_argument(
