@@ -93,6 +93,7 @@ def test_the_cache_of_a_slot_can_be_saved_loaded_and_moved():
 
 
 def test_padding_on_the_right_changes_no_log_probability():
+    """Pitfall 7."""
     model, vocab = tiny.model(), tiny.chat().vocab_size
     rows = [[3, 1, 4, 1, 5, 9], [2, 7, 1]]
     masks = [[0, 0, 1, 1, 0, 1], [0, 1, 1]]
@@ -136,7 +137,7 @@ def test_chunks_change_neither_log_probabilities_nor_gradient(monkeypatch):
 
 
 def test_other_targets_under_masked_tokens_change_neither_loss_nor_gradient():
-    """Masked tokens behind the last trained one are nothing but targets: they can be replaced without any effect."""
+    """Pitfall 3: masked tokens behind the last trained one are nothing but targets: they can be replaced without any effect."""
     model, vocab = tiny.model(), tiny.chat().vocab_size
     ids = torch.randint(0, vocab, (2, 20), generator=torch.Generator().manual_seed(5))
     mask = torch.zeros_like(ids)
@@ -289,6 +290,7 @@ def test_fences_follow_commonmark(text, code):
 
 
 def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(monkeypatch):
+    """Pitfall 5."""
     rows = [tiny.turns(CODE, "```python\nprint(undefined)\n```", CODE, "<<<46>>>"), tiny.turns("I think <<<46>>>"),
             tiny.turns("First:\n" + CODE, "<<<47>>>"), tiny.turns(CODE, CODE, "no answer")]
     model = tiny.model(vocab_size=tiny.chat().vocab_size + 5)
@@ -327,12 +329,13 @@ def test_a_turn_never_outgrows_the_whole_budget(monkeypatch):
 
 
 def test_the_end_of_turn_token_is_sampled_trained_and_scored(monkeypatch):
+    """Pitfall 4."""
     [t] = scripted(monkeypatch, tiny.turns("<<<46>>>"))
     assert t.ids[-1] == tiny.chat().end and t.loss_mask[-1] == 1 and t.logps[-1] < 0
 
 
 def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
-    """A tokenizer may hold "\\n```\\n" as one token: it closes the block, and stays in the ids as it was sampled."""
+    """Pitfall 4: a tokenizer may hold "\\n```\\n" as one token: it closes the block, and stays in the ids as it was sampled."""
     from tokenizers import AddedToken
     chat = tiny.chat()
     merged = sft.tiny_tokenizer(tiny.QUESTIONS)
@@ -349,6 +352,7 @@ def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
 
 
 def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
+    """Pitfall 16."""
     class Broken:
         def submit(self, code, **_):
             future = Future()
@@ -445,6 +449,7 @@ def test_a_group_s_prompt_is_computed_once(monkeypatch):
 
 
 def test_noise_differs_between_samples_questions_steps_and_seeds():
+    """Pitfall 9."""
     rows = [tuple(t.ids[t.prompt_len:]) for group in sampled() for t in group]
     rows += [tuple(t.ids[t.prompt_len:]) for group in sampled(key=(0, 2)) for t in group]
     rows += [tuple(t.ids[t.prompt_len:]) for group in sampled(key=(1, 1)) for t in group]
@@ -458,6 +463,7 @@ def test_groups_keep_the_order_of_their_questions():
 
 
 def test_a_rollout_after_a_weight_update_knows_nothing_of_the_old_weights():
+    """Pitfall 8."""
     model = tiny.model(seed=1)
     before = sampled(model=model)
     model.load_state_dict(tiny.model(seed=2).state_dict())
@@ -466,6 +472,7 @@ def test_a_rollout_after_a_weight_update_knows_nothing_of_the_old_weights():
 
 
 def test_decoding_uses_no_collective(monkeypatch):
+    """Pitfall 18."""
     def forbidden(*_, **__):
         raise AssertionError("a collective inside a rollout")
 
@@ -476,6 +483,7 @@ def test_decoding_uses_no_collective(monkeypatch):
 
 
 def test_rows_of_the_vocabulary_without_a_token_are_never_sampled():
+    """Pitfall 19."""
     model = tiny.model(vocab_size=tiny.chat().vocab_size + 500)
     with torch.no_grad():
         model.model.embed_tokens.weight[tiny.chat().vocab_size:] *= 50  # they would win nearly every draw
