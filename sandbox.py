@@ -53,7 +53,6 @@ A script sees what `python main.py` shows it, except, on purpose:
 """
 import argparse
 import atexit
-import contextlib
 import ctypes
 import errno
 import gc
@@ -79,6 +78,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 if os.name != "posix":
@@ -190,7 +190,7 @@ class Result:
 
 # ---- the trainer's side -------------------------------------------------------------------------
 
-class Sandbox(contextlib.AbstractContextManager):
+class Sandbox(AbstractContextManager):
     """Runs scripts in confinement, `workers` at once (one a core: more would make false timeouts).
 
     timeout: seconds of wall time. max_output: bytes kept of stdout and of stderr. preload: modules
@@ -338,11 +338,12 @@ class Worker:
         and a GPU."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log, self.hello = memory_file(), None
-        command = [sys.executable, "-s", "-c", START, os.path.abspath(__file__), "--worker"]
+        command = [sys.executable, "-s", "-c", START, os.path.abspath(__file__), "--worker",
+                   json.dumps(self.settings)]
         with theirs:
             self.process = subprocess.Popen(
-                [*command, json.dumps(self.settings)], stdin=theirs, stdout=subprocess.DEVNULL,
-                stderr=self.log, env=ENVIRONMENT, cwd="/", start_new_session=True)
+                command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.log,
+                env=ENVIRONMENT, cwd="/", start_new_session=True)
 
     def ready(self, layers: dict | None) -> None:
         """Waits for its hello, and insists on the `layers` of the first worker, for which they are
@@ -383,7 +384,7 @@ class Worker:
             return
         self.control.close()
         self.log.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         self.process.kill()  # if it has not ended
         self.process.wait()
@@ -431,14 +432,13 @@ def set_limits(**limits: int) -> None:
 class ForkServer:
     """The main object of a worker. Makes what all its scripts share, then forks one for each.
 
-    The layers, what a worker makes of each once, and who is confined by it:
+    What it makes of each layer, once, and where that holds:
 
-        private root  self.private      whether the worker could enter one; its forks are born in it
-        thread gate   self.gate         a descriptor: of a filter that the worker lays on itself,
-                                        its forks inherit, and which asks the worker here
-        seccomp       self.other_lines  the part of the filter that is the same for all scripts;
-                                        each fork puts first_lines before it, lays it on itself
-        Landlock      self.rules        a descriptor: of the rules that each fork lays on itself
+        private root  self.private      entered by the worker, inherited by its forks: True
+        thread gate   self.gate         a filter on the worker, inherited by its forks, and the
+                                        descriptor by which it asks us; -1 without
+        seccomp       self.other_lines  each fork lays them on itself, after its own first_lines
+        Landlock      self.rules        a descriptor: each fork lays them on itself
     """
 
     def __init__(self, preload: list[str], disable: list[str]):
@@ -459,10 +459,10 @@ class ForkServer:
             self.new_scratch()
             if self.seccomp and self.gate < 0:
                 missing.append("threads")
-            hello = dict(layers=self.layers, missing=missing)
-            hello["base"] = None if self.private else self.base
+            base = None if self.private else self.base
+            hello = dict(layers=self.layers, missing=missing, base=base)
             self.trainer.send(json.dumps(hello).encode())
-            with contextlib.suppress(BrokenPipeError):  # the trainer is gone
+            with suppress(BrokenPipeError):  # the trainer is gone
                 self.serve()
         finally:
             if not self.private:
@@ -470,7 +470,7 @@ class ForkServer:
 
     def set_oom_score(self, score: int) -> None:
         """Of the process that calls it: "self" is whoever looks. The highest is killed first."""
-        with contextlib.suppress(OSError):  # a score below the one that we began with
+        with suppress(OSError):  # a score below the one that we began with
             file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=self.proc)
             os.write(file, str(score).encode())
             os.close(file)
@@ -493,7 +493,7 @@ class ForkServer:
             "seccomp", lambda: install(first_lines(os.getpid()) + other_lines(threads=True)))
         if self.seccomp:
             # Without a gate (Linux before 5.5, gVisor, inside another one) scripts have one thread.
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 self.gate = -1 if "gate" in self.disable else open_thread_gate()
             self.other_lines = other_lines(threads=self.gate >= 0)
         if self.works("landlock", lambda: landlock_rules(self.base, readable)):
@@ -562,7 +562,7 @@ class ForkServer:
             # The usual case: nothing is left but main.py. Where a script put a link in the place of
             # its own directory, main.py would be somebody else's file.
             if not os.path.islink(self.place):
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     os.unlink(f"{self.place}/main.py")
                     os.rmdir(self.work)
                     os.rmdir(self.place)
@@ -588,7 +588,7 @@ class ForkServer:
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
 
-        The child has closed the REPORT before the script begins, so that no script can pose as a
+        The child has closed REPORT before the script begins, so that no script can pose as a
         failure of ours."""
         report, reporter = os.pipe()
         start = time.monotonic()
@@ -608,7 +608,7 @@ class ForkServer:
             self.watch(pid, time.monotonic() + 0.1)
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         _, status, usage = os.wait4(pid, 0)
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
@@ -652,7 +652,7 @@ class ForkServer:
         """A thread of the script wants to start another, and waits for our answer."""
         question = bytearray(80)  # struct seccomp_notif: an id of 8 bytes, then other facts
         # If that thread has died, there is nobody to answer.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with suppress(FileNotFoundError, ProcessLookupError):
             fcntl.ioctl(self.gate, SECCOMP_NOTIF_RECV, question)
             threads = os.stat(f"{pid}/task", dir_fd=self.proc).st_nlink - 2  # directories in it
             if threads < MAX_THREADS:
@@ -668,7 +668,7 @@ class ForkServer:
         os.dup2(reporter, REPORT)  # closes the trainer's socket, which had this number
         try:
             source = os.pread(files[0], os.fstat(files[0]).st_size, 0)
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 file = os.open(f"{self.place}/main.py", os.O_WRONLY | os.O_CREAT, 0o600)
                 os.write(file, source)
                 os.close(file)
@@ -736,17 +736,21 @@ def overfull(base: str, pid: int) -> bool:
     directories = [base]
     try:
         while directories:
-            with contextlib.suppress(FileNotFoundError):  # deleted while we look
+            with suppress(FileNotFoundError):  # deleted while we look
                 for entry in os.scandir(directories.pop()):
                     sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_blocks * 512
                     if len(sizes) > MAX_ENTRIES or len(entry.path) > 1024:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         directories.append(entry.path)
-        # All threads hold the same files. The first may be dead and show none: it comes last.
-        for name in reversed(os.listdir(f"/proc/{pid}/task")):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-                add_deleted_files(sizes, base, f"/proc/{pid}/task/{name}")
+        # All threads hold the same files, so that one tells. Not the first, where there are others:
+        # it may be dead, and shows none then.
+        threads = os.listdir(f"/proc/{pid}/task")
+        if len(threads) > 1:
+            del threads[0]
+        for thread in threads:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                add_deleted_files(sizes, base, f"/proc/{pid}/task/{thread}")
                 break
     except FileNotFoundError:
         return False  # the script has ended
@@ -1229,10 +1233,10 @@ def run_plain(job: Job, max_output: int) -> Result:
             [sys.executable, "-s", "-u", "-c", start], stdin=stdin, stdout=stdout, stderr=stderr,
             cwd=scratch, env=ENVIRONMENT | dict(HOME=scratch, TMPDIR=scratch),
             start_new_session=True)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):
             process.wait(job.timeout)
         late, wall = process.poll() is None, time.monotonic() - began
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left, or zombies
+        with suppress(ProcessLookupError, PermissionError):  # nobody is left, or zombies
             os.killpg(process.pid, signal.SIGKILL)
         answer = dict(late=late, code=process.wait(), wall=wall, cpu=math.nan, rss_mb=math.nan)
         return make_result(answer, stdout, stderr, max_output)
