@@ -6,7 +6,7 @@
 1. Potential: measure how often the model solves each training question: p. Its improvement
    potential is 4 p (1 - p): what is always or never solved teaches nothing, as all answers earn the
    same.
-2. Curriculum: sort by potential, cut into groups; train on the best one, then on the two best, ...
+2. Curriculum: sort by potential, cut into bands; train on the best one, then on the two best, ...
 3. Rollout: a group of answers to each question of a step, with scripts running in the sandbox.
 4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the paper's small terms.
 5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
@@ -15,6 +15,10 @@
 7. Validation: now and then; the best checkpoint answers held-out questions nothing else has seen.
 
 The sections below, and the comments of the loop in `train`, have these numbers.
+
+The field's words: the policy is the model, as what chooses each next token; a rollout, the answers
+that it samples. An answer's advantage is how much better (above 0) or worse (below 0) it did than
+expected; the policy gradient makes a better answer's tokens likelier, a worse one's less likely.
 """
 import argparse
 import json
@@ -46,7 +50,7 @@ from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_r
 from tasks.report import (BEHAVIOURS, check_tool_failures, paint_trajectory, report_table,
                           tool_failures)
 
-Groups = list[list[Trajectory]]   # the answers to one question are a group
+Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]       # one for each of them
 
 
@@ -88,18 +92,26 @@ class Actor:
                                  "from an older checkpoint, or start again with a lower --lr")
 
 
-def measure_pass_rates(actor: Actor, questions: list[Instance], agents: list[str], samples: int,
-                       stage: int, world: World) -> list[dict[str, Any]]:
-    """Lines of pass_rates.jsonl: how often every agent (a mode) solves a question, and their mean.
+def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
+                       questions: list[Instance], stage: int) -> list[float]:
+    """p of every question: how often each agent (a mode) solves it, and the mean over the agents.
 
-    The paper's 20 answers are five of each of its four agents. `stage` counts from 1.
+    The paper's 20 answers are five of each of its four agents. It is written to pass_rates.jsonl;
+    what is measured again before stage K (from 1), to pass_rates-stage-K.jsonl.
     """
+    world = run.world
+    key: tuple[Any, ...] = (actor.seed, "potential")
+    file = "pass_rates.jsonl"
+    if stage > 1:   # measured again: with other noise
+        key += (f"stage-{stage}",)
+        file = f"pass_rates-stage-{stage}.jsonl"
+    # Every rank asks its share of the questions.
     mine = questions[world.rank::world.size]
-    key = (actor.seed, "potential") if stage == 1 else (actor.seed, "potential", f"stage-{stage}")
+    samples = args.potential_samples
     rates: list[dict[str, float]] = [{} for _ in mine]
-    with tqdm(total=len(mine) * len(agents) * samples, desc="improvement potential", unit="answer",
-              disable=not world.main, leave=False) as progress:
-        for mode in agents:
+    with tqdm(total=len(mine) * len(args.agents) * samples, desc="improvement potential",
+              unit="answer", disable=not world.main, leave=False) as progress:
+        for mode in args.agents:
             protocol = replace(actor.protocol, mode=mode)
             groups = rollout(actor.model, actor.chat, actor.sandbox, mine, group_size=samples,
                              protocol=protocol, key=(*key, mode, protocol.temperature),
@@ -108,13 +120,17 @@ def measure_pass_rates(actor: Actor, questions: list[Instance], agents: list[str
             check_tool_failures(*world.sum(failures, calls))
             for question_rates, group in zip(rates, groups):
                 question_rates[mode] = sum(t.reward for t in group) / samples
-    lines = []
+    # All ranks get all rates, in the order of the questions.
+    pass_rates = []
+    lines = ""
     for question, by_agent in zip(questions, merge_shares(rates, len(questions))):
-        p = sum(by_agent.values()) / len(agents)
-        lines.append(dict(task=question.task, level=question.level, seed=question.seed,
-                          samples=samples * len(agents), pass_rate=p, potential=potential(p),
-                          agents=by_agent))
-    return lines
+        p = sum(by_agent.values()) / len(by_agent)
+        pass_rates.append(p)
+        lines += json.dumps(dict(task=question.task, level=question.level, seed=question.seed,
+                                 samples=samples * len(by_agent), pass_rate=p,
+                                 potential=potential(p), agents=by_agent)) + "\n"
+    run.write(file, lines)
+    return pass_rates
 
 
 # ---- 2. curriculum -------------------------------------------------------------------------------
@@ -131,8 +147,10 @@ def order_value(order: str, pass_rate: float) -> float:
 class Curriculum:
     """Which questions each step trains on: pass rates, seed and step decide, there is no state.
 
-    Eight questions in four stages, best first:   groups   0 1 | 2 3 | 4 5 | 6 7
-    merged (--merge), a stage has all so far:     pools    0 1   0-3   0-5   0-7
+    A band is the questions that a stage adds; its pool, those that it trains on: the band or, with
+    --merge, all bands so far. Eight questions in four stages, best first:
+
+        bands   0 1 | 2 3 | 4 5 | 6 7        merged pools   0 1 | 0-3 | 0-5 | 0-7
     """
 
     def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int,
@@ -143,13 +161,13 @@ class Curriculum:
             raise SystemExit(f"{len(ranked)} questions cannot fill {stages} stages: choose fewer "
                              "--stages or more questions")
         bounds = [round(len(ranked) * k / stages) for k in range(stages + 1)]
-        self.groups = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
-        self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.groups
+        self.bands = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
+        self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.bands
         self.steps_per_stage = steps_per_stage
         self.seed = seed
 
     def stage(self, step: int) -> int:
-        """The stage of a step; both count from 1."""
+        """The stage of a step; both count from 1. `--order none` has one, for all steps."""
         return min((step - 1) // self.steps_per_stage, len(self.pools) - 1) + 1
 
     def batch(self, step: int, size: int) -> list[int]:
@@ -175,6 +193,11 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
 
     A key fixes all randomness of an answer. A question that a step asks again (its pool is small,
     or a lap ends in it) gets another key each time: under one key its answers would be copies.
+
+        questions a b a -> round 0: a b, with the key (seed, step)
+                           round 1: a, with the key (seed, step, "again", 1)
+
+    The groups come round by round: nothing that follows needs the questions' order.
     """
     rounds: dict[int, list[Instance]] = {}   # this rank's: asked for the first time, again, ...
     for i, question in enumerate(questions):
@@ -193,7 +216,8 @@ class FailureWatch:
     """Counts the calls that the sandbox itself failed, over the newest steps and all ranks.
 
     Such answers never enter a loss. But if there are many, the sandbox is broken, and a model that
-    knows how to break it could choose what it is trained on.
+    knows how to break it could choose what it is trained on. A measurement of p or an evaluation
+    makes enough calls to be judged alone (`check_tool_failures`); a step may have few.
     """
     STEPS = 10      # one small step says little: 2 of its 11 calls may fail
     LEAST = 5
@@ -222,17 +246,23 @@ def without_failures(groups: Groups) -> Groups:
 
 # ---- 4. reward -----------------------------------------------------------------------------------
 
-def reward_of(t: Trajectory, version: str) -> float:
-    """What an answer earns in training; `t.reward` itself is 1 if it is right, else 0.
+def reward_v1(t: Trajectory) -> float:
+    """1 if the answer is right, else 0: what the task's verifier said."""
+    return t.reward
 
-    v2, the paper's, adds 0.1 for a good format or takes 0.1 off, and takes 0.1 off for more than
-    six turns. The format is good if every reply before the one that answers is one Python block,
-    behind words or none, without an answer beside it (this rule is ours). So a conversation that
-    stops without answer or program has a bad one.
+
+def reward_v2(t: Trajectory) -> float:
+    """The paper's: 0.1 more for a good format, 0.1 less for a bad one, 0.1 less for over six turns.
+
+    The format is good if every reply before the one that answers is one code block, behind words or
+    none, without an answer beside it (this rule is ours). Two replies each, the second "<<<4>>>":
+
+        "I count. ```python ... ```"   good: words, one block
+        "<<<4>>> ```python ... ```"    bad: an answer beside the block, before anything has run
+
+    A conversation that stops with neither an answer nor a program has a bad one.
     """
-    if version == "v1":
-        return t.reward
-    replies = model_replies(t)
+    replies = [message["content"] for message in t.messages if message["role"] == "assistant"]
     before_answer = replies if t.answer is None else replies[:-1]
     well_formed = all(is_one_block(text, t.format) for text in before_answer)
     reward = t.reward + (0.1 if well_formed else -0.1)
@@ -241,17 +271,17 @@ def reward_of(t: Trajectory, version: str) -> float:
     return reward
 
 
+REWARDS = {"v1": reward_v1, "v2": reward_v2}
+
+
 def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, behind words or none, without an answer beside it."""
     marks = FORMATS[format_name]
-    closing_marks = marks.show_code("print(1)").count(marks.code_close)   # a fence also opens with it
+    # How often one block has the mark that closes it: tags once; a fence opens with it, too: twice.
+    closing_marks = marks.show_code("print(1)").count(marks.code_close)
     return (extract_code(text, format_name) is not None
             and text.count(marks.code_close) == closing_marks
             and extract_answer(text, format_name) is None)
-
-
-def model_replies(t: Trajectory) -> list[str]:
-    return [message["content"] for message in t.messages if message["role"] == "assistant"]
 
 
 # ---- 5. advantage --------------------------------------------------------------------------------
@@ -290,7 +320,8 @@ def advantages_of(rewards: Numbers, method: str, divide_by_std: bool, world: Wor
     """An advantage for every answer of every group, the same for all tokens of the answer.
 
     "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo"
-    has one for every token, which the critic finds in the update: here they are still 0.
+    has one for every token: here 0, until the update fills them in (`estimate_advantages`, the last
+    section).
     """
     if method == "grpo":
         return [group_advantages(group, divide_by_std) for group in rewards]
@@ -303,7 +334,7 @@ def advantages_of(rewards: Numbers, method: str, divide_by_std: bool, world: Wor
 
 @dataclass(frozen=True)
 class Algorithm:
-    """The choices that make the algorithm; each has a flag of its name."""
+    """The choices that make the algorithm; each is the flag of its name, with its default."""
     reward: str = "v1"              # v1 | v2
     advantage: str = "grpo"         # grpo | reinforce++ | ppo
     std: bool = True                # divide advantages by their standard deviation
@@ -330,7 +361,11 @@ class Sample:
 
 
 def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
-    """Which tokens enter the loss: those the model sampled, or everything behind the prompt."""
+    """Which tokens enter the loss: those the model sampled, or everything behind the prompt.
+
+    `token_logps` cannot score a row's first token. That is a prompt's and never trained, so what it
+    scores of a row are sum(mask) tokens, all that are trained.
+    """
     if mask_tool_output:
         return t.loss_mask
     return [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
@@ -387,7 +422,7 @@ class PolicyBatch:
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
-    old_logps: Tensor | None = None   # [N] under the policy before the first of several updates
+    old_logps: Tensor | None = None   # [N] before the first of several updates, or with a critic
     ref_logps: Tensor | None = None   # [N] under the first model
     returns: Tensor | None = None     # [N] what PPO's critic should have said
 
@@ -401,20 +436,17 @@ def policy_batches(samples: list[Sample], algorithm: Algorithm,
     batches = []
     for batch in micro:
         rows = [samples[i] for i in batch.rows]
-        lengths = [sum(row.loss_mask) for row in rows]
-        repeats = torch.tensor(lengths, dtype=torch.long)
-        sampled, logps = [], []   # of the trained tokens, row by row
-        for row in rows:
-            for i, trained in enumerate(row.loss_mask):
-                if trained:
-                    sampled.append(row.trajectory.loss_mask[i] == 1)
-                    logps.append(row.trajectory.logps[i])
-        advantages = torch.tensor([row.advantage for row in rows]).repeat_interleave(repeats)
-        weights = torch.tensor([row.weight for row in rows]).repeat_interleave(repeats)
+        # The trained tokens, row by row: their rows and positions, in the order of `token_logps`.
+        trained = [(row, i) for row in rows for i, m in enumerate(row.loss_mask) if m]
+        advantages = [row.advantage for row, _ in trained]
+        weights = [row.weight for row, _ in trained]
+        sampled = [row.trajectory.loss_mask[i] == 1 for row, i in trained]
+        logps = [row.trajectory.logps[i] for row, i in trained]
         batches.append(PolicyBatch(
-            ids=batch.ids, loss_mask=batch.loss_mask, lengths=lengths,
-            rewards=[row.reward for row in rows], advantages=advantages.to(world.device),
-            weights=weights.to(world.device),
+            ids=batch.ids, loss_mask=batch.loss_mask,
+            lengths=[sum(row.loss_mask) for row in rows], rewards=[row.reward for row in rows],
+            advantages=torch.tensor(advantages, device=world.device),
+            weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
             sampler_logps=torch.tensor(logps, device=world.device)))
     return batches, padding
@@ -439,15 +471,16 @@ class Learner:
     @torch.no_grad()
     def prepare(self, batches: list[PolicyBatch]) -> None:
         """Before the first step: fill in what policy, first model and critic say of the batches."""
-        values = []
+        values = []   # the critic's, of each batch
         for batch in batches:
-            if self.algorithm.updates > 1 or self.critic:
+            if self.algorithm.updates > 1 or self.critic:   # one pass serves both
                 scores = self.score(self.model, batch)
                 batch.old_logps = scores.logps
-                values.append(self.critic(scores.hidden) if self.critic else None)
+                if self.critic:
+                    values.append(self.critic(scores.hidden))
             if self.reference:
                 batch.ref_logps = self.score(self.reference, batch).logps
-        if self.critic:
+        if self.critic:   # the last section
             estimate_advantages(batches, values, self.algorithm, self.world)
 
 
@@ -460,9 +493,12 @@ def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low
     likelier than when it was sampled; a bad one, when it is 20 % less likely.
 
     With one update a rollout, the default, pi is pi_old: every ratio is 1, nothing is ever clipped
-    (`clipfrac` is 0 in every step), and the gradient is plain A grad log pi. With --updates 4 the
-    same answers serve four times: after the first the ratios leave 1, and clipping is what holds
-    them back.
+    (`clipfrac` is 0), and the loss is minus the weighted mean advantage: with GRPO about 0, and it
+    says nothing. Its gradient teaches. As grad ratio = ratio grad log pi, it is -A grad log pi: a
+    step against it makes tokens with A > 0 likelier, and those with A < 0 less likely.
+
+    With --updates 4 the same answers serve four times: after the first the ratios leave 1, and
+    clipping is what holds them back.
     """
     ratio = log_ratio.clamp(-20, 20).exp()
     gain = ratio * advantages
@@ -483,7 +519,7 @@ def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
 
 
 def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, float | None]:
-    """`algorithm.updates` optimiser steps on this rank's samples; what was measured over all ranks.
+    """`algorithm.updates` optimiser steps on this rank's samples; metrics are over all ranks.
 
     loss = policy loss + kl_coef * KL + critic's loss: sums over trained tokens of weight * value.
     """
@@ -492,7 +528,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
     world = learner.world
     batches, padding = policy_batches(samples, algorithm, world)
     learner.prepare(batches)
-    measured = UpdateMeasures()
+    metrics = UpdateMetrics()
     skipped = 0
     for _ in range(algorithm.updates):
         for batch in batches:
@@ -501,17 +537,17 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
             old_logps = scores.logps.detach() if batch.old_logps is None else batch.old_logps
             loss, clipped = policy_loss(scores.logps - old_logps, batch.advantages, batch.weights,
                                         clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
-            measured.add("clipfrac", clipped)
+            metrics.add("clipfrac", clipped)
             if learner.reference:
                 kl = (batch.weights * kl_estimate(scores.logps, batch.ref_logps)).sum()
                 loss = loss + algorithm.kl_coef * kl
-                measured.add("kl", kl)
-            measured.add("loss", loss)
+                metrics.add("kl", kl)
+            metrics.add("loss", loss)   # without the critic's, which is logged beside it
             if learner.critic:
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
-                measured.add("value_loss", value_loss)
-            measured.compare(batch, old_logps, scores.entropies)
+                metrics.add("value_loss", value_loss)
+            metrics.compare(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
         finite = math.isfinite(grad_norm)    # if not, the optimiser has left the step out
@@ -519,12 +555,24 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
             skipped += 1
         if learner.critic:
             learner.critic.step(take=finite)
-    return dict(measured.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
+    return dict(metrics.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
                 padding=padding if batches else None)
 
 
-class UpdateMeasures:
-    """What an update measures: sums over its batches, on the device, read once at its end."""
+class UpdateMetrics:
+    """What an update logs of its loss: sums over its batches, on the device, read once at its end.
+
+        loss, kl, value_loss   sums of weight * value, as they are optimised
+        clipfrac               the weights' share on clipped tokens
+        entropy                of the model's distribution, mean over the sampled tokens
+
+    Sampler and trainer should give a sampled token one probability. How far are they off?
+
+        dp_mean      mean of |difference of the probabilities|: above 0.01 there is a bug
+        dlogp_max    largest |difference of the log-probabilities|
+        sampler_kl   KL(sampler || trainer), estimated as in `kl_estimate`
+    """
+    OF_TOKENS = ("entropy", "dp_mean", "sampler_kl")   # means over the sampled tokens
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -533,9 +581,9 @@ class UpdateMeasures:
     def add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-    def compare(self, batch: PolicyBatch, logps: Tensor, entropies: Tensor) -> None:
-        """Sampler and trainer should give a sampled token one probability: how far off are they?"""
-        trainer = logps[batch.sampled]
+    def compare(self, batch: PolicyBatch, trainer_logps: Tensor, entropies: Tensor) -> None:
+        """Add what is about sampled tokens: their entropy, and how far the sampler is off."""
+        trainer = trainer_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
         if len(gap):
@@ -548,12 +596,12 @@ class UpdateMeasures:
     def means(self, updates: int, world: World) -> dict[str, float | None]:
         """Over all ranks, updates and tokens; None for what nobody has computed."""
         if not self.sums:
-            names = ("loss", "clipfrac", "entropy", "dp_mean", "dlogp_max", "sampler_kl")
-            return dict.fromkeys(names)
-        means = dict(zip(self.sums, world.sum(*torch.stack(list(self.sums.values())).tolist())))
+            return dict.fromkeys(("loss", "clipfrac", "dlogp_max", *self.OF_TOKENS))
+        sums = torch.stack(list(self.sums.values())).tolist()
+        means = dict(zip(self.sums, world.sum(*sums)))
         tokens = means.pop("tokens")
         for name in means:
-            means[name] /= tokens if name in ("entropy", "dp_mean", "sampler_kl") else updates
+            means[name] /= tokens if name in self.OF_TOKENS else updates
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
 
@@ -581,16 +629,16 @@ def check_gradients(progress: Progress, steps: int) -> None:
 def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
                    most: int) -> float:
     """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread."""
-    group = curriculum.groups[stage - 1]
-    chosen = [questions[i] for i in group[::math.ceil(len(group) / most)]]
+    band = curriculum.bands[stage - 1]
+    chosen = [questions[i] for i in band[::math.ceil(len(band) / most)]]
     return actor.assess(chosen, f"stage {stage}")["accuracy"]
 
 
-MEASURES = ("pass_rate", *BEHAVIOURS, "truncated", "void", "tool_failure")
+ANSWER_METRICS = ("pass_rate", *BEHAVIOURS, "truncated", "void", "tool_failure")
 
 
-def measures(t: Trajectory) -> dict[str, float | None]:
-    """What an answer adds to each of MEASURES; None: the measure is not about this answer."""
+def answer_metrics(t: Trajectory) -> dict[str, float | None]:
+    """An answer's part in each of ANSWER_METRICS (True: 1); None: it is not about this answer."""
     # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
     void = any(turn.code is None and turn.answer is None for turn in t.turns)
     behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
@@ -603,12 +651,12 @@ def mean_or_none(total: float, count: float) -> float | None:
 
 
 def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
-    """Means of MEASURES over the answers of all ranks that a measure is about."""
+    """Means of ANSWER_METRICS, each over the answers of all ranks that it is about."""
     answers = [t for group in groups for t in group]
-    measured = [measures(t) for t in answers]
+    parts = [answer_metrics(t) for t in answers]
     metrics = {}
-    for name in MEASURES:
-        values = [float(m[name]) for m in measured if m[name] is not None]
+    for name in ANSWER_METRICS:
+        values = [float(part[name]) for part in parts if part[name] is not None]
         metrics[name] = mean_or_none(*world.sum(sum(values), len(values)))
     # How likely the tokens of right answers were: this falls when a policy collapses.
     right = [t for t in answers if t.reward > 0]
@@ -620,8 +668,8 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
 def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     """Mean reward, answers that the loss is a mean over, share of groups without variance."""
     equal = sum(not has_variance(group) for group in rewards)
-    total, rows = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)))
-    equal, groups = world.sum(equal, len(rewards))
+    total, rows, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)), equal,
+                                           len(rewards))
     return dict(reward=mean_or_none(total, rows), trained_rows=int(rows),
                 zero_std_groups=mean_or_none(equal, groups))
 
@@ -644,16 +692,6 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
                    algorithm=algorithm, vocab_size=vocab_size, world=world)
 
 
-def measure(args: argparse.Namespace, run: RunDir, actor: Actor, questions: list[Instance],
-            stage: int) -> list[float]:
-    """p of every training question; it writes pass_rates.jsonl, later pass_rates-stage-K.jsonl."""
-    lines = measure_pass_rates(actor, questions, agents=args.agents, samples=args.potential_samples,
-                               stage=stage, world=run.world)
-    name = "pass_rates.jsonl" if stage == 1 else f"pass_rates-stage-{stage}.jsonl"
-    run.write(name, "".join(json.dumps(line) + "\n" for line in lines))
-    return [line["pass_rate"] for line in lines]
-
-
 def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
     """The curriculum that the flags make of the pass rates; says what each stage adds."""
     if not any(map(potential, pass_rates)):
@@ -661,9 +699,9 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
     curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
                             stages=1 if args.order == "none" else args.stages, merge=args.merge,
                             steps_per_stage=args.steps_per_stage, seed=args.seed)
-    for stage, group in enumerate(curriculum.groups, 1):
-        values = [potential(pass_rates[i]) for i in group]
-        world.say(f"stage {stage}: {len(group)} new questions, improvement potential "
+    for stage, band in enumerate(curriculum.bands, 1):
+        values = [potential(pass_rates[i]) for i in band]
+        world.say(f"stage {stage}: {len(band)} new questions, improvement potential "
                   f"{min(values):.2f} to {max(values):.2f}")
     return curriculum
 
@@ -683,14 +721,16 @@ def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
         if learner.critic:
             learner.critic.load(run.resumed)
         return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-    recorded = None
-    measured = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
-    if args.pass_rates or measured.exists():
-        recorded = read_pass_rates(args.pass_rates or measured, questions)
+    pass_rates = None
+    left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
+    if args.pass_rates or left_here.exists():
+        pass_rates = read_pass_rates(args.pass_rates or left_here, questions)
     before = actor.assess(held_out, "held-out questions")
     run.world.say(f"before training: {before['accuracy']:.1%} +- {before['stderr']:.1%} of "
                   f"{before['n']} held-out questions")
-    return Progress(before, recorded or measure(args, run, actor, questions, stage=1))
+    if pass_rates is None:
+        pass_rates = measure_pass_rates(args, run, actor, questions, stage=1)
+    return Progress(before, pass_rates)
 
 
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
@@ -698,14 +738,16 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
+    # No question has two purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
     questions = draw_questions(tasks, "rl", args.per_task, args.seed)
     validation = draw_questions(tasks, "val", args.val_n)
     held_out = draw_questions(tasks, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
-    sampler = load_model(args.model, world.device, compute_dtype(world.device)).eval()
-    actor = Actor(model=sampler, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+    algorithm = learner.algorithm
+    plain_copy = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
     # 1. Potential.
     progress = start(args, run, learner, actor, questions=questions, held_out=held_out)
@@ -723,7 +765,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
                 if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
-                    progress.pass_rates = measure(args, run, actor, questions, stage=stage)
+                    progress.pass_rates = measure_pass_rates(args, run, actor, questions,
+                                                             stage=stage)
                     curriculum = arrange(args, progress.pass_rates, world)
                 progress.stage_before = stage_accuracy(actor, curriculum, stage=stage,
                                                        questions=questions, most=len(validation))
@@ -740,17 +783,19 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             # 4. Reward.
             began = time.time()
             groups = without_failures(rolled)
-            rewards = [[reward_of(t, args.reward) for t in group] for group in groups]
+            reward_of = REWARDS[algorithm.reward]
+            rewards = [[reward_of(t) for t in group] for group in groups]
             # 5. Advantage.
-            advantages = advantages_of(rewards, args.advantage, args.std, world)
+            advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
             # 6. Loss and update.
             if not args.keep_sampler:
-                free_weights(sampler)
+                free_weights(plain_copy)
             lr = args.lr * min(step / max(args.warmup, 1), 1)
-            samples = choose_samples(groups, rewards, advantages, learner.algorithm, world=world)
+            samples = choose_samples(groups, rewards, advantages, algorithm, world=world)
             learned = update(learner, samples, lr)
             progress.step = step
-            progress.left_out = progress.left_out + 1 if learned["skipped"] == args.updates else 0
+            all_skipped = learned["skipped"] == algorithm.updates
+            progress.left_out = progress.left_out + 1 if all_skipped else 0
             metrics = dict(step=step, stage=stage, **rollout_metrics(rolled, world),
                            **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
                            t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
@@ -763,12 +808,13 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                 actor.refresh(learner.model, world)
                 accuracy = actor.assess(validation, "validation")["accuracy"]
                 metrics["val_accuracy"] = accuracy
-                if accuracy >= progress.best_accuracy:
+                if accuracy >= progress.best_accuracy:   # of equals, the later step
                     progress.best_step = step
                     progress.best_accuracy = accuracy
             if stage_ends:
                 after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
                                        most=len(validation))
+                # On the stage's band, which the log calls its group.
                 metrics["group_before"] = progress.stage_before
                 metrics["group_after"] = after
                 world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
@@ -792,10 +838,12 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     best = run.checkpoints / f"step-{progress.best_step:06d}"
     free_weights(actor.model)
     actor.model = load_model(best, world.device, compute_dtype(world.device)).eval()
-    trained = actor.model
-    if compute_dtype(world.device) != torch.float32 and world.main:   # files hold float32
-        trained = load_model(best)
-    run.finish(trained, load_tokenizer(best))
+    # On CUDA that is bf16, and the file shall hold float32. Rank 0 alone writes it: these weights
+    # are whole on every rank, so nothing is gathered, and the others need no second copy.
+    saved = actor.model
+    if compute_dtype(world.device) != torch.float32 and world.main:
+        saved = load_model(best)
+    run.finish(saved, load_tokenizer(best))
     after = actor.assess(held_out, "held-out questions")
     modes = {actor.protocol.mode: after}
     if "text" not in modes:
@@ -822,7 +870,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         agents=["text", "code", "ci", "guided"],  # its four agents
         potential_samples=5,                      # five answers each: 20 for a question
         order="potential",                        # its section on the multi-stage curriculum
-        stages=4,                                 # four groups of equal size
+        stages=4,                                 # four bands of equal size
         merge=True,                               # stage k trains on the k best
         steps_per_stage=150,                      # as it says
         reward="v2",                              # right, format, turns
@@ -871,26 +919,30 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="take p from a pass_rates.jsonl, or from the rewards of a trajectories.jsonl")
     add("--order", choices=("potential", "difficulty", "none"), default="potential",
         help="begin with high 4p(1-p), with high p, or anywhere")
-    add("--stages", type=whole(1), default=4, help="equal groups of questions, one after another")
-    add("--merge", action=switch, default=True, help="let a stage train on all groups so far")
+    add("--stages", type=whole(1), default=4, help="equal bands of questions, one after another")
+    add("--merge", action=switch, default=True, help="let a stage train on all bands so far")
     add("--steps-per-stage", type=whole(1), default=20, help="rollouts of each stage")
     add("--remeasure-every", type=whole(0), default=0, metavar="N",
         help="measure p again after every N stages; 0: never")
 
     add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
-    add("--reward", choices=("v1", "v2"), default="v1",
+    add("--reward", choices=tuple(REWARDS), default=Algorithm.reward,
         help="v1: right or wrong; v2: with the paper's terms for format and turns")
-    add("--advantage", choices=("grpo", "reinforce++", "ppo"), default="grpo",
+    add("--advantage", choices=("grpo", "reinforce++", "ppo"), default=Algorithm.advantage,
         help="compare a reward with its group, with the whole batch, or with a critic's value")
-    add("--std", action=switch, default=True, help="divide advantages by their standard deviation")
-    add("--norm", choices=("sequence", "token", "constant"), default="sequence",
+    add("--std", action=switch, default=Algorithm.std,
+        help="divide advantages by their standard deviation")
+    add("--norm", choices=("sequence", "token", "constant"), default=Algorithm.norm,
         help="the loss is a mean over answers (the paper's), over tokens, or over --max-tokens")
-    add("--clip-low", type=real(0, 1), default=0.2, help="the probability ratio may fall by this")
-    add("--clip-high", type=real(0), default=0.2, help="the probability ratio may rise by this")
-    add("--kl-coef", type=real(0), default=0.0, help="weight of the KL from the first model")
-    add("--mask-tool-output", action=switch, default=True,
+    add("--clip-low", type=real(0, 1), default=Algorithm.clip_low,
+        help="the probability ratio may fall by this")
+    add("--clip-high", type=real(0), default=Algorithm.clip_high,
+        help="the probability ratio may rise by this")
+    add("--kl-coef", type=real(0), default=Algorithm.kl_coef,
+        help="weight of the KL from the first model")
+    add("--mask-tool-output", action=switch, default=Algorithm.mask_tool_output,
         help="keep what the sandbox wrote out of the loss")
-    add("--updates", type=whole(1), default=1,
+    add("--updates", type=whole(1), default=Algorithm.updates,
         help="optimiser steps a rollout; with 1 the ratio is 1, and nothing is clipped")
 
     add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5).add_argument
@@ -962,18 +1014,16 @@ def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algori
 
     `values` has one tensor [N] a batch: what the critic expects before each of its trained tokens.
     """
-    raw: Numbers = []   # a list for each row of each batch
+    raw: Numbers = []   # a list for each batch
     for batch, batch_values in zip(batches, values):
-        row_values = batch_values.split(batch.lengths) if batch.lengths else []
-        estimates = [gae(row.tolist(), reward, GAE_LAMBDA)
-                     for row, reward in zip(row_values, batch.rewards)]
-        flat = torch.tensor([a for row in estimates for a in row], device=world.device)
-        batch.returns = flat + batch_values
-        raw += estimates
-    whitened = iter(whiten(raw, algorithm.std, world))
-    for batch in batches:
-        rows = [next(whitened) for _ in batch.lengths]
-        batch.advantages = torch.tensor([a for row in rows for a in row], device=world.device)
+        estimates: list[float] = []   # of its tokens, row by row
+        for row, reward in zip(batch_values.split(batch.lengths), batch.rewards):
+            estimates += gae(row.tolist(), reward, GAE_LAMBDA)
+        # What the critic said, and how far it was off: what it should have said.
+        batch.returns = batch_values + torch.tensor(estimates, device=world.device)
+        raw.append(estimates)
+    for batch, advantages in zip(batches, whiten(raw, algorithm.std, world)):
+        batch.advantages = torch.tensor(advantages, device=world.device)
 
 
 class Critic:

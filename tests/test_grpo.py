@@ -3,6 +3,7 @@ import gc
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_stages_are_equal_groups_by_potential_merged_one_after_another():
 def test_more_stages_than_questions_are_refused():
     with pytest.raises(SystemExit, match="fewer --stages"):
         curriculum("potential", 9)
-    assert curriculum("potential", 8).groups == [[1], [4], [3], [6], [5], [7], [0], [2]]
+    assert curriculum("potential", 8).bands == [[1], [4], [3], [6], [5], [7], [0], [2]]
 
 
 def test_without_merging_a_stage_trains_on_its_own_group():
@@ -87,13 +88,19 @@ def test_every_agent_answers_every_question_and_p_is_their_mean(monkeypatch):
 
     monkeypatch.setattr(grpo, "rollout", rollout)
     questions = tiny.task_instances("rg/gcd", 3, purpose="rl")
-    lines = grpo.measure_pass_rates(actor(), questions, agents=["text", "code"], samples=5, stage=1, world=WORLD)
+    files = {}
+    run = SimpleNamespace(world=WORLD, write=files.__setitem__)
+    args = SimpleNamespace(agents=["text", "code"], potential_samples=5)
+    assert grpo.measure_pass_rates(args, run, actor(), questions, stage=1) == [0.5] * 3
+    lines = [json.loads(line) for line in files["pass_rates.jsonl"].splitlines()]
     assert asked == [("text", 5, (0, "potential", "text", 1.0)), ("code", 5, (0, "potential", "code", 1.0))]
     assert [line["seed"] for line in lines] == [q.seed for q in questions]
     assert lines[0]["agents"] == {"text": 0, "code": 1} and lines[0]["samples"] == 10
     assert lines[0]["pass_rate"] == 0.5 and lines[0]["potential"] == 1
-    grpo.measure_pass_rates(actor(), questions, agents=["code"], samples=1, stage=3, world=WORLD)
+    args = SimpleNamespace(agents=["code"], potential_samples=1)
+    assert grpo.measure_pass_rates(args, run, actor(), questions, stage=3) == [1.0] * 3
     assert asked[-1][2] == (0, "potential", "stage-3", "code", 1.0)  # another measurement, other noise
+    assert files.keys() == {"pass_rates.jsonl", "pass_rates-stage-3.jsonl"}
 
 
 def test_a_question_that_comes_twice_in_a_step_is_answered_anew_each_time(monkeypatch):
@@ -185,13 +192,13 @@ def row(*replies: str, reward: float = 1.0, stop_reason: str = "answer") -> Traj
     ([CODE] * 5 + ["<<<4>>>"], 1.0, "answer", 1.1), ([CODE] * 6 + ["<<<4>>>"], 1.0, "answer", 1.0)])
 def test_the_second_reward_adds_format_and_turns(replies, reward, stop_reason, v2):
     t = row(*replies, reward=reward, stop_reason=stop_reason)
-    assert grpo.reward_of(t, "v2") == pytest.approx(v2)
-    assert grpo.reward_of(t, "v1") == reward and t.reward == reward
+    assert grpo.REWARDS["v2"](t) == pytest.approx(v2)
+    assert grpo.REWARDS["v1"](t) == reward and t.reward == reward
 
 
 def test_a_row_is_void_if_a_turn_has_neither_code_nor_answer():
     def void(*replies, **about):
-        return grpo.measures(row(*replies, **about))["void"]
+        return grpo.answer_metrics(row(*replies, **about))["void"]
 
     assert not void(CODE, "<<<4>>>") and not void(CODE, CODE, stop_reason="calls")
     assert void(CODE, "Well.", stop_reason="eos") and void("```python\nx", stop_reason="budget")
@@ -207,7 +214,7 @@ def test_metrics_are_means_over_the_answers_that_they_are_about_and_null_where_t
     assert metrics["recovery"] is None           # no call has failed
     assert metrics["right_logp"] == pytest.approx(-0.5)
     assert set(grpo.rollout_metrics([], WORLD).values()) == {None}
-    assert set(grpo.MEASURES) == set(grpo.measures(right))
+    assert set(grpo.ANSWER_METRICS) == set(grpo.answer_metrics(right))
 
 
 def test_reward_metrics_by_hand():

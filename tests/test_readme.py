@@ -31,7 +31,7 @@ def test_every_flag_of_the_readmes_commands_exists(script):
 
 
 def test_every_metric_is_explained():
-    for name in grpo.MEASURES:
+    for name in grpo.ANSWER_METRICS:
         assert f"`{name}`" in README, name
     source = (ROOT / "grpo.py").read_text(encoding="utf-8")
     for name in re.findall(r"(?:dict\(|, |\s)(\w+)=", source[source.index("metrics = dict(step"):source.index("# 7. Val")]):
