@@ -3,14 +3,14 @@
     python sft.py                                              the tiny model, from nothing: a CPU
     torchrun --nproc_per_node 8 sft.py --model DIR --lr 1e-5   a pre-trained model on eight GPUs
 
-The first half is how to train, whatever the loss is (grpo.py trains by it, too): the ranks, weights
-sharded over them by hand (FSDP2), micro-batches of a budget of tokens, the optimiser's step, a run
-directory with checkpoints that a killed run goes on from, and signals that stop a run without loss.
-The second half is supervised fine-tuning:
+First comes how to train, whatever the loss is (grpo.py trains by it, too): the ranks, weights
+sharded over them by hand (FSDP2), micro-batches of a budget of tokens, the optimiser's step. Then
+supervised fine-tuning:
 
 1. Write conversations from the tasks' own programs: code and answer, answer in words, code that
-   checks, code that fails and is corrected. Every script runs in the sandbox, and only
-   conversations with a right answer are kept. Or read them from a file (--data).
+   checks, code that fails and is corrected (how, and how often: write_messages and FORMS in
+   tasks/teacher.py). Every script runs in the sandbox, and only conversations with a right answer
+   are kept. Or read them from a file (--data).
 2. Without --model: make a tokenizer and a tiny model, and pre-train it to copy. Copying (a number
    from the question into the code, from the output into the answer) gates everything else; a
    language model of the usual kind has learned it long before. This minute of random tokens stands
@@ -19,31 +19,13 @@ The second half is supervised fine-tuning:
 4. Train on the tokens of mask 1, and on no other.
 5. Measure accuracy on held-out questions.
 
+`train` and `main` take these steps in order. On a first reading skip what stands behind them: the
+flags that training runs share, the run's directory with checkpoints that a killed run goes on from,
+and signals that stop a run without loss.
+
 From the paper (arXiv 2505.21668 v2): 3 epochs, batch 32, correct trajectories only. Ours: programs
 instead of GPT-4o as the teacher, and the tiny model with its settings, which are the defaults.
 """
-import signal
-from typing import Any
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-
-
-def catch_signals(handler: Any) -> None:
-    """Let `handler` answer whatever asks a run to end; what is ignored (nohup) stays ignored."""
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
-def stop_at_once(number: int, frame: Any) -> None:
-    """Where nothing is lost: end, without a traceback, with the exit status of the signal."""
-    catch_signals(signal.SIG_DFL)   # a second signal does not even wait for this one's clearing up
-    raise SystemExit(128 + number)
-
-
-if __name__ == "__main__":
-    catch_signals(stop_at_once)     # before torch is imported, which takes seconds
-
 import argparse
 import fcntl
 import hashlib
@@ -54,19 +36,21 @@ import os
 import random
 import re
 import shutil
+import signal
 import string
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (CausalLM, Chat, ModelConfig, check_model, checked_sandbox, command_line,
-                  compute_dtype, evaluate, explain_out_of_memory, find_device, gather, load_model,
+                  compute_dtype, evaluate, explain_out_of_memory, find_device, load_model,
                   load_tokenizer, load_weights, micro_batches, pad, render_messages, save_model,
                   token_logps)
+from r1ci import gather as gather_all
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -106,7 +90,7 @@ class World:
 
     def gather(self, value: Any) -> list[Any]:
         """Everybody's value, on everybody."""
-        return gather(value)
+        return gather_all(value)
 
     def sum(self, *values: float) -> list[float]:
         """Sums over the ranks, in float64."""
@@ -145,7 +129,7 @@ def start_world(device: str = "auto") -> World:
         torch.cuda.set_device(place)
     if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
         dist.init_process_group(backend)
-    else:
+    else:   # FSDP and checkpoints ask for a group even then
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     return World(dist.get_rank(), dist.get_world_size(), place)
 
@@ -158,9 +142,10 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
 
         rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...       between the blocks
         before a block runs, forward or backward: all gather it whole, and forget it afterwards
-        behind its backward pass: gradients are averaged over the ranks, and each keeps its own rows
+        after its backward pass: gradients are averaged over the ranks, and each keeps its own rows
 
-    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within them.
+    `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within them; of
+    8 ranks and 2 replicas, ranks 0-3 hold one and ranks 4-7 the other: the mesh is [2, 4].
     `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`:
     only the blocks' inputs are kept for the backward pass, which computes the rest again.
     """
@@ -169,7 +154,7 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
                                         fully_shard)
     mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
                             mesh_dim_names=("replicate", "shard"))
-    if replicas == 1:
+    if replicas == 1:   # plain FSDP: a mesh of one dimension
         mesh = mesh["shard"]
     offload_policy = OffloadPolicy()
     if offload:
@@ -210,20 +195,20 @@ def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
     return weights
 
 
+def free_weights(sampler: CausalLM) -> None:
+    """Give the sampler's memory to the update; `copy_weights` brings it back."""
+    for parameter in sampler.parameters():
+        parameter.data = parameter.new_empty(0)
+
+
 @torch.no_grad()
 def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
     """Bring the sampler's plain copy up to date: one gathering a rollout instead of one a token."""
     parameters = dict(sampler.named_parameters())
     for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
-        if parameters[key].shape != value.shape:  # it was freed
+        if parameters[key].shape != value.shape:   # free_weights made it empty
             parameters[key].data = torch.empty_like(value)
         parameters[key].copy_(value)
-
-
-def free_weights(sampler: CausalLM) -> None:
-    """Give the sampler's memory to the update; `copy_weights` brings it back."""
-    for parameter in sampler.parameters():
-        parameter.data = parameter.new_empty(0)
 
 
 def memory_gb(device: torch.device) -> float:
@@ -289,7 +274,438 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
     return norm
 
 
-# ---- run directory: logs and checkpoints ---------------------------------------------------------
+# ---- 1. conversations ----------------------------------------------------------------------------
+
+def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
+                 sandbox: Sandbox) -> Path:
+    """The file of conversations in the run's directory: written, unless a resumed run has it.
+
+    What they look like is said by FORMS and write_messages in tasks/teacher.py.
+    """
+    data = run.path / "data.jsonl"
+
+    def write() -> None:
+        questions = draw_questions(tasks, "sft", args.per_task, args.seed)
+        lines = write_conversations(questions, sandbox, args.seed, args.tool_chars,
+                                    multi_turn_weight=args.multi_turn_weight,
+                                    wordings=args.wordings, format_name=args.format)
+        if args.keep_wrong:
+            lines += wrong_conversations(lines, questions)
+        run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        forms = dict(Counter(line["form"] for line in lines))
+        run.world.say(f"wrote {data}: {len(lines)} conversations, forms {forms}")
+
+    if not (args.resume and data.exists()):
+        run.world.on_main(write)
+    return data
+
+
+def require_batch(count: int, batch_size: int, source: str | Path) -> None:
+    if count < batch_size:
+        raise SystemExit(f"{source} holds {count} conversations to train on, fewer than "
+                         f"--batch-size {batch_size}")
+
+
+# ---- 2. the tiny model ---------------------------------------------------------------------------
+
+MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+CHAT_TEMPLATE = (   # ChatML: the format of the Qwen models
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
+HOLE = "\0"   # stands in a text where a phrase has been taken out
+
+
+def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
+    """The word sequences that save most characters if each becomes one token, chosen one by one.
+
+        What is the sum of 3 and 4?    "What is the sum of" stands in two texts and saves 17
+        What is the sum of 5 and 6?    characters in each: 34. "What is the" saves 10 in each of
+        What is the product of 7?      three: 30. The first is chosen, and then, from what is left,
+
+        HOLE 3 and 4?                  "What is the product of", and so on. What stands in fewer
+        HOLE 5 and 6?                  than `share` of the texts is not worth a token.
+        What is the product of 7?
+    """
+    left, phrases = list(texts), []
+    for _ in range(count):
+        # In how many of the texts does each sequence of up to twelve words stand?
+        found: Counter = Counter()
+        for text in set(left):
+            # Words, each with the blank before it; digits, quotes and holes end a phrase.
+            words = re.findall(rf"\s?[^\s{HOLE}\d\"]+", text)
+            for i in range(len(words)):
+                for j in range(i + 1, min(i + 12, len(words)) + 1):
+                    phrase = "".join(words[i:j])
+                    if phrase not in text:   # a digit, quote or hole stands between two words
+                        break
+                    found[phrase] += 1
+        saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
+                 if times >= share * len(left) and len(phrase) > 3}
+        if not saved:
+            break
+        best = max(sorted(saved), key=saved.get)
+        phrases.append(best)
+        left = [text.replace(best, HOLE) for text in left]
+    return phrases
+
+
+def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
+    """Bytes, so that any text can be written; and one token each for what recurs word for word: the
+    chat marks, the system prompts, the fences, and the set phrases of the training conversations.
+    Numbers and words stay bytes: copying them is learned byte by byte.
+
+        "What is the greatest common divisor of 12 and 18?"
+        |----------------- one token ---------------| 1 2 |and| 1 8 ?
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {symbol: i for i, symbol in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(MARKS)
+    marks = FORMATS[format_name]
+    phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
+    phrases += ["system\n", "user\n", "assistant\n", *marks.marks, "print("]
+    # Set phrases are looked for between those marks, and never in answers.
+    parts = []
+    answer = re.escape(marks.answer_open) + ".*?" + re.escape(marks.answer_close)
+    between = [marks.code_open + "\n", "print(", marks.code_close]
+    cuts = "|".join([*map(re.escape, between), answer])
+    for text in texts:
+        parts += [part for part in re.split(cuts, text) if part]
+    sample = random.Random(0).sample(parts, min(len(parts), 1000))
+    phrases += frequent_phrases(sample, count=64)
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False, special=False)
+                          for phrase in dict.fromkeys(phrases)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>",
+                                   pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE,
+                                   clean_up_tokenization_spaces=False)
+
+
+class Example(NamedTuple):
+    """A row of tokens to train on; mask 1: this token has to be predicted."""
+    ids: list[int]
+    loss_mask: list[int]
+
+
+def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
+    """Rows that repeat a random segment between random tokens: about 1,500 tokens in all.
+
+        ids        x y  A B C  z  A B C  u v w  A B C
+        loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
+
+    What repeats is short and close together at first, and grows with `progress` (0 to 1).
+    """
+    length, examples = int(24 + 48 * progress), []
+    for _ in range(1536 // length):
+        segment = rng.choices(tokens, k=rng.randint(3, 5 + int(15 * progress)))
+        ids, loss_mask = [], []
+        while len(ids) < length or not any(loss_mask):
+            gap = rng.choices(tokens, k=rng.randint(0, int(24 * progress)))
+            repeated = int(bool(ids))   # 0 for the first time
+            ids += gap + segment
+            loss_mask += [0] * (len(gap) + 1) + [repeated] * (len(segment) - 1)
+        examples.append(Example(ids, loss_mask))
+    return examples
+
+
+def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
+    """Pre-train on repeated random text that grows as the model keeps up, until it copies well.
+
+    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps;
+    on long rows from the start it had not formed after 1,000.
+    """
+    symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
+    optimizer = make_optimizer(model, args.lr, 0.0, world)
+    progress, steps_at_full_length = 0.0, 0
+    bar = tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step",
+               disable=not world.main)
+    for step in bar:
+        examples = copy_examples(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
+        lr = args.lr * min(step / max(args.warmup, 1), 1)
+        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,   # as in step 4
+                            micro_tokens=args.micro_tokens)["loss"]
+        optimizer_step(model, optimizer, lr, args.clip)
+        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
+        if loss < 0.7:   # the right token gets half the probability (e ** -0.7): it keeps up
+            progress = min(progress + 0.01, 1.0)
+        if progress == 1.0:
+            steps_at_full_length += 1
+        if steps_at_full_length == 100:
+            bar.close()
+            return
+    if args.copy_steps:
+        world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
+                  "length only")
+
+
+def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
+    torch.manual_seed(args.seed)
+    # Its conversations are short: at a base of 100 (usual: 10,000 or more) even the slowest pair of
+    # dimensions turns by a radian within 75 tokens, so every one of them tells positions apart.
+    return load_model(ModelConfig(
+        vocab_size=vocab_size, hidden_size=args.width, num_hidden_layers=args.layers,
+        intermediate_size=3 * args.width, rope_theta=100.0))
+
+
+# ---- 3. token ids and loss mask ------------------------------------------------------------------
+
+def render_examples(lines: list[dict[str, Any]], chat: Chat,
+                    context: int) -> tuple[list[Example], int]:
+    """The conversations that fit into the model's context, and how many do not."""
+    examples = [Example(*render_messages(chat, line["messages"])) for line in lines]
+    fitting = [example for example in examples if len(example.ids) <= context]
+    return fitting, len(examples) - len(fitting)
+
+
+# ---- 4. training ---------------------------------------------------------------------------------
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
+    """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
+    if step <= warmup:
+        return peak * step / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> list[Example]:
+    """A step's examples. Every epoch has an order of its own and drops the incomplete batch."""
+    epoch, position = divmod(step - 1, len(examples) // batch_size)
+    shuffled = random.Random(f"order/{seed}/{epoch}").sample(examples, len(examples))
+    return shuffled[position * batch_size:(position + 1) * batch_size]
+
+
+@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
+def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
+                 micro_tokens: int) -> dict[str, float]:
+    """Gradients of the mean negative log-likelihood of all trained tokens; the loss and its tokens.
+
+    The examples are shared out over the ranks by length, so that all have about as much to do.
+    """
+    mine = sorted(examples, key=lambda example: len(example.ids))[world.rank::world.size]
+    ids = [example.ids for example in mine]
+    loss_masks = [example.loss_mask for example in mine]
+    # A row's first token is predicted by nothing, so it does not count.
+    total = world.sum(sum(sum(loss_mask[1:]) for loss_mask in loss_masks))[0]
+    batches, padding = make_batches(ids, loss_masks, micro_tokens, world)
+    loss_sum = torch.zeros((), device=world.device)
+    for batch in batches:
+        scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)   # logps: [N]
+        # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
+        loss = -scores.logps.sum() / total
+        (loss * world.size).backward()   # FSDP averages over the ranks: undo that
+        loss_sum += loss.detach()
+    return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
+
+
+# ---- 5. held-out accuracy ------------------------------------------------------------------------
+
+def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
+                 sandbox: Sandbox) -> None:
+    """Ask the model in the run's directory, and write what it said and how much was right."""
+    device = run.world.device
+    model = load_model(run.path, device, compute_dtype(device))
+    chat = Chat(load_tokenizer(run.path), args.format)
+    questions = draw_questions(tasks, "eval", args.eval_n)
+    report, groups = evaluate(model, chat, sandbox, questions, samples=1,
+                              protocol=protocol_of(args), key=(args.seed, "held-out questions"))
+    lines = [json.dumps(trajectory.to_json()) + "\n" for group in groups for trajectory in group]
+    run.write("trajectories.jsonl", "".join(lines))
+    run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
+    run.world.say(report_table(report))
+
+
+# ---- the run -------------------------------------------------------------------------------------
+
+def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
+          sandbox: Sandbox) -> None:
+    """Steps 1 to 4; the trained model is then in the run's directory."""
+    world = run.world
+    sharding = dict(replicas=args.replicas, offload=args.offload, checkpointing=args.checkpointing)
+    # 1. Conversations.
+    data = Path(args.data) if args.data else prepare_data(args, tasks, run, sandbox)
+    digest = sha256(data)
+    if run.resumed and digest != run.state["data_sha256"]:
+        raise SystemExit(f"--resume: {data} has changed since the run began")
+    lines = read_conversations(data, args.keep_wrong, args.format)
+    # 2. Model and tokenizer: those of the checkpoint, pre-trained ones, or new ones.
+    source = run.resumed or args.model
+    if source:
+        tokenizer = load_tokenizer(source)
+        model = load_sharded(source, world, **sharding)
+    else:
+        texts = [message["content"] for line in lines for message in line["messages"][1:]]
+        tokenizer = tiny_tokenizer(texts, args.format)
+        model = shard(tiny_model(args, vocab_size=len(tokenizer)), world, **sharding)
+    chat = Chat(tokenizer, args.format)
+    # 3. Token ids and loss mask.
+    context = model.config.max_position_embeddings
+    examples, too_long = render_examples(lines, chat, context)
+    if too_long:
+        world.say(f"note: {too_long} conversations are left out: they are longer than the model's "
+                  f"context of {context} tokens")
+    require_batch(len(examples), args.batch_size, data)
+    # 2. again, now that the data is known to do for a batch: a new model learns to copy.
+    if not source:
+        size = sum(parameter.numel() for parameter in model.parameters())
+        world.say(f"tiny model: {size:,} parameters, {chat.vocab_size} tokens")
+        learn_to_copy(model, chat, world, args)
+    # 4. Training.
+    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
+    steps = int(args.epochs * (len(examples) // args.batch_size))
+    if args.epochs > 0:
+        steps = max(steps, 1)
+    first = 1
+    if run.resumed:
+        first = run.load(model, optimizer)["step"] + 1
+    skipped = 0
+    with Interrupt(world) as interrupt, tqdm(
+            range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
+            total=steps, disable=not world.main) as bar:
+        for step in bar:
+            began = time.time()
+            batch = batch_of(step, examples, args.batch_size, args.seed)
+            lr = learning_rate(step, steps, args.lr, args.warmup)
+            metrics = sft_backward(model, batch, world, vocab_size=chat.vocab_size,
+                                   micro_tokens=args.micro_tokens)
+            metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.clip)
+            if not math.isfinite(metrics["grad_norm"]):
+                skipped += 1
+            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+            run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
+                         mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
+            stop = step == args.stop_after or interrupt.wanted()
+            if stop or (args.save_every and step % args.save_every == 0):
+                path = run.save(step, model, optimizer, tokenizer,
+                                state={"data_sha256": digest}, keep=args.keep)
+                if stop:
+                    world.say(f"stopped after step {step}; {path} resumes with --resume")
+                    raise SystemExit(interrupt.status)
+        if skipped and skipped == steps - first + 1:
+            raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "
+                             "look at the model and the data")
+        run.finish(model, tokenizer)
+
+
+def main() -> None:
+    parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
+    add_run_flags(parser, "runs/sft")
+    add = parser.add_argument_group("model").add_argument
+    add("--model", help="Hugging Face directory or hub id (none: a new tiny model)")
+    add("--width", type=whole(8), default=128, help="of the tiny model")
+    add("--layers", type=whole(1), default=2, help="of the tiny model")
+    add("--copy-steps", type=whole(0), default=800, help="at most, of copying")
+    add = parser.add_argument_group("data").add_argument
+    add("--data", help="train on these JSON lines instead of writing conversations")
+    add("--tasks", default=TINY_TASKS, help="names (name@level), suites, all")
+    add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    add("--per-task", type=whole(1), default=800, help="questions per task")
+    add("--wordings", choices=("all", "one"), default="all",
+        help="of the system prompts")
+    add("--multi-turn-weight", type=real(0), default=4.0,
+        help="of forms with several calls or a switch")
+    add("--keep-wrong", action="store_true",
+        help="train on wrong conversations, too")
+    add = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3,
+                             warmup=50).add_argument
+    add("--epochs", type=real(0), default=7.0,
+        help="passes over the data; 0: the base, not fine-tuned")
+    add("--eval-n", type=whole(0), default=72,
+        help="held-out questions per task in the end; 0: none")
+    add_protocol_flags(parser, temperature=0.6)
+    args = parser.parse_args()
+    if args.width % 8:
+        parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
+    tasks = parse_tasks(args.tasks, args.level)
+    world = start_training(parser, args)
+    # A wrong --model or --data ends the program here, before --out is touched.
+    if args.model:
+        check_model(args.model)
+    if args.data:
+        lines = read_conversations(args.data, args.keep_wrong, args.format)
+        require_batch(len(lines), args.batch_size, args.data)
+    with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
+        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
+                     sandbox=sandbox)
+        # save_model writes config.json last: where that is, only step 5 is left to a resumed run.
+        if not (args.resume and (run.path / "config.json").exists()):
+            train(args, tasks, run, sandbox)
+        # 5. Held-out accuracy.
+        if args.eval_n:
+            evaluate_run(args, tasks, run, sandbox)
+    world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}")
+
+
+# ---- flags that training runs share --------------------------------------------------------------
+
+def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
+    """Where a run is written, and what changes nothing about its result."""
+    group = parser.add_argument_group("run")
+    add = group.add_argument
+    add("--out", default=out, help="directory of the run")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument("--resume", action="store_true",
+                        help="go on from whatever --out holds: a checkpoint, data, nothing")
+    either.add_argument("--overwrite", action="store_true",
+                        help="move a run that --out holds aside, to OUT.1, and begin again")
+    add("--seed", type=int, default=0, help="fixes all randomness")
+    add("--device", default="auto", help="auto, cpu or cuda")
+    add("--save-every", type=whole(0), default=0,
+        help="steps between checkpoints; 0: only when stopped")
+    add("--keep", type=whole(1), default=1, help="newest checkpoints kept")
+    add("--stop-after", type=whole(0), default=0,
+        help="save a checkpoint and stop after this step; 0: never")
+    add("--workers", type=whole(1), default=None,
+        help="sandbox processes; none: one a core")
+    add("--allow-weak", action="store_true",
+        help="run scripts even where the sandbox cannot confine them")
+
+
+def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float,
+                       warmup: int) -> argparse._ArgumentGroup:
+    """The flags that sft.py and grpo.py share; each adds its own to the group."""
+    group = parser.add_argument_group("training")
+    add = group.add_argument
+    add("--batch-size", type=whole(1), default=batch_size, help=f"{unit} per step")
+    add("--lr", type=real(0), default=lr, help="peak learning rate")
+    add("--warmup", type=whole(0), default=warmup, help="steps of warm-up")
+    add("--weight-decay", type=real(0), default=0.0, help="of AdamW")
+    add("--clip", type=real(0), default=1.0, help="largest gradient norm; 0: any")
+    add("--micro-tokens", type=whole(1), default=1024,
+        help="padded tokens per forward pass")
+    add("--checkpointing", action="store_true",
+        help="keep blocks' inputs only: less memory, more work")
+    add("--offload", action="store_true",
+        help="parameters, gradients, optimiser state in host memory (CUDA)")
+    add("--replicas", type=whole(1), default=1,
+        help="whole models that the ranks hold, each sharded (HSDP)")
+    return group
+
+
+def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
+    """The ranks of a training run, once its flags are found to fit them and each other."""
+    catch_signals(stop_at_once)
+    out = Path(args.out).resolve()
+    for name in ("model", "data"):
+        source = getattr(args, name, None)
+        if source and out in (Path(source).resolve(), *Path(source).resolve().parents):
+            parser.error(f"--{name} {source} lies in --out {args.out}: a run does not replace what "
+                         "it begins from")
+    world = start_world(args.device)
+    if args.batch_size % world.size:
+        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
+    if world.size % args.replicas:
+        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, "
+                     f"{world.size}")
+    if args.offload and world.device.type == "cpu":
+        parser.error("--offload moves memory from a CUDA device to the host: on a CPU leave it out")
+    return world
+
+
+# ---- run directory: logs and checkpoints (on a first reading, skip from here) --------------------
 
 def sync(path: Path) -> None:
     """Wait until a file or a directory is on the disk, where no power cut takes it away again."""
@@ -343,6 +759,16 @@ def find_damage(checkpoint: Path) -> str | None:
     return None
 
 
+def first_whole(checkpoints: list[Path]) -> Path | None:
+    """The first checkpoint that is not damaged; it prints a note about each one before it."""
+    for checkpoint in checkpoints:
+        damage = find_damage(checkpoint)
+        if damage is None:
+            return checkpoint
+        print(f"note: {checkpoint / damage} is damaged: its checkpoint is not used", flush=True)
+    return None
+
+
 def write_model(model: nn.Module, tokenizer: Any, directory: Path,
                 weights: dict[str, Tensor]) -> None:
     try:
@@ -383,9 +809,20 @@ class RunDir:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def _open(self, resume: bool, overwrite: bool,
-              layers: str) -> tuple[Path, Path | None, dict[str, Any]]:
-        """On rank 0: refuse what must not be touched, claim the rest, find what to go on from."""
+    def _choose_path(self, resume: bool, overwrite: bool) -> Path:
+        """Where this run writes; what must not be touched is refused.
+
+            OUT              OUT.new   flag          this run
+            no run           no run    any or none   begins in OUT
+            a run            no run    --resume      goes on in OUT
+            a run or none    a run     --resume      goes on in OUT.new
+                a run in either        --overwrite   begins in OUT.new
+                a run in either        none          is refused
+            other files                any or none   is refused
+
+        A run is in OUT.new if --overwrite was killed before its first step, and only there if that
+        was between the two renamings of `_replace`.
+        """
         new = Path(f"{self.out}.new")
         own = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
         if self.out.is_dir() and not is_run(self.out) and set(os.listdir(self.out)) - own:
@@ -394,9 +831,14 @@ class RunDir:
         if held and not (resume or overwrite):
             raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
                              "or --overwrite it (which moves it aside)")
-        self.path = self.out
         if (overwrite and held) or (resume and is_run(new)):
-            self.path = new   # it takes the old run's place with its first step
+            return new   # it takes the old run's place with its first step
+        return self.out
+
+    def _open(self, resume: bool, overwrite: bool,
+              layers: str) -> tuple[Path, Path | None, dict[str, Any]]:
+        """On rank 0: claim the directory; returns it, the checkpoint to go on from, its state."""
+        self.path = self._choose_path(resume, overwrite)   # the other ranks hear of it later
         self.locks = [claim(self.path)]
         if self.path != self.out and self.out.exists():
             self.locks.append(claim(self.out))   # nobody is at work in the old run
@@ -429,31 +871,25 @@ class RunDir:
         """The newest checkpoint that is whole, and its state; newer, damaged ones are set aside."""
         for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
             shutil.rmtree(part)
-        damaged, damage = [], None
-        for checkpoint in sorted(self.checkpoints.glob("step-??????"), reverse=True):
-            damage = find_damage(checkpoint)
-            if not damage:
-                break
-            damaged.append(checkpoint)
-            print(f"note: {checkpoint / damage} is damaged: its checkpoint is not used", flush=True)
-        else:
-            if damaged:
-                raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
-                                 "--overwrite moves the run aside and begins again")
+        checkpoints = sorted(self.checkpoints.glob("step-??????"), reverse=True)
+        whole_one = first_whole(checkpoints)
+        if not checkpoints:   # the run was stopped before its first: only the line of flags stays
             self._cut_logs({"metrics.jsonl": 1})
             return None, {}
-        for path in damaged:
-            aside = path.with_name(f"damaged-{path.name}")
+        if whole_one is None:
+            raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
+                             "--overwrite moves the run aside and begins again")
+        for damaged in checkpoints[:checkpoints.index(whole_one)]:
+            aside = damaged.with_name(f"damaged-{damaged.name}")
             shutil.rmtree(aside, ignore_errors=True)
-            os.rename(path, aside)
-        return checkpoint, json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+            os.rename(damaged, aside)
+        return whole_one, json.loads((whole_one / "state.json").read_text(encoding="utf-8"))
 
-    def _cut_logs(self, lines: dict[str, int]) -> None:
-        """Forget lines that were written behind the checkpoint: their steps will be done again."""
+    def _cut_logs(self, keep_lines: dict[str, int]) -> None:
+        """Forget lines that were written after the checkpoint: their steps will be done again."""
         for log in self._logs():
-            text = log.read_text(encoding="utf-8")
-            count = lines.get(log.name, 0)
-            self.write(log.name, "".join(text.splitlines(keepends=True)[:count]))
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            self.write(log.name, "".join(lines[:keep_lines.get(log.name, 0)]))
 
     def _logs(self) -> list[Path]:
         logs = (self.path / "metrics.jsonl", self.path / "trajectories.jsonl")
@@ -589,6 +1025,24 @@ class RunDir:
         self.world.on_main(write_files)
 
 
+# ---- signals: a run that is asked to end loses nothing -------------------------------------------
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+def catch_signals(handler: Any) -> None:
+    """Let `handler` answer whatever asks a run to end; what is ignored (nohup) stays ignored."""
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def stop_at_once(number: int, frame: Any) -> None:
+    """Where nothing is lost: end, without a traceback, with the exit status of the signal."""
+    catch_signals(signal.SIG_DFL)   # a second signal does not even wait for this one's clearing up
+    raise SystemExit(128 + number)
+
+
 class Interrupt:
     """While it is entered, Ctrl-C and its like ask the loop to stop after the step that it is in.
 
@@ -627,419 +1081,6 @@ class Interrupt:
     def status(self) -> int:
         """The exit status that says why the run ends: 128 + signal, or 0 where nobody asked."""
         return 128 + self.asked if self.asked else 0
-
-
-# ---- flags that training runs share --------------------------------------------------------------
-
-def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    """Where a run is written, and what changes nothing about its result."""
-    group = parser.add_argument_group("run")
-    group.add_argument("--out", default=out, help="directory of the run")
-    either = group.add_mutually_exclusive_group()
-    either.add_argument("--resume", action="store_true",
-                        help="go on from whatever --out holds: a checkpoint, data, nothing")
-    either.add_argument("--overwrite", action="store_true",
-                        help="move a run that --out holds aside, to OUT.1, and begin again")
-    group.add_argument("--seed", type=int, default=0, help="fixes all randomness")
-    group.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    group.add_argument("--save-every", type=whole(0), default=0,
-                       help="steps between checkpoints; 0: only when stopped")
-    group.add_argument("--keep", type=whole(1), default=1, help="newest checkpoints kept")
-    group.add_argument("--stop-after", type=whole(0), default=0,
-                       help="save a checkpoint and stop after this step; 0: never")
-    group.add_argument("--workers", type=whole(1), default=None,
-                       help="sandbox processes; none: one a core")
-    group.add_argument("--allow-weak", action="store_true",
-                       help="run scripts even where the sandbox cannot confine them")
-
-
-def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float,
-                       warmup: int) -> argparse._ArgumentGroup:
-    """The flags that sft.py and grpo.py share; each adds its own to the group."""
-    group = parser.add_argument_group("training")
-    group.add_argument("--batch-size", type=whole(1), default=batch_size, help=f"{unit} per step")
-    group.add_argument("--lr", type=real(0), default=lr, help="peak learning rate")
-    group.add_argument("--warmup", type=whole(0), default=warmup, help="steps of warm-up")
-    group.add_argument("--weight-decay", type=real(0), default=0.0, help="of AdamW")
-    group.add_argument("--clip", type=real(0), default=1.0, help="largest gradient norm; 0: any")
-    group.add_argument("--micro-tokens", type=whole(1), default=1024,
-                       help="padded tokens per forward pass")
-    group.add_argument("--checkpointing", action="store_true",
-                       help="keep blocks' inputs only: less memory, more work")
-    group.add_argument("--offload", action="store_true",
-                       help="parameters, gradients, optimiser state in host memory (CUDA)")
-    group.add_argument("--replicas", type=whole(1), default=1,
-                       help="whole models that the ranks hold, each sharded (HSDP)")
-    return group
-
-
-def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
-    """The ranks of a training run, once its flags are found to fit them and each other."""
-    catch_signals(stop_at_once)
-    out = Path(args.out).resolve()
-    for name in ("model", "data"):
-        source = getattr(args, name, None)
-        if source and out in (Path(source).resolve(), *Path(source).resolve().parents):
-            parser.error(f"--{name} {source} lies in --out {args.out}: a run does not replace what "
-                         "it begins from")
-    world = start_world(args.device)
-    if args.batch_size % world.size:
-        parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
-    if world.size % args.replicas:
-        parser.error(f"--replicas {args.replicas} does not divide the number of ranks, "
-                     f"{world.size}")
-    if args.offload and world.device.type == "cpu":
-        parser.error("--offload moves memory from a CUDA device to the host: on a CPU leave it out")
-    return world
-
-
-# ---- 1. conversations ----------------------------------------------------------------------------
-
-def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: RunDir,
-                 sandbox: Sandbox) -> Path:
-    """The file of conversations in the run's directory: written, unless a resumed run has it."""
-    data = run.path / "data.jsonl"
-
-    def write() -> None:
-        questions = draw_questions(tasks, "sft", args.per_task, args.seed)
-        lines = write_conversations(questions, sandbox, args.seed, args.tool_chars,
-                                    multi_turn_weight=args.multi_turn_weight,
-                                    wordings=args.wordings, format_name=args.format)
-        if args.keep_wrong:
-            lines += wrong_conversations(lines, questions)
-        run.write("data.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-        forms = dict(Counter(line["form"] for line in lines))
-        run.world.say(f"wrote {data}: {len(lines)} conversations, forms {forms}")
-
-    if not (args.resume and data.exists()):
-        run.world.on_main(write)
-    return data
-
-
-def require_batch(count: int, batch_size: int, source: str | Path) -> None:
-    if count < batch_size:
-        raise SystemExit(f"{source} holds {count} conversations to train on, fewer than "
-                         f"--batch-size {batch_size}")
-
-
-# ---- 2. the tiny model ---------------------------------------------------------------------------
-
-MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-CHAT_TEMPLATE = (   # ChatML: the format of the Qwen models
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
-
-
-def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
-    """The word sequences that save most characters if each becomes one token, chosen one by one."""
-    left, phrases = list(texts), []
-    for _ in range(count):
-        # In how many of the texts does each sequence of up to twelve words stand?
-        found: Counter = Counter()
-        for text in set(left):
-            words = re.findall(r"\s?[^\s\0\d\"]+", text)   # without digits, each with its blank
-            for i in range(len(words)):
-                for j in range(i + 1, min(i + 12, len(words)) + 1):
-                    phrase = "".join(words[i:j])
-                    if phrase not in text:   # something that is no word stands between
-                        break
-                    found[phrase] += 1
-        saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
-                 if times >= share * len(left) and len(phrase) > 3}
-        if not saved:
-            break
-        best = max(sorted(saved), key=saved.get)
-        phrases.append(best)
-        left = [text.replace(best, "\0") for text in left]
-    return phrases
-
-
-def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
-    """Bytes, so that any text can be written; and one token each for what recurs word for word: the
-    chat marks, the system prompts, the fences, and the set phrases of the training conversations.
-    Numbers and words stay bytes: copying them is learned byte by byte.
-
-        "What is the greatest common divisor of 12 and 18?"
-        |----------------- one token ---------------| 1 2 |and| 1 8 ?
-    """
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {symbol: i for i, symbol in enumerate(alphabet)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(MARKS)
-    marks = FORMATS[format_name]
-    phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
-    phrases += ["system\n", "user\n", "assistant\n", *marks.marks, "print("]
-    # Set phrases are looked for between those marks, and never in answers.
-    parts = []
-    answer = re.escape(marks.answer_open) + ".*?" + re.escape(marks.answer_close)
-    between = [marks.code_open + "\n", "print(", marks.code_close]
-    cuts = "|".join([*map(re.escape, between), answer])
-    for text in texts:
-        parts += [part for part in re.split(cuts, text) if part]
-    sample = random.Random(0).sample(parts, min(len(parts), 1000))
-    phrases += frequent_phrases(sample, count=64)
-    tokenizer.add_tokens([AddedToken(phrase, normalized=False, special=False)
-                          for phrase in dict.fromkeys(phrases)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>",
-                                   pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE,
-                                   clean_up_tokenization_spaces=False)
-
-
-class Example(NamedTuple):
-    """A row of tokens to train on; mask 1: this token has to be predicted."""
-    ids: list[int]
-    loss_mask: list[int]
-
-
-def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens: about 1,500 tokens in all.
-
-        ids        x y  A B C  z  A B C  u v w  A B C
-        loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
-
-    What repeats is short and close together at first, and grows with `progress` (0 to 1).
-    """
-    length, examples = int(24 + 48 * progress), []
-    for _ in range(1536 // length):
-        segment = rng.choices(tokens, k=rng.randint(3, 5 + int(15 * progress)))
-        ids, loss_mask = [], []
-        while len(ids) < length or not any(loss_mask):
-            gap = rng.choices(tokens, k=rng.randint(0, int(24 * progress)))
-            repeated = int(bool(ids))   # 0 for the first time
-            ids += gap + segment
-            loss_mask += [0] * (len(gap) + 1) + [repeated] * (len(segment) - 1)
-        examples.append(Example(ids, loss_mask))
-    return examples
-
-
-def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
-    """Pre-train on repeated random text that grows as the model keeps up, until it copies well.
-
-    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps;
-    on long rows from the start it had not formed after 1,000.
-    """
-    symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
-    optimizer = make_optimizer(model, args.lr, 0.0, world)
-    progress, steps_at_full_length = 0.0, 0
-    bar = tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step",
-               disable=not world.main)
-    for step in bar:
-        examples = copy_examples(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
-        lr = args.lr * min(step / max(args.warmup, 1), 1)
-        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
-                            micro_tokens=args.micro_tokens)["loss"]
-        optimizer_step(model, optimizer, lr, args.clip)
-        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
-        if loss < 0.7:
-            progress = min(progress + 0.01, 1.0)
-        if progress == 1.0:
-            steps_at_full_length += 1
-        if steps_at_full_length == 100:
-            bar.close()
-            return
-    if args.copy_steps:
-        world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
-                  "length only")
-
-
-def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
-    torch.manual_seed(args.seed)
-    # Its conversations are short: at a base of 100 (usual: 10,000 or more) even the slowest pair of
-    # dimensions turns by a radian within 75 tokens, so every one of them tells positions apart.
-    return load_model(ModelConfig(
-        vocab_size=vocab_size, hidden_size=args.width, num_hidden_layers=args.layers,
-        intermediate_size=3 * args.width, rope_theta=100.0))
-
-
-# ---- 3. token ids and loss mask ------------------------------------------------------------------
-
-def render_examples(lines: list[dict[str, Any]], chat: Chat,
-                    context: int) -> tuple[list[Example], int]:
-    """The conversations that fit into the model's context, and how many do not."""
-    examples = [Example(*render_messages(chat, line["messages"])) for line in lines]
-    fitting = [example for example in examples if len(example.ids) <= context]
-    return fitting, len(examples) - len(fitting)
-
-
-# ---- 4. training ---------------------------------------------------------------------------------
-
-def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
-    if step <= warmup:
-        return peak * step / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
-
-
-def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> list[Example]:
-    """A step's examples. Every epoch has an order of its own and drops the incomplete batch."""
-    epoch, position = divmod(step - 1, len(examples) // batch_size)
-    order = list(range(len(examples)))
-    order = random.Random(f"order/{seed}/{epoch}").sample(order, len(order))
-    return [examples[i] for i in order[position * batch_size:(position + 1) * batch_size]]
-
-
-@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
-def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
-                 micro_tokens: int) -> dict[str, float]:
-    """Gradients of the mean negative log-likelihood of all trained tokens; the loss and its tokens.
-
-    The examples are shared out over the ranks by length, so that all have about as much to do.
-    """
-    mine = sorted(examples, key=lambda example: len(example.ids))[world.rank::world.size]
-    ids = [example.ids for example in mine]
-    loss_masks = [example.loss_mask for example in mine]
-    # A row's first token is predicted by nothing, so it does not count.
-    total = world.sum(sum(sum(loss_mask[1:]) for loss_mask in loss_masks))[0]
-    batches, padding = make_batches(ids, loss_masks, micro_tokens, world)
-    loss_sum = torch.zeros((), device=world.device)
-    for batch in batches:
-        scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)   # logps: [N]
-        # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
-        loss = -scores.logps.sum() / total
-        (loss * world.size).backward()   # FSDP averages over the ranks: undo that
-        loss_sum += loss.detach()
-    return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
-
-
-# ---- 5. held-out accuracy ------------------------------------------------------------------------
-
-def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: RunDir,
-                 sandbox: Sandbox) -> None:
-    """Ask the model in the run's directory, and write what it said and how much was right."""
-    device = run.world.device
-    model = load_model(run.path, device, compute_dtype(device))
-    chat = Chat(load_tokenizer(run.path), args.format)
-    questions = draw_questions(tasks, "eval", args.eval_n)
-    report, groups = evaluate(model, chat, sandbox, questions, samples=1,
-                              protocol=protocol_of(args), key=(args.seed, "held-out questions"))
-    lines = [json.dumps(trajectory.to_json()) + "\n" for group in groups for trajectory in group]
-    run.write("trajectories.jsonl", "".join(lines))
-    run.write("eval.json", json.dumps({**report, "modes": {args.mode: report}}, indent=1) + "\n")
-    run.world.say(report_table(report))
-
-
-# ---- the run -------------------------------------------------------------------------------------
-
-def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: RunDir,
-          sandbox: Sandbox) -> None:
-    """Steps 1 to 4; the trained model is then in the run's directory."""
-    world = run.world
-    way = dict(replicas=args.replicas, offload=args.offload, checkpointing=args.checkpointing)
-    # 1. Conversations.
-    data = Path(args.data) if args.data else prepare_data(args, tasks, run, sandbox)
-    digest = sha256(data)
-    if run.resumed and digest != run.state["data_sha256"]:
-        raise SystemExit(f"--resume: {data} has changed since the run began")
-    lines = read_conversations(data, args.keep_wrong, args.format)
-    # 2. Model and tokenizer: those of the checkpoint, pre-trained ones, or new ones.
-    source = run.resumed or args.model
-    if source:
-        tokenizer = load_tokenizer(source)
-        model = load_sharded(source, world, **way)
-    else:
-        texts = [message["content"] for line in lines for message in line["messages"][1:]]
-        tokenizer = tiny_tokenizer(texts, args.format)
-        model = tiny_model(args, vocab_size=len(tokenizer))
-        model = shard(model, world, **way)
-    chat = Chat(tokenizer, args.format)
-    # 3. Token ids and loss mask.
-    context = model.config.max_position_embeddings
-    examples, too_long = render_examples(lines, chat, context)
-    if too_long:
-        world.say(f"note: {too_long} conversations are left out: they are longer than the model's "
-                  f"context of {context} tokens")
-    require_batch(len(examples), args.batch_size, data)
-    if not source:   # 2., the rest
-        size = sum(parameter.numel() for parameter in model.parameters())
-        world.say(f"tiny model: {size:,} parameters, {chat.vocab_size} tokens")
-        learn_to_copy(model, chat, world, args)
-    # 4. Training.
-    optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
-    steps = int(args.epochs * (len(examples) // args.batch_size))
-    if args.epochs > 0:
-        steps = max(steps, 1)
-    first = 1
-    if run.resumed:
-        first = run.load(model, optimizer)["step"] + 1
-    left_out = 0
-    with Interrupt(world) as interrupt, tqdm(
-            range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
-            total=steps, disable=not world.main) as bar:
-        for step in bar:
-            began = time.time()
-            batch = batch_of(step, examples, args.batch_size, args.seed)
-            lr = learning_rate(step, steps, args.lr, args.warmup)
-            metrics = sft_backward(model, batch, world, vocab_size=chat.vocab_size,
-                                   micro_tokens=args.micro_tokens)
-            metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.clip)
-            if not math.isfinite(metrics["grad_norm"]):
-                left_out += 1
-            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
-            run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
-                         mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
-            stop = step == args.stop_after or interrupt.wanted()
-            if stop or (args.save_every and step % args.save_every == 0):
-                path = run.save(step, model, optimizer, tokenizer,
-                                state={"data_sha256": digest}, keep=args.keep)
-                if stop:
-                    world.say(f"stopped after step {step}; {path} resumes with --resume")
-                    raise SystemExit(interrupt.status)
-        if left_out and left_out == steps - first + 1:
-            raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "
-                             "look at the model and the data")
-        run.finish(model, tokenizer)
-
-
-def main() -> None:
-    parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
-    add_run_flags(parser, "runs/sft")
-    group = parser.add_argument_group("model")
-    group.add_argument("--model", help="Hugging Face directory or hub id (none: a new tiny model)")
-    group.add_argument("--width", type=whole(8), default=128, help="of the tiny model")
-    group.add_argument("--layers", type=whole(1), default=2, help="of the tiny model")
-    group.add_argument("--copy-steps", type=whole(0), default=800, help="at most, of copying")
-    group = parser.add_argument_group("data")
-    group.add_argument("--data", help="train on these JSON lines instead of writing conversations")
-    group.add_argument("--tasks", default=TINY_TASKS, help="names (name@level), suites, all")
-    group.add_argument("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    group.add_argument("--per-task", type=whole(1), default=800, help="questions per task")
-    group.add_argument("--wordings", choices=("all", "one"), default="all",
-                       help="of the system prompts")
-    group.add_argument("--multi-turn-weight", type=real(0), default=4.0,
-                       help="of forms with several calls or a switch")
-    group.add_argument("--keep-wrong", action="store_true",
-                       help="train on wrong conversations, too")
-    group = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3, warmup=50)
-    group.add_argument("--epochs", type=real(0), default=7.0,
-                       help="passes over the data; 0: the base, not fine-tuned")
-    group.add_argument("--eval-n", type=whole(0), default=72,
-                       help="held-out questions per task in the end; 0: none")
-    add_protocol_flags(parser, temperature=0.6)
-    args = parser.parse_args()
-    if args.width % 8:
-        parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
-    tasks = parse_tasks(args.tasks, args.level)
-    world = start_training(parser, args)
-    # A wrong --model or --data ends the program here, before --out is touched.
-    if args.model:
-        check_model(args.model)
-    if args.data:
-        lines = read_conversations(args.data, args.keep_wrong, args.format)
-        require_batch(len(lines), args.batch_size, args.data)
-    with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
-        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
-                     sandbox=sandbox)
-        # A resumed run whose model is there (config.json is its last file) has only step 5 to do.
-        if not (args.resume and (run.path / "config.json").exists()):
-            train(args, tasks, run, sandbox)
-        # 5. Held-out accuracy.
-        if args.eval_n:
-            evaluate_run(args, tasks, run, sandbox)
-    world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}")
 
 
 if __name__ == "__main__":

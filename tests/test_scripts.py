@@ -410,18 +410,6 @@ def test_a_signal_stops_a_run_in_any_phase_and_loses_nothing(forks, whole, tmp_p
         assert "sft_backward" not in done.calls   # the model was there
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
-def test_a_signal_is_answered_while_torch_is_still_being_imported(number):
-    command = [sys.executable, "-X", "importtime", *SFT]
-    process = subprocess.Popen(command, cwd=ROOT, env=ENV, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:   # a line for every module that has been imported
-        if line.split("|")[-1].strip() == "numpy":   # r1ci.py imports it before torch
-            break
-    process.send_signal(number)
-    rest = process.communicate(timeout=60)[1]
-    assert process.returncode == 128 + number and "Traceback" not in rest
-
-
 def test_the_second_signal_ends_at_once(forks, tmp_path):
     """The first comes in a step, the second when its checkpoint is begun, which is not finished."""
     stopped = Forked(forks, tmp_path / "run", *SAVING, at=("sft_backward", 5), number=signal.SIGINT,
