@@ -437,7 +437,8 @@ def test_each_task_knows_its_place():
     for key, task in TASKS.items():
         assert key == task.key == f"{task.suite}/{task.name}" and task.grade in "ABC"
         assert (ROOT / "tasks" / "families" / f"{task.family}.py").exists()
-        assert task.grade == "A" or task.suite != "rg"
+        # Only where the question must list the rules is one of reasoning-gym's narrower here.
+        assert task.grade != "C" or task.suite != "rg"
 
 
 def test_at_least_forty_tasks_are_tiny_at_level_one(seeds):

@@ -366,7 +366,7 @@ def by_parts_of_all_kinds(k: int, a: int, n: int) -> list[tuple[str, str]]:
 
 class IntermediateIntegration(Task):
     """Twelve kinds of integrands; level 1 has a power or an exponential of a line."""
-    natural, program = False, None
+    program = None
 
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(1, at(rng, level, 3, 3, 5))

@@ -18,7 +18,7 @@ def entries(text: str) -> list[str]:
 
 class Reading(Choice, abstract=True):
     """A choice that is read, not computed."""
-    suite, natural = "bbh", False
+    suite = "bbh"
     program = None
 
 
@@ -349,7 +349,7 @@ ASIDES = [
 
 class CausalJudgement(Task):
     """Ten structures of stories on whose causes and intentions nearly everybody agrees."""
-    suite, grade, natural = "bbh", "C", False
+    suite, grade = "bbh", "C"
     program = None
     parse = staticmethod(yes_no)
 
@@ -828,7 +828,7 @@ SPORTS = {sport: tuple(map(entries, parts)) for sport, parts in SPORT_ENTRIES.it
 
 class SportsUnderstanding(Task):
     """Plausible is what keeps to one sport: the player's, the deed's and the event's."""
-    suite, split, grade, natural = "bbh", "test", "B", False
+    suite, split, grade = "bbh", "test", "B"
     program = None
     parse = staticmethod(yes_no)
 

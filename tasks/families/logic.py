@@ -337,19 +337,22 @@ class FormalFallacies(Task):
         ("cousin of {}", "Birgit Dagny Farid Jarek Katya Ludek Mirela Niamh Oskar Petra")) for name in names.split()]
 
     def make(self, rng: Random, level: int) -> tuple:
-        label, links = rng.choice((True, False)), rng.randint(*at(rng, level, (1, 1), (2, 3), (3, 5)))
+        label = rng.choice((True, False))
+        links = rng.randint(*at(rng, level, (1, 1), (2, 3), (3, 5)))
         absurd = ["some", ["and", "", ["not", ""]]]  # follows from contradictory premises only
-        while True:
-            *premises, conclusion = self._argument(rng, links)
-            if follows(premises, conclusion) is label and not follows(premises, absurd):
-                break
+        # First a valid argument. Then, for the answer invalid, two of its parts change places until
+        # it is invalid: so no word, such as "not", occurs more often for one answer than the other.
+        argument = self._argument(rng, links)
+        *premises, conclusion = argument
+        while follows(premises, conclusion) is not label or follows(premises, absurd):
+            *premises, conclusion = self._exchanged(rng, argument)
         rng.shuffle(premises)
         told = " ".join(self._tell(rng, *statement) for statement in premises)
         return (f"{told} Therefore: {self._tell(rng, *conclusion)} Is this argument deductively valid? There need not "
                 "be people of every kind. Answer valid or invalid.", dict(premises=premises, conclusion=conclusion))
 
     def _argument(self, rng: Random, links: int) -> list:
-        """Premises and, last, a conclusion: a valid chain of inferences, spoilt in one place half of the time."""
+        """Premises and, last, a conclusion: a valid chain of inferences."""
         third, other, *chain = [self._flip(kind) if rng.random() < 0.3 else kind
                                 for kind in rng.sample(self.KINDS, links + 3)]
         argument = [["all", ["if", a, b]] for a, b in zip(chain, chain[1:])]
@@ -360,16 +363,37 @@ class FormalFallacies(Task):
             argument.append(["all", ["if", self._flip(chain[-1]), self._flip(chain[0])]])
         else:
             argument += [[about, ["and", other, end] if about == "some" else end] for end in (chain[0], chain[-1])]
-        if rng.random() < 0.5:
-            statement = rng.choice(argument)
-            connective, *parts = statement[1]
-            if connective in ("if", "and"):
-                i = 0 if parts[1][0] == "or" else rng.randrange(2)
-                parts[i] = self._flip(parts[i])
-                statement[1] = [connective, *parts]
-            else:
-                statement[1] = self._flip(statement[1])
         return argument
+
+    def _exchanged(self, rng: Random, argument: list) -> list:
+        """The argument after two of its literals, negated or not, have changed places.
+
+            all a are b, X is a: X is b   ->   all b are a, X is a: X is b
+        """
+        literals = [literal for _, formula in argument for literal in self._literals(formula)]
+        i, j = rng.sample(range(len(literals)), 2)
+        literals[i], literals[j] = literals[j], literals[i]
+        left = iter(literals)
+        exchanged = [[kind, self._filled(formula, left)] for kind, formula in argument]
+        # "Every buyer is a buyer" would be no statement: then two others change places.
+        size = [len(self._literals(formula)) for _, formula in exchanged]
+        if size != [len(names_in(formula)) for _, formula in exchanged]:
+            return self._exchanged(rng, argument)
+        return exchanged
+
+    @classmethod
+    def _literals(cls, formula: str | list) -> list:
+        """The literals of a formula, from left to right."""
+        if isinstance(formula, str) or formula[0] == "not":
+            return [formula]
+        return [literal for part in formula[1:] for literal in cls._literals(part)]
+
+    @classmethod
+    def _filled(cls, formula: str | list, literals: Iterator) -> str | list:
+        """A formula of the same shape with other literals."""
+        if isinstance(formula, str) or formula[0] == "not":
+            return next(literals)
+        return [formula[0], *(cls._filled(part, literals) for part in formula[1:])]
 
     @staticmethod
     def _flip(literal: str | list) -> str | list:

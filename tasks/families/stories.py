@@ -74,7 +74,7 @@ class LegCounting(Task):
 
 
 class NeedleHaystack(Task):
-    natural, program = False, None
+    program = None
 
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (10, 30), (30, 100), (100, 130)))

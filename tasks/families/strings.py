@@ -181,14 +181,23 @@ class BinaryAlternation(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         size = rng.randint(*at(rng, level, (6, 10), (10, 30), (50, 100)))
-        ones = (size + rng.randrange(2)) // 2
-        if rng.random() < 0.2:  # one case in five is impossible
-            ones = rng.choice([n for n in range(1, size) if abs(2 * n - size) > 1])
-        bits = ["1"] * ones + ["0"] * (size - ones)
-        rng.shuffle(bits)
-        text = "".join(bits)
-        return (f"What is the smallest number of swaps of any two characters that makes {text} alternate? "
-                "Answer with one integer, -1 if it is impossible.", dict(text=text))
+        if rng.random() < 0.8:
+            # An alternating row, and then as many swaps as are asked for: all are equally likely,
+            # whatever the length of the row.
+            row = list((rng.choice(("01", "10")) * size)[:size])
+            swaps = rng.randint(0, size // 4)
+            ones = [i for i, digit in enumerate(row) if digit == "1"]
+            zeros = [i for i, digit in enumerate(row) if digit == "0"]
+            for i, j in zip(rng.sample(ones, swaps), rng.sample(zeros, swaps)):
+                row[i], row[j] = row[j], row[i]
+        else:
+            # Impossible: digits drawn one by one until there are too many of one kind.
+            row = rng.choices("01", k=size)
+            while abs(2 * row.count("1") - size) < 2:
+                row = rng.choices("01", k=size)
+        text = "".join(row)
+        return ("What is the smallest number of swaps of any two characters that makes "
+                f"{text} alternate? Answer with one integer, -1 if it is impossible.", dict(text=text))
 
     # A swap mends two places, and as many must be mended among the ones as among the zeros.
     @staticmethod
