@@ -1,8 +1,10 @@
-"""A training step of this code beside the same model in transformers (plain padding, whole logits).
+"""A training step of this code beside the same model in transformers, with plain padded batches and
+whole logits.
 
-    python tests/bench_train.py --size tiny                CPU or CUDA, random weights
-    python tests/bench_train.py --size 3B --context 4096   on a GPU
-    python tests/bench_train.py --memory                   the memory table: computed, no device
+    python tests/bench_train.py --size tiny                     CPU or CUDA, random weights
+    python tests/bench_train.py --size 3B --context 4096        on a GPU
+    python tests/bench_train.py --memory                        the memory table: computed, needs no
+                                                                device
 
 Model FLOPs are counted as 6 N a token and 12 * layers * width * (length / 2) for causal attention;
 a repeated forward pass does not count. The peak is that of an H100 or H200 in bf16 (989 TFLOP/s,
@@ -12,8 +14,9 @@ import argparse
 import random
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 from r1ci import CausalLM, ModelConfig, load_model, pad
@@ -27,9 +30,11 @@ from shapes import SHAPES, shape
 
 
 def memory_table() -> str:
-    """GiB on each GPU: an update (checkpointing, no sampler's copy) and a rollout of 64 slots."""
+    """GiB on each GPU: an update (checkpointing, no sampler's copy), a rollout of 64 slots."""
     lines = ["| model | ranks | 4k: update, rollout | 8k | 16k |", "|---|---|---|---|---|"]
-    for size in list(SHAPES)[1:]:
+    for size in SHAPES:
+        if size == "tiny":
+            continue
         for ranks in (1, 8):
             cells = []
             for context in (4096, 8192, 16_384):
@@ -41,133 +46,159 @@ def memory_table() -> str:
     return "\n".join(lines)
 
 
+# ---- rows and what they cost ---------------------------------------------------------------------
+
+def draw_rows(args: argparse.Namespace, vocab_size: int) -> list[list[int]]:
+    """Random ids; lengths are exponential with a quarter of the context as the mean, or --full."""
+    rng = random.Random(0)
+    lengths = [args.context] * args.rows
+    if not args.full:
+        mean = args.context / 4
+        lengths = [min(args.context, 2 + int(rng.expovariate(1 / mean))) for _ in range(args.rows)]
+    return [[rng.randrange(vocab_size) for _ in range(length)] for length in lengths]
+
+
+def model_flops(config: ModelConfig, parameters: int, rows: list[list[int]]) -> int:
+    """Forward and backward pass over the rows, as the docstring above counts them."""
+    width = config.num_attention_heads * config.head_dim
+    tokens = sum(len(row) for row in rows)
+    pairs = sum(len(row) ** 2 for row in rows)   # half of them are ahead and not looked at
+    return 6 * parameters * tokens + 6 * config.num_hidden_layers * width * pairs
+
+
 def peak_flops(device: torch.device) -> float:
-    """FLOP/s that the device could do: its data sheet's, or a float32 matrix product's on a CPU."""
+    """FLOP/s that the device could do: the data sheet's, or on a CPU a float32 matrix product's."""
     if device.type == "cuda":
         return 989e12
-    a, seconds = torch.randn(1024, 1024), []
+    matrix, seconds = torch.randn(1024, 1024), []
     for _ in range(5):
         began = time.perf_counter()
-        a @ a
+        matrix @ matrix
         seconds.append(time.perf_counter() - began)
     return 2 * 1024 ** 3 / min(seconds)
 
 
-def wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+@dataclass
+class Meter:
+    """Times steps of one kind and another on the same rows."""
+    tokens: int             # of all rows
+    flops: int              # of a step on them
+    peak: float             # FLOP/s
+    repeats: int
+    device: torch.device
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def measure(self, name: str, step: Callable[[], float]) -> None:
+        """Run a step some times after one to warm up; `step` returns its share of padding."""
+        step()
+        self.wait()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        began = time.perf_counter()
+        for _ in range(self.repeats):
+            padding = step()
+        self.wait()
+        seconds = (time.perf_counter() - began) / self.repeats
+        print(f"{name:13s} {self.tokens / seconds:10,.0f} {self.flops / seconds / self.peak:6.1%} "
+              f"{padding:8.1%} {memory_gb(self.device):8.2f}", flush=True)
 
 
-def seconds_of(step: Callable[[], float], repeats: int,
-               device: torch.device) -> tuple[float, float]:
-    """The mean seconds of a step, after one to warm up, and the padding share that it returns."""
-    step()
-    wait_for(device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    began = time.perf_counter()
-    for _ in range(repeats):
-        padding = step()
-    wait_for(device)
-    return (time.perf_counter() - began) / repeats, padding
+# ---- the two steps -------------------------------------------------------------------------------
 
-
-def our_step(model: CausalLM, examples: list[Example], world: World, args: argparse.Namespace,
-             vocab_size: int) -> Callable[[], float]:
+def measure_ours(args: argparse.Namespace, rows: list[list[int]], world: World,
+                 meter: Meter) -> None:
+    """A step of sft.py in which all tokens are trained."""
+    config = shape(args.size)
+    torch.manual_seed(0)
+    with world.device:   # made there: billions of random numbers take minutes on a CPU
+        model = load_model(config, world.device)
     model = shard(model, world, checkpointing=args.checkpointing)
     optimizer = make_optimizer(model, 1e-6, 0.0, world)
+    examples = [Example(row, [1] * len(row)) for row in rows]
 
     def step() -> float:
-        done = sft_backward(model, examples, world, vocab_size=vocab_size,
-                            micro_tokens=args.micro_tokens)
+        metrics = sft_backward(model, examples, world, vocab_size=config.vocab_size,
+                               micro_tokens=args.micro_tokens)
         optimizer_step(model, optimizer, 1e-6, 1.0)
-        return done["padding"]
+        return metrics["padding"]
 
-    return step
+    meter.measure("this code", step)
 
 
-def their_step(config: ModelConfig, examples: list[Example], device: torch.device,
-               args: argparse.Namespace) -> Callable[[], float]:
-    """The same by transformers: rows in the order they come, padded to the longest of a batch."""
+def transformers_model(config: ModelConfig, device: torch.device) -> Any:
     from transformers import Qwen2Config, Qwen2ForCausalLM
     names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
              "num_attention_heads", "num_key_value_heads", "tie_word_embeddings",
              "max_position_embeddings")
-    theirs = Qwen2Config(**{name: getattr(config, name) for name in names})
-    model = Qwen2ForCausalLM(theirs).to(device)
+    same = Qwen2Config(**{name: getattr(config, name) for name in names})
+    return Qwen2ForCausalLM(same).to(device)
+
+
+def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world: World,
+                         meter: Meter) -> None:
+    """Rows in the order they come, as many at a time as fit if all were as long as the longest."""
+    device, tokens = world.device, meter.tokens
+    model = transformers_model(shape(args.size), device)
     if args.checkpointing:
         model.gradient_checkpointing_enable()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-    tokens = sum(len(example.ids) for example in examples)
-    longest = max(len(example.ids) for example in examples)
-    per_batch = max(args.micro_tokens // longest, 1)
+    per_batch = max(args.micro_tokens // max(map(len, rows)), 1)
 
     def step() -> float:
-        padded = 0
-        for start in range(0, len(examples), per_batch):
-            batch = examples[start:start + per_batch]
-            rows = pad([example.ids for example in batch], 0, device)
-            mask = pad([example.loss_mask for example in batch], 0, device)
-            padded += rows.numel()
+        padded_tokens = 0
+        for start in range(0, len(rows), per_batch):
+            batch = rows[start:start + per_batch]
+            ids = pad(batch, 0, device)
+            mask = pad([[1] * len(row) for row in batch], 0, device)
+            padded_tokens += ids.numel()
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                logits = model(input_ids=rows, attention_mask=mask).logits.float()
-            targets = rows[:, 1:].masked_fill(mask[:, 1:] == 0, -100)
+                logits = model(input_ids=ids, attention_mask=mask).logits.float()   # [B, T, V]
+            targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)                # -100: none
             loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(),
                                    reduction="sum")
             (loss / tokens).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return 1 - tokens / padded
+        return 1 - tokens / padded_tokens
 
-    return step
+    meter.measure("transformers", step)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--memory", action="store_true", help="print the memory table and stop")
-    parser.add_argument("--size", choices=tuple(SHAPES), default="tiny")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--rows", type=int, default=32)
-    parser.add_argument("--context", type=int, default=384, help="longest row")
-    parser.add_argument("--full", action="store_true",
-                        help="all rows as long as the context; else exponential, a quarter in mean")
-    parser.add_argument("--micro-tokens", type=int, default=2048)
-    parser.add_argument("--checkpointing", action="store_true")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--baseline", action=argparse.BooleanOptionalAction, default=True)
+    add = parser.add_argument
+    add("--memory", action="store_true", help="print the memory table and stop")
+    add("--size", choices=tuple(SHAPES), default="tiny")
+    add("--device", default="auto")
+    add("--rows", type=int, default=32)
+    add("--context", type=int, default=384, help="longest row")
+    add("--full", action="store_true",
+        help="all rows as long as the context; else exponential, a quarter in mean")
+    add("--micro-tokens", type=int, default=2048)
+    add("--checkpointing", action="store_true")
+    add("--repeats", type=int, default=3)
+    add("--baseline", action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     if args.memory:
         print(memory_table())
         return
-    config, rng, world = shape(args.size), random.Random(0), start_world(args.device)
-    examples = []
-    for _ in range(args.rows):
-        length = args.context
-        if not args.full:
-            length = min(args.context, 2 + int(rng.expovariate(4 / args.context)))
-        ids = [rng.randrange(config.vocab_size) for _ in range(length)]
-        examples.append(Example(ids, [1] * length))
-    torch.manual_seed(0)
-    model = load_model(config, world.device)
-    lengths = [len(example.ids) for example in examples]
-    tokens, parameters = sum(lengths), sum(p.numel() for p in model.parameters())
-    width = config.num_attention_heads * config.head_dim
-    attention = sum(6 * config.num_hidden_layers * width * length ** 2 for length in lengths)
-    flops, peak = 6 * parameters * tokens + attention, peak_flops(world.device)
-    print(f"{args.size}: {parameters / 1e6:.1f} M parameters, {args.rows} rows, {tokens:,} tokens "
-          f"on {world.device}; peak {peak / 1e12:.2f} TFLOP/s\n"
+    config, world = shape(args.size), start_world(args.device)
+    rows = draw_rows(args, config.vocab_size)
+    tokens = sum(len(row) for row in rows)
+    with torch.device("meta"):   # shapes alone
+        parameters = sum(parameter.numel() for parameter in CausalLM(config).parameters())
+    flops = model_flops(config, parameters, rows)
+    meter = Meter(tokens, flops, peak_flops(world.device), args.repeats, world.device)
+    print(f"{args.size}: {parameters / 1e6:.1f} M parameters, {len(rows)} rows, {tokens:,} tokens "
+          f"on {world.device}; peak {meter.peak / 1e12:.2f} TFLOP/s\n"
           "              tokens/s    MFU  padding  peak GiB")
-
-    def measure(name: str, step: Callable[[], float]) -> None:
-        seconds, padding = seconds_of(step, args.repeats, world.device)
-        print(f"{name:13s} {tokens / seconds:10,.0f} {flops / seconds / peak:6.1%} "
-              f"{padding:8.1%} {memory_gb(world.device):8.2f}", flush=True)
-
-    measure("this code", our_step(model, examples, world, args, config.vocab_size))
-    del model   # its memory is the baseline's now
+    measure_ours(args, rows, world, meter)
     if args.baseline:
-        measure("transformers", their_step(config, examples, world.device, args))
+        measure_transformers(args, rows, world, meter)
 
 
 if __name__ == "__main__":
