@@ -25,10 +25,10 @@ from tasks.questions import read_json, read_jsonl
 TEMPLATE = Path(__file__).with_name("page.html")
 PLACE = "DATA_OF_THE_RUNS"  # the word in the template that the JSON object replaces
 
-# The curves a run may have, in the order of the page.
+# The curves that a run may have; page.html says what they are.
 CURVES = (
     "reward", "val_accuracy", "code_rate", "calls", "self_check", "response_len",
-    "zero_std_groups", "entropy", "grad_norm", "kl", "clipfrac", "loss",
+    "zero_std_groups", "entropy", "loss", "grad_norm", "kl", "clipfrac",
 )
 MOST_POINTS = 400  # of a curve: more than a panel has pixels
 MOST_BYTES = 2_000_000  # of all runs' conversations together
