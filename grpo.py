@@ -32,7 +32,7 @@ from r1ci import (CausalLM, Chat, TokenScores, check_model, checked_sandbox, com
                   token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
-                 optimizer_step, real, start_training, whole)
+                 optimizer_step, start_training)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protocol_flags,
-                                extract_answer, extract_code, protocol_of)
+                                extract_answer, extract_code, protocol_of, real, whole)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
 from tasks.report import (BEHAVIOURS, check_tool_failures, paint_trajectory, report_table,
                           tool_failures)

@@ -62,7 +62,7 @@ from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
                                 add_protocol_flags, cut_template, keyed_bytes, protocol_of,
-                                read_turn, system_prompts, tool_text)
+                                read_turn, system_prompts, tool_text, whole)
 from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json,
                              read_jsonl, read_questions)
 from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, tool_failures, make_report,
@@ -1462,19 +1462,11 @@ def save_weights(tensors: dict[str, Tensor], directory: Path) -> None:
     for name, keys in split.filename_to_tensors.items():
         whole = {key: tensors[key].detach().contiguous().cpu() for key in keys}
         save_file(whole, directory / name, metadata={"format": "pt"})
-        (directory / name).chmod(0o666 & ~current_umask())  # safetensors leaves the owner's alone
     if split.is_sharded:
         write_json(
             directory / "model.safetensors.index.json",
             {"metadata": split.metadata, "weight_map": split.tensor_to_filename},
         )
-
-
-def current_umask() -> int:
-    """Which permissions new files do not get; it can only be read by setting it."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
 
 
 def config_for_file(config: ModelConfig, tokenizer: Any, dtype: str) -> dict[str, Any]:
@@ -1729,8 +1721,8 @@ def main() -> None:
         help="names, name@level, suites, train, test or all, with commas between; -name leaves out",
     )
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    add("--n", type=int, default=50, help="questions per task")
-    add("--samples", type=int, default=1, help="answers per question")
+    add("--n", type=whole(1), default=50, help="questions per task")
+    add("--samples", type=whole(1), default=1, help="answers per question")
     add(
         "--purpose",
         choices=("eval", "val", "sft"),
@@ -1742,7 +1734,7 @@ def main() -> None:
     add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
     add("--json", metavar="FILE", help="write the report there")
     add("--trajectories", metavar="FILE", help="write the conversations there, as JSON lines")
-    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+    add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")
     add_model_flags(evaluation, (*MODES, "all"))
     evaluation.set_defaults(run=command_eval)
 
@@ -1751,8 +1743,8 @@ def main() -> None:
     )
     show.add_argument("file", help="a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
-    show.add_argument("--first", type=int, default=0, help="index of the first one")
-    show.add_argument("--n", type=int, default=5, help="how many")
+    show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
+    show.add_argument("--n", type=whole(1), default=5, help="how many")
     show.set_defaults(run=command_show)
 
     page = commands.add_parser(

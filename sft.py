@@ -74,7 +74,8 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS
-from tasks.conversation import FORMATS, MODES, add_protocol_flags, protocol_of, system_prompts
+from tasks.conversation import (FORMATS, MODES, add_protocol_flags, protocol_of, real,
+                                system_prompts, whole)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
 from tasks.teacher import read_conversations, write_conversations, wrong_conversations
@@ -629,33 +630,6 @@ class Interrupt:
 
 
 # ---- flags that training runs share --------------------------------------------------------------
-
-def whole(minimum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number of at least `minimum`."""
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {minimum}")
-        return value
-    return parse
-
-
-def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
-    """An argparse type: a finite number from `minimum` to `maximum`."""
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and minimum <= value <= maximum):
-            limits = f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
-        return value
-    return parse
-
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     """Where a run is written, and what changes nothing about its result."""

@@ -6,9 +6,10 @@ Everything here is text. The same conversation as token ids is made by `Chat` in
 
 import argparse
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from sandbox import Result
 from tasks.base import Instance
@@ -391,6 +392,37 @@ class Protocol:
         return 0 if self.mode == "text" else self.max_calls
 
 
+# The range of a number on the command line is said here and nowhere else: argparse refuses the rest
+# with one sentence, before anything starts.
+
+
+def whole(minimum: int) -> Callable[[str], int]:
+    """An argparse type: a whole number of at least `minimum`."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {minimum}")
+        return value
+    return parse
+
+
+def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
+    """An argparse type: a finite number from `minimum` to `maximum`."""
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and minimum <= value <= maximum):
+            limits = f"from {minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
+        return value
+    return parse
+
+
 def add_protocol_flags(
     parser: argparse.ArgumentParser, temperature: float, modes: tuple[str, ...] = MODES
 ) -> None:
@@ -409,23 +441,23 @@ def add_protocol_flags(
         default=defaults.format,
         help="marks of code and answer: ```python and <<< >>>, <code> and <answer>, or \\boxed{}",
     )
-    add("--temperature", type=float, default=temperature, help="of sampling; 0: greedy")
-    add("--max-turn-tokens", type=int, default=defaults.max_turn_tokens, help="per turn")
+    add("--temperature", type=real(0), default=temperature, help="of sampling; 0: greedy")
+    add("--max-turn-tokens", type=whole(1), default=defaults.max_turn_tokens, help="per turn")
     add(
         "--max-tokens",
-        type=int,
+        type=whole(1),
         default=defaults.max_tokens,
         help="per conversation behind the prompt, script output included",
     )
-    add("--max-calls", type=int, default=defaults.max_calls, help="code calls per conversation")
+    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls per conversation")
     add(
         "--tool-chars",
-        type=int,
+        type=whole(1),
         default=defaults.tool_chars,
         help="characters of a script's output and error that the model reads",
     )
-    add("--slots", type=int, default=defaults.slots, help="rows that decode together")
-    add("--code-timeout", type=float, default=5.0, help="seconds a script may run")
+    add("--slots", type=whole(1), default=defaults.slots, help="rows that decode together")
+    add("--code-timeout", type=real(0.1), default=5.0, help="seconds a script may run")
 
 
 def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:

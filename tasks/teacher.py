@@ -36,7 +36,8 @@ from tqdm import tqdm
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
-                                keyed_bytes, protocol_of, read_turn, system_prompts, tool_text)
+                                keyed_bytes, protocol_of, read_turn, real, system_prompts,
+                                tool_text, whole)
 from tasks.questions import TINY_TASKS, draw_questions, grade, parse_tasks, read_jsonl
 from tasks.report import check_tool_failures, count_switches, tool_failures
 
@@ -255,10 +256,10 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
 
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("served models").add_argument
-    add("--concurrency", type=int, default=Endpoint.concurrency, help="conversations at a time")
+    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="conversations at a time")
     add(
         "--request-timeout",
-        type=float,
+        type=real(0.001),
         default=Endpoint.timeout,
         help="seconds to wait for a reply",
     )
@@ -765,12 +766,12 @@ def main() -> None:
     add("--teacher", default="programs", help="programs, or URL#name of a served model")
     add("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    add("--per-task", type=int, default=50, help="questions per task")
-    add("--per-question", type=int, default=4, help="conversations about each")
+    add("--per-task", type=whole(1), default=50, help="questions per task")
+    add("--per-question", type=whole(1), default=4, help="conversations about each")
     add("--wordings", choices=WORDINGS, default="all", help="of the system prompt")
     add("--out", default="runs/teacher", help="directory of collected.jsonl")
     add("--resume", action="store_true", help="go on with what --out holds")
-    add("--workers", type=int, default=None, help="sandbox processes; none: one a core")
+    add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")
     add(
         "--allow-weak",
         action="store_true",
@@ -784,12 +785,12 @@ def main() -> None:
         "file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft"
     )
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
-    choosing.add_argument("--keep-per-task", type=int, default=70, help="conversations, at most")
+    choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="conversations, at most")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
     for command in (collecting, choosing):
         command.add_argument(
             "--multi-turn-weight",
-            type=float,
+            type=real(0),
             default=4.0,
             help="of forms with several calls or a switch",
         )

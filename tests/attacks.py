@@ -716,6 +716,178 @@ paths = ["/dev/tty", "/dev/console", *glob.glob("/dev/pts/*"), *glob.glob("/dev/
 for path in paths: fails(path, open, path, "w")
 for fd in (0, 1, 2): fails("TIOCSTI", fcntl.ioctl, fd, 0x5412, b"x")""")
 
+# ---- what is shared with everybody on the machine ---------------------------------------------------------
+
+attack("thread_bomb_in_machine_code", """
+# Threads that need no address space: all on one stack, which they leave alone (pause, exit).
+if ARM: sys.exit()
+page = mmap.mmap(-1, 8192, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+start = ctypes.addressof(ctypes.c_char.from_buffer(page))
+#   mov r10,rcx; mov eax,56; syscall; the parent returns, a thread waits: mov eax,34; syscall; again
+page.write(bytes.fromhex("4989ca" "b838000000" "0f05" "4885c0" "7401" "c3" "b822000000" "0f05" "ebf7"))
+clone = ctypes.CFUNCTYPE(ctypes.c_long, *[ctypes.c_long] * 5)(start)
+started = 0
+for _ in range(20000):
+    if clone(0x3D0F00, start + 8192, start + 4096, start + 4100, 0) < 0: break
+    started += 1
+print("started", started, flush=True)
+if started > 200: breach(started, "threads")
+os._exit(0)""")
+attack("thread_churn", """
+started = 0
+def again():
+    global started
+    started += 1
+    if started < 3000:
+        try: threading.Thread(target=again, daemon=True).start()
+        except RuntimeError: pass
+for _ in range(40): threading.Thread(target=again, daemon=True).start()
+time.sleep(0.2)
+os._exit(0)""")
+attack("descriptor_tables_of_threads", """
+flags = 0x3D0F00 & ~0x400   # a thread without CLONE_FILES has a table of its own
+for with_flags in (flags, flags & ~0x200, 0x3D0F00 | 0x80000000, 0x3D0F00 | 0x1000):
+    refused("clone", (56, 220), with_flags, 0, 0, 0, 0)
+refused("unshare", (272, 97), 0x400)
+refused("close_range", 436, 3, 10, 2)""")
+attack("pages_pinned_in_pipes", """
+r, w = os.pipe()
+vector = struct.pack("QQ", id(b""), 4096)
+refused("vmsplice", (278, 75), w, vector, 1, 8)
+r2, w2 = os.pipe()
+os.write(w, b"x")
+refused("tee", (276, 77), r, w2, 1, 0)
+refused("splice", (275, 76), r, None, w2, None, 1, 0)
+library = os.open(os.__file__, os.O_RDONLY)
+refused("sendfile", (40, 71), w2, library, None, 4096)
+fails("splice", lambda: os.splice(library, w2, 4096))""")
+attack("descriptors_in_flight", """
+a, b = socket.socketpair()
+import array
+rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]
+fails("sendmsg", a.sendmsg, [b"x"], rights)
+a.send(b"y")
+fails("recvmsg", b.recvmsg, 1, 100)
+fails("send_fds", socket.send_fds, a, [b"x"], [0])
+refused("sendmmsg", (307, 269), a.fileno(), bytes(64), 1, 0)
+refused("recvmmsg", (299, 243), b.fileno(), bytes(64), 1, 0, None)""")
+attack("socket_buffers", """
+a, b = socket.socketpair()
+for option in (socket.SO_SNDBUF, socket.SO_RCVBUF, 32, 33):
+    fails("setsockopt", a.setsockopt, socket.SOL_SOCKET, option, 1 << 28)
+fails("filter", a.setsockopt, socket.SOL_SOCKET, 26, struct.pack("HxxxxxxQ", 1, 0))""")
+attack("timers_of_the_user", """
+out = ctypes.c_int()
+for clock in (0, 1, 2, 3, ~VICTIM << 3 | 2, ~CALLER << 3 | 2, ~os.getppid() << 3 | 2):
+    refused("timer_create", (222, 107), clock, None, ctypes.byref(out))
+import resource
+if resource.getrlimit(resource.RLIMIT_SIGPENDING)[1] > 64: breach("pending signals")
+if resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] > 0: breach("locked memory")""")
+attack("clocks_of_others", """
+for pid in (VICTIM, CALLER, os.getppid(), 1):
+    for kind in (0, 1, 2, 6):
+        clock = ~pid << 3 | kind
+        fails("clock_gettime", time.clock_gettime, clock)
+        fails("clock_getres", time.clock_getres, clock)
+        refused("clock_nanosleep", (230, 115), clock, 0, struct.pack("qq", 0, 1), None)
+    out = ctypes.c_int()
+    if libc.clock_getcpuclockid(pid, ctypes.byref(out)) == 0: breach("clock of", pid)""")
+attack("watches_of_the_user", """
+refused("inotify_init", (253, None))
+refused("inotify_init1", (294, 26), 0)
+refused("inotify_add_watch", (254, 27), 0, b".", 0xFFF)""")
+attack("flushes_the_disk", """
+import sysconfig
+begin, count = time.monotonic(), 0
+files = [os.open(path, os.O_RDONLY) for path in (os.__file__, struct.__file__)]
+while time.monotonic() - begin < 0.1 and count < 1000:
+    for fd in files: os.fsync(fd); os.fdatasync(fd)
+    os.sync()
+    count += 1
+if count < 1000: breach("the disk took part, after", count)
+# A descriptor that does not exist is no error, because the kernel never sees the call.
+for numbers in ((74, 82), (75, 83), (277, 84), (306, 267), (221, 223)):
+    if libc.syscall(number(*numbers), 999, 0, 0, 4) != 0: breach(numbers)
+if libc.syscall(number(26, 227), 0, 4096, 4) != 0: breach("msync")""")
+attack("fill_deleted_and_mapped_files", """
+hoard, begin = [], time.monotonic()
+try:
+    while len(hoard) < 128:   # 1 GiB, of which little is in our address space
+        with open("f", "wb+", 0) as f:
+            os.unlink("f"); f.write(bytes(8 << 20))
+            hoard.append(mmap.mmap(f.fileno(), 4096))
+        time.sleep(0.02)
+    breach("1 GiB")
+except OSError as error: print(len(hoard), error)""")
+attack("fill_files_without_a_name", """
+hoard = []
+try:
+    for _ in range(50):
+        fd = os.open(".", os.O_TMPFILE | os.O_RDWR); hoard.append(fd); os.write(fd, bytes(8 << 20))
+        time.sleep(0.02)
+    breach("400 MiB")
+except OSError as error: print(len(hoard), error)""")
+attack("fill_while_the_main_thread_is_dead", """
+def fill():
+    hoard = []
+    time.sleep(0.1)
+    try:
+        while len(hoard) < 50:
+            with open("f", "wb+", 0) as f:
+                os.unlink("f"); f.write(bytes(8 << 20)); hoard.append(mmap.mmap(f.fileno(), 4096))
+            time.sleep(0.02)
+        breach("400 MiB")
+    except OSError as error: print(len(hoard), error, flush=True)
+    os._exit(0)
+threading.Thread(target=fill).start()
+libc.syscall(number(60, 93), 0)""")
+attack("message_by_inode_numbers", """
+# A new scratch each time: nothing of an earlier script shows in it, nor in what is around it.
+for directory in (".", ".."):
+    if time.time() - os.stat(directory).st_mtime > 20: breach(directory, "is old")
+names = sorted(os.listdir(".."))
+if names != ["main.py", "work"]: breach(names)
+if os.path.isdir("/home/script") and not os.path.exists("/etc"):
+    if os.stat(".").st_ino > 10: breach("inode", os.stat(".").st_ino)
+for i in range(500): open(f"../f{i}", "w").close()""")
+attack("replaces_its_place", """
+# What cleans up must not follow this link: there are a file and a directory with the usual names.
+place = os.path.dirname(os.getcwd())
+try:
+    os.rename(place, place + "2"); os.symlink(OUTSIDE, place)
+except OSError as error: print(error)
+try:
+    os.rmdir(os.getcwd()); os.symlink(OUTSIDE + "/empty", os.path.join(place, "work"))
+except OSError as error: print(error)
+try:
+    os.unlink("../main.py"); os.symlink(OUTSIDE + "/keep.txt", "../main.py")
+except OSError as error: print(error)""")
+attack("raises_its_oom_score", """
+for path in ("/proc/self/oom_score_adj", f"/proc/{os.getpid()}/oom_score_adj", "/proc/thread-self/oom_score_adj"):
+    fails(path, lambda: open(path, "w").write("0"))""")
+attack("poses_as_a_failure_of_the_sandbox", """
+for fd in range(3, 64):
+    try: os.write(fd, b"the layers failed"); breach(fd)
+    except OSError: pass
+os.kill(os.getpid(), signal.SIGKILL)""")
+attack("memory_gone_before_the_report", """
+hoard = []
+try:
+    while True: hoard.append(mmap.mmap(-1, 1 << 20))
+except OSError: pass
+try:
+    while True: hoard.append(mmap.mmap(-1, 4096))
+except OSError: pass
+raise ValueError("x" * 100)""")
+attack("epoll_hoard", """
+import select
+hoard = []
+try:
+    while True:
+        e = select.epoll(); hoard.append(e)
+        for other in hoard[:-1]: e.register(other.fileno())
+except OSError as error: print(len(hoard), error)""")
+
 
 # ---- honest scripts ---------------------------------------------------------------------------------------
 
@@ -975,7 +1147,7 @@ class Arena:
         if (after.status, after.stdout) != ("ok", "42 []\n"):
             wrong.append(f"the next script gave {after}")
         marked, zombies = self.processes()
-        survivors = marked - {worker.process.pid for worker in sandbox.started()}
+        survivors = marked - {worker.process.pid for worker in sandbox.team}
         if survivors or zombies:
             wrong.append(f"left processes {survivors}, zombies {zombies}")
         for pid in survivors:

@@ -22,9 +22,9 @@ from sandbox import ENVIRONMENT, Sandbox
 
 NO_LAYERS = ("seccomp", "landlock", "namespaces", "caps", "rlimits")
 SCRIPTS = {
-    "print": ("print(1)", 2),
-    "numpy": ("import numpy as np\nprint(np.arange(12).reshape(3, 4).sum(axis=0))", 18),
-    "sympy": ("import sympy\nprint(sympy.Rational(1, 3) + 1)", 60),
+    "print": ("print(1)", 2.5),
+    "numpy": ("import numpy as np\nprint(np.arange(12).reshape(3, 4).sum(axis=0))", 12),
+    "sympy": ("import sympy\nprint(sympy.Rational(1, 3) + 1)", 50),
     "sympy at work": ("import sympy\nx = sympy.symbols('x')\nprint(sympy.expand((x + 1) ** 3))", None),
 }
 

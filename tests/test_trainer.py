@@ -315,9 +315,9 @@ def test_other_ranks_hear_of_what_went_wrong_on_the_first(monkeypatch):
 
 
 def test_ranges_of_numbers():
-    assert sft.whole(1)("1") == 1 and sft.real(0)("1e-3") == 1e-3 and sft.real(0, 1)("1") == 1.0
-    for parse, texts in ((sft.whole(1), ("0", "1.5", "x", "")),
-                         (sft.real(0, 1), ("-0.1", "1.1", "nan", "inf", "-inf", "x", ""))):
+    assert conversation.whole(1)("1") == 1 and conversation.real(0)("1e-3") == 1e-3 and conversation.real(0, 1)("1") == 1.0
+    for parse, texts in ((conversation.whole(1), ("0", "1.5", "x", "")),
+                         (conversation.real(0, 1), ("-0.1", "1.1", "nan", "inf", "-inf", "x", ""))):
         for text in texts:
             with pytest.raises(argparse.ArgumentTypeError):
                 parse(text)

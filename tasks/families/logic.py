@@ -664,11 +664,11 @@ class LogicalEquation(Task):
 
     def check(self, answer: str, instance: Instance) -> bool:
         # "A = 3, B = 39" is right as well, as long as every letter is named, in order.
-        answer = "=".join(part.strip() for part in answer.split("="))
-        named = "".join(re.findall(r"\b(\w+)=", answer.upper()))
-        if "=" in answer and named != instance.facts["letters"]:
+        tight = "=".join(side.strip() for side in answer.split("="))
+        named = "".join(re.findall(r"\b(\w+)=", tight.upper()))
+        if "=" in tight and named != instance.facts["letters"]:
             return False
-        values = ints(answer)
+        values = ints(tight)
         value = dict(zip(instance.facts["letters"], values))
         return (sorted(values) == instance.facts["numbers"]
                 and all(relates(rule, value) for rule in instance.facts["rules"]))

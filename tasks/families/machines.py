@@ -11,7 +11,7 @@ def unquoted(text: str) -> str:
     return text.strip().removesuffix(".").strip("\"'`")
 
 
-# ---- rewriting ------------------------------------------------------------------------------------------------------
+# ---- rewriting -----------------------------------------------------------------------------------
 
 class Ab(Task):
     split = "test"
@@ -21,8 +21,9 @@ class Ab(Task):
         size, row = rng.randint(*at(rng, level, (4, 6), (8, 12), (15, 30))), ""
         while not self.solve(row):
             row = " ".join(rng.choices(("A#", "#A", "B#", "#B"), k=size))
-        return ("Neighbours A# #A and B# #B vanish, A# #B becomes #B A#, B# #A becomes #A B#, until nothing applies. "
-                f"What is left of {row}? Answer with the row.", dict(row=row))
+        return ("Neighbours A# #A and B# #B vanish, A# #B becomes #B A#, B# #A becomes #A B#, "
+                f"until nothing applies. What is left of {row}? Answer with the row.",
+                dict(row=row))
 
     # The order of rewriting does not matter.
     @staticmethod
@@ -44,8 +45,10 @@ class StringInsertion(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        alphabet, size, count, length, present = at(rng, level, (
-            "ABC", 2, 2, (5, 8), (1, 2)), ("ABCDE", 4, 5, (12, 24), (1, 5)), ("ABCDE", 4, 9, (40, 60), (4, 8)))
+        # Letters; length and number of the patterns; the text's length; how many patterns occur.
+        alphabet, size, count, length, present = at(
+            rng, level, ("ABC", 2, 2, (5, 8), (1, 2)), ("ABCDE", 4, 5, (12, 24), (1, 5)),
+            ("ABCDE", 4, 9, (40, 60), (4, 8)))
         text = "".join(rng.choices(alphabet, k=rng.randint(*length)))
         places = rng.sample(range(len(text) - size + 1), rng.randint(*present))
         patterns = {text[i:i + size] for i in places}
@@ -53,8 +56,8 @@ class StringInsertion(Task):
             patterns.add("".join(rng.choices(alphabet, k=size)))
         rules = {pattern: rng.choice(alphabet) for pattern in sorted(patterns)}
         listed = ", ".join(f"{letter} after every {pattern}" for pattern, letter in rules.items())
-        return (f"In {text} insert {listed}. Only the given string counts, not what was inserted; places may overlap. "
-                "Answer with the new string.", dict(text=text, rules=rules))
+        return (f"In {text} insert {listed}. Only the given string counts, not what was inserted; "
+                "places may overlap. Answer with the new string.", dict(text=text, rules=rules))
 
     @staticmethod
     def solve(text, rules):
@@ -65,12 +68,17 @@ class StringInsertion(Task):
 def rewrite(text, rules):
     """The text after the first rule that applies to it, None if none does."""
     for test, x, deed, y in rules:
-        holds = {"starts with": text.startswith(x), "ends with": text.endswith(x), "contains": x in text,
-                 "has an even number of": text.count(x) % 2 == 0, "has an odd number of": text.count(x) % 2 == 1,
-                 "is longer than": x.isdigit() and len(text) > int(x)}
-        becomes = {"drop its first letter": text[1:], "drop its last letter": text[:-1],
-                   "move its first letter to the end": text[1:] + text[:1], "append": text + y, "prepend": y + text,
-                   "replace the first X by": text.replace(x, y, 1), "delete the first X": text.replace(x, "", 1)}
+        holds = {
+            "starts with": text.startswith(x), "ends with": text.endswith(x), "contains": x in text,
+            "has an even number of": text.count(x) % 2 == 0,
+            "has an odd number of": text.count(x) % 2 == 1,
+            "is longer than": x.isdigit() and len(text) > int(x)}
+        becomes = {
+            "drop its first letter": text[1:], "drop its last letter": text[:-1],
+            "move its first letter to the end": text[1:] + text[:1],
+            "append": text + y, "prepend": y + text,
+            "replace the first X by": text.replace(x, y, 1),
+            "delete the first X": text.replace(x, "", 1)}
         if holds[test]:
             return becomes[deed]
 
@@ -82,28 +90,43 @@ class StringDeletionAndModification(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
+        # The string's length, the number of rules, and the fewest and most steps.
         length, count, low, high = at(rng, level, ((4, 7), (2, 2), 1, 3), ((10, 20), (4, 6), 4, 14),
                                       ((10, 20), (6, 8), 15, 60))
-        while True:
-            text = start = "".join(rng.choices("abc", k=rng.randint(*length)))
-            rules, steps = [self._rule(rng) for _ in range(rng.randint(*count))], 0
-            while steps <= high and len(text) < 50 and (after := rewrite(text, rules)) is not None:
-                text, steps = after, steps + 1
-            if low <= steps <= high and text and rewrite(text, rules) is None:  # it ends, and not in an empty string
-                break
-        lines = [f"If it {test} {x}, {deed.replace('X', x)} {y}".strip() + "." for test, x, deed, y in rules]
+        ends = False
+        while not ends:
+            start = "".join(rng.choices("abc", k=rng.randint(*length)))
+            rules = [self._rule(rng) for _ in range(rng.randint(*count))]
+            texts = self._course(start, rules, high)
+            last = texts[-1]
+            ends = low < len(texts) <= high + 1 and last != "" and rewrite(last, rules) is None
+        lines = [f"If it {test} {x}, {deed.replace('X', x)} {y}".strip() + "."
+                 for test, x, deed, y in rules]
         listed = "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
-        return (f"Rules for rewriting a string:\n{listed}\nApply the first rule that applies, once, then look again "
-                f"from rule 1 on, until none applies (0 is even). What becomes of {start}? Answer with the string.",
-                dict(text=start, rules=rules))
+        return (f"Rules for rewriting a string:\n{listed}\nApply the first rule that applies, "
+                "once, then look again from rule 1 on, until none applies (0 is even). What "
+                f"becomes of {start}? Answer with the string.", dict(text=start, rules=rules))
+
+    def _course(self, text: str, rules: list[list[str]], most: int) -> list[str]:
+        """The string and what becomes of it, step by step; given up where it goes on or grows."""
+        texts = [text]
+        while len(texts) <= most + 1 and len(texts[-1]) < 50:
+            after = rewrite(texts[-1], rules)
+            if after is None:
+                break
+            texts.append(after)
+        return texts
 
     def _rule(self, rng: Random) -> list[str]:
         """A test of x and what is then done with y."""
-        part, letter = "".join(rng.choices("abc", k=rng.randint(1, 3))), rng.choice("abc")
-        test, x = rng.choice((("starts with", part), ("ends with", part), ("contains", part), ("contains", part),
-                              ("has an even number of", letter), ("has an odd number of", letter),
-                              ("is longer than", str(rng.randint(5, 15)))))
-        deeds = ["drop its first letter", "drop its last letter", "move its first letter to the end"]
+        part = "".join(rng.choices("abc", k=rng.randint(1, 3)))
+        letter = rng.choice("abc")
+        test, x = rng.choice((
+            ("starts with", part), ("ends with", part), ("contains", part), ("contains", part),
+            ("has an even number of", letter), ("has an odd number of", letter),
+            ("is longer than", str(rng.randint(5, 15)))))
+        deeds = ["drop its first letter", "drop its last letter",
+                 "move its first letter to the end"]
         if not x.isdigit():
             deeds += ["delete the first X", "replace the first X by", "replace the first X by"]
         deed = rng.choice(deeds + ["append", "prepend"])
@@ -117,50 +140,60 @@ class StringDeletionAndModification(Task):
         return last
 
 
-# ---- recipes --------------------------------------------------------------------------------------------------------
+# ---- recipes -------------------------------------------------------------------------------------
 
 class Exchange(Task, abstract=True):
-    """Things are exchanged by recipes, tried in their order round after round, until a round changes nothing.
+    """Things are exchanged by recipes, in their order, round after round, until none can be used.
 
-    Every recipe takes more weight than it gives, for weights that the question does not tell, so it ends.
+    Every recipe takes more weight than it gives, for weights that are not told: it ends.
     """
     suite = "symbench"
     parse = staticmethod(ints)
     program = Task.script
-    kinds, start = "A B C X Y Z", 3          # what there is, and how many of these kinds are in stock at first
-    knobs = ((2, 3), (5, 10), (7, 30))       # recipes, and the most of a kind at first
-    stories = ("",)                          # with slots for the stock and the recipes
-    repeat = False                           # is a recipe used as often as possible when its turn comes, or once?
+    kinds, start = "A B C X Y Z", 3     # what there is; how many of these are in stock at first
+    knobs = ((2, 3), (5, 10), (7, 30))  # recipes, and the most of a kind at first
+    stories = ("",)                     # with slots for the stock and the recipes
+    repeat = False                      # is a recipe used as often as it can, or once?
 
     def make(self, rng: Random, level: int) -> tuple:
         kinds = self.kinds.split()
         count, most = at(rng, level, *self.knobs)
-        counts, result = {}, []
+        counts: dict[str, int] = {}
+        result: list[int] = []
         while list(counts.values()) == result:  # something should happen
-            counts = {kind: rng.randint(1, most) if i < self.start else 0 for i, kind in enumerate(kinds)}
+            counts = dict.fromkeys(kinds, 0)
+            for kind in kinds[:self.start]:
+                counts[kind] = rng.randint(1, most)
             recipes = self._recipes(rng, kinds, count)
             result = ints(self.solve(counts, recipes, self.repeat))
         stock = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
         lines = "; ".join(f"{self._side(used)} to {self._side(made)}" for used, made in recipes)
         policy = "as often as it can be used" if self.repeat else "once if it can be used"
         story = rng.choice(self.stories).format(stock=stock, recipes=lines)
-        return (f"{story} Go through these in order, each {policy}, "
-                "round after round, until a whole round changes nothing. How many are there at the end? "
+        return (f"{story} Go through these in order, each {policy}, round after round, until a "
+                "whole round changes nothing. How many are there at the end? "
                 f"Answer with the {len(kinds)} numbers of {', '.join(kinds)}.",
                 dict(counts=counts, recipes=recipes, repeat=self.repeat))
 
     def _recipes(self, rng: Random, kinds: list[str], count: int) -> list[list[dict[str, int]]]:
+        """[used, made] for each recipe; what is used is in stock or made by an earlier one."""
         weight = {kind: rng.randint(1, 9) for kind in kinds}
-        known, recipes = kinds[:self.start], []
+        known = kinds[:self.start]
+        recipes: list[list[dict[str, int]]] = []
         while len(recipes) < count:
-            used = {kind: rng.choice((1, 1, 2)) for kind in rng.sample(known, rng.choice((1, 1, 2)))}
+            used = self._amounts(rng, known, rng.choice((1, 1, 2)))
             others = [kind for kind in kinds if kind not in used]
-            made = {kind: rng.choice((1, 1, 2)) for kind in rng.sample(others, rng.choice((1, 2)))}
-            taken, given = (sum(weight[kind] * n for kind, n in side.items()) for side in (used, made))
+            made = self._amounts(rng, others, rng.choice((1, 2)))
+            taken = sum(weight[kind] * n for kind, n in used.items())
+            given = sum(weight[kind] * n for kind, n in made.items())
             if taken > given and [used, made] not in recipes:
                 recipes.append([used, made])
                 known = [kind for kind in kinds if kind in known or kind in made]
         return rng.sample(recipes, count)
+
+    def _amounts(self, rng: Random, kinds: list[str], size: int) -> dict[str, int]:
+        """One or two of so many kinds."""
+        return {kind: rng.choice((1, 1, 2)) for kind in rng.sample(kinds, size)}
 
     def _side(self, amounts: dict[str, int]) -> str:
         return " + ".join(kind if n == 1 else f"{n} {kind}" for kind, n in amounts.items())
@@ -191,7 +224,8 @@ class StringSynthesis(Exchange):
 
 class StringSplitting(Exchange):
     split = "test"
-    stories = ("A workshop has the machines {stock}. It can turn machines and parts into others: {recipes}.",
+    stories = ("A workshop has the machines {stock}. It can turn machines and parts into others: "
+               "{recipes}.",
                "In stock: {stock}. Machines A, B, C and parts X, Y, Z can be rebuilt: {recipes}.")
 
 
@@ -201,29 +235,33 @@ class SynthesisDecomposition(Exchange):
     stories = ("A farmer has the crops {stock} and can trade crops and products: {recipes}.",)
 
 
-# ---- games and circuits ---------------------------------------------------------------------------------------------
+# ---- games and circuits --------------------------------------------------------------------------
 
 class MahjongPattern(Task):
-    """The first hand alone, without the rounds in between, leads to any result: to skip them tells nothing."""
+    """The first hand alone leads to any result: to skip the rounds in between tells nothing."""
     suite = "symbench"
     parse = staticmethod(integer)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        label, skipping = rng.randrange(3), rng.randrange(3)  # the result, and that of the last round alone
+        label = rng.randrange(3)     # the result, so that all three are equally frequent
+        skipping = rng.randrange(3)  # the result of the last round with the first hand
         size, rounds = at(rng, level, (6, (1, 1)), (13, (2, 5)), (13, (8, 12)))
         count = rng.randint(*rounds)
         while True:
             start = sorted(rng.sample(ascii_uppercase * 2, size))
             moves = self._rounds(rng, start, count)
             last = moves[-1][0]
-            if self.solve(start, moves) == label and (count == 1 or self.solve(start, [[last, last]]) == skipping):
+            skips = count == 1 or self.solve(start, [[last, last]]) == skipping
+            if skips and self.solve(start, moves) == label:
                 break
         steps = "; ".join(f"{new} comes, {old} goes" for new, old in moves)
-        return (f"You hold the letters {' '.join(start)}. In each round a letter comes, a result is noted, one goes: "
-                f"{steps}. The result is 1 if at least two of the letter that comes were held already, else 2 if it "
-                "forms three neighbours in the alphabet (such as C, D, E) with two letters held, else 0. "
-                "What is the result of the last round? Answer with 0, 1 or 2.", dict(hand=start, rounds=moves))
+        return (f"You hold the letters {' '.join(start)}. In each round a letter comes, a result "
+                f"is noted, one goes: {steps}. The result is 1 if at least two of the letter that "
+                "comes were held already, else 2 if it forms three neighbours in the alphabet "
+                "(such as C, D, E) with two letters held, else 0. What is the result of the last "
+                "round? Answer with 0, 1 or 2.",
+                dict(hand=start, rounds=moves))
 
     def _rounds(self, rng: Random, hand: list[str], count: int) -> list[list[str]]:
         """[letter that comes, letter that goes] for each round; it may be the same letter."""
@@ -248,17 +286,19 @@ class MahjongPattern(Task):
         return result
 
 
-GATES = {"AND": "all(x)", "NAND": "not all(x)", "OR": "any(x)", "NOR": "not any(x)", "XOR": "sum(x) % 2"}
+GATES = {"AND": "all(x)", "NAND": "not all(x)", "OR": "any(x)", "NOR": "not any(x)",
+         "XOR": "sum(x) % 2"}
 
 
 class CircuitLogic(Task):
-    """Each circuit has inputs that lead to 0 and others that lead to 1, and a coin decides: its gates tell nothing."""
+    """Each circuit has inputs that lead to 0 and others that lead to 1: its gates tell nothing."""
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         label = str(rng.randrange(2))
-        inputs, terms, ends, nested = at(rng, level, (2, (2, 2), (2, 2), False), (4, (3, 5), (2, 4), False),
-                                         (8, (6, 10), (4, 6), True))
+        # Inputs, terms, wires that a term joins, and whether later terms may use earlier ones.
+        inputs, terms, ends, nested = at(rng, level, (2, (2, 2), (2, 2), False),
+                                         (4, (3, 5), (2, 4), False), (8, (6, 10), (4, 6), True))
         names = ascii_uppercase[:inputs]
         found: dict[str, str] = {}
         while len(found) < 2:
@@ -266,19 +306,23 @@ class CircuitLogic(Task):
             values = [[f"{name} = {rng.randrange(2)}" for name in names] for _ in range(20)]
             circuits = ["; ".join([*lines, gates]) for lines in values]
             found = {str(self.solve(circuit)): circuit for circuit in circuits}
-        return (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. What is the output? "
-                "Answer 0 or 1.", dict(circuit=found[label]))
+        return (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. What "
+                "is the output? Answer 0 or 1.", dict(circuit=found[label]))
 
-    def _gates(self, rng: Random, wires: list[str], count: int, ends: tuple[int, int], nested: bool) -> str:
+    def _gates(self, rng: Random, inputs: list[str], count: int, ends: tuple[int, int],
+               nested: bool) -> str:
         """Some terms, each a gate with wires, and an output gate that joins them."""
+        wires = list(inputs)
         names = [f"T{i}" for i in range(1, count + 1)]
         lines = []
         for name in names:
-            joined = [rng.choice(("", "not ")) + wire for wire in rng.sample(wires, rng.randint(*ends))]
+            joined = [rng.choice(("", "not ")) + wire
+                      for wire in rng.sample(wires, rng.randint(*ends))]
             lines.append(f"{name} = {rng.choice(('AND', 'NAND', 'XOR'))}({', '.join(joined)})")
-            if nested:  # later terms may use earlier ones
-                wires = [*wires, name]
-        return "; ".join([*lines, f"output = {rng.choice(('OR', 'NOR', 'XOR', 'AND'))}({', '.join(names)})"])
+            if nested:
+                wires.append(name)
+        lines.append(f"output = {rng.choice(('OR', 'NOR', 'XOR', 'AND'))}({', '.join(names)})")
+        return "; ".join(lines)
 
     @staticmethod
     def solve(circuit):
@@ -286,14 +330,17 @@ class CircuitLogic(Task):
         values = {}
         for line in circuit.split("; "):
             name, gate, ends = re.fullmatch(r"(\w+) = (\w+)(?:\((.*)\))?", line).groups("")
-            bits = [values[wire] ^ bool(negated) for negated, wire in re.findall(r"(not )?(\w+)", ends)]
-            values[name] = int({"AND": all(bits), "NAND": not all(bits), "OR": any(bits), "NOR": not any(bits),
-                                "XOR": sum(bits) % 2}[gate] if bits else gate)
+            bits = [values[wire] ^ bool(negated)
+                    for negated, wire in re.findall(r"(not )?(\w+)", ends)]
+            outputs = {"AND": all(bits), "NAND": not all(bits), "OR": any(bits),
+                       "NOR": not any(bits), "XOR": sum(bits) % 2}
+            values[name] = int(outputs[gate] if bits else gate)
         return values["output"]
 
     def program(self, instance: Instance) -> str:
         circuit = instance.facts["circuit"]  # with the gates defined, it is Python
-        gates = "".join(f"{gate} = lambda *x: {body}\n" for gate, body in GATES.items() if f" {gate}(" in circuit)
+        gates = "".join(f"{gate} = lambda *x: {body}\n" for gate, body in GATES.items()
+                        if f" {gate}(" in circuit)
         return f"{gates}{circuit}\nprint(int(output))\n"
 
 
@@ -307,24 +354,28 @@ class Bf(Task):
         printed = rng.choice((str.lower, str.upper, str.title))(printed)
         code = self._loop(rng, printed)
         if kind == "plain":  # the letters one after another in one cell
-            code = "".join(self._step(ord(c) - ord(last)) for last, c in zip("\0" + printed, printed))
+            code = "".join(self._step(ord(c) - ord(last))
+                           for last, c in zip("\0" + printed, printed))
         if kind == "nested":
             a, b, c, d = rng.randint(2, 5), rng.randint(2, 4), rng.randint(3, 4), rng.randint(0, 9)
             # Three loops in one another make a * b * c, one more takes it apart into tens and ones.
             code += f">{'+' * a}[>{'+' * b}[>{'+' * c}[>+<-]<-]<-]>>>{'+' * d}"
             code += f">{'+' * 10}<[->-[>+>>]>[+[-<+>]>+>>]<<<<<]>>>{'+' * 48}.<{'+' * 48}."
             printed += str(a * b * c + d)
-        return ("What does this Brainf*** program print? Cells hold 0 to 255 and are 0 at first; + and - change the "
-                "cell, > and < go to its right and left neighbour, [ and ] enclose what is repeated while the cell is "
-                f"not 0, . prints it as an ASCII character.\n{code}\nAnswer with the printed text.",
+        return ("What does this Brainf*** program print? Cells hold 0 to 255 and are 0 at first; + "
+                "and - change the cell, > and < go to its right and left neighbour, [ and ] "
+                "enclose what is repeated while the cell is not 0, . prints it as an ASCII "
+                f"character.\n{code}\nAnswer with the printed text.",
                 dict(code=code), printed)
 
     def _loop(self, rng: Random, word: str) -> str:
         """A cell for each letter, all raised in one loop and then corrected."""
         times = rng.randint(6, 12)
         factors = [ord(c) // times + rng.randrange(2) for c in word]
-        code = "+" * times + "[" + "".join(">" + "+" * factor for factor in factors) + "<" * len(word) + "-]"
-        return code + "".join(">" + self._step(ord(c) - times * factor) for c, factor in zip(word, factors))
+        raised = "".join(">" + "+" * factor for factor in factors)
+        printed = "".join(">" + self._step(ord(c) - times * factor)
+                          for c, factor in zip(word, factors))
+        return "+" * times + "[" + raised + "<" * len(word) + "-]" + printed
 
     def _step(self, change: int) -> str:
         return ("+" if change > 0 else "-") * abs(change) + "."

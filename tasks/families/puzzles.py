@@ -19,9 +19,10 @@ def pairs(text: str) -> list[tuple[int, int]]:
 
 def mapping(text: str) -> dict[str, str]:
     """Assignments such as "A=1, B=2", {"0": 1, "1": 2} or "A = 1" one a line; nothing twice."""
-    text = text.strip("{}[]() \n.,;").replace(":", "=")
-    text = "=".join(part.strip() for part in text.split("="))
-    parts = [re.fullmatch(r"[\"']?(\w+)[\"']?=[\"']?(\w+)[\"']?", part) for part in re.split(r"[\s,;]+", text)]
+    sides = text.strip("{}[]() \n.,;").replace(":", "=").split("=")
+    tight = "=".join(side.strip() for side in sides)  # no blanks around a sign: blanks part assignments
+    parts = [re.fullmatch(r"[\"']?(\w+)[\"']?=[\"']?(\w+)[\"']?", part)
+             for part in re.split(r"[\s,;]+", tight)]
     found = {part[1]: part[2] for part in parts}
     if len(found) < len(parts):
         raise ValueError("something has two values")
