@@ -22,7 +22,7 @@ SYSTEM = "Solve it."
 
 
 def trajectory(question: str, texts: list[str], reward: float, sample: int) -> Trajectory:
-    """A conversation of turns and, between them, what the sandbox printed: text, output, text, ..."""
+    """A conversation of turns and, between them, what the sandbox printed."""
     chat = tiny.chat()
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
     t = Trajectory(tiny.instance(question), sample, messages, reward=reward, stop_reason="answer")
@@ -240,7 +240,8 @@ def test_the_command_writes_the_page_and_refuses_what_is_no_run(run, tmp_path):
     assert f"wrote {out}" in inside("r1ci.py", "page", run, run, "--out", out)
     assert len(Parsed(out.read_text(encoding="utf-8")).data["runs"]) == 2
     assert "holds no run: it has no metrics.jsonl" in refusal("r1ci.py", "page", tmp_path)
-    assert "cannot be written" in refusal("r1ci.py", "page", run, "--out", tmp_path / "no" / "x.html")
+    nowhere = tmp_path / "no" / "page.html"
+    assert "cannot be written" in refusal("r1ci.py", "page", run, "--out", nowhere)
 
 
 # ---- in a browser --------------------------------------------------------------------------------
@@ -249,7 +250,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 # A headless window is at least 500 pixels wide: narrower pages stand in a frame.
-FRAME = """<!doctype html><iframe src="{src}" style="border:0;width:{width}px;height:3000px"></iframe>
+FRAME = """<!doctype html>
+<iframe src="{src}" style="border:0;width:{width}px;height:3000px"></iframe>
 <pre id="said"></pre>
 <script>addEventListener("message", event => {{ said.textContent = event.data; }});</script>"""
 MEASURE = """<script>
@@ -307,7 +309,8 @@ def test_nothing_is_cut_and_dark_is_dark(run, width):
     other = run.parent / "a-run-whose-name-is-long-enough-to-need-more-than-one-line-on-a-telephone"
     shutil.copytree(run, other)
     metrics = (other / "metrics.jsonl").read_text()
-    (other / "metrics.jsonl").write_text(metrics.replace('"rg/gcd"', '"rg/gcd,rg/lcm,rg/chain_sum"'))
+    more_tasks = metrics.replace('"rg/gcd"', '"rg/gcd,rg/lcm,rg/chain_sum"')
+    (other / "metrics.jsonl").write_text(more_tasks)
     page_of(run, other)
     light = look(run.parent / "page.html", width)
     assert light["width"] == width and light["content"] <= width and not light["cut"], light
