@@ -706,6 +706,15 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
     return curriculum
 
 
+def keep_group(run: RunDir, step: int, group: list[Trajectory], advantages: list[float],
+               whole: bool) -> None:
+    """Write a step's first group to trajectories.jsonl: the whole, or its first answer alone."""
+    for t, advantage in list(zip(group, advantages))[:None if whole else 1]:
+        logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
+        run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(),
+                                            "advantage": round(advantage, 4), "logps": logps})
+
+
 def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
                     progress: Progress) -> Path:
     return run.save(progress.step, learner.model, learner.optimizer, tokenizer,
@@ -800,10 +809,10 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                            **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
                            t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
                            mem_gb=memory_gb(world.device))
-            run.add_line("trajectories.jsonl", {"step": step, **rolled[0][0].to_json()})
             # 7. Validation and checkpoints.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
+            keep_group(run, step, groups[0], advantages[0], whole=validates or step == 1)
             if validates:
                 actor.refresh(learner.model, world)
                 accuracy = actor.assess(validation, "validation")["accuracy"]

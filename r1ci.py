@@ -1583,70 +1583,13 @@ def command_show(args: argparse.Namespace) -> None:
             raise SystemExit(f'{args.file}, line {number}: no "messages"')
         if args.first <= i < args.first + args.n:
             print(paint_trajectory(line, decode))
-            if args.picture and i == args.first:
-                draw_trajectory(segments(line, decode), args.picture)
 
 
-def pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise SystemExit("pictures need matplotlib: pip install matplotlib")
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+def command_page(args: argparse.Namespace) -> None:
+    from tasks.page import write_page  # here: no other command needs it
 
-    return plt
-
-
-def draw_trajectory(parts: list[tuple[str, bool]], path: str, columns: int = 100) -> None:
-    """A trajectory's segments as a picture, on a grid of monospaced cells."""
-    plt, cells, row, column = pyplot(), [], 0, 0
-    for text, sampled in parts:
-        for character in text:
-            if character == "\n" or column == columns:
-                row, column = row + 1, 0
-            if character != "\n":
-                cells.append((column, row, character, "#116329" if sampled else "#8b949e"))
-                column += 1
-    figure = plt.figure(figsize=(0.085 * columns, 0.18 * (row + 2)))
-    for column, at, character, colour in cells:
-        figure.text(
-            (column + 0.5) / columns,
-            1 - (at + 1) / (row + 2),
-            character,
-            family="monospace",
-            fontsize=9,
-            color=colour,
-            ha="center",
-            va="center",
-            fontweight="bold" if colour == "#116329" else "normal",
-        )
-    figure.savefig(path, dpi=130)
-
-
-def command_plot(args: argparse.Namespace) -> None:
-    lines = [
-        line for _, line in read_jsonl(Path(args.directory) / "metrics.jsonl") if "step" in line
-    ]
-    plt = pyplot()
-    keys = [
-        key
-        for key in ("reward", "val_accuracy", "code_rate", "entropy", "grad_norm")
-        if any(key in line for line in lines)
-    ]
-    figure, axes = plt.subplots(1, len(keys), figsize=(3.2 * len(keys), 2.6), squeeze=False)
-    for axis, key in zip(axes[0], keys):
-        axis.plot(
-            *zip(*[(line["step"], line[key]) for line in lines if key in line]),
-            marker="o" if key == "val_accuracy" else None,
-            linewidth=1.2,
-        )
-        axis.set(title=key, xlabel="step")
-        axis.grid(alpha=0.3)
-    figure.tight_layout()
-    out = args.out or str(Path(args.directory) / "curve.png")
-    figure.savefig(out, dpi=120)
-    print(f"wrote {out}")
+    size = write_page(args.runs, args.out)
+    print(f"wrote {args.out} ({size // 1000} kB): open it in a browser")
 
 
 def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> None:
@@ -1670,7 +1613,7 @@ def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> 
 
 def main() -> None:
     parser = command_line("Ask, evaluate and look at a model that reasons with code.")
-    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | plot")
+    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page")
 
     ask = commands.add_parser(
         "ask", formatter_class=HelpFormatter, help="hold one conversation, streamed"
@@ -1713,15 +1656,14 @@ def main() -> None:
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
     show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
     show.add_argument("--n", type=whole(1), default=5, help="how many")
-    show.add_argument("--picture", help="draw the first one into this file, too (needs matplotlib)")
     show.set_defaults(run=command_show)
 
-    plot = commands.add_parser(
-        "plot", formatter_class=HelpFormatter, help="draw a run's curves (by matplotlib)"
+    page = commands.add_parser(
+        "page", formatter_class=HelpFormatter, help="runs as one page for a browser"
     )
-    plot.add_argument("directory", help="a run directory")
-    plot.add_argument("--out", help="picture file (none: curve.png in the run directory)")
-    plot.set_defaults(run=command_plot)
+    page.add_argument("runs", nargs="+", metavar="RUN", help="run directories, laid over each other")
+    page.add_argument("--out", default="page.html", help="the file to write")
+    page.set_defaults(run=command_page)
 
     args = parser.parse_args()
     args.run(args)

@@ -21,7 +21,7 @@ def test_the_family_table_counts_the_registered_tasks():
     assert {row[0] for row in rows} == {task.family for task in TASKS.values()}
 
 
-@pytest.mark.parametrize("script", ["sft.py", "grpo.py", "r1ci.py ask", "r1ci.py eval", "r1ci.py show", "r1ci.py plot"])
+@pytest.mark.parametrize("script", ["sft.py", "grpo.py", "r1ci.py ask", "r1ci.py eval", "r1ci.py show", "r1ci.py page"])
 def test_every_flag_of_the_readmes_commands_exists(script):
     commands = [" ".join(match.split("#")[0].replace("\\\n", " ").split())
                 for match in re.findall(rf"^.*{re.escape(script)} (?:.*\\\n)*.*$", README, re.MULTILINE)]

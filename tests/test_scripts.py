@@ -257,7 +257,7 @@ def test_a_refusal_is_one_line_and_a_failing_exit():
 
 
 @pytest.mark.parametrize("command", [["sft.py"], ["grpo.py"], ["r1ci.py"], ["r1ci.py", "ask"], ["r1ci.py", "eval"],
-                                     ["r1ci.py", "show"], ["r1ci.py", "plot"]])
+                                     ["r1ci.py", "show"], ["r1ci.py", "page"]])
 def test_help_explains_every_flag(command):
     out = inside(*command, "--help")
     flags = [line for line in out.splitlines() if line.strip().startswith("--")]
