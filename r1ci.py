@@ -2,14 +2,12 @@ r"""r1ci.py -- a language model that reasons in words and in Python that runs: t
 
     python r1ci.py ask "What is 17 * 23?" --model runs/grpo     one conversation, streamed in colour
     python r1ci.py eval --model runs/grpo --mode ci --n 84      accuracy on held-out questions
-    python r1ci.py show runs/grpo/trajectories.jsonl            saved conversations, trained tokens
-    green
+    python r1ci.py show runs/grpo/trajectories.jsonl            saved conversations, in colour
     python r1ci.py plot runs/grpo                               the reward curve (needs matplotlib)
 
 One conversation ("|" marks the tokens that the model samples, and only those are ever trained on):
 
-      <|im_start|>system ...  <|im_start|>user\nWhat is 17 * 23? ...
-      <|im_end|>\n<|im_start|>assistant\n
+      <|im_start|>system ... <|im_start|>user\nWhat is 17 * 23? <|im_end|>\n<|im_start|>assistant\n
     | ```python\nprint(17 * 23)\n```
       <|im_end|>\n<|im_start|>user\nCode Execution Results:\n391<|im_end|>\n<|im_start|>assistant\n
     | <<<391>>><|im_end|>
@@ -25,14 +23,16 @@ Read from top to bottom:
     7. Hugging Face files   (on a first reading, skip from here)
     8. the command line
 
-There is no training in this file: how to train is in sft.py. Prompts, marks and what ends a turn
-are text and stand in tasks/conversation.py. Letters for shapes: B rows, T tokens, D width, H heads,
-K key-value heads, C cache capacity, V vocabulary, N trained tokens.
+There is no training in this file: how to train is in sft.py. What is text stands in
+tasks/conversation.py: prompts, marks, what ends a turn, and the records Protocol (the limits of a
+conversation) and Trajectory (what was said). Letters for shapes: B rows, T tokens, D width,
+H heads, K key-value heads, C cache capacity, V vocabulary, N trained tokens.
 """
 
 import os
 
-# Before torch: threads that wait by spinning starve the sandbox (a product: 88 us -> 32 ms).
+# Before torch: threads that wait by spinning starve the sandbox. A matrix product beside two busy
+# scripts took 32 ms instead of 88 us.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
@@ -67,48 +67,48 @@ from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_
                              read_jsonl, read_questions)
 from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table, segments)
-from tasks.teacher import Endpoint, Job, add_endpoint_flags, converse_all, find_endpoint
+from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
 
 
 # ---- 1. the model --------------------------------------------------------------------------------
 
-
 @dataclass(frozen=True)
 class Family:
-    """In what a family of models differs from the others. To add one, add a line to FAMILIES."""
+    """In what a family of models differs from the others.
 
-    architecture: str  # the class that transformers opens its files with
-    qkv_bias: bool = False  # biases on the projections of queries, keys and values
-    qk_norm: bool = False  # RMSNorm over each head's query and key
+    To add one, add a line to FAMILIES, and to `refuse_config` what it has and this code has not.
+    """
+    architecture: str         # the class that transformers opens its files with
+    qkv_bias: bool = False    # biases on the projections of queries, keys and values
+    qk_norm: bool = False     # RMSNorm over each head's query and key
+    head_dim: int = 0         # of files that do not say it; 0: hidden_size / num_attention_heads
 
 
 FAMILIES = {
     "llama": Family("LlamaForCausalLM"),  # SmolLM2, Llama 2 and 3.0
     "qwen2": Family("Qwen2ForCausalLM", qkv_bias=True),
-    "qwen3": Family("Qwen3ForCausalLM", qk_norm=True),
+    "qwen3": Family("Qwen3ForCausalLM", qk_norm=True, head_dim=128),
 }
 
 
 @dataclass
 class ModelConfig:
-    """What the architecture needs of a Hugging Face config.json. The defaults are the tiny model's.
-    """
-
-    vocab_size: int
-    model_type: str = "qwen2"  # a name in FAMILIES
+    """What the model needs of a Hugging Face config.json. The defaults are the tiny model's."""
+    vocab_size: int                    # rows of the embedding; the tokenizer may have fewer tokens
+    model_type: str = "qwen2"          # a name in FAMILIES
     hidden_size: int = 128
     intermediate_size: int = 384
     num_hidden_layers: int = 2
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
-    head_dim: int = 0  # 0: hidden_size / num_attention_heads
-    attention_bias: bool = False  # biases on all four projections of attention
+    head_dim: int = 0                  # 0: hidden_size / num_attention_heads
+    attention_bias: bool = False       # biases on all four projections of attention
     max_position_embeddings: int = 2048
     rope_theta: float = 10_000.0
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
-    # further keys of the file; save_model writes them back
+    # Further keys of the file: save_model writes them back.
     other: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -162,34 +162,31 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(width, kv_width, bias=qkv_bias)
         self.v_proj = nn.Linear(width, kv_width, bias=qkv_bias)
         self.o_proj = nn.Linear(q_width, width, bias=config.attention_bias)
-        self.q_norm = (
-            RMSNorm(config.head_dim, config.rms_norm_eps) if family.qk_norm else nn.Identity()
-        )
-        self.k_norm = (
-            RMSNorm(config.head_dim, config.rms_norm_eps) if family.qk_norm else nn.Identity()
-        )
+        self.q_norm, self.k_norm = nn.Identity(), nn.Identity()
+        if family.qk_norm:
+            self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+            self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Rope, step: "CacheStep | None", layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
+        """x [B, T, D] -> [B, T, D]. Without a view of the cache (training) rows begin here."""
         B, T, _ = x.shape
-        # One projection each, cut into heads of head_dim.
-        # [B, H, T, head_dim]
-        q = self.q_norm(self.q_proj(x).view(B, T, -1, self.head_dim)).transpose(1, 2)
-        # [B, K, T, head_dim]
-        k = self.k_norm(self.k_proj(x).view(B, T, -1, self.head_dim)).transpose(1, 2)
-        v = self.v_proj(x).view(B, T, -1, self.head_dim).transpose(1, 2)  # [B, K, T, head_dim]
+        q = self.q_proj(x).view(B, T, -1, self.head_dim)               # [B, T, H, head_dim]
+        k = self.k_proj(x).view(B, T, -1, self.head_dim)               # [B, T, K, head_dim]
+        v = self.v_proj(x).view(B, T, -1, self.head_dim)
+        q, k = self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2)
+        v = v.transpose(1, 2)                                          # [B, K, T, head_dim]
         q, k = apply_rope(q, rope), apply_rope(k, rope)
-        if step is None:
-            y = causal_attention(q, k, v)
+        if view is None:
+            y = causal_attention(q, k, v)                              # [B, H, T, head_dim]
         else:
-            y = step.cache.attend(layer, q, k, v, step)
+            y = view.cache.attend(layer, q, k, v, view)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Every token sees itself and those before it. A key-value head serves H / K heads."""
-    return F.scaled_dot_product_attention(
-        q, k, v, is_causal=True, enable_gqa=k.shape[1] != q.shape[1]
-    )
+    grouped = k.shape[1] != q.shape[1]
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
 
 
 class MLP(nn.Module):
@@ -212,16 +209,16 @@ class Block(nn.Module):
         self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
-        # keep only the input for the backward pass, and compute the rest again
+        # True: only the input is kept for the backward pass, which computes the rest again.
         self.checkpointing = False
 
-    def forward(self, x: Tensor, rope: Rope, step: "CacheStep | None", layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(self.compute, x, rope, step, layer, use_reentrant=False)
-        return self.compute(x, rope, step, layer)
+            return checkpoint(self.compute, x, rope, view, layer, use_reentrant=False)
+        return self.compute(x, rope, view, layer)
 
-    def compute(self, x: Tensor, rope: Rope, step: "CacheStep | None", layer: int) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rope, step, layer)
+    def compute(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, view, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -250,31 +247,26 @@ class CausalLM(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(
-        self,
-        ids: Tensor,
-        step: "CacheStep | None" = None,
-        head: Callable[[Tensor, Tensor], Any] = F.linear,
-    ) -> Any:
-        """ids [B, T] -> head(hidden [B, T, D], weight [V, D]); F.linear makes logits [B, T, V] of
-        them.
+    def forward(self, ids: Tensor, view: "CacheView | None" = None,
+                head: Callable[[Tensor, Tensor], Any] = F.linear) -> Any:
+        """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
-        Without a step of the cache rows start at position 0, and padding belongs on the right: no
-        causal row sees it. The head is an argument and not a second call since under FSDP the
-        weights are whole only during forward: the sampler's takes the last position alone,
-        training's scores the trained tokens (`token_logps`), and the one that fills the cache
-        computes nothing.
+        Without a view of the cache rows start at position 0, and padding belongs on the right: no
+        causal row sees it. The head is an argument and no second call since under FSDP the weights
+        are whole only during forward. Decoding keeps the default, training scores the trained
+        tokens (`token_logps`), and what only fills the cache needs none (`no_head`).
         """
-        x = self.model.embed_tokens(ids)  # [B, T, D]
-        if step is None:
+        x = self.model.embed_tokens(ids)                               # [B, T, D]
+        if view is None:
             rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, x.dtype)
         else:
-            rope = step.rope
+            rope = view.rope
         for layer, block in enumerate(self.model.layers):
-            x = block(x, rope, step, layer)
+            x = block(x, rope, view, layer)
         hidden = self.model.norm(x)
-        tied = self.config.tie_word_embeddings
-        return head(hidden, self.model.embed_tokens.weight if tied else self.lm_head.weight)
+        if self.config.tie_word_embeddings:
+            return head(hidden, self.model.embed_tokens.weight)
+        return head(hidden, self.lm_head.weight)
 
 
 class TokenScores(NamedTuple):
@@ -328,135 +320,112 @@ def chunk_logps(
 
 # ---- 2. the KV cache -----------------------------------------------------------------------------
 
-
 @dataclass
-class CacheStep:
-    """Which slots and positions one forward pass writes and reads; `KVCache.step` makes it."""
-
+class CacheView:
+    """What one forward pass writes and reads of the cache; made by `KVCache.view` for B rows."""
     cache: "KVCache"
-    slots: slice | Tensor  # of the B rows
-    rope: Rope  # of their T new positions, 2 x [B, 1, T, head_dim]
-    places: Tensor  # [B * K * T] where their keys and values go in the flat cache
-    fresh: bool  # rows without a past: they read nothing that is stored
-    length: int  # tokens read of every slot
-    mask: Tensor  # [B, 1, T, length] 0 where a query may look, else -inf
-    used: Tensor  # [B * K] true lengths, for the kernel that can use them
+    slots: slice | Tensor   # of the rows
+    rope: Rope              # of their T new positions, 2 x [B, 1, T, head_dim]
+    places: Tensor          # [B * K * T] where their keys and values go when positions are one axis
+    length: int             # tokens read of every slot; 0: new rows, which read nothing stored
+    mask: Tensor            # [B, 1, T, length] 0 where a query may look, else -inf
+    used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
 
 
 class KVCache:
-    """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout: then the
-    weights change.
+    """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout.
 
-    One tensor [2 (keys, values), layers, slots, K, C, head_dim]. For one layer and one head:
+    It never outlives the rollout: then the weights change. One tensor [2 (keys, values), layers,
+    slots, K, C, head_dim]; for one layer and one head:
 
                  position 0   1   2   3   4   5  ...  C - 1
         slot 0            a   a   a   a   a   .        x       a row of five tokens
         slot 1            b   b   b   .   .   .        x       a row of three
         slot 2            .   .   .   .   .   .        x       free
 
-    Rows that decode stand in the first slots: a step reads plain slices, up to the longest row's
-    length rounded up, and copies nothing. No row reaches position C - 1 ("x"): padding may write
-    there.
+    Rows that decode stand in the first slots: a pass reads plain slices up to the longest row's
+    length, and copies nothing. No row reaches position C - 1 ("x"): padding may write there.
+    With slots, heads and positions as one axis, slot s, head h, position p is (s K + h) C + p.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        slots: int,
-        capacity: int,
-        device: torch.device,
-        dtype: torch.dtype,
-    ):
+    def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device,
+                 dtype: torch.dtype):
         self.slots, self.capacity = slots, capacity
-        layers, heads = config.num_hidden_layers, config.num_key_value_heads
-        self.kv = torch.zeros(
-            2, layers, slots, heads, capacity, config.head_dim, device=device, dtype=dtype
-        )
-        # Where each slot and head begins when slots, heads and positions are counted as one axis.
-        self.starts = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
+        heads = config.num_key_value_heads
+        shape = (2, config.num_hidden_layers, slots, heads, capacity, config.head_dim)
+        self.kv = torch.zeros(shape, device=device, dtype=dtype)
+        # Where each (slot, head) begins on the one axis, and where the last one ends.
+        self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
-        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])  # 2 x [C, head_dim]
+        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
         self.varlen = varlen_kernel(device, dtype)
 
-    def step(
-        self, slots: slice | Tensor, positions: Tensor, length: int, fresh: bool = False
-    ) -> CacheStep:
-        """The pass that writes `slots` at `positions` [B, T] and reads their first `length` tokens."""
+    def view(self, slots: slice | Tensor, positions: Tensor, length: int) -> CacheView:
+        """A pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
         heads = self.kv.shape[3]
-        starts = self.starts[:-1].view(-1, heads, 1)[slots]  # [B, K, 1]
+        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]
         # A query sees the keys up to its own position, whatever older rows left behind it.
-        hidden = torch.arange(length, device=positions.device) > positions[:, None, :, None]
-        return CacheStep(
-            cache=self,
-            slots=slots,
-            fresh=fresh,
-            length=length,
-            rope=Rope(self.rope.cos[positions].unsqueeze(1), self.rope.sin[positions].unsqueeze(1)),
-            places=(starts + positions[:, None]).flatten(),
-            mask=torch.zeros_like(hidden, dtype=self.kv.dtype).masked_fill_(hidden, -torch.inf),
-            used=(positions[:, -1] + 1).int().repeat_interleave(heads),
-        )
+        later = torch.arange(length, device=positions.device) > positions[:, None, :, None]
+        mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
+        rope = Rope(self.rope.cos[positions].unsqueeze(1), self.rope.sin[positions].unsqueeze(1))
+        places = (starts + positions[:, None]).flatten()
+        used = (positions[:, -1] + 1).int().repeat_interleave(heads)
+        return CacheView(self, slots, rope=rope, places=places, length=length, mask=mask, used=used)
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, step: CacheStep) -> Tensor:
-        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row so far."""
-        flat = self.kv[:, layer].flatten(1, 3)  # [2, slots * K * C, head_dim], a view
-        flat[0].index_copy_(0, step.places, k.flatten(0, 2))
-        flat[1].index_copy_(0, step.places, v.flatten(0, 2))
-        if step.fresh:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, view: CacheView) -> Tensor:
+        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
+        flat = self.kv[:, layer].flatten(1, 3)                     # [2, slots * K * C, head_dim]
+        flat[0].index_copy_(0, view.places, k.flatten(0, 2))
+        flat[1].index_copy_(0, view.places, v.flatten(0, 2))
+        if view.length == 0:
             return causal_attention(q, k, v)
-        if q.shape[2] == 1 and self.varlen:
-            return self.decode_varlen(flat, q, step)
-        keys = self.kv[0, layer, step.slots, :, : step.length]  # [B, K, length, head_dim]
-        values = self.kv[1, layer, step.slots, :, : step.length]
-        if q.shape[2] == 1:
-            return self.decode(keys, values, q, step)
-        return self.extend(keys, values, q, step)
+        one_token = q.shape[2] == 1
+        if one_token and self.varlen:
+            return self.decode_varlen(flat, q, view)
+        keys = self.kv[0, layer, view.slots, :, :view.length]          # [B, K, length, head_dim]
+        values = self.kv[1, layer, view.slots, :, :view.length]
+        if one_token:
+            return self.decode(keys, values, q, view)
+        return self.extend(keys, values, q, view)
 
-    def extend(self, keys: Tensor, values: Tensor, q: Tensor, step: CacheStep) -> Tensor:
-        """Several new tokens a row behind those that are stored."""
+    def extend(self, keys: Tensor, values: Tensor, q: Tensor, view: CacheView) -> Tensor:
+        """Several new tokens a row, after those that are stored."""
         served = q.shape[1] // keys.shape[1]
         # Where there is a mask, CUDA's fast kernels know no groups of heads: repeat the keys.
-        keys, values = (
-            keys.repeat_interleave(served, dim=1),
-            values.repeat_interleave(served, dim=1),
-        )
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=step.mask)
+        keys = keys.repeat_interleave(served, dim=1)
+        values = values.repeat_interleave(served, dim=1)
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=view.mask)
 
-    def decode(self, keys: Tensor, values: Tensor, q: Tensor, step: CacheStep) -> Tensor:
-        """One new token a row, by hand: on a CPU two thirds of SDPA's time."""
+    def decode(self, keys: Tensor, values: Tensor, q: Tensor, view: CacheView) -> Tensor:
+        """One new token a row, by hand: it takes two thirds of the time of SDPA on a CPU."""
         B, H, _, head_dim = q.shape
         K = keys.shape[1]
-        q = q.reshape(B, K, H // K, head_dim) * head_dim**-0.5
-        scores = q @ keys.transpose(2, 3) + step.mask  # [B, K, H / K, length]
+        q = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5
+        scores = q @ keys.transpose(2, 3) + view.mask                  # [B, K, H / K, length]
         return (scores.softmax(-1) @ values).view(B, H, 1, head_dim)
 
-    def decode_varlen(self, flat: Tensor, q: Tensor, step: CacheStep) -> Tensor:
-        """One new token a row, on CUDA: we pretend that each (row, key-value head) is a sequence of
-        its own with H / K query heads, and the kernel reads each at its true length.
+    def decode_varlen(self, flat: Tensor, q: Tensor, view: CacheView) -> Tensor:
+        """One new token a row, on CUDA, by a kernel that reads each sequence at its true length.
+
+        It knows no slots: we pretend that each (row, head) is a sequence of its own. The rows that
+        decode are in the first slots, so with K = 2 and C = 10 two rows of 5 and 3 tokens are four
+        sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
-        sequences = step.used.shape[0]  # B * K
-        q = q.reshape(sequences, H * B // sequences, head_dim)
-        one_query_each = torch.arange(sequences + 1, device=q.device, dtype=torch.int32)
-        y = self.varlen(
-            query=q,
-            key=flat[0][:, None],
-            value=flat[1][:, None],
-            cu_seq_q=one_query_each,
-            cu_seq_k=self.starts[: sequences + 1],
-            max_q=1,
-            max_k=self.capacity,
-            seqused_k=step.used,
-            enable_gqa=q.shape[1] != 1,
-        )
+        K = len(view.used) // B
+        q = q.reshape(B * K, H // K, head_dim)
+        queries = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)   # borders, too
+        y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None], cu_seq_q=queries,
+                        cu_seq_k=self.borders[:B * K + 1], max_q=1, max_k=self.capacity,
+                        seqused_k=view.used, enable_gqa=H != K)
         return y.view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
         """A copy of the first `length` tokens of a slot."""
-        return self.kv[:, :, slot, :, :length].clone()  # [2, layers, K, length, head_dim]
+        return self.kv[:, :, slot, :, :length].clone()         # [2, layers, K, length, head_dim]
 
     def load(self, slot: int, kv: Tensor) -> None:
-        self.kv[:, :, slot, :, : kv.shape[3]] = kv
+        self.kv[:, :, slot, :, :kv.shape[3]] = kv
 
     def move(self, source: int, target: int, length: int) -> None:
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
@@ -467,16 +436,14 @@ def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Ten
     if device.type != "cuda" or dtype == torch.float32:
         return None
     from torch.nn.attention.varlen import varlen_attn
-
-    return varlen_attn if "seqused_k" in inspect.signature(varlen_attn).parameters else None
+    known = inspect.signature(varlen_attn).parameters
+    return varlen_attn if "seqused_k" in known else None
 
 
 # ---- 3. the chat format --------------------------------------------------------------------------
 
-
 class Chat:
-    """A tokenizer with the fixed pieces of a conversation as token ids, cut out of its own chat
-    template.
+    """A tokenizer, and the fixed pieces of a conversation as token ids, cut out of its template.
 
     Pieces are encoded apart and joined as ids, here and in the rollout: text that a model sampled
     is never encoded again, and no template can change what was written (some drop the thoughts of
@@ -487,47 +454,45 @@ class Chat:
         self.tokenizer, self.format_name = tokenizer, format_name
         self.format: Format = FORMATS[format_name]
         vocabulary, added = tokenizer.get_vocab(), tokenizer.added_tokens_decoder
-        # the model may have more rows: never sampled
+        # A model's embedding may have more rows than there are tokens: these are never sampled.
         self.vocab_size = max(vocabulary.values()) + 1
         # Tokens that can close a code block: after each of them the text is looked at.
         last = self.format.code_close[-1]
         self.closing = {i for token, i in vocabulary.items() if last in token}
-        self.between = {
-            roles: tokenizer.encode(piece, add_special_tokens=False)
-            for roles, piece in cut_template(tokenizer).items()
-        }
-        # What ends the model's turn is a token that it samples itself, so it is kept apart.
-        after_turn = self.between["assistant", "user"]
-        self.end = after_turn[0]
-        self.between["assistant", "user"] = after_turn[1:]
+        # What stands between two messages, by their roles. In ChatML, for example:
+        #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n
+        #     ("assistant", "user")    <|im_end|>\n<|im_start|>user\n
+        self.between: dict[tuple[str | None, str], list[int]] = {}
+        for roles, piece in cut_template(tokenizer).items():
+            self.between[roles] = tokenizer.encode(piece, add_special_tokens=False)
+        # The token that ends the model's turn is one that it samples itself, so it stands apart:
+        # ("assistant", "user") is now \n<|im_start|>user\n.
+        self.end = self.between["assistant", "user"].pop(0)
         if self.end not in added or not added[self.end].special:
-            raise SystemExit(
-                f"the chat template of the tokenizer {tokenizer.name_or_path} ends the "
-                "assistant's turn without a special token"
-            )
-        # Any of these ends a turn, too.
-        self.ends = {
-            self.end,
-            vocabulary.get("<|endoftext|>", self.end),
-            *getattr(tokenizer, "generation_config", {}).get("eos_token_id", []),
-        }
+            raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
+                             "the assistant's turn without a special token")
+        # Any of these ends a turn, too; load_tokenizer has put generation_config there.
+        settings = getattr(tokenizer, "generation_config", {})
+        self.ends = {self.end, *settings.get("eos_token_id", [])}
+        if "<|endoftext|>" in vocabulary:
+            self.ends.add(vocabulary["<|endoftext|>"])
         self.marks = self._find_marks(added)
 
     def _find_marks(self, added: dict[int, Any]) -> re.Pattern:
-        """Where to cut marks such as <|im_end|> or <｜User｜> in two, so that content never becomes
-        one.
+        r"""Where to cut marks such as <|im_end|> in two, so that content never becomes one.
 
-        "<|im_end|>" is encoded as "<" and "|im_end|>": two plain texts. Not every tokenizer counts
-        its marks as special, so `split_special_tokens` alone would not do.
+        "<|im_end|>" is then encoded as "<" and "|im_end|>", two plain texts. Not every tokenizer
+        counts its marks as special, so `split_special_tokens` alone would not do. For ChatML the
+        pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): the place behind a "<" and before the rest.
         """
-        pieces = {i for piece in self.between.values() for i in piece if i in added}
-        marks = sorted({added[i].content for i in pieces})
-        behind = [
-            re.escape(mark[1:]) for mark in marks if mark.startswith("<") and mark.endswith(">")
-        ]
-        if not behind:
-            return re.compile("(?!)")  # matches nothing
-        return re.compile(f"(?<=<)(?={'|'.join(behind)})")
+        pieces = {i for piece in [*self.between.values(), [self.end]] for i in piece if i in added}
+        rests = []
+        for mark in sorted(added[i].content for i in pieces):
+            if mark.startswith("<") and mark.endswith(">"):
+                rests.append(re.escape(mark[1:]))
+        if not rests:
+            return re.compile("(?!)")   # matches nowhere
+        return re.compile(f"(?<=<)(?={'|'.join(rests)})")
 
     def encode(self, text: str) -> list[int]:
         """Content as ids. A "<|im_end|>" in a question or in a script's output stays plain text."""
@@ -537,28 +502,20 @@ class Chat:
         return ids
 
     def decode(self, ids: list[int]) -> str:
-        return self.tokenizer.decode(
-            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
+        return self.tokenizer.decode(ids, skip_special_tokens=False,
+                                     clean_up_tokenization_spaces=False)
 
-    def prompt(
-        self, instance: Instance, mode: str, system: str | None = None
-    ) -> list[dict[str, str]]:
+    def prompt(self, instance: Instance, mode: str,
+               system: str | None = None) -> list[dict[str, str]]:
         """The messages that open a conversation; `system` replaces the mode's own system prompt."""
         system = system or system_prompts(mode, self.format_name)[0]
-        return [
-            {"role": "system", "content": system},
-            {"role": "user", "content": instance.question},
-        ]
+        return [{"role": "system", "content": system},
+                {"role": "user", "content": instance.question}]
 
     def tool_reply(self, text: str) -> list[int]:
         """The environment's words between a code block and the model's next turn."""
-        return [
-            self.end,
-            *self.between["assistant", "user"],
-            *self.encode(self.format.show_output(text)),
-            *self.between["user", "assistant"],
-        ]
+        return [self.end, *self.between["assistant", "user"],
+                *self.encode(self.format.show_output(text)), *self.between["user", "assistant"]]
 
 
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
@@ -576,7 +533,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
         ids.extend(piece)
         loss_mask.extend([int(sampled)] * len(piece))
 
-    before = None  # the role of the message before
+    before = None   # the role of the message before
     for message in messages:
         role, content = message["role"], message["content"]
         if (before, role) not in chat.between:
@@ -587,9 +544,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
         if role == "assistant":
             turn = read_turn(content, chat.format_name)
             if turn.text != content:
-                raise ValueError(
-                    "text follows the closing mark of a code block, where the turn ends"
-                )
+                raise ValueError("text follows the closing mark of a code block, where a turn ends")
             add([chat.end], sampled=turn.code is None)
         before = role
     if before != "assistant":
@@ -599,27 +554,24 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
 # ---- 4. the sampler ------------------------------------------------------------------------------
 
-
 @dataclass(eq=False)
 class Row:
     """A conversation on its way, and what the sampler needs to go on with it."""
-
     trajectory: Trajectory
-    key: tuple  # fixes its randomness
-    noise: np.ndarray  # [max_tokens] uniform numbers, one for each token behind the prompt
-    group: list["Row"]  # the rows of its question; the first one computes the prompt for all
-    line: int = 0  # its line in the sampler's tables
-    turn_start: int = 0  # the length at which its present turn began
-    stop: int = 0  # the length at which a budget ends the turn
-    # while it does not decode: what the cache knew, [2, layers, K, tokens, head_dim]
+    key: tuple                    # fixes its randomness
+    noise: np.ndarray             # [max_tokens] uniform numbers, one a token behind the prompt
+    group: list["Row"]            # the rows of its question
+    line: int = 0                 # its line in the sampler's tables
+    turn_start: int = 0           # the length at which its present turn began
+    stop: int = 0                 # the length at which a budget ends the turn
+    # Its past while it is away, or else its group's prompt: [2, layers, K, tokens, head_dim].
     kv: Tensor | None = None
     future: Future | None = None  # the run of its newest script
-    called_at: int = 0  # the decode step of its newest call
+    called_at: int = 0            # the decode step of its newest call
 
 
 def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """logits [B, V], uniform noise [B] -> tokens [B] and their log-probabilities [B]; temperature 0
-    is greedy.
+    """logits [B, V], uniform noise [B] -> tokens [B], their log-probabilities [B]; 0 is greedy.
 
     By inverting the distribution function: token i is chosen where the sum of the probabilities up
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
@@ -629,41 +581,34 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
     if temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        cumulative = logps.double().exp().cumsum(-1)  # [B, V]
+        cumulative = logps.double().exp().cumsum(-1)                   # [B, V]
         # Below the total by a margin: a number rounded up to it would choose behind the last token.
         wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * cumulative[:, -1:]
         tokens = torch.searchsorted(cumulative, wanted, right=True).squeeze(-1)
     return tokens, logps.gather(-1, tokens[:, None]).squeeze(-1)
 
 
-PREFILL_TOKENS = 8192  # computed together, padding included
+PREFILL_TOKENS = 8192   # computed together, padding included
 
 
 class Sampler:
-    """Decodes up to `slots` rows together. What they sample stays on the device until a row has an
-    event: a token that the host watches for, or the length at which it must stop.
+    """Decodes up to `slots` rows together, one token a step for each.
 
-    `ids`, `logps` and `noise` [R + 1, C] have a line for each of the R rows, and one for padding.
-    `state` says what stands in the slots:
+    `ids`, `logps` and `noise` [R + 1, C] have a line for each of the R rows, and a spare one.
+    `state` says what stands in the slots, the first of which are taken:
 
                   slot 0   slot 1   slot 2
-        line           7        3       12      of the slot's row in the tables; without a row, the
-        last line
-        length       131       88      131      tokens of the row so far
-        stop         260      215      259      the length at which its turn must end
+        line           7        3        R    of its row in the tables; of a free slot, the spare
+        length       131       88        1    tokens of the row so far
+        stop         260      215        C    the length at which its turn must end
 
-    A step adds one to all lengths, so the host keeps its own copy of the table and never has to
-    ask.
+    What rows sample stays on the device until one has an event: a token that the host watches for,
+    or its stop. A step adds one to all lengths, so the host keeps its own copy of the table and
+    never has to ask. A step feeds a row's newest id: the cache always lacks just that one.
     """
 
-    def __init__(
-        self,
-        model: CausalLM,
-        vocab_size: int,
-        rows: list[Row],
-        protocol: Protocol,
-        watched: set[int],
-    ):
+    def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], protocol: Protocol,
+                 watched: set[int]):
         weight = model.model.embed_tokens.weight
         self.model, self.vocab_size, self.device = model, vocab_size, weight.device
         self.temperature = protocol.temperature
@@ -671,46 +616,49 @@ class Sampler:
         longest_prompt = max((row.trajectory.prompt_len for row in rows), default=0)
         self.capacity = longest_prompt + protocol.max_tokens + 1
         self.cache = KVCache(model.config, self.slots, self.capacity, self.device, weight.dtype)
-        self.rows: list[Row] = []  # those that decode, in the first slots
+        self.rows: list[Row] = []                                      # those in the first slots
         # A row's noise stands under the positions that it decides: those behind its prompt.
         noise = np.zeros((len(rows) + 1, self.capacity), np.float32)
         for line, row in enumerate(rows):
             row.line = line
             start = row.trajectory.prompt_len
-            noise[line, start : start + len(row.noise)] = row.noise
-        self.noise = torch.from_numpy(noise).to(self.device)  # [R + 1, C]
+            noise[line, start:start + len(row.noise)] = row.noise
+        self.noise = torch.from_numpy(noise).to(self.device)           # [R + 1, C]
         self.ids = torch.zeros(noise.shape, dtype=torch.long, device=self.device)
         self.logps = torch.zeros(noise.shape, device=self.device)
-        # [V]
         self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=self.device)
         self.watched[list(watched)] = True
         self.events = torch.zeros(self.slots, dtype=torch.bool, device=self.device)
-        self.free_slot = np.array([len(rows), 1, self.capacity])  # line, length and stop of padding
+        self.free_slot = np.array([len(rows), 1, self.capacity])       # line, length, stop
         self.host_state = np.tile(self.free_slot[:, None], self.slots)
-        self.state = torch.tensor(self.host_state, device=self.device)  # [3, slots]
+        self.state = torch.tensor(self.host_state, device=self.device)   # [3, slots]
         self.graphs = DecodeGraphs(self)
 
     # Rows enter.
 
     def enter(self, rows: list[Row]) -> None:
-        """Let rows decode: the text they do not know yet is computed, a group's prompt once."""
-        returning = [row for row in rows if row.kv is not None]
-        leaders = [row for row in rows if row.kv is None and row is row.group[0]]
-        followers = [row for row in rows if row.kv is None and row is not row.group[0]]
-        self.fill_slots(returning)
-        self.fill_slots(leaders)
-        # A leader's prompt is what the others of its group start from.
-        for slot, row in enumerate(self.rows):
-            if row in leaders and len(row.group) > 1:
+        """Let rows decode: what the cache does not know of them is computed first.
+
+        Rows enter in the order of `rollout`, so a group's first row comes before the others; they
+        then start from its prompt, which is computed once.
+        """
+        known = [row for row in rows if row.kv is not None]
+        new = [row for row in rows if row.kv is None]
+        first = [row for row in new if row is row.group[0]]
+        self.fill_slots(known)
+        first_slot = len(self.rows)
+        self.fill_slots(first)
+        for slot, row in enumerate(first, first_slot):
+            if len(row.group) > 1:
                 prompt = self.cache.save(slot, row.trajectory.prompt_len - 1)
                 for other in row.group[1:]:
                     other.kv = prompt
-        self.fill_slots(followers)
+        self.fill_slots([row for row in new if row is not row.group[0]])
 
     def fill_slots(self, rows: list[Row]) -> None:
-        """Give rows the next slots. A step feeds the last id: the cache has to know all before it."""
+        """Give rows the next slots, with all but their newest id in the cache."""
         first_slot = len(self.rows)
-        pending: list[tuple[int, int, list[int]]] = []  # slot, tokens known, ids not known
+        pending: list[tuple[int, int, list[int]]] = []   # slot, how many ids are known, the rest
         for slot, row in enumerate(rows, first_slot):
             ids, known = row.trajectory.ids, 0
             if row.kv is not None:
@@ -725,60 +673,67 @@ class Sampler:
         self.rows += rows
         # Their newest ids go where the next step reads them.
         lines = torch.tensor([row.line for row in rows], device=self.device, dtype=torch.long)
-        lengths = [len(row.trajectory.ids) for row in rows]
+        last = torch.tensor([len(row.trajectory.ids) - 1 for row in rows], device=self.device,
+                            dtype=torch.long)
         newest = [row.trajectory.ids[-1] for row in rows]
-        last = torch.tensor(lengths, device=self.device, dtype=torch.long) - 1
         self.ids[lines, last] = torch.tensor(newest, device=self.device, dtype=torch.long)
-        self.state.copy_(torch.from_numpy(self.host_state))
+        self.copy_state()
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
         """Keys and values of ids behind those the cache knows; padding is never seen."""
         slots = torch.tensor([slot for slot, _, _ in pending], device=self.device)
         known = [count for _, count, _ in pending]
-        ids = pad([new for _, _, new in pending], 0, self.device)  # [B, T]
+        ids = pad([new for _, _, new in pending], 0, self.device)      # [B, T]
         offsets = torch.arange(ids.shape[1], device=self.device)
-        positions = torch.tensor(known, device=self.device)[:, None] + offsets  # [B, T]
-        positions = positions.clamp(max=self.capacity - 1)  # padding may write to the last one
-        fresh = not any(known)
-        length = 0 if fresh else min(max(known) + ids.shape[1], self.capacity)
-        self.model(ids, self.cache.step(slots, positions, length, fresh), head=no_head)
+        positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
+        positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
+        length = 0   # new rows read nothing
+        if any(known):
+            length = min(max(known) + ids.shape[1], self.capacity)
+        self.model(ids, self.cache.view(slots, positions, length), head=no_head)
+
+    def copy_state(self) -> None:
+        """The host's table to the device, where free slots have advanced with the others."""
+        self.state.copy_(torch.from_numpy(self.host_state))
 
     # Rows decode.
 
     def decode(self) -> list[tuple[int, Row]]:
-        """One token for every row; returns the slots and rows with an event, the last slot first."""
+        """One token for every row; the slots and rows with an event, the last slot first."""
         count = len(self.rows)
-        self.graphs.run(count, length=int(self.host_state[1, :count].max()))
+        self.graphs.run(count, longest=int(self.host_state[1, :count].max()))
         self.host_state[1, :count] += 1
         events = self.events[:count].tolist()
         found = [(slot, self.rows[slot]) for slot in reversed(range(count)) if events[slot]]
         for slot, row in found:
             line, length, _ = self.host_state[:, slot]
             new = slice(len(row.trajectory.ids), length)
-            row.trajectory.append(
-                self.ids[line, new].tolist(), sampled=True, logps=self.logps[line, new].tolist()
-            )
+            row.trajectory.append(self.ids[line, new].tolist(), sampled=True,
+                                  logps=self.logps[line, new].tolist())
         return found
 
-    def step(self, B: int, length: int) -> None:
-        """Feed the newest ids of the first B slots, choose the next; only static tensors are used."""
-        lines, old_lengths, stops = self.state[:, :B]
-        step = self.cache.step(slice(B), (old_lengths - 1)[:, None], length)
-        newest = self.ids[lines, old_lengths - 1][:, None]  # [B, 1]
-        logits = self.model(newest, step)[:, -1].float()  # [B, V]
-        logits[:, self.vocab_size :] = -torch.inf
+    def step(self, count: int, longest: int) -> None:
+        """Feed the newest ids of the first `count` slots and choose the next ones.
+
+        Nothing but tensors that stay in their place go in and out: a graph replays addresses.
+        """
+        lines, old_lengths, stops = self.state[:, :count]
+        view = self.cache.view(slice(count), (old_lengths - 1)[:, None], longest)
+        newest = self.ids[lines, old_lengths - 1][:, None]             # [B, 1]
+        logits = self.model(newest, view)[:, -1].float()               # [B, V]
+        logits[:, self.vocab_size:] = -torch.inf
         tokens, logps = sample(logits, self.noise[lines, old_lengths], self.temperature)
         self.ids[lines, old_lengths] = tokens
         self.logps[lines, old_lengths] = logps
-        # Padding advances, too, and must not leave the table.
+        # Free slots advance, too, and must not leave the table.
         new_lengths = (old_lengths + 1).clamp(max=self.capacity - 1)
-        self.state[1, :B] = new_lengths
-        torch.logical_or(self.watched[tokens], new_lengths >= stops, out=self.events[:B])
+        self.state[1, :count] = new_lengths
+        torch.logical_or(self.watched[tokens], new_lengths >= stops, out=self.events[:count])
 
     # Rows leave.
 
     def leave(self, slot: int, keep: bool) -> None:
-        """Take a row out, keep its keys and values if it will return; the last row gets its slot."""
+        """Take a row out; `keep` what the cache knows if it will return. The last gets its slot."""
         last = len(self.rows) - 1
         if keep:
             self.rows[slot].kv = self.cache.save(slot, self.host_state[1, slot] - 1)
@@ -788,7 +743,7 @@ class Sampler:
         self.host_state[:, slot] = self.host_state[:, last]
         self.rows.pop()
         self.host_state[:, last] = self.free_slot
-        self.state.copy_(torch.from_numpy(self.host_state))
+        self.copy_state()
 
 
 def no_head(hidden: Tensor, weight: Tensor) -> None:
@@ -798,32 +753,32 @@ def no_head(hidden: Tensor, weight: Tensor) -> None:
 class DecodeGraphs:
     """Runs the sampler's step; on CUDA by graphs, which start all its kernels at once.
 
-    A graph is recorded for a number of rows and a length. Both are rounded up to powers of two: few
-    graphs.
+    A graph is recorded for a number of rows and a length read, both rounded up to powers of two:
+    few graphs.
     """
 
     def __init__(self, sampler: Sampler):
         self.sampler = sampler
         self.on_cuda = sampler.device.type == "cuda"
-        self.rounds_up = self.on_cuda
+        self.rounds_up = self.on_cuda   # a test rounds up without graphs
         self.graphs: dict[tuple[int, int], Any] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.on_cuda else None
 
-    def run(self, count: int, length: int) -> None:
-        """One step of the first `count` rows, the longest of which has `length` tokens."""
+    def run(self, count: int, longest: int) -> None:
+        """One step of the first `count` rows, the longest of which has `longest` tokens."""
         sampler = self.sampler
         if self.rounds_up:
             count = power_of_two(count, most=sampler.slots)
-            length = power_of_two(length, most=sampler.capacity)
-        if (count, length) in self.graphs:
-            self.graphs[count, length].replay()
+            longest = power_of_two(longest, most=sampler.capacity)
+        if (count, longest) in self.graphs:
+            self.graphs[count, longest].replay()
             return
-        sampler.step(count, length)  # the first time without a graph: it warms the kernels up
+        sampler.step(count, longest)   # the first time without a graph: it warms the kernels up
         if self.on_cuda:
             # Recording runs nothing: the rows do not advance twice.
-            self.graphs[count, length] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graphs[count, length], pool=self.pool):
-                sampler.step(count, length)
+            self.graphs[count, longest] = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graphs[count, longest], pool=self.pool):
+                sampler.step(count, longest)
 
 
 def power_of_two(n: int, most: int) -> int:
@@ -832,14 +787,13 @@ def power_of_two(n: int, most: int) -> int:
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
-    """Indices grouped by length, the longest rows first: what does not fit into memory shows at
-    once.
+    """Indices of rows grouped by length, the longest first: what does not fit shows at once.
 
-    A group holds at most `max_tokens` with its padding (or one row), at most the share `waste` of
-    it padding.
+    A group holds at most `max_tokens` with its padding (or one row), and at most the share `waste`
+    of it is padding.
     """
     groups: list[list[int]] = []
-    real_tokens = 0  # of the newest group
+    real_tokens = 0   # of the newest group
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if groups:
             padded_tokens = lengths[groups[-1][0]] * (len(groups[-1]) + 1)
@@ -853,9 +807,8 @@ def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> li
     return groups
 
 
-def pad(
-    rows: list[list], value: float, device: torch.device, dtype: torch.dtype = torch.long
-) -> Tensor:
+def pad(rows: list[list], value: float, device: torch.device,
+        dtype: torch.dtype = torch.long) -> Tensor:
     """Rows of different lengths as one tensor [B, T], padded on the right."""
     longest = max(map(len, rows))
     padded = [list(row) + [value] * (longest - len(row)) for row in rows]
@@ -872,55 +825,58 @@ def pad(
 #                        ended
 #
 
-PATIENCE = 32  # decode steps that a script gets before the others wait for it
+PATIENCE = 32   # decode steps that a script gets before the others wait for it
 
 
 @dataclass
-class Talk:
-    """What all rows of a rollout share."""
-
+class Rules:
+    """How a conversation goes on, for all rows of a rollout."""
     chat: Chat
     sandbox: Sandbox
     protocol: Protocol
-    on_append: Callable[[str, bool], None] | None  # hears all text, for streaming
+    on_append: Callable[[str, bool], None] | None   # hears all text, for streaming
     progress: tqdm | None
 
     def start_turn(self, row: Row) -> None:
         """A turn ends at its own budget or at the conversation's, whichever comes first."""
         t = row.trajectory
+        limits = self.protocol
         row.turn_start = len(t.ids)
-        row.stop = min(
-            row.turn_start + self.protocol.max_turn_tokens, t.prompt_len + self.protocol.max_tokens
-        )
+        row.stop = min(row.turn_start + limits.max_turn_tokens, t.prompt_len + limits.max_tokens)
 
     def after_token(self, row: Row, step: int) -> str | None:
         """What the newest token does to its row: None, "call" of the sandbox, or a stop reason."""
         t = row.trajectory
         newest = t.ids[-1]
         if newest in self.chat.ends:
-            turn = self.end_turn(row, t.ids[row.turn_start : -1])
+            turn = self.end_turn(row, t.ids[row.turn_start:-1])
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
-        if newest in self.chat.closing:
-            text = self.chat.decode(t.ids[row.turn_start :])
-            if read_turn(text, self.chat.format_name).code is not None:
-                turn = self.end_turn(row, t.ids[row.turn_start :])
-                if t.calls == self.protocol.allowed_calls:
-                    return "calls"
-                seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
-                row.future = self.sandbox.submit(turn.code, seed=seed)
-                row.called_at = step
-                return "call"
-        if len(t.ids) >= row.stop:
-            self.end_turn(row, t.ids[row.turn_start :])
+        if newest in self.chat.closing and self.read(t.ids[row.turn_start:]).code is not None:
+            turn = self.end_turn(row, t.ids[row.turn_start:])
+            if t.calls == self.protocol.allowed_calls:
+                return "calls"
+            seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
+            row.future = self.sandbox.submit(turn.code, seed=seed)
+            row.called_at = step
+            return "call"
+        if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
+            self.end_turn(row, t.ids[row.turn_start:])
             return "budget"
         return None
 
+    def read(self, ids: list[int]) -> Turn:
+        return read_turn(self.chat.decode(ids), self.chat.format_name)
+
     def end_turn(self, row: Row, ids: list[int]) -> Turn:
-        """The turn just sampled, as a message; `ids` are the turn's without an end token."""
-        text = self.chat.decode(ids)
-        row.trajectory.messages.append({"role": "assistant", "content": text})
-        return read_turn(text, self.chat.format_name)
+        """The turn just sampled, as a message; `ids` are the turn's without an end token.
+
+        A closing token may carry more than the mark, as "```\\n" does: `ids` keep what was sampled,
+        the message is cut at the mark.
+        """
+        turn = self.read(ids)
+        row.trajectory.messages.append({"role": "assistant", "content": turn.text})
+        return turn
 
     def wait_for_script(self, row: Row) -> None:
         """Append what the row's script printed, or end the row: here alone a rollout waits."""
@@ -928,7 +884,7 @@ class Talk:
         t.statuses.append(result.status)
         text = tool_text(result, self.protocol.tool_chars)
         ids = self.chat.tool_reply(text)
-        if result.status == "sandbox_error":  # ours, not the model's: such rows never enter a loss
+        if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
             self.finish(row, "tool_failure")
         elif len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
             self.finish(row, "budget")
@@ -948,53 +904,39 @@ class Talk:
             self.progress.update()
 
 
-def rollout(
-    model: CausalLM,
-    chat: Chat,
-    sandbox: Sandbox,
-    instances: list[Instance],
-    group_size: int,
-    protocol: Protocol,
-    key: tuple,
-    progress: tqdm | None = None,
-    system: str | None = None,
-    on_append: Callable[[str, bool], None] | None = None,
-) -> list[list[Trajectory]]:
-    """Hold `group_size` conversations about every question: graded, a list of groups in the
-    questions' order.
+def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance],
+            group_size: int, protocol: Protocol, key: tuple, progress: tqdm | None = None,
+            system: str | None = None,
+            on_append: Callable[[str, bool], None] | None = None) -> list[list[Trajectory]]:
+    """Hold `group_size` conversations about every question: graded, in groups, in their order.
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
     output. `key` (seed and step) fixes all randomness. `system` replaces the mode's system prompt.
     `on_append(text, sampled)` hears every token, for streaming.
     """
-    talk = Talk(chat, sandbox, protocol, on_append, progress)
+    rules = Rules(chat, sandbox, protocol, on_append, progress)
     groups = make_rows(chat, instances, group_size, protocol, key, system)
     waiting = deque(row for group in groups for row in group)
     check_context(waiting, protocol, model.config.max_position_embeddings)
     watched = chat.ends | chat.closing
     if on_append:
-        watched = set(range(chat.vocab_size))  # to hear every token, the host looks at every token
+        watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
     sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched)
-    calling: deque[Row] = deque()  # in the order of their calls
+    calling: deque[Row] = deque()               # in the order of their calls
     step = 0
     for row in waiting:
-        talk.start_turn(row)
+        rules.start_turn(row)
 
-    with (
-        torch.no_grad(),
-        few_threads(model),
-        explain_out_of_memory("lower --slots or --max-tokens"),
-    ):
+    with torch.no_grad(), few_threads(model), explain_out_of_memory("lower --slots, --max-tokens"):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
             due = sum(step - row.called_at >= PATIENCE for row in calling)
-            new, back = how_many_enter(
-                len(sampler.rows), len(waiting), len(calling), due, sampler.slots
-            )
+            new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
+                                       calling=len(calling), due=due, slots=sampler.slots)
             entering = [calling.popleft() for _ in range(back)]
             for row in entering:
-                talk.wait_for_script(row)
+                rules.wait_for_script(row)
             entering = [row for row in entering if not row.trajectory.stop_reason]
             entering += [waiting.popleft() for _ in range(new)]
             if entering:
@@ -1008,59 +950,47 @@ def rollout(
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
-                event = talk.after_token(row, step)
+                event = rules.after_token(row, step)
                 if event == "call":
                     sampler.leave(slot, keep=True)
                     calling.append(row)
                 elif event:
                     sampler.leave(slot, keep=False)
-                    talk.finish(row, event)
+                    rules.finish(row, event)
     return [[row.trajectory for row in group] for group in groups]
 
 
-def how_many_enter(
-    running: int, waiting: int, calling: int, due: int, slots: int
-) -> tuple[int, int]:
-    """How many new rows and how many with a finished script start to decode now.
+def how_many_enter(running: int, waiting: int, calling: int, due: int,
+                   slots: int) -> tuple[int, int]:
+    """How many new rows, and how many whose script has had its time, start to decode now.
 
-    All this depends on tokens alone, never on how fast a script ran: runs repeat.
+    All this depends on tokens alone, never on how fast a script ran: runs repeat. With 96 slots, 60
+    running, 0 waiting and 50 calling, of which 20 are due: nobody enters until 30 are due.
     """
-    # In flight are at most four rows a slot: each of them keeps its keys and values.
+    # New rows first: they fill the free slots. In flight are at most four rows a slot, each of
+    # which keeps its keys and values.
     new = min(waiting, slots - running, 4 * slots - running - calling)
-    # Those that called first come back first. If nobody decodes, there is nothing to wait for.
+    # Then rows that called, in the order of their calls. If nobody decodes, all may come.
     back = min(calling if running == 0 else due, slots - running - new)
-    # Entering costs as much as several steps, so rows come together: half as many as run.
+    # Entering costs as much as several steps: wait until at least half as many as run can come.
     if 2 * (new + back) < running:
         return 0, 0
     return new, back
 
 
-def make_rows(
-    chat: Chat,
-    instances: list[Instance],
-    group_size: int,
-    protocol: Protocol,
-    key: tuple,
-    system: str | None,
-) -> list[list[Row]]:
+def make_rows(chat: Chat, instances: list[Instance], group_size: int, protocol: Protocol,
+              key: tuple, system: str | None) -> list[list[Row]]:
     """A group of rows for every question, with its prompt, and noise that its key decides."""
     groups = []
     for instance in instances:
         messages = chat.prompt(instance, protocol.mode, system)
         prompt, _ = render_messages(chat, messages)
         group: list[Row] = []
-        for sample_number in range(group_size):
-            row_key = (
-                *key,
-                instance.task,
-                instance.level,
-                instance.purpose,
-                instance.seed,
-                sample_number,
-            )
+        for number in range(group_size):
+            row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, number)
             generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
             noise = np.random.Generator(generator).random(protocol.max_tokens, dtype=np.float32)
-            t = Trajectory(instance, sample_number, list(messages), len(prompt), chat.format_name)
+            t = Trajectory(instance, number, list(messages), len(prompt), chat.format_name)
             t.append(prompt, sampled=False)
             group.append(Row(t, row_key, noise, group))
         groups.append(group)
@@ -1072,15 +1002,14 @@ def check_context(rows: deque[Row], protocol: Protocol, context: int) -> None:
     for row in rows:
         t = row.trajectory
         if t.prompt_len + protocol.max_tokens > context:
-            raise SystemExit(
-                f"the prompt of {t.instance.task} has {t.prompt_len} tokens; with --max-tokens "
-                f"{protocol.max_tokens} it exceeds the model's context of {context}"
-            )
+            raise SystemExit(f"the prompt of {t.instance.task} has {t.prompt_len} tokens; with "
+                             f"--max-tokens {protocol.max_tokens} it exceeds the model's context "
+                             f"of {context}")
 
 
 @contextmanager
 def few_threads(model: CausalLM) -> Iterator[None]:
-    """A small model decodes on one CPU thread: sharing out small products costs more than it saves."""
+    """A small model decodes on one CPU thread: sharing its products out does not pay."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if model.config.hidden_size < 512 else threads)
     try:
@@ -1100,58 +1029,43 @@ def explain_out_of_memory(mend: str) -> Iterator[None]:
 
 # ---- 6. evaluation -------------------------------------------------------------------------------
 
-
-def evaluate(
-    model: CausalLM,
-    chat: Chat,
-    sandbox: Sandbox,
-    instances: list[Instance],
-    samples: int,
-    protocol: Protocol,
-    key: tuple,
-    title: str = "held-out questions",
-) -> tuple[dict[str, Any], list[list[Trajectory]]]:
+def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance],
+             samples: int, protocol: Protocol, key: tuple,
+             title: str = "held-out questions") -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """A report on fixed questions, and the conversations; every rank holds its share of them.
 
     `key` fixes the noise; `title` is the progress bar's. Questions too long for the model's context
     are left out and counted.
     """
-    fitting, too_long = [], Counter()
+    context = model.config.max_position_embeddings
+    fitting: list[Instance] = []
+    too_long: Counter = Counter()
     for instance in instances:
         prompt, _ = render_messages(chat, chat.prompt(instance, protocol.mode))
-        if len(prompt) + protocol.max_tokens <= model.config.max_position_embeddings:
+        if len(prompt) + protocol.max_tokens <= context:
             fitting.append(instance)
         else:
             too_long[instance.task] += 1
     if not fitting:
-        raise SystemExit(
-            f"no question fits into the model's context of {model.config.max_position_embeddings} "
-            f"with --max-tokens {protocol.max_tokens}"
-        )
+        raise SystemExit(f"no question fits into the model's context of {context} with "
+                         f"--max-tokens {protocol.max_tokens}")
     rank, size = rank_and_size()
     mine = fitting[rank::size]
-    with tqdm(
-        total=len(mine) * samples, desc=title, unit="row", disable=rank > 0, leave=False
-    ) as bar:
-        groups = rollout(model, chat, sandbox, mine, samples, protocol, key, progress=bar)
+    with tqdm(total=len(mine) * samples, desc=title, disable=rank > 0, leave=False) as bar:
+        groups = rollout(model, chat, sandbox, mine, group_size=samples, protocol=protocol,
+                         key=key, progress=bar)
     groups = merge_shares(groups, len(fitting))
     return describe(groups, protocol, samples, too_long), groups
 
 
-def describe(
-    groups: list[list[Trajectory]], protocol: Protocol, samples: int, too_long: Counter
-) -> dict[str, Any]:
+def describe(groups: list[list[Trajectory]], protocol: Protocol, samples: int,
+             too_long: Counter) -> dict[str, Any]:
     """The report on groups of conversations, with how they were held."""
     failures, calls = tool_failures([t for group in groups for t in group])
     check_tool_failures(failures, calls)
-    return {
-        **make_report(groups),
-        "samples": samples,
-        "mode": protocol.mode,
-        "temperature": protocol.temperature,
-        "tool_failures": failures,
-        "too_long": dict(too_long),
-    }
+    return {**make_report(groups), "samples": samples, "mode": protocol.mode,
+            "temperature": protocol.temperature, "tool_failures": failures,
+            "too_long": dict(too_long)}
 
 
 def rank_and_size() -> tuple[int, int]:
@@ -1236,8 +1150,7 @@ def read_config(directory: Path) -> ModelConfig:
     raw.setdefault("max_position_embeddings", 32768)
     raw.setdefault("tie_word_embeddings", False)
     raw["num_key_value_heads"] = raw.get("num_key_value_heads") or raw["num_attention_heads"]
-    default_head_dim = 128 if kind == "qwen3" else 0
-    raw["head_dim"] = raw.get("head_dim") or default_head_dim
+    raw["head_dim"] = raw.get("head_dim") or FAMILIES[kind].head_dim
     # Ours, and the rest.
     known = {key: value for key, value in raw.items() if key in ModelConfig.__dataclass_fields__}
     other = {key: value for key, value in raw.items() if key not in known}
@@ -1473,8 +1386,6 @@ def config_for_file(config: ModelConfig, tokenizer: Any, dtype: str) -> dict[str
     """A ModelConfig as the config.json that transformers 4 and 5 open."""
     own = asdict(config)
     other = own.pop("other")
-    if config.model_type == "qwen2":
-        del own["attention_bias"]  # no switch of Qwen2's
     return {
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
@@ -1492,7 +1403,6 @@ def write_json(path: Path, value: Any) -> None:
 
 
 # ---- 8. the command line -------------------------------------------------------------------------
-
 
 def find_device(name: str = "auto") -> torch.device:
     """The device that --device names: under torchrun, each process of a machine takes its own."""
@@ -1555,8 +1465,8 @@ def command_ask(args: argparse.Namespace) -> None:
     print(paint(args.question, GREY))
     with checked_sandbox(1, args.code_timeout, args.allow_weak) as sandbox:
         if endpoint:
-            job = Job(question, 0, protocol_of(args))
-            [t] = converse_all(endpoint, sandbox, [job], key=(args.seed,))
+            planned = Conversation(question, 0, protocol_of(args))
+            [t] = converse_all(endpoint, sandbox, [planned], key=(args.seed,))
             for message in t.messages[2:]:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
@@ -1655,9 +1565,10 @@ def evaluate_endpoint(
     key: tuple,
 ) -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """The same report on a served model."""
-    jobs = [Job(question, number, protocol) for question in questions for number in range(samples)]
-    with tqdm(total=len(jobs), desc="held-out questions", unit="row", leave=False) as bar:
-        rows = converse_all(endpoint, sandbox, jobs, key, on_end=lambda t: bar.update())
+    planned = [Conversation(question, number, protocol)
+               for question in questions for number in range(samples)]
+    with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
+        rows = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
     groups = [rows[i : i + samples] for i in range(0, len(rows), samples)]
     return describe(groups, protocol, samples, Counter()), groups
 

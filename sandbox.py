@@ -120,7 +120,7 @@ LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root a
 PRIVATE_BASE, PLACE, WORK = "/home", "script", "work"
 
 # Numbers of the kernel, from its headers.
-PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 CAPABILITY_VERSION = 0x20080522
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND = 0x20, 0x400, 0x800, 0x1000
@@ -148,6 +148,18 @@ ARCHITECTURE = dict(
     x86_64=Architecture(0xC000003E, column=0, seccomp=317, pivot_root=155),
     aarch64=Architecture(0xC00000B7, column=1, seccomp=277, pivot_root=41),
 ).get(os.uname().machine)
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(function: str, *arguments: object) -> int:
+    """Calls a function of libc; raises OSError where that returns -1."""
+    result = getattr(libc, function)(*arguments)
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")
+    return result
 
 
 class SandboxError(RuntimeError):
@@ -195,7 +207,7 @@ class Sandbox(contextlib.AbstractContextManager):
         self.settings = dict(preload=list(preload), disable=list(disable))
         linux = sys.platform == "linux"
         if linux:
-            self.layers, cores = {}, len(os.sched_getaffinity(0))
+            self.layers, cores = None, len(os.sched_getaffinity(0))  # the first worker says which
         else:  # without workers: each script is a plain subprocess
             self.layers, cores = dict.fromkeys(LAYERS, f"on {sys.platform}"), os.cpu_count()
         self.workers = workers or cores
@@ -295,7 +307,9 @@ class Sandbox(contextlib.AbstractContextManager):
         self.close()
 
 
-# As `python -P`, which 3.10 lacks: the directory of this file, the project's, is not on the path.
+# As `python -P sandbox.py --worker SETTINGS`, but 3.10 has no -P: the path is without the directory
+# of this file, the project's. sys.argv is ["-c", "sandbox.py", "--worker", SETTINGS] at first; with
+# "-c" deleted it is what the file expects, and argv[0] is the file to run.
 START = """\
 import sys
 del sys.path[0], sys.argv[0]
@@ -315,7 +329,9 @@ class Worker:
     """The trainer's end of one fork server."""
 
     def __init__(self, settings: dict) -> None:
-        self.settings, self.process, self.hello = settings, None, None
+        self.settings = settings
+        self.process = self.control = self.log = None  # until `start`
+        self.hello = None  # the worker's first message: its layers, what is missing, its base
 
     def start(self) -> None:
         """Returns at once; `ready` waits for the warm-up. Exec, not fork: a trainer has threads
@@ -328,16 +344,16 @@ class Worker:
                 [*command, json.dumps(self.settings)], stdin=theirs, stdout=subprocess.DEVNULL,
                 stderr=self.log, env=ENVIRONMENT, cwd="/", start_new_session=True)
 
-    def ready(self, layers: dict) -> None:
-        """Waits for it, and insists on the same `layers` as the first worker's. One that died
-        after its last script is no fault of the next: it starts anew."""
+    def ready(self, layers: dict | None) -> None:
+        """Waits for its hello, and insists on the `layers` of the first worker, for which they are
+        None. One that died after its last script is no fault of the next: it starts anew."""
         if self.process and self.hello and self.process.poll() is not None:
             self.stop()
         if self.process is None:
             self.start()
         if self.hello is None:
             hello = self.receive(timeout=120)
-            if layers not in ({}, hello["layers"]):
+            if layers is not None and layers != hello["layers"]:
                 raise SandboxError(f"a worker has other layers: {hello['layers']}, not {layers}")
             self.hello = hello
 
@@ -399,42 +415,49 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # count, is a fault and a copy. That is the cost of a script; hence a child that runs as little
 # Python as possible before the script.
 
-libc = ctypes.CDLL(None, use_errno=True)
 fork = ctypes.PyDLL(None).fork  # os.fork's hooks renew locks: 200 pages that need not be touched
-BEGAN = b"began"
 
-
-def call(function: str, *arguments: object) -> int:
-    """Calls a function of libc; raises OSError where that returns -1."""
-    result = getattr(libc, function)(*arguments)
-    if result == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{function}: {os.strerror(number)}")
-    return result
+# A script's process tells the worker by a pipe that all layers hold: BEGAN, or else the error.
+REPORT, BEGAN = 3, b"began"  # the pipe's descriptor there, the first after stdin, stdout and stderr
 
 
 def set_limits(**limits: int) -> None:
-    """Not NPROC: that counts the user's other processes too, and root's never."""
+    """Hard limits too: at that of CPU time the kernel kills. Not NPROC: that counts the user's
+    other processes too, and root's never."""
     for name, limit in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
 
 class ForkServer:
-    """The main object of a worker. Builds what all its scripts share, then forks one for each."""
+    """The main object of a worker. Makes what all its scripts share, then forks one for each.
+
+    The layers, what a worker makes of each once, and who is confined by it:
+
+        private root  self.private      whether the worker could enter one; its forks are born in it
+        thread gate   self.gate         a descriptor: of a filter that the worker lays on itself,
+                                        its forks inherit, and which asks the worker here
+        seccomp       self.other_lines  the part of the filter that is the same for all scripts;
+                                        each fork puts first_lines before it, lays it on itself
+        Landlock      self.rules        a descriptor: of the rules that each fork lays on itself
+    """
 
     def __init__(self, preload: list[str], disable: list[str]):
-        self.disable, self.layers, self.pid = disable, {}, os.getpid()
-        # The socket to the trainer came as standard input, which becomes /dev/null.
+        self.preload, self.disable, self.layers, self.pid = preload, disable, {}, os.getpid()
+        # The socket to the trainer came as standard input, which becomes what standard output is
+        # (see Worker.start): /dev/null.
         self.trainer = socket.socket(fileno=os.dup(0))
         os.dup2(1, 0)
         # In the private root there is no /proc; this descriptor of the old one stays ours.
         self.proc = os.open("/proc", os.O_PATH)
+
+    def live(self) -> None:
+        """All that a worker does: gets ready, says so, and serves until the trainer is gone."""
         self.set_oom_score(500)  # where memory runs out, a worker dies before the trainer
-        self.build_layers(readable_paths(preload))
+        self.build_layers(readable_paths(self.preload))
         try:
-            missing = self.warm_up(preload)
+            missing = self.warm_up()
             self.new_scratch()
-            if self.filter and self.gate < 0:
+            if self.seccomp and self.gate < 0:
                 missing.append("threads")
             hello = dict(layers=self.layers, missing=missing)
             hello["base"] = None if self.private else self.base
@@ -453,8 +476,7 @@ class ForkServer:
             os.close(file)
 
     def build_layers(self, readable: list[str]) -> None:
-        """Enters the private root, once. Landlock and seccomp are laid on each script, by the rules
-        and the filter that are made here."""
+        """Enters the private root and opens the gate; makes the filter's lines and the rules."""
         self.private = self.works("namespaces", lambda: enter_private_root(readable))
         if self.private:
             enter_private_root(readable)
@@ -466,12 +488,14 @@ class ForkServer:
         tempfile.tempdir = None  # a script finds its own, in TMPDIR
         os.environ.update(HOME=self.work, TMPDIR=self.work)
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # without root, what the next two require
-        self.gate, self.filter, self.rules = -1, b"", None
-        if self.works("seccomp", lambda: install(first_lines(os.getpid()) + other_lines(True))):
+        self.gate, self.rules = -1, None
+        self.seccomp = self.works(
+            "seccomp", lambda: install(first_lines(os.getpid()) + other_lines(threads=True)))
+        if self.seccomp:
             # Without a gate (Linux before 5.5, gVisor, inside another one) scripts have one thread.
             with contextlib.suppress(OSError):
                 self.gate = -1 if "gate" in self.disable else open_thread_gate()
-            self.filter = other_lines(threads=self.gate >= 0)
+            self.other_lines = other_lines(threads=self.gate >= 0)
         if self.works("landlock", lambda: landlock_rules(self.base, readable)):
             self.layers["landlock"], self.rules = landlock_rules(self.base, readable)
 
@@ -495,19 +519,20 @@ class ForkServer:
         self.layers[name] = True if report == "works" else report
         return report == "works"
 
-    def warm_up(self, modules: list[str]) -> list[str]:
+    def warm_up(self) -> list[str]:
         """Does what all scripts would do, and makes forks cheap. Returns what is missing."""
         missing = []
-        for name in modules:
+        for name in self.preload:
             try:
                 found = importlib.import_module(name).__spec__.origin
             except ModuleNotFoundError:
                 found = None
             if found is None:  # also an empty package: its files are links to what we cannot read
                 missing.append(name)
-        for package in set(WARM_UP) & set(modules) - set(missing):
+        for package in set(WARM_UP) & set(self.preload) - set(missing):
+            source = WARM_UP[package]
             for _ in range(20):  # Python specialises code that it runs often, by writing to it
-                run_script(WARM_UP[package], "/", leave=bool, ends=())
+                execute(source, "/", new_main(source))
         with open(os.open("self/status", os.O_RDONLY, dir_fd=self.proc)) as status:
             facts = dict(line.split(":", 1) for line in status)
         threads, warm_bytes = int(facts["Threads"]), int(facts["VmSize"].split()[0]) << 10
@@ -516,7 +541,8 @@ class ForkServer:
                                "would lose")
         if "rlimits" not in self.disable:  # set here, and inherited
             set_limits(AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
-                       CORE=1, SIGPENDING=64, MEMLOCK=0)  # with 1, unlike 0, no program gets a core
+                       SIGPENDING=64, MEMLOCK=0,
+                       CORE=1)  # where cores are piped to a program, the kernel heeds 1, but not 0
         prepare_for_scripts(self.place, self.work)
         with open(os.open("self/maps", os.O_RDONLY, dir_fd=self.proc)) as maps:
             use_huge_pages(maps.read())
@@ -533,7 +559,8 @@ class ForkServer:
             options = f"size={DISK_MB}m,nr_inodes={MAX_ENTRIES},mode=700"
             mount("scratch", self.place, "tmpfs", MS_NOSUID | MS_NODEV, options=options)
         else:
-            # The usual case: nothing is left but main.py. A link could lead to other people's.
+            # The usual case: nothing is left but main.py. Where a script put a link in the place of
+            # its own directory, main.py would be somebody else's file.
             if not os.path.islink(self.place):
                 with contextlib.suppress(OSError):
                     os.unlink(f"{self.place}/main.py")
@@ -561,13 +588,14 @@ class ForkServer:
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
 
-        A pipe tells whether there was a script at all: the child writes BEGAN to it, and closes it,
-        when all layers hold, or else the error. So no script can pose as a failure of ours."""
+        The child has closed the REPORT before the script begins, so that no script can pose as a
+        failure of ours."""
         report, reporter = os.pipe()
         start = time.monotonic()
         pid = fork()
-        while pid < 0 and time.monotonic() < start + timeout:  # no process to be had: others have
-            time.sleep(0.01)                                   # them, for a while
+        # No process to be had? Others have them all, for a while.
+        while pid < 0 and time.monotonic() < start + timeout:
+            time.sleep(0.01)
             pid = fork()
         if pid == 0:
             self.become_script(files, reporter, timeout, seed)
@@ -579,14 +607,14 @@ class ForkServer:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
             self.watch(pid, time.monotonic() + 0.1)
         os.kill(pid, signal.SIGKILL)
-        if not self.filter:  # then it may have children
+        if not self.seccomp:  # then it may have children
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         _, status, usage = os.wait4(pid, 0)
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
         if code == -signal.SIGKILL and cpu > timeout:
-            late = True  # RLIMIT_CPU was first: it had several threads
+            late = True  # not killed by us: several threads came to the limit of CPU time first
         with open(report, "rb") as file:
             told = file.read()
         failure = None
@@ -602,7 +630,8 @@ class ForkServer:
         watched = [fd for fd in (end, self.gate, self.trainer.fileno()) if fd >= 0]
         slice_seconds = 0.1 if end >= 0 else 0.005
         try:
-            # WNOWAIT: a zombie still owns its pid, so that no other process can be killed below.
+            # WNOWAIT leaves it a zombie, which owns its pid until `run` reaps it: the kill there
+            # can reach no other process.
             while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -636,7 +665,7 @@ class ForkServer:
     def become_script(self, files: list[int], reporter: int, timeout: float,
                       seed: int | None) -> None:
         """The forked process; never returns."""
-        os.dup2(reporter, 3)  # this was the trainer's socket
+        os.dup2(reporter, REPORT)  # closes the trainer's socket, which had this number
         try:
             source = os.pread(files[0], os.fstat(files[0]).st_size, 0)
             with contextlib.suppress(OSError):
@@ -644,19 +673,19 @@ class ForkServer:
                 os.write(file, source)
                 os.close(file)
             self.confine(files, math.ceil(timeout))
-            set_seed(seed, numpy=b"random" in source)
-            if self.filter:  # last: from here on only its memory and scratch are left to it
-                install(first_lines(os.getpid()) + self.filter)
-            os.write(3, BEGAN)
-            os.close(3)
+            set_seed(seed, with_numpy=b"random" in source)
+            if self.seccomp:  # last: from here on only its memory and scratch are left to it
+                install(first_lines(os.getpid()) + self.other_lines)
+            os.write(REPORT, BEGAN)
+            os.close(REPORT)
         except BaseException as error:
-            os.write(3, repr(error).encode())
+            os.write(REPORT, repr(error).encode())
             os._exit(1)
         gc.enable()
         run_script(source, self.work)
 
     def confine(self, files: list[int], seconds: int) -> None:
-        """All layers but seccomp. Leaves four descriptors: 0, 1, 2, and 3 for the report."""
+        """All layers but seccomp. Leaves four descriptors: 0, 1, 2 and REPORT."""
         self.set_oom_score(1000)  # a script dies before its worker
         _, stdin, stdout, stderr = files
         os.dup2(stdin, 0)
@@ -668,20 +697,19 @@ class ForkServer:
             os._exit(1)
         if self.rules is not None:
             call("syscall", LANDLOCK_RESTRICT_SELF, self.rules, 0)
-        os.closerange(4, MAX_FILES)
+        os.closerange(REPORT + 1, MAX_FILES)
         if "rlimits" not in self.disable:
             set_limits(CPU=seconds + 1)
         if "caps" not in self.disable:
             call("capset", struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24))
-        if not self.filter:
+        if not self.seccomp:
             os.setsid()  # the script can have children then: they are killed as a group
 
 
 def use_huge_pages(maps: str) -> None:
     """Collapses the warm heap to pages of 2 MB, where that is possible (Linux 6.1): shorter page
     tables to copy. Without it, a script costs 1.8 times the CPU."""
-    address, length, advice = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-    libc.madvise.argtypes = address, length, advice
+    libc.madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
     for line in maps.splitlines():  # from-to, rights, offset, device, inode, path
         span, rights, _, _, inode, *path = line.split()
         if rights == "rw-p" and inode == "0" and path != ["[stack]"]:
@@ -715,11 +743,10 @@ def overfull(base: str, pid: int) -> bool:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         directories.append(entry.path)
-        # All threads hold the same files. The first of them may be dead, and then shows none.
-        threads = [f"/proc/{pid}/task/{name}" for name in os.listdir(f"/proc/{pid}/task")]
-        for thread in threads[1:] or threads:
+        # All threads hold the same files. The first may be dead and show none: it comes last.
+        for name in reversed(os.listdir(f"/proc/{pid}/task")):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-                add_deleted_files(sizes, base, thread)
+                add_deleted_files(sizes, base, f"/proc/{pid}/task/{name}")
                 break
     except FileNotFoundError:
         return False  # the script has ended
@@ -748,6 +775,8 @@ def remove(directory: str, *which: str) -> None:
 
 
 # ---- the script: what `python main.py` does -----------------------------------------------------
+# A script's classes may override any method. Where that would mislead us, the method is taken from
+# the base class: int.__and__, BaseException.with_traceback.
 
 RESERVE = []  # some memory, held back for the report of a MemoryError
 
@@ -770,53 +799,66 @@ def prepare_for_scripts(place: str, work: str) -> None:
     sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding="utf-8", errors="backslashreplace")
 
 
-def set_seed(seed: int | None, numpy: bool) -> None:
-    """None: drawn anew. A fork has its parent's random state, so that this cannot be left out."""
+def set_seed(seed: int | None, with_numpy: bool) -> None:
+    """None: drawn anew. A fork has its parent's random state, so that this cannot be left out. But
+    numpy's, which costs 0.6 ms, is left alone for a source without the word "random"."""
     random.seed(seed)
-    if numpy and "numpy.random" in sys.modules:
+    if with_numpy and "numpy.random" in sys.modules:
         draw = random.SystemRandom() if seed is None else random.Random(seed)
         sys.modules["numpy.random"].seed(draw.getrandbits(32) if seed is None else seed % 2**32)
         # what default_rng() asks for a seed
         sys.modules["numpy.random.bit_generator"].randbits = draw.getrandbits
 
 
-def run_script(source: bytes, work: str, leave: Callable = os._exit,
-               ends: Sequence[Callable] = (threading._shutdown, atexit._run_exitfuncs)) -> None:
-    """Runs a script to the end of the process. It is compiled where main.py lies, so that a
-    SyntaxError finds its line. The defaults are bound before a script can replace them."""
-    status = 1
-    streams = sys.__stdout__, sys.__stderr__
+def new_main(source: bytes) -> dict:
+    """Makes an empty main.py the main module; returns its names."""
     sys.modules["__main__"] = type(sys)("__main__")
     namespace = sys.modules["__main__"].__dict__
     namespace.update(__file__="main.py", __cached__=None, __annotations__={})
     # For `inspect` and `traceback`, which look in the working directory.
     lines = io.TextIOWrapper(io.BytesIO(source + b"\n"), encoding="utf-8", errors="replace")
     linecache.cache["main.py"] = len(source), None, list(lines), "main.py"
+    return namespace
+
+
+def execute(source: bytes, work: str, namespace: dict) -> int:
+    """Runs the code; returns its exit code. It is compiled where main.py lies, so that a
+    SyntaxError finds its line."""
     sys.setrecursionlimit(1000 + depth_of_scripts())
     try:
-        try:
-            code = compile(source, "main.py", "exec", dont_inherit=True)
-            os.chdir(work)
-            exec(code, namespace)
-            status = 0
-        except SystemExit as stop:
-            if stop.code is None or isinstance(stop.code, int):
-                status = int.__and__(stop.code or 0, 255)
-            else:
-                print(stop.code, file=sys.stderr)
-        except BaseException:
-            report_error()
+        code = compile(source, "main.py", "exec", dont_inherit=True)
+        os.chdir(work)
+        exec(code, namespace)
+        return 0
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            return int.__and__(stop.code or 0, 255)
+        print(stop.code, file=sys.stderr)
+    except BaseException:
+        report_error()
+    return 1
+
+
+def run_script(source: bytes, work: str, leave: Callable = os._exit,
+               ends: Sequence[Callable] = (threading._shutdown, atexit._run_exitfuncs)) -> None:
+    """From the first line of a script to the end of its process. The defaults, which nobody else
+    gives, are bound before a script can replace those functions."""
+    status = 1
+    streams = sys.__stdout__, sys.__stderr__
+    namespace = new_main(source)
+    try:
+        status = execute(source, work, namespace)
         # Threads are joined, and what is registered with atexit is called.
         for end in ends:
             end()
         flush_streams()
         # As at the end of Python: what is left of main.py goes; files are flushed, __del__ runs.
         sys.stdout, sys.stderr = streams
-        if b"__del__" in source:  # they may still use the names of main.py, or be in a cycle
-            namespace = {}
+        if b"__del__" in source:  # which may use the names of main.py: they go with it, as garbage
+            del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
-        if len(sys._current_frames()) == 1:  # other threads may use them as well
+        elif len(sys._current_frames()) == 1:  # else threads that still run may use them
             namespace.clear()
         flush_streams()
     except BaseException:
@@ -832,7 +874,8 @@ def flush_streams() -> None:
 
 
 def depth_of_scripts() -> int:
-    """How many calls of ours are below main.py, where `python main.py` has none."""
+    """How many calls of ours are below main.py, where `python main.py` has none: its recursion is
+    to end at the same depth."""
     depth = 2 if sys.version_info < (3, 12) else 0  # exec, where Python still counts calls of C
     frame = sys._getframe(1)
     while frame:
@@ -841,7 +884,7 @@ def depth_of_scripts() -> int:
 
 
 def report_error() -> None:
-    """The traceback of the exception that is being handled, without the frame of run_script."""
+    """The traceback of the exception that is being handled, without the frame of `execute`."""
     RESERVE.clear()
     kind, error, trace = sys.exc_info()
     if trace is not None:  # where memory has run out, there may be none
@@ -955,6 +998,8 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = (
     1, 2, 4, 8, 0x40, 0x200, 0x800)
+BIND_TCP, CONNECT_TCP, ABSTRACT_SOCKETS, SIGNALS = 1, 2, 1, 2
+CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1  # a flag, "only tell the ABI"; a kind of rule
 FIRST_RIGHTS = 0x1FFF  # the thirteen of ABI 1
 LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, ioctl on a device
 
@@ -962,15 +1007,15 @@ LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, 
 def landlock_rules(base: str, readable: list[str]) -> tuple[int, int]:
     """Scripts may write under `base`. Returns the kernel's ABI version and the rules, a
     descriptor."""
-    abi = call("syscall", LANDLOCK_CREATE_RULESET, None, 0, 1)
+    abi = call("syscall", LANDLOCK_CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
     every = FIRST_RIGHTS
     for since, right in LATER_RIGHTS.items():
         if abi >= since:
             every |= right
-    network = 3 if abi >= 4 else 0  # TCP: bind, connect
-    scope = 3 if abi >= 6 else 0  # abstract sockets, signals
+    network = BIND_TCP | CONNECT_TCP if abi >= 4 else 0
+    scope = ABSTRACT_SOCKETS | SIGNALS if abi >= 6 else 0
     ruleset = struct.pack("QQQ", every, network, scope)  # what no rule allows is forbidden
-    rules = call("syscall", LANDLOCK_CREATE_RULESET, ruleset, 24, 0)
+    rules = call("syscall", LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
     allowed = dict.fromkeys(readable, READ_FILE | READ_DIR)
     allowed |= {"/dev/null": READ_FILE | WRITE_FILE, "/dev/urandom": READ_FILE,
                 "/dev/zero": READ_FILE}
@@ -980,7 +1025,7 @@ def landlock_rules(base: str, readable: list[str]) -> tuple[int, int]:
         if not os.path.isdir(path):
             rights &= READ_FILE | WRITE_FILE  # the kernel refuses a directory's rights here
         rule = struct.pack("=Qi", rights, fd)
-        call("syscall", LANDLOCK_ADD_RULE, rules, 1, rule, 0)
+        call("syscall", LANDLOCK_ADD_RULE, rules, RULE_PATH_BENEATH, rule, 0)
         os.close(fd)
     return abi, rules
 
@@ -1047,7 +1092,8 @@ class Limit:
 
 
 def own_clock(x86: int, arm: int) -> Limit:
-    """The clocks 0 to 15. All others are those of a process or thread."""
+    """The clocks 0 to 15, which are those whose number has no other bits than the lowest four. All
+    others are those of a process or thread."""
     return Limit((x86, arm), 0, [0], mask=ALL_BITS - 15)
 
 
@@ -1063,7 +1109,8 @@ LIMITED = dict(
     prctl=Limit((157, 167), 0, [3, 15, 16]),
     # Not F_SETOWN (whose SIGIO kills others), F_SETLEASE, F_SETPIPE_SZ.
     fcntl=Limit((72, 25), 1, [*range(8), 36, 37, 38, 1030]),
-    fcntl_locks=Limit((72, 25), 1, [*range(6), 36, 1030], error=0),  # as flock
+    # A call has to pass all its rules: this one stops the locks (6, 7, 37, 38), with "success".
+    fcntl_locks=Limit((72, 25), 1, [*range(6), 36, 1030], error=0),
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
     ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))
 
@@ -1098,15 +1145,12 @@ def refuse(number: int, error: int) -> list[Line]:
 
 def limit(number: int, rule: Limit) -> list[Line]:
     """The block of one rule, whose only ways out are the error and its last line."""
-    # From the end: each value that passes jumps over the other ones, and over the error.
-    block = [(RETURN, 0, 0, FAIL + rule.error), (LOAD, 0, 0, NUMBER_AT)]
-    for value in reversed(rule.passing):
-        over_the_error = len(block) - 1
-        block.insert(0, (IF_EQUAL, over_the_error, 0, value))
-    block.insert(0, (AND, 0, 0, rule.mask))
-    block.insert(0, (LOAD, 0, 0, ARGUMENTS_AT + 8 * rule.argument))
-    block.insert(0, (IF_EQUAL, 0, len(block), number))
-    return block
+    block = [(LOAD, 0, 0, ARGUMENTS_AT + 8 * rule.argument), (AND, 0, 0, rule.mask)]
+    # A value that passes jumps over those that follow, and over the error.
+    for index, value in enumerate(rule.passing):
+        block.append((IF_EQUAL, len(rule.passing) - index, 0, value))
+    block += [(RETURN, 0, 0, FAIL + rule.error), (LOAD, 0, 0, NUMBER_AT)]
+    return [(IF_EQUAL, 0, len(block), number), *block]
 
 
 def assemble(lines: list[Line]) -> bytes:
@@ -1142,35 +1186,29 @@ def other_lines(threads: bool) -> bytes:
     return assemble([*lines, (RETURN, 0, 0, ALLOW)])
 
 
-def filter_argument(lines: ctypes.Array) -> bytes:
-    """A struct sock_fprog: how many lines of 8 bytes, and where they are."""
-    return struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))
-
-
-def install(program: bytes) -> None:
-    """Lays a filter on this process, for ever."""
+def install(program: bytes, flags: int = 0) -> int:
+    """Lays a filter on this process, for ever. Returns what the flags ask for, a descriptor."""
     lines = ctypes.create_string_buffer(program, len(program))
-    call("prctl", PR_SET_SECCOMP, 2, filter_argument(lines), 0, 0)
+    # A struct sock_fprog: how many lines of 8 bytes, and where they are.
+    argument = struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))
+    return call("syscall", ARCHITECTURE.seccomp, SECCOMP_SET_MODE_FILTER, flags, argument)
 
 
 # The thread gate: a second filter, which the worker lays on itself and each fork inherits. It lets
-# everything pass but a clone for a thread: that waits until the worker has answered. For a script
-# holds what the stricter of the two filters says.
+# everything pass but a clone for a thread: that waits until the worker has answered. Of a script's
+# two filters the stricter decides.
 
 def open_thread_gate() -> int:
     """Returns the descriptor on which the kernel asks."""
     flags_of_clone = ARGUMENTS_AT
     clone = LIMITED["clone"].numbers[ARCHITECTURE.column]
-    program = assemble([
+    return install(flags=SECCOMP_FILTER_FLAG_NEW_LISTENER, program=assemble([
         (LOAD, 0, 0, NUMBER_AT),
         (IF_EQUAL, 0, 3, clone),  # another call: to the last line
         (LOAD, 0, 0, flags_of_clone),
         (IF_ANY_BIT, 0, 1, CLONE_THREAD),  # a process, not a thread: to the last line
         (RETURN, 0, 0, ASK),
-        (RETURN, 0, 0, ALLOW)])
-    lines = ctypes.create_string_buffer(program, len(program))
-    return call("syscall", ARCHITECTURE.seccomp, SECCOMP_SET_MODE_FILTER,
-                SECCOMP_FILTER_FLAG_NEW_LISTENER, filter_argument(lines))
+        (RETURN, 0, 0, ALLOW)]))
 
 
 # ---- without any layer: macOS -------------------------------------------------------------------
@@ -1228,7 +1266,7 @@ def self_test(sandbox: Sandbox) -> str:
 
 def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
-        ForkServer(**json.loads(sys.argv[2]))
+        ForkServer(**json.loads(sys.argv[2])).live()
         return
     parser = argparse.ArgumentParser(description="Runs a Python file in the sandbox, or tests it.")
     parser.add_argument("file", nargs="?", type=argparse.FileType(encoding="utf-8"),

@@ -202,12 +202,11 @@ def find_block(text: str, marks: Format) -> Block | None:
 
 
 class Fenced(NamedTuple):
-    """A Markdown fence as offsets in the text:
+    """A Markdown fence as offsets in the text (up to three blanks before, three ticks or more):
 
-    ```python\n     start                  title=..., blanks before and longer fences are
-    allowed
-    print(1)\n      inside
-    ```             closing ... end        behind the last tick that closes
+        ```python title=x     start is here, at the line's beginning
+        print(1)              inside
+        ```                   closing; end is behind the last tick
     """
 
     language: str
@@ -243,11 +242,13 @@ def extract_code(text: str, format_name: str = "fence") -> str | None:
 
 
 def extract_answer(text: str, format_name: str = "fence") -> str | None:
-    """What the last answer marks hold. Marks inside a fence do not count; a fence inside the marks
-    does.
+    """What the last answer marks hold, read from the end of the text.
 
-    Read from the end: `<<<}>>>])>>>` holds `}>>>])`, and in "between <<< and\\n<<<42>>>" the
-    nearest opening mark counts.
+        no <<<41>>>, but <<<42>>>            42             the last one counts
+        between <<< and\n<<<42>>>            42             the nearest opening mark counts
+        <<<}>>>])>>>                         }>>>])         brackets are an answer, too
+        ```text\n<<<42>>>\n```               None           marks inside a fence do not count,
+        <<<\n```\n1 2\n```\n>>>             the fence      a fence inside the marks does
     """
     marks = FORMATS[format_name]
     # The same text with blanks for everything fenced: offsets stay, marks in there are gone.
@@ -345,7 +346,8 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
 
     talk = ("user", "assistant", "user", "assistant", "user")
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # Sound if pieces are the same in every turn, and the generation prompt opens as a turn does.
+    # Sound if a conversation of one question opens and closes as a long one, the pieces are the
+    # same in every turn, the generation prompt opens as a turn does, and so with a system prompt.
     sound = (
         first
         and plain
@@ -449,7 +451,7 @@ def add_protocol_flags(
         default=defaults.max_tokens,
         help="per conversation behind the prompt, script output included",
     )
-    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls per conversation")
+    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls at most")
     add(
         "--tool-chars",
         type=whole(1),

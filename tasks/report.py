@@ -178,7 +178,7 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 
 
 def make_report(groups: Groups) -> dict[str, Any]:
-    """Summaries of the whole, per task, suite, split, and each question's share of right answers."""
+    """Summaries of the whole, per task, suite and split; and how often each question was right."""
     parts: dict[str, dict[str, Groups]] = {"tasks": {}, "suites": {}, "splits": {}}
     questions = {}
     for group in groups:

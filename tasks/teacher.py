@@ -1,11 +1,9 @@
-"""Supervised data: conversations with right answers, from the tasks' own programs or from a
-teacher.
+"""Supervised data: conversations with right answers, from the tasks' own programs or a teacher.
 
-    python -m tasks.teacher collect --teacher URL#model --tasks train --out data/     ask a served
-    model
-    python -m tasks.teacher collect --teacher programs --tasks train --out data/      from programs
-    python -m tasks.teacher choose data/collected.jsonl --out data.jsonl              keep the best
-    of each task python sft.py --data data.jsonl
+    python -m tasks.teacher collect --teacher URL#model --tasks train --out data    ask a server
+    python -m tasks.teacher collect --teacher programs --tasks train --out data     from programs
+    python -m tasks.teacher choose data/collected.jsonl --out data.jsonl            keep the best
+    python sft.py --data data.jsonl
 
 A teacher may be a model of ours, too: `python r1ci.py eval --model runs/grpo --purpose sft
 --samples 4 --trajectories FILE` samples it, and `choose FILE` keeps its right conversations
@@ -17,7 +15,6 @@ calls; and mode (kind of system prompt), form (what its scripts are for), source
     1. from programs       2. from a served model       3. collecting
     4. files of others     5. the choice                6. the command line
 """
-
 import argparse
 import json
 import os
@@ -138,7 +135,7 @@ def draw_prompt(rng: random.Random, mode: str, wordings: str, format_name: str) 
 
 
 def broken(rng: random.Random, program: str) -> str:
-    """The program with a slip that makes it fail: a misspelt name, a lost bracket or a lost import."""
+    """The program with a slip: a misspelt name, a lost bracket or a lost import."""
     slips = [program.replace("print(", "prnt(")]
     if ")" in program:
         last = program.rindex(")")
@@ -256,7 +253,7 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
 
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("served models").add_argument
-    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="conversations at a time")
+    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="requests at a time")
     add(
         "--request-timeout",
         type=real(0.001),
@@ -333,7 +330,7 @@ def one_line(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class Job:
+class Conversation:
     """One conversation to be held."""
 
     instance: Instance
@@ -343,7 +340,7 @@ class Job:
 
 
 def converse_with(
-    client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Job, key: tuple
+    client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Conversation, key: tuple
 ) -> Trajectory:
     """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls,
     ends.
@@ -402,7 +399,7 @@ def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, k
 def converse_all(
     endpoint: Endpoint,
     sandbox: Sandbox,
-    jobs: list[Job],
+    jobs: list[Conversation],
     key: tuple,
     on_end: Callable[[Trajectory], Any] | None = None,
 ) -> list[Trajectory]:
@@ -447,9 +444,9 @@ def converse_all(
 PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
 
 
-def teacher_jobs(
+def teacher_conversations(
     instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol
-) -> list[Job]:
+) -> list[Conversation]:
     """The conversations to be held, shuffled: any part of them is a fair part."""
     jobs = []
     for instance in instances:
@@ -461,11 +458,11 @@ def teacher_jobs(
             system = draw_prompt(rng, mode, wordings, protocol.format)
             # Words alone are asked for: then code ends the conversation.
             mode = "text" if mode == "text" else "ci"
-            jobs.append(Job(instance, sample, replace(protocol, mode=mode), system))
+            jobs.append(Conversation(instance, sample, replace(protocol, mode=mode), system))
     return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
 
 
-def job_key(line: dict[str, Any]) -> tuple:
+def conversation_key(line: dict[str, Any]) -> tuple:
     return line["source"], line["task"], line["level"], line["seed"], line["sample"]
 
 
@@ -529,9 +526,9 @@ def collect_served(
 ) -> None:
     """From a served model; what an earlier run has collected is not asked for again."""
     endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
-    known = {job_key(line) for line in earlier}
+    known = {conversation_key(line) for line in earlier}
     jobs = []
-    for job in teacher_jobs(
+    for job in teacher_conversations(
         questions, args.per_question, args.seed, args.wordings, protocol_of(args)
     ):
         asked = job.instance
@@ -686,7 +683,7 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
 def choose(
     lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool, seed: int
 ) -> list[dict[str, Any]]:
-    """At most `keep` right conversations a task, no two alike, drawn by weight if there are more."""
+    """At most `keep` right conversations a task, no two alike, drawn by weight."""
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
         wanted = keep_wrong or line["reward"] == 1.0
@@ -785,7 +782,7 @@ def main() -> None:
         "file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft"
     )
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
-    choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="conversations, at most")
+    choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="at most")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
     for command in (collecting, choosing):
         command.add_argument(

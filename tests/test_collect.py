@@ -25,7 +25,7 @@ from tasks import TASKS
 from tasks import teacher as teaching
 from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
-from tasks.teacher import Endpoint, Job, choose, connect, converse_with, find_endpoint
+from tasks.teacher import Endpoint, Conversation, choose, connect, converse_with, find_endpoint
 from test_scripts import ENV, ROOT, inside
 
 openai = pytest.importorskip("openai", reason="served models need an optional package: pip install openai")
@@ -75,7 +75,7 @@ def server(*replies):
 
 def talk(url: str, question=None, system: str = "Solve it.", retries: int = 0, **protocol):
     endpoint = Endpoint(url, "teacher", retries=retries)
-    job = Job(question or tiny.instance(expect="42"), 0, Protocol(**protocol), system)
+    job = Conversation(question or tiny.instance(expect="42"), 0, Protocol(**protocol), system)
     return converse_with(connect(endpoint), endpoint, tiny.sandbox(), job, (0,))
 
 

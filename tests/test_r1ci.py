@@ -15,7 +15,7 @@ from tasks import teacher
 from r1ci import KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
 from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
-from tasks.report import summarise
+from tasks.report import summarise, tool_failures
 
 CODE = "```python\nprint(12 + 34)\n```"
 
@@ -69,8 +69,8 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 part = row[fed[i]:fed[i] + width]
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
-            step = cache.step(slots, positions, int(fed.max()) + width if fed.any() else 0, fresh=not fed.any())
-            logits = model(chunk, step)
+            view = cache.view(slots, positions, int(fed.max()) + width if fed.any() else 0)
+            logits = model(chunk, view)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
                 seen[i] += list(logits[i, :count])
@@ -93,6 +93,7 @@ def test_the_cache_of_a_slot_can_be_saved_loaded_and_moved():
 
 
 def test_padding_on_the_right_changes_no_log_probability():
+    """Pitfall 7."""
     model, vocab = tiny.model(), tiny.chat().vocab_size
     rows = [[3, 1, 4, 1, 5, 9], [2, 7, 1]]
     masks = [[0, 0, 1, 1, 0, 1], [0, 1, 1]]
@@ -136,7 +137,7 @@ def test_chunks_change_neither_log_probabilities_nor_gradient(monkeypatch):
 
 
 def test_other_targets_under_masked_tokens_change_neither_loss_nor_gradient():
-    """Masked tokens behind the last trained one are nothing but targets: they can be replaced without any effect."""
+    """Pitfall 3: masked tokens behind the last trained one are nothing but targets: they can be replaced without any effect."""
     model, vocab = tiny.model(), tiny.chat().vocab_size
     ids = torch.randint(0, vocab, (2, 20), generator=torch.Generator().manual_seed(5))
     mask = torch.zeros_like(ids)
@@ -289,6 +290,7 @@ def test_fences_follow_commonmark(text, code):
 
 
 def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(monkeypatch):
+    """Pitfall 5."""
     rows = [tiny.turns(CODE, "```python\nprint(undefined)\n```", CODE, "<<<46>>>"), tiny.turns("I think <<<46>>>"),
             tiny.turns("First:\n" + CODE, "<<<47>>>"), tiny.turns(CODE, CODE, "no answer")]
     model = tiny.model(vocab_size=tiny.chat().vocab_size + 5)
@@ -327,12 +329,13 @@ def test_a_turn_never_outgrows_the_whole_budget(monkeypatch):
 
 
 def test_the_end_of_turn_token_is_sampled_trained_and_scored(monkeypatch):
+    """Pitfall 4."""
     [t] = scripted(monkeypatch, tiny.turns("<<<46>>>"))
     assert t.ids[-1] == tiny.chat().end and t.loss_mask[-1] == 1 and t.logps[-1] < 0
 
 
 def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
-    """A tokenizer may hold "\\n```\\n" as one token: it closes the block, and stays in the ids as it was sampled."""
+    """Pitfall 4: a tokenizer may hold "\\n```\\n" as one token: it closes the block, and stays in the ids as it was sampled."""
     from tokenizers import AddedToken
     chat = tiny.chat()
     merged = sft.tiny_tokenizer(tiny.QUESTIONS)
@@ -349,6 +352,7 @@ def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
 
 
 def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
+    """Pitfall 16."""
     class Broken:
         def submit(self, code, **_):
             future = Future()
@@ -359,7 +363,7 @@ def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
     [[t]] = rollout(tiny.model(), tiny.chat(), Broken(), [tiny.instance()], 1, Protocol(), (0,))
     assert t.stop_reason == "tool_failure" and t.reward == 0
     with pytest.raises(SystemExit, match="the sandbox failed"):
-        r1ci.check_tool_failures([t] * 3)
+        r1ci.check_tool_failures(*tool_failures([t] * 3))
 
 
 QUESTIONS = [tiny.instance(f"Question {i}?", seed=i) for i in range(6)]
@@ -435,9 +439,9 @@ def test_captured_graphs_sample_what_the_cpu_samples():
 def test_a_group_s_prompt_is_computed_once(monkeypatch):
     fed, forward = [], r1ci.CausalLM.forward
 
-    def counted(self, ids, step=None, head=torch.nn.functional.linear):
+    def counted(self, ids, view=None, head=torch.nn.functional.linear):
         fed.append(ids.numel() if head is r1ci.no_head else 0)
-        return forward(self, ids, step, head)
+        return forward(self, ids, view, head)
 
     monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
     groups = sampled(questions=QUESTIONS[:2], group_size=5)
@@ -445,6 +449,7 @@ def test_a_group_s_prompt_is_computed_once(monkeypatch):
 
 
 def test_noise_differs_between_samples_questions_steps_and_seeds():
+    """Pitfall 9."""
     rows = [tuple(t.ids[t.prompt_len:]) for group in sampled() for t in group]
     rows += [tuple(t.ids[t.prompt_len:]) for group in sampled(key=(0, 2)) for t in group]
     rows += [tuple(t.ids[t.prompt_len:]) for group in sampled(key=(1, 1)) for t in group]
@@ -458,6 +463,7 @@ def test_groups_keep_the_order_of_their_questions():
 
 
 def test_a_rollout_after_a_weight_update_knows_nothing_of_the_old_weights():
+    """Pitfall 8."""
     model = tiny.model(seed=1)
     before = sampled(model=model)
     model.load_state_dict(tiny.model(seed=2).state_dict())
@@ -466,6 +472,7 @@ def test_a_rollout_after_a_weight_update_knows_nothing_of_the_old_weights():
 
 
 def test_decoding_uses_no_collective(monkeypatch):
+    """Pitfall 18."""
     def forbidden(*_, **__):
         raise AssertionError("a collective inside a rollout")
 
@@ -476,6 +483,7 @@ def test_decoding_uses_no_collective(monkeypatch):
 
 
 def test_rows_of_the_vocabulary_without_a_token_are_never_sampled():
+    """Pitfall 19."""
     model = tiny.model(vocab_size=tiny.chat().vocab_size + 500)
     with torch.no_grad():
         model.model.embed_tokens.weight[tiny.chat().vocab_size:] *= 50  # they would win nearly every draw
