@@ -103,8 +103,6 @@ def test_a_flag_that_is_named_alone_belongs_to_some_command():
     prose = re.sub(r"```.*?```", "", BOTH, flags=re.DOTALL)
     named = {flag for code in re.findall(r"`(--[^`]+)`", prose) for flag in flags_in(code)}
     known = set().union(*(flags_in(help_of(command)) for command in COMMANDS))
-    # pytest's own, and torch's launcher's.
-    known |= {"--slow"}
     assert named and named <= known, named - known
 
 
