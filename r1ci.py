@@ -3,7 +3,7 @@ r"""r1ci.py -- a language model that reasons in words and in Python that runs: t
     python r1ci.py ask "What is 17 * 23?" --model runs/grpo     one conversation, streamed in colour
     python r1ci.py eval --model runs/grpo --mode ci --n 84      accuracy on held-out questions
     python r1ci.py show runs/grpo/trajectories.jsonl            saved conversations, in colour
-    python r1ci.py plot runs/grpo                               the reward curve (needs matplotlib)
+    python r1ci.py page runs/grpo --out page.html               curves and whole groups, to look at
 
 One conversation ("|" marks the tokens that the model samples, and only those are ever trained on):
 
@@ -66,7 +66,7 @@ from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Tu
 from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json,
                              read_jsonl, read_questions)
 from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, tool_failures, make_report,
-                          modes_table, paint, paint_trajectory, report_table, segments)
+                          modes_table, paint, paint_trajectory, report_table)
 from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
 
 

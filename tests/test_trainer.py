@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import r1ci
 import sft
+from tasks import conversation
 import tiny
 from memory import GIB, Setting, memory_needed
 from r1ci import micro_batches, token_logps
