@@ -880,7 +880,7 @@ def flush_streams() -> None:
 def depth_of_scripts() -> int:
     """How many calls of ours are below main.py, where `python main.py` has none: its recursion is
     to end at the same depth."""
-    depth = 2 if sys.version_info < (3, 12) else 0  # exec, where Python still counts calls of C
+    depth = 1 if sys.version_info < (3, 12) else 0  # exec, where Python still counts calls of C
     frame = sys._getframe(1)
     while frame:
         frame, depth = frame.f_back, depth + 1

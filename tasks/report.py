@@ -204,13 +204,13 @@ def report_table(report: dict[str, Any]) -> str:
     width = max(len(name) for name, _ in rows)
     head = f"{'task':{width}}     n   accuracy       calls  words  tokens"
     if samples > 1:
-        head += f"  @{samples}  maj"
+        head += f"  pass@{samples}  majority"
     lines = [head]
     for name, part in rows:
         line = f"{name:{width}} {part['n']:5d}  {with_stderr(part):>14} {part['calls']:6.2f} "
         line += f"{100 * part['text_rate']:5.0f}% {part['response_len']:7.1f}"
         if samples > 1:
-            line += f" {100 * part['pass_at_k']:3.0f} {100 * part['majority']:4.0f}"
+            line += f" {100 * part['pass_at_k']:6.0f}% {100 * part['majority']:8.0f}%"
         lines.append(line)
     lines += remarks(report)
     return "\n".join(lines)

@@ -228,7 +228,7 @@ def test_evaluation_asking_and_showing_work_on_a_trained_model(grpo_run, tmp_pat
 
 
 def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
-    assert "unknown task 'rg/gdc', did you mean rg/gcd" in refusal("sft.py", "--tasks", "rg/gdc", "--out", tmp_path / "a")
+    assert "unknown task 'rg/gdc': did you mean rg/gcd" in refusal("sft.py", "--tasks", "rg/gdc", "--out", tmp_path / "a")
     assert "unknown level '7'" in refusal("grpo.py", "--tasks", "rg/gcd@7", "--model", sft_run, "--out", tmp_path / "a")
     assert "--level" in refusal("sft.py", "--level", "9", "--out", tmp_path / "a")
     assert "invalid choice: 'poem'" in refusal("r1ci.py", "eval", "--model", sft_run, "--mode", "poem")
