@@ -922,13 +922,15 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     watched = chat.ends | chat.closing
     if on_append:
         watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
-    sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched)
+    mend = "lower --slots or --max-tokens"
+    with explain_out_of_memory(mend):
+        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched)
     calling: deque[Row] = deque()               # in the order of their calls
     step = 0
     for row in waiting:
         rules.start_turn(row)
 
-    with torch.no_grad(), few_threads(model), explain_out_of_memory("lower --slots, --max-tokens"):
+    with torch.no_grad(), few_threads(model), explain_out_of_memory(mend):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
             due = sum(step - row.called_at >= PATIENCE for row in calling)
@@ -1661,7 +1663,7 @@ def main() -> None:
     page = commands.add_parser(
         "page", formatter_class=HelpFormatter, help="runs as one page for a browser"
     )
-    page.add_argument("runs", nargs="+", metavar="RUN", help="run directories, laid over each other")
+    page.add_argument("runs", nargs="+", metavar="RUN", help="directories, laid over each other")
     page.add_argument("--out", default="page.html", help="the file to write")
     page.set_defaults(run=command_page)
 
