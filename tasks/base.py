@@ -408,7 +408,7 @@ def amount(text: str) -> Any:
 
 def items(text: str) -> list[str]:
     """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes."""
-    text = str(text).strip()
+    text = re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+−\d.])", r"\1=", str(text).strip())  # x = 3 is one part
     if text[:1] in "[(" and text[-1:] in ")]":
         text = text[1:-1]
     parts = text.split(",") if "," in text else text.split()
