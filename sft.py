@@ -11,12 +11,11 @@ supervised fine-tuning:
    checks, code that fails and is corrected (how, and how often: write_messages and FORMS in
    tasks/teacher.py). Every script runs in the sandbox, and only conversations with a right answer
    are kept. Or read them from a file (--data).
-2. Without --model: make a tokenizer and a tiny model, and pre-train it to copy. Copying (a number
-   from the question into the code, from the output into the answer) gates everything else; a
-   language model of the usual kind has learned it long before. This minute of random tokens stands
-   in for that.
+2. Load a pre-trained model and its tokenizer; without --model, make tiny ones.
 3. Turn conversations into token ids and a loss mask: 1 where the model itself will have to sample.
-4. Train on the tokens of mask 1, and on no other.
+4. Train on the tokens of mask 1, and on no other. The tiny model first learns to copy, from random
+   tokens: copying (a number from the question into the code, from the output into the answer) gates
+   everything else, and a language model of the usual kind has learned it long before.
 5. Measure accuracy on held-out questions.
 
 `train` and `main` take these steps in order. On a first reading skip what stands behind them: the
@@ -49,8 +48,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 from r1ci import (CausalLM, Chat, ModelConfig, check_model, checked_sandbox, command_line,
                   compute_dtype, evaluate, explain_out_of_memory, find_device, load_model,
                   load_tokenizer, load_weights, micro_batches, pad, render_messages, save_model,
-                  token_logps)
-from r1ci import gather as gather_all
+                  token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -83,10 +81,6 @@ class World:
         if self.main:
             tqdm.write(text)
             sys.stdout.flush()
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        dist.barrier()
 
     def gather(self, value: Any) -> list[Any]:
         """Everybody's value, on everybody."""
@@ -140,9 +134,12 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
           checkpointing: bool = False) -> CausalLM:
     """FSDP2 by hand: every block, then the rest. float32 master weights, and bf16 compute on CUDA.
 
-        rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...       between the blocks
-        before a block runs, forward or backward: all gather it whole, and forget it afterwards
-        after its backward pass: gradients are averaged over the ranks, and each keeps its own rows
+        at rest                   rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...
+        before a block runs,
+        forward or backward       every rank gathers the block's missing rows from the others
+        after it has run          it forgets them
+        after its backward pass   the block's gradients are averaged over the ranks, and every rank
+                                  keeps those of its own rows
 
     `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within them; of
     8 ranks and 2 replicas, ranks 0-3 hold one and ranks 4-7 the other: the mesh is [2, 4].
@@ -195,16 +192,19 @@ def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
     return weights
 
 
-def free_weights(sampler: CausalLM) -> None:
-    """Give the sampler's memory to the update; `copy_weights` brings it back."""
-    for parameter in sampler.parameters():
+def free_weights(plain_copy: CausalLM) -> None:
+    """Give the memory of the copy that samples to the update; `copy_weights` brings it back."""
+    for parameter in plain_copy.parameters():
         parameter.data = parameter.new_empty(0)
 
 
 @torch.no_grad()
-def copy_weights(trained: nn.Module, sampler: CausalLM, world: World) -> None:
-    """Bring the sampler's plain copy up to date: one gathering a rollout instead of one a token."""
-    parameters = dict(sampler.named_parameters())
+def copy_weights(trained: nn.Module, plain_copy: CausalLM, world: World) -> None:
+    """Bring the copy that samples up to date; every rank has to call it.
+
+    The copy is whole on every rank: one gathering a rollout instead of one a token.
+    """
+    parameters = dict(plain_copy.named_parameters())
     for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
         if parameters[key].shape != value.shape:   # free_weights made it empty
             parameters[key].data = torch.empty_like(value)
@@ -248,6 +248,7 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
         padded_ids = pad([ids[i] for i in group], 0, world.device)
         padded_mask = pad([loss_masks[i] for i in group], 0, world.device)
         batches.append(Batch(group, padded_ids, padded_mask))
+    # One row of two tokens with mask 0: no token is scored, so its loss and its gradients are 0.
     empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
     batches += [Batch([], empty, empty)] * (most - len(groups))
     return batches, 1 - real_tokens / max(padded_tokens, 1)
@@ -275,6 +276,10 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
 
 
 # ---- 1. conversations ----------------------------------------------------------------------------
+#
+# From here on, `run` is the RunDir that the end of this file defines: the directory --out.
+# run.path is where it writes, run.resumed the checkpoint that a resumed run goes on from (or None),
+# run.state what that checkpoint remembers, run.world the ranks.
 
 def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                  sandbox: Sandbox) -> Path:
@@ -312,21 +317,25 @@ MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHAT_TEMPLATE = (   # ChatML: the format of the Qwen models
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
-
-
 HOLE = "\0"   # stands in a text where a phrase has been taken out
 
 
 def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
     """The word sequences that save most characters if each becomes one token, chosen one by one.
 
-        What is the sum of 3 and 4?    "What is the sum of" stands in two texts and saves 17
-        What is the sum of 5 and 6?    characters in each: 34. "What is the" saves 10 in each of
-        What is the product of 7?      three: 30. The first is chosen, and then, from what is left,
-
-        HOLE 3 and 4?                  "What is the product of", and so on. What stands in fewer
-        HOLE 5 and 6?                  than `share` of the texts is not worth a token.
+        What is the sum of 3 and 4?
+        What is the sum of 5 and 6?
         What is the product of 7?
+
+    "What is the sum of" stands in two texts and saves 17 characters in each: 34. "What is the"
+    saves 10 in each of three: 30. The first is chosen, and what is left is
+
+        HOLE 3 and 4?
+        HOLE 5 and 6?
+        What is the product of 7?
+
+    Then "What is the product of" is chosen, and so on. What stands in fewer than `share` of the
+    texts is not worth a token.
     """
     left, phrases = list(texts), []
     for _ in range(count):
@@ -367,14 +376,14 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(MARKS)
-    marks = FORMATS[format_name]
+    answer_format = FORMATS[format_name]
     phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
-    phrases += ["system\n", "user\n", "assistant\n", *marks.marks, "print("]
-    # Set phrases are looked for between those marks, and never in answers.
-    parts = []
-    answer = re.escape(marks.answer_open) + ".*?" + re.escape(marks.answer_close)
-    between = [marks.code_open + "\n", "print(", marks.code_close]
+    phrases += ["system\n", "user\n", "assistant\n", *answer_format.marks, "print("]
+    # Set phrases are looked for between those, and never in answers.
+    answer = re.escape(answer_format.answer_open) + ".*?" + re.escape(answer_format.answer_close)
+    between = [answer_format.code_open + "\n", "print(", answer_format.code_close]
     cuts = "|".join([*map(re.escape, between), answer])
+    parts = []
     for text in texts:
         parts += [part for part in re.split(cuts, text) if part]
     sample = random.Random(0).sample(parts, min(len(parts), 1000))
@@ -384,63 +393,6 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>",
                                    pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE,
                                    clean_up_tokenization_spaces=False)
-
-
-class Example(NamedTuple):
-    """A row of tokens to train on; mask 1: this token has to be predicted."""
-    ids: list[int]
-    loss_mask: list[int]
-
-
-def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens: about 1,500 tokens in all.
-
-        ids        x y  A B C  z  A B C  u v w  A B C
-        loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
-
-    What repeats is short and close together at first, and grows with `progress` (0 to 1).
-    """
-    length, examples = int(24 + 48 * progress), []
-    for _ in range(1536 // length):
-        segment = rng.choices(tokens, k=rng.randint(3, 5 + int(15 * progress)))
-        ids, loss_mask = [], []
-        while len(ids) < length or not any(loss_mask):
-            gap = rng.choices(tokens, k=rng.randint(0, int(24 * progress)))
-            repeated = int(bool(ids))   # 0 for the first time
-            ids += gap + segment
-            loss_mask += [0] * (len(gap) + 1) + [repeated] * (len(segment) - 1)
-        examples.append(Example(ids, loss_mask))
-    return examples
-
-
-def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
-    """Pre-train on repeated random text that grows as the model keeps up, until it copies well.
-
-    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps;
-    on long rows from the start it had not formed after 1,000.
-    """
-    symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
-    optimizer = make_optimizer(model, args.lr, 0.0, world)
-    progress, steps_at_full_length = 0.0, 0
-    bar = tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step",
-               disable=not world.main)
-    for step in bar:
-        examples = copy_examples(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
-        lr = args.lr * min(step / max(args.warmup, 1), 1)
-        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,   # as in step 4
-                            micro_tokens=args.micro_tokens)["loss"]
-        optimizer_step(model, optimizer, lr, args.clip)
-        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
-        if loss < 0.7:   # the right token gets half the probability (e ** -0.7): it keeps up
-            progress = min(progress + 0.01, 1.0)
-        if progress == 1.0:
-            steps_at_full_length += 1
-        if steps_at_full_length == 100:
-            bar.close()
-            return
-    if args.copy_steps:
-        world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
-                  "length only")
 
 
 def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
@@ -453,6 +405,12 @@ def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
 
 
 # ---- 3. token ids and loss mask ------------------------------------------------------------------
+
+class Example(NamedTuple):
+    """A row of tokens to train on; mask 1: this token has to be predicted."""
+    ids: list[int]
+    loss_mask: list[int]
+
 
 def render_examples(lines: list[dict[str, Any]], chat: Chat,
                     context: int) -> tuple[list[Example], int]:
@@ -501,6 +459,57 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
     return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
 
 
+def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
+    """Rows that repeat a random segment between random tokens: about 1,500 tokens in all.
+
+        ids        x y  A B C  z  A B C  u v w  A B C
+        loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
+
+    What repeats is short and close together at first, and grows with `progress` (0 to 1).
+    """
+    length, examples = int(24 + 48 * progress), []
+    for _ in range(1536 // length):
+        segment = rng.choices(tokens, k=rng.randint(3, 5 + int(15 * progress)))
+        ids, loss_mask = [], []
+        while len(ids) < length or not any(loss_mask):
+            gap = rng.choices(tokens, k=rng.randint(0, int(24 * progress)))
+            repeated = int(bool(ids))   # 0 for the first time
+            ids += gap + segment
+            loss_mask += [0] * (len(gap) + 1) + [repeated] * (len(segment) - 1)
+        examples.append(Example(ids, loss_mask))
+    return examples
+
+
+def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Namespace) -> None:
+    """Pre-train on repeated random text that grows as the model keeps up, until it copies well.
+
+    The order matters: the circuit that copies forms suddenly, on short rows within some 300 steps;
+    on long rows from the start it had not formed after 1,000.
+    """
+    symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
+    optimizer = make_optimizer(model, args.lr, 0.0, world)
+    progress, steps_at_full_length = 0.0, 0
+    bar = tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step",
+               disable=not world.main)
+    for step in bar:
+        examples = copy_examples(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
+        lr = args.lr * min(step / max(args.warmup, 1), 1)
+        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
+                            micro_tokens=args.micro_tokens)["loss"]
+        optimizer_step(model, optimizer, lr, args.clip)
+        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
+        if loss < 0.7:   # the right token gets half the probability (e ** -0.7): it keeps up
+            progress = min(progress + 0.01, 1.0)
+        if progress == 1.0:
+            steps_at_full_length += 1
+        if steps_at_full_length == 100:
+            bar.close()
+            return
+    if args.copy_steps:
+        world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
+                  "length only")
+
+
 # ---- 5. held-out accuracy ------------------------------------------------------------------------
 
 def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
@@ -531,7 +540,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if run.resumed and digest != run.state["data_sha256"]:
         raise SystemExit(f"--resume: {data} has changed since the run began")
     lines = read_conversations(data, args.keep_wrong, args.format)
-    # 2. Model and tokenizer: those of the checkpoint, pre-trained ones, or new ones.
+    # 2. Model and tokenizer: of the checkpoint, pre-trained, or new. (A resumed model's weights are
+    # read twice: here like any model's, and by run.load with the state of the optimiser.)
     source = run.resumed or args.model
     if source:
         tokenizer = load_tokenizer(source)
@@ -548,12 +558,11 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
         world.say(f"note: {too_long} conversations are left out: they are longer than the model's "
                   f"context of {context} tokens")
     require_batch(len(examples), args.batch_size, data)
-    # 2. again, now that the data is known to do for a batch: a new model learns to copy.
+    # 4. Training: a new model first learns to copy.
     if not source:
         size = sum(parameter.numel() for parameter in model.parameters())
         world.say(f"tiny model: {size:,} parameters, {chat.vocab_size} tokens")
         learn_to_copy(model, chat, world, args)
-    # 4. Training.
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     steps = int(args.epochs * (len(examples) // args.batch_size))
     if args.epochs > 0:
@@ -562,6 +571,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     skipped = 0
+    # While `interrupt` (at the end of this file) is entered, Ctrl-C waits for the end of a step.
     with Interrupt(world) as interrupt, tqdm(
             range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
             total=steps, disable=not world.main) as bar:
@@ -694,6 +704,9 @@ def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
         if source and out in (Path(source).resolve(), *Path(source).resolve().parents):
             parser.error(f"--{name} {source} lies in --out {args.out}: a run does not replace what "
                          "it begins from")
+    if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
+        parser.error(f"--overwrite cannot move --out {args.out!r} aside, since you are in it: "
+                     "start from the directory above")
     world = start_world(args.device)
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
@@ -715,11 +728,8 @@ def sync(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(2 ** 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_run(path: Path) -> bool:
@@ -739,34 +749,21 @@ def claim(path: Path) -> Any:
     return lock
 
 
-def find_damage(checkpoint: Path) -> str | None:
-    """The name of a file that is not as the checkpoint's SHA256SUMS says, if there is one."""
-    listed: dict[str, str] = {}
+def checksums(checkpoint: Path) -> str:
+    """What `sha256sum` says of all files: a line with the digest and the name for each."""
+    lines = []
+    for path in sorted(checkpoint.rglob("*")):
+        if path.is_file() and path.name != "SHA256SUMS":
+            lines.append(f"{sha256(path)}  {path.relative_to(checkpoint)}\n")
+    return "".join(lines)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether its files are those that were written, to the last bit."""
     try:
-        for line in (checkpoint / "SHA256SUMS").read_text().splitlines():
-            digest, name = line.split("  ", 1)
-            listed[name] = digest
+        return (checkpoint / "SHA256SUMS").read_text() == checksums(checkpoint)
     except (OSError, ValueError):
-        return "SHA256SUMS"
-    files = [path for path in checkpoint.rglob("*") if path.is_file()]
-    present = {str(path.relative_to(checkpoint)) for path in files} - {"SHA256SUMS"}
-    missing_or_more = listed.keys() ^ present
-    if missing_or_more:
-        return min(missing_or_more)
-    for name, digest in listed.items():
-        if sha256(checkpoint / name) != digest:
-            return name
-    return None
-
-
-def first_whole(checkpoints: list[Path]) -> Path | None:
-    """The first checkpoint that is not damaged; it prints a note about each one before it."""
-    for checkpoint in checkpoints:
-        damage = find_damage(checkpoint)
-        if damage is None:
-            return checkpoint
-        print(f"note: {checkpoint / damage} is damaged: its checkpoint is not used", flush=True)
-    return None
+        return False
 
 
 def write_model(model: nn.Module, tokenizer: Any, directory: Path,
@@ -819,21 +816,25 @@ class RunDir:
                 a run in either        --overwrite   begins in OUT.new
                 a run in either        none          is refused
             other files                any or none   is refused
+                        other files    --overwrite   is refused, if it would begin there
 
         A run is in OUT.new if --overwrite was killed before its first step, and only there if that
         was between the two renamings of `_replace`.
         """
         new = Path(f"{self.out}.new")
         own = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
-        if self.out.is_dir() and not is_run(self.out) and set(os.listdir(self.out)) - own:
-            raise SystemExit(f"--out {self.out} is not empty and holds no run: choose another one")
         held = is_run(self.out) or is_run(new)
         if held and not (resume or overwrite):
             raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
                              "or --overwrite it (which moves it aside)")
+        path = self.out
         if (overwrite and held) or (resume and is_run(new)):
-            return new   # it takes the old run's place with its first step
-        return self.out
+            path = new   # it takes the old run's place with its first step
+        for touched in (self.out, path):
+            if touched.is_dir() and not is_run(touched) and set(os.listdir(touched)) - own:
+                raise SystemExit(f"--out: {touched} is not empty and holds no run: choose another "
+                                 "one")
+        return path
 
     def _open(self, resume: bool, overwrite: bool,
               layers: str) -> tuple[Path, Path | None, dict[str, Any]]:
@@ -872,18 +873,25 @@ class RunDir:
         for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
             shutil.rmtree(part)
         checkpoints = sorted(self.checkpoints.glob("step-??????"), reverse=True)
-        whole_one = first_whole(checkpoints)
         if not checkpoints:   # the run was stopped before its first: only the line of flags stays
             self._cut_logs({"metrics.jsonl": 1})
             return None, {}
-        if whole_one is None:
+        damaged = []
+        for checkpoint in checkpoints:
+            if is_whole(checkpoint):
+                break
+            damaged.append(checkpoint)
+        if damaged == checkpoints:
             raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
                              "--overwrite moves the run aside and begins again")
-        for damaged in checkpoints[:checkpoints.index(whole_one)]:
-            aside = damaged.with_name(f"damaged-{damaged.name}")
+        for checkpoint in damaged:
+            aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+            print(f"note: {checkpoint} is damaged and not used: it is {aside.name} now, where "
+                  "`sha256sum -c SHA256SUMS` names the file", flush=True)
             shutil.rmtree(aside, ignore_errors=True)
-            os.rename(damaged, aside)
-        return whole_one, json.loads((whole_one / "state.json").read_text(encoding="utf-8"))
+            os.rename(checkpoint, aside)
+        newest = checkpoints[len(damaged)]
+        return newest, json.loads((newest / "state.json").read_text(encoding="utf-8"))
 
     def _cut_logs(self, keep_lines: dict[str, int]) -> None:
         """Forget lines that were written after the checkpoint: their steps will be done again."""
@@ -976,9 +984,7 @@ class RunDir:
 
     def _publish(self, part: Path, final: Path, keep: int, best: int | None) -> None:
         """Give a finished checkpoint its name and take older ones away."""
-        files = sorted(path for path in part.rglob("*") if path.is_file())
-        sums = [f"{sha256(path)}  {path.relative_to(part)}\n" for path in files]
-        (part / "SHA256SUMS").write_text("".join(sums))
+        (part / "SHA256SUMS").write_text(checksums(part))
         self._make_durable(part)
         for log in self._logs():
             sync(log)

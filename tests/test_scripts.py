@@ -460,7 +460,7 @@ def test_one_rank_and_two_train_alike_and_one_resumes_two(whole, tmp_path):
             assert a[key] == pytest.approx(b[key], rel=1e-5, abs=1e-6)
 
 
-def test_refusals_touch_nothing(sft_run, tmp_path):
+def test_refusals_touch_nothing(sft_run, tmp_path, monkeypatch):
     """What is no run is never written to or moved; a run that lives is left alone."""
     def listing(directory: Path) -> dict:
         return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
@@ -472,10 +472,19 @@ def test_refusals_touch_nothing(sft_run, tmp_path):
     before, run_before = listing(own), listing(sft_run)
     for flags in ([], ["--overwrite"], ["--resume"]):
         assert "is not empty and holds no run" in refusal(*SFT, "--out", own, *flags)
+    new = Path(f"{sft_run}.new")   # where --overwrite would begin its run
+    new.mkdir()
+    (new / "thesis.txt").write_text("ten years of work")
+    assert f"{new} is not empty and holds no run" in refusal(*SFT, "--out", sft_run, "--overwrite")
+    shutil.rmtree(new)
     assert "lies in --out" in refusal(*SFT, "--out", own, "--data", own / "data.jsonl")
     assert "lies in --out" in refusal(*SFT, "--out", sft_run, "--model", sft_run, "--overwrite")
     assert "already holds a run" in refusal(*SFT, "--out", sft_run)
     assert "not allowed with" in refusal(*SFT, "--out", sft_run, "--overwrite", "--resume")
+    monkeypatch.chdir(sft_run)
+    for out in (".", ""):
+        assert "since you are in it" in refusal(*SFT, "--out", out, "--overwrite")
+    monkeypatch.undo()
     changed = refusal(*SFT, "--out", sft_run, "--resume", "--lr", "0.5", "--epochs", "3")
     assert "--epochs was 1.0 when the run began and is 3.0 now" in changed
     assert "--lr was 0.0015 when the run began and is 0.5 now" in changed

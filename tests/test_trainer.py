@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,8 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(world, tmp
     for step in (1, 2):
         save(run, step, keep=2)
     run.locks[0].close()
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], check=True,
+                   cwd=run.checkpoints / "step-000002", stdout=subprocess.DEVNULL)
     ways = damages(run.checkpoints / "step-000002")
     for i, (path, how) in enumerate(ways if request.config.getoption("--slow") else ways[::7]):
         copy = tmp_path / str(i)
@@ -246,7 +249,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(world, tmp
         damage(copy / path.relative_to(run.path), how)
         resumed = open_run(copy, world, resume=True)
         assert resumed.resumed == copy / "checkpoints" / "step-000001", (path, how)
-        assert "is damaged: its checkpoint is not used" in capsys.readouterr().out
+        assert "step-000002 is damaged and not used" in capsys.readouterr().out
         resumed.locks[0].close()
         # The damaged one is out of the way: a new step 2 is saved and outlives it.
         save(resumed, 2, keep=1)
