@@ -60,7 +60,9 @@ def keys_called(name: str) -> list[str]:
 def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int,
                    seed: int = 0) -> list[Instance]:
     """The first n different questions of every task, or all it has: fixed by the arguments."""
-    questions = []
+    questions: list[Instance] = []
+    if n == 0:
+        return questions
     for key, level in tasks:
         seen: dict[str, Instance] = {}
         # A question that was drawn before is drawn again: twenty tries for each that is wanted.
