@@ -167,8 +167,8 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
-        """x [B, T, D] -> [B, T, D]. Without a view of the cache (training) rows begin here."""
+    def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+        """x [B, T, D] -> [B, T, D]. Without access to a cache (training) rows begin here."""
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_dim)               # [B, T, H, head_dim]
         k = self.k_proj(x).view(B, T, -1, self.head_dim)               # [B, T, K, head_dim]
@@ -176,10 +176,10 @@ class Attention(nn.Module):
         q, k = self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2)
         v = v.transpose(1, 2)                                          # [B, K, T, head_dim]
         q, k = apply_rope(q, rope), apply_rope(k, rope)
-        if view is None:
+        if access is None:
             y = causal_attention(q, k, v)                              # [B, H, T, head_dim]
         else:
-            y = view.cache.attend(layer, q, k, v, view)
+            y = access.cache.attend(layer, access, q=q, k=k, v=v)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -212,13 +212,13 @@ class Block(nn.Module):
         # True: only the input is kept for the backward pass, which computes the rest again.
         self.checkpointing = False
 
-    def forward(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(self.compute, x, rope, view, layer, use_reentrant=False)
-        return self.compute(x, rope, view, layer)
+            return checkpoint(self.compute, x, rope, access, layer=layer, use_reentrant=False)
+        return self.compute(x, rope, access, layer)
 
-    def compute(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rope, view, layer)
+    def compute(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, access, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -247,22 +247,22 @@ class CausalLM(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, ids: Tensor, view: "CacheView | None" = None,
+    def forward(self, ids: Tensor, access: "CacheAccess | None" = None,
                 head: Callable[[Tensor, Tensor], Any] = F.linear) -> Any:
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
-        Without a view of the cache rows start at position 0, and padding belongs on the right: no
+        Without access to a cache rows start at position 0, and padding belongs on the right: no
         causal row sees it. The head is an argument and no second call since under FSDP the weights
         are whole only during forward. Decoding keeps the default, training scores the trained
         tokens (`token_logps`), and what only fills the cache needs none (`no_head`).
         """
         x = self.model.embed_tokens(ids)                               # [B, T, D]
-        if view is None:
+        if access is None:
             rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, x.dtype)
         else:
-            rope = view.rope
+            rope = access.rope
         for layer, block in enumerate(self.model.layers):
-            x = block(x, rope, view, layer)
+            x = block(x, rope, access, layer)
         hidden = self.model.norm(x)
         if self.config.tie_word_embeddings:
             return head(hidden, self.model.embed_tokens.weight)
@@ -297,7 +297,8 @@ def token_logps(
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again.
         for states, tokens in zip(hidden.split(LOGITS_CHUNK), targets.split(LOGITS_CHUNK)):
             chunk = checkpoint(
-                chunk_logps, states, weight, tokens, vocab_size, temperature, use_reentrant=False
+                chunk_logps, states, weight, targets=tokens, vocab_size=vocab_size,
+                temperature=temperature, use_reentrant=False
             )
             logps.append(chunk[0])
             entropies.append(chunk[1])
@@ -320,18 +321,6 @@ def chunk_logps(
 
 # ---- 2. the KV cache -----------------------------------------------------------------------------
 
-@dataclass
-class CacheView:
-    """What one forward pass writes and reads of the cache; made by `KVCache.view` for B rows."""
-    cache: "KVCache"
-    slots: slice | Tensor   # of the rows
-    rope: Rope              # of their T new positions, 2 x [B, 1, T, head_dim]
-    places: Tensor          # [B * K * T] where their keys and values go when positions are one axis
-    length: int             # tokens read of every slot; 0: new rows, which read nothing stored
-    mask: Tensor            # [B, 1, T, length] 0 where a query may look, else -inf
-    used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
-
-
 class KVCache:
     """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout.
 
@@ -340,12 +329,18 @@ class KVCache:
 
                  position 0   1   2   3   4   5  ...  C - 1
         slot 0            a   a   a   a   a   .        x       a row of five tokens
-        slot 1            b   b   b   .   .   .        x       a row of three
+        slot 1            b   b   b   p   p   .        x       a row of three
         slot 2            .   .   .   .   .   .        x       free
 
     Rows that decode stand in the first slots: a pass reads plain slices up to the longest row's
-    length, and copies nothing. No row reaches position C - 1 ("x"): padding may write there.
-    With slots, heads and positions as one axis, slot s, head h, position p is (s K + h) C + p.
+    length, and copies nothing. Rows that are computed together have different lengths, and the
+    padding behind the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
+    query what stands up to its own position, and b's next tokens overwrite it. Padding that would
+    leave the table goes to position C - 1 ("x"), which no row reaches.
+
+    To write, slots, heads and positions are taken as one axis:
+
+        flat_index(slot s, head h, position p) = (s K + h) C + p
     """
 
     def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device,
@@ -360,64 +355,67 @@ class KVCache:
         self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
         self.varlen = varlen_kernel(device, dtype)
 
-    def view(self, slots: slice | Tensor, positions: Tensor, length: int) -> CacheView:
-        """A pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
+    def access(self, slots: slice | Tensor, positions: Tensor, length: int) -> "CacheAccess":
+        """For a pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
         heads = self.kv.shape[3]
-        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]
-        # A query sees the keys up to its own position, whatever older rows left behind it.
-        later = torch.arange(length, device=positions.device) > positions[:, None, :, None]
+        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
+        flat_index = (starts + positions[:, None]).flatten()           # [B * K * T]
+        cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
+        sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
+        read = torch.arange(length, device=positions.device)           # [length]
+        later = read > positions[:, None, :, None]                     # [B, 1, T, length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
-        rope = Rope(self.rope.cos[positions].unsqueeze(1), self.rope.sin[positions].unsqueeze(1))
-        places = (starts + positions[:, None]).flatten()
-        used = (positions[:, -1] + 1).int().repeat_interleave(heads)
-        return CacheView(self, slots, rope=rope, places=places, length=length, mask=mask, used=used)
+        used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
+        return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
+                           mask=mask, used=used)
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, view: CacheView) -> Tensor:
+    def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
         flat = self.kv[:, layer].flatten(1, 3)                     # [2, slots * K * C, head_dim]
-        flat[0].index_copy_(0, view.places, k.flatten(0, 2))
-        flat[1].index_copy_(0, view.places, v.flatten(0, 2))
-        if view.length == 0:
+        flat[0].index_copy_(0, access.flat_index, k.flatten(0, 2))
+        flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
+        if access.length == 0:
             return causal_attention(q, k, v)
         one_token = q.shape[2] == 1
         if one_token and self.varlen:
-            return self.decode_varlen(flat, q, view)
-        keys = self.kv[0, layer, view.slots, :, :view.length]          # [B, K, length, head_dim]
-        values = self.kv[1, layer, view.slots, :, :view.length]
+            return self.decode_varlen(flat, q, access)
+        keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
+        values = self.kv[1, layer, access.slots, :, :access.length]
         if one_token:
-            return self.decode(keys, values, q, view)
-        return self.extend(keys, values, q, view)
+            return self.decode(keys, values, q, access.mask)
+        return self.extend(keys, values, q, access.mask)
 
-    def extend(self, keys: Tensor, values: Tensor, q: Tensor, view: CacheView) -> Tensor:
+    def extend(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
         """Several new tokens a row, after those that are stored."""
         served = q.shape[1] // keys.shape[1]
         # Where there is a mask, CUDA's fast kernels know no groups of heads: repeat the keys.
-        keys = keys.repeat_interleave(served, dim=1)
+        keys = keys.repeat_interleave(served, dim=1)                   # [B, H, length, head_dim]
         values = values.repeat_interleave(served, dim=1)
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=view.mask)
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
-    def decode(self, keys: Tensor, values: Tensor, q: Tensor, view: CacheView) -> Tensor:
+    def decode(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
         """One new token a row, by hand: it takes two thirds of the time of SDPA on a CPU."""
         B, H, _, head_dim = q.shape
         K = keys.shape[1]
         q = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5
-        scores = q @ keys.transpose(2, 3) + view.mask                  # [B, K, H / K, length]
+        scores = q @ keys.transpose(2, 3) + mask                       # [B, K, H / K, length]
         return (scores.softmax(-1) @ values).view(B, H, 1, head_dim)
 
-    def decode_varlen(self, flat: Tensor, q: Tensor, view: CacheView) -> Tensor:
+    def decode_varlen(self, flat: Tensor, q: Tensor, access: "CacheAccess") -> Tensor:
         """One new token a row, on CUDA, by a kernel that reads each sequence at its true length.
 
-        It knows no slots: we pretend that each (row, head) is a sequence of its own. The rows that
+        It knows no slots: we pretend that each (row, head) is a sequence of its own. Rows that
         decode are in the first slots, so with K = 2 and C = 10 two rows of 5 and 3 tokens are four
         sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
-        K = len(view.used) // B
+        assert access.slots == slice(B), "the rows must be those in the first slots"
+        K = len(access.used) // B
         q = q.reshape(B * K, H // K, head_dim)
         queries = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)   # borders, too
         y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None], cu_seq_q=queries,
                         cu_seq_k=self.borders[:B * K + 1], max_q=1, max_k=self.capacity,
-                        seqused_k=view.used, enable_gqa=H != K)
+                        seqused_k=access.used, enable_gqa=H != K)
         return y.view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
@@ -429,6 +427,18 @@ class KVCache:
 
     def move(self, source: int, target: int, length: int) -> None:
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
+
+
+@dataclass
+class CacheAccess:
+    """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
+    cache: KVCache
+    slots: slice | Tensor   # of the rows
+    rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
+    flat_index: Tensor      # [B * K * T] where the new keys and values go
+    length: int             # tokens read of every slot; 0: new rows, which read nothing stored
+    mask: Tensor            # [B, 1, T, length] 0 where a query may look, else -inf
+    used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
@@ -467,7 +477,9 @@ class Chat:
             self.between[roles] = tokenizer.encode(piece, add_special_tokens=False)
         # The token that ends the model's turn is one that it samples itself, so it stands apart:
         # ("assistant", "user") is now \n<|im_start|>user\n.
-        self.end = self.between["assistant", "user"].pop(0)
+        after_answer = self.between["assistant", "user"]
+        self.end = after_answer[0]
+        self.between["assistant", "user"] = after_answer[1:]
         if self.end not in added or not added[self.end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
@@ -561,11 +573,12 @@ class Row:
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token behind the prompt
     group: list["Row"]            # the rows of its question
-    line: int = 0                 # its line in the sampler's tables
+    line: int = 0                 # its line in the sampler's tables, for good
     turn_start: int = 0           # the length at which its present turn began
     stop: int = 0                 # the length at which a budget ends the turn
-    # Its past while it is away, or else its group's prompt: [2, layers, K, tokens, head_dim].
-    kv: Tensor | None = None
+    # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
+    prompt_kv: Tensor | None = None   # of its prompt, when another row of its group computed them
+    past_kv: Tensor | None = None     # of all its tokens, while it waits for its script
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
 
@@ -594,17 +607,31 @@ PREFILL_TOKENS = 8192   # computed together, padding included
 class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
-    `ids`, `logps` and `noise` [R + 1, C] have a line for each of the R rows, and a spare one.
-    `state` says what stands in the slots, the first of which are taken:
+        row     a conversation (`Row`), from its prompt to its end
+        line    where its tokens stand in the tables `ids`, `logps` and `noise` [R + 1, C]: one for
+                each of R rows, for good, and a spare one
+        slot    where its keys and values stand in the cache while it decodes. The first slots are
+                taken: when a row leaves, the last one moves into its slot
+
+    `state` says what stands in the slots:
 
                   slot 0   slot 1   slot 2
-        line           7        3        R    of its row in the tables; of a free slot, the spare
+        line           7        3        R    of a free slot, the spare one
         length       131       88        1    tokens of the row so far
         stop         260      215        C    the length at which its turn must end
 
     What rows sample stays on the device until one has an event: a token that the host watches for,
-    or its stop. A step adds one to all lengths, so the host keeps its own copy of the table and
-    never has to ask. A step feeds a row's newest id: the cache always lacks just that one.
+    or its stop. A step adds one to all lengths, so the host never has to ask for them:
+
+        copy                     on        written by
+        ids, logps               device    a step (`step`); a row that enters (`fill_slots`)
+        state                    device    a step; `copy_state`, which copies host_state
+        host_state, rows         host      rows that enter and leave; `decode`, after a step
+        row.trajectory           host      `decode`, when the row has an event
+
+    A step feeds a row's newest id: the cache always lacks just that one. CUDA graphs are recorded
+    for some numbers of slots only, so a step may run a few free slots, too (`DecodeGraphs`): they
+    write to the spare line, and their lengths go up with the others until `copy_state`.
     """
 
     def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], protocol: Protocol,
@@ -639,21 +666,28 @@ class Sampler:
     def enter(self, rows: list[Row]) -> None:
         """Let rows decode: what the cache does not know of them is computed first.
 
-        Rows enter in the order of `rollout`, so a group's first row comes before the others; they
-        then start from its prompt, which is computed once.
+        A group's prompt is computed once, by its first row, which enters before the others. Rows a,
+        b and c of a group, and two free slots:
+
+            enter([a, b])   a computes the prompt: prompt_kv of b and c. b starts from it
+            a calls         it leaves with its past_kv, and reads what its script printed
+            enter([a, c])   a starts from past_kv and computes the output alone; c from prompt_kv
         """
-        known = [row for row in rows if row.kv is not None]
-        new = [row for row in rows if row.kv is None]
+        returning = [row for row in rows if row.past_kv is not None]
+        sharing = [row for row in rows if row.prompt_kv is not None]
+        new = [row for row in rows if row.past_kv is None and row.prompt_kv is None]
         first = [row for row in new if row is row.group[0]]
-        self.fill_slots(known)
+        self.fill_slots(returning)
+        self.fill_slots(sharing)
         first_slot = len(self.rows)
         self.fill_slots(first)
         for slot, row in enumerate(first, first_slot):
             if len(row.group) > 1:
-                prompt = self.cache.save(slot, row.trajectory.prompt_len - 1)
+                prompt_kv = self.cache.save(slot, row.trajectory.prompt_len - 1)
                 for other in row.group[1:]:
-                    other.kv = prompt
+                    other.prompt_kv = prompt_kv
         self.fill_slots([row for row in new if row is not row.group[0]])
+        self.copy_state()
 
     def fill_slots(self, rows: list[Row]) -> None:
         """Give rows the next slots, with all but their newest id in the cache."""
@@ -661,10 +695,11 @@ class Sampler:
         pending: list[tuple[int, int, list[int]]] = []   # slot, how many ids are known, the rest
         for slot, row in enumerate(rows, first_slot):
             ids, known = row.trajectory.ids, 0
-            if row.kv is not None:
-                self.cache.load(slot, row.kv)
-                known = row.kv.shape[3]
-                row.kv = None
+            kv = row.prompt_kv if row.past_kv is None else row.past_kv
+            if kv is not None:
+                self.cache.load(slot, kv)
+                known = kv.shape[3]
+                row.prompt_kv = row.past_kv = None   # a group's prompt is freed with its last row
             if known < len(ids) - 1:
                 pending.append((slot, known, ids[known:-1]))
             self.host_state[:, slot] = row.line, len(ids), row.stop
@@ -677,7 +712,6 @@ class Sampler:
                             dtype=torch.long)
         newest = [row.trajectory.ids[-1] for row in rows]
         self.ids[lines, last] = torch.tensor(newest, device=self.device, dtype=torch.long)
-        self.copy_state()
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
         """Keys and values of ids behind those the cache knows; padding is never seen."""
@@ -690,10 +724,10 @@ class Sampler:
         length = 0   # new rows read nothing
         if any(known):
             length = min(max(known) + ids.shape[1], self.capacity)
-        self.model(ids, self.cache.view(slots, positions, length), head=no_head)
+        self.model(ids, self.cache.access(slots, positions, length), head=no_head)
 
     def copy_state(self) -> None:
-        """The host's table to the device, where free slots have advanced with the others."""
+        """Tell the device what stands in the slots now."""
         self.state.copy_(torch.from_numpy(self.host_state))
 
     # Rows decode.
@@ -718,14 +752,14 @@ class Sampler:
         Nothing but tensors that stay in their place go in and out: a graph replays addresses.
         """
         lines, old_lengths, stops = self.state[:, :count]
-        view = self.cache.view(slice(count), (old_lengths - 1)[:, None], longest)
+        access = self.cache.access(slice(count), (old_lengths - 1)[:, None], longest)
         newest = self.ids[lines, old_lengths - 1][:, None]             # [B, 1]
-        logits = self.model(newest, view)[:, -1].float()               # [B, V]
+        logits = self.model(newest, access)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
         tokens, logps = sample(logits, self.noise[lines, old_lengths], self.temperature)
         self.ids[lines, old_lengths] = tokens
         self.logps[lines, old_lengths] = logps
-        # Free slots advance, too, and must not leave the table.
+        # No row gets so far, but a free slot must not leave the table.
         new_lengths = (old_lengths + 1).clamp(max=self.capacity - 1)
         self.state[1, :count] = new_lengths
         torch.logical_or(self.watched[tokens], new_lengths >= stops, out=self.events[:count])
@@ -736,7 +770,7 @@ class Sampler:
         """Take a row out; `keep` what the cache knows if it will return. The last gets its slot."""
         last = len(self.rows) - 1
         if keep:
-            self.rows[slot].kv = self.cache.save(slot, self.host_state[1, slot] - 1)
+            self.rows[slot].past_kv = self.cache.save(slot, self.host_state[1, slot] - 1)
         if slot != last:
             self.cache.move(last, slot, self.host_state[1, last] - 1)
         self.rows[slot] = self.rows[last]
@@ -753,8 +787,8 @@ def no_head(hidden: Tensor, weight: Tensor) -> None:
 class DecodeGraphs:
     """Runs the sampler's step; on CUDA by graphs, which start all its kernels at once.
 
-    A graph is recorded for a number of rows and a length read, both rounded up to powers of two:
-    few graphs.
+    A graph is recorded for a number of slots and a length read, both rounded up to powers of two:
+    few graphs. So 60 rows run as 64 slots, the last four of which are free.
     """
 
     def __init__(self, sampler: Sampler):
@@ -966,13 +1000,17 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int,
                    slots: int) -> tuple[int, int]:
     """How many new rows, and how many whose script has had its time, start to decode now.
 
-    All this depends on tokens alone, never on how fast a script ran: runs repeat. With 96 slots, 60
-    running, 0 waiting and 50 calling, of which 20 are due: nobody enters until 30 are due.
+    All this depends on tokens alone, never on how fast a script ran: runs repeat. With 96 slots:
+
+        running  waiting  calling   due     new  back
+             60      500       10     4      36     0    new rows have the first claim on slots
+             60        0       50    20       0     0    too few to be worth it, until 30 are due
+             60        0       50    30       0    30
+              0        0       50     0       0    50    nobody decodes: nothing to wait for
     """
-    # New rows first: they fill the free slots. In flight are at most four rows a slot, each of
-    # which keeps its keys and values.
+    # In flight are at most four rows a slot: each of them keeps its keys and values.
     new = min(waiting, slots - running, 4 * slots - running - calling)
-    # Then rows that called, in the order of their calls. If nobody decodes, all may come.
+    # Behind the new rows come those that called, in the order of their calls.
     back = min(calling if running == 0 else due, slots - running - new)
     # Entering costs as much as several steps: wait until at least half as many as run can come.
     if 2 * (new + back) < running:

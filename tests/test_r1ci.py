@@ -69,8 +69,8 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 part = row[fed[i]:fed[i] + width]
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
-            view = cache.view(slots, positions, int(fed.max()) + width if fed.any() else 0)
-            logits = model(chunk, view)
+            access = cache.access(slots, positions, int(fed.max()) + width if fed.any() else 0)
+            logits = model(chunk, access)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
                 seen[i] += list(logits[i, :count])
@@ -439,9 +439,9 @@ def test_captured_graphs_sample_what_the_cpu_samples():
 def test_a_group_s_prompt_is_computed_once(monkeypatch):
     fed, forward = [], r1ci.CausalLM.forward
 
-    def counted(self, ids, view=None, head=torch.nn.functional.linear):
+    def counted(self, ids, access=None, head=torch.nn.functional.linear):
         fed.append(ids.numel() if head is r1ci.no_head else 0)
-        return forward(self, ids, view, head)
+        return forward(self, ids, access, head)
 
     monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
     groups = sampled(questions=QUESTIONS[:2], group_size=5)
