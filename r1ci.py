@@ -42,7 +42,6 @@ import functools
 import inspect
 import json
 import re
-import shutil
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -1169,19 +1168,12 @@ def read_config(directory: Path) -> ModelConfig:
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     if kind not in FAMILIES:
-        raise SystemExit(
-            f"{path}: model_type {kind!r} is not supported, only {', '.join(FAMILIES)} are"
-        )
-    wanted = {
-        "vocab_size",
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-    }
-    missing = sorted(wanted - raw.keys())
-    if missing:
-        raise SystemExit(f"{path} lacks {', '.join(missing)}")
+        raise SystemExit(f"{path}: model_type {kind!r} is not supported, only "
+                         f"{', '.join(FAMILIES)} are")
+    for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                "num_attention_heads"):
+        if key not in raw:
+            raise SystemExit(f"{path} lacks {key}")
     # The rotation's base stands in one of three places, by the version of transformers.
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     rope_type = rope.get("rope_type") or rope.get("type") or "default"
@@ -1199,60 +1191,58 @@ def read_config(directory: Path) -> ModelConfig:
 
 def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: str) -> None:
     """Refuse what would compute something else than the model's own code does."""
-    windows = (
-        raw.get("use_sliding_window") and raw.get("max_window_layers", 0) < raw["num_hidden_layers"]
-    )
-    quantised = (raw.get("quantization_config") or {}).get("quant_method", "unknown")
+    architectures = raw.get("architectures") or [family.architecture]
+    activation = raw.get("hidden_act", "silu")
+    quantisation = raw.get("quantization_config") or {}
+    # The first max_window_layers layers see everything.
+    windows = (raw.get("use_sliding_window")
+               and raw.get("max_window_layers", 0) < raw["num_hidden_layers"])
     refused = {
-        f"architecture {raw.get('architectures')}": raw.get("architectures")
-        not in (None, [family.architecture]),
-        f"hidden_act {raw.get('hidden_act')!r}": raw.get("hidden_act", "silu") != "silu",
-        f"quantization_config {quantised!r}": bool(raw.get("quantization_config")),
-        "use_sliding_window": bool(windows)
-        or "sliding_attention" in (raw.get("layer_types") or []),
+        f"architecture {architectures}": architectures != [family.architecture],
+        f"hidden_act {activation!r}": activation != "silu",
+        f"quantization_config {quantisation.get('quant_method')!r}": quantisation,
+        "use_sliding_window": windows or "sliding_attention" in (raw.get("layer_types") or []),
         f"rope scaling {rope_type!r}": rope_type != "default",
-        "mlp_bias": bool(raw.get("mlp_bias")),
+        "mlp_bias": raw.get("mlp_bias"),
     }
     for what, found in refused.items():
         if found:
             raise SystemExit(f"{path}: {what} is not supported")
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model: one, or those that its index names."""
-    index = directory / "model.safetensors.index.json"
-    if not index.exists():
-        return [directory / "model.safetensors"]
-    raw = read_json(index)
-    if not (
-        isinstance(raw, dict) and isinstance(raw.get("weight_map"), dict) and raw["weight_map"]
-    ):
-        raise SystemExit(f"{index} has no weight_map")
-    return [directory / str(name) for name in sorted(set(raw["weight_map"].values()))]
-
-
-def check_weights(directory: Path, config: ModelConfig) -> None:
-    """Compare names and shapes with config.json; no weight is read."""
+def stored_tensors(directory: Path) -> Iterator[tuple[str, Any]]:
+    """Names and tensors of a model's safetensors files, not read yet: `tensor[:]` reads one."""
     from safetensors import SafetensorError, safe_open
 
-    found = {}
-    for path in weight_files(directory):
+    # One file, or those that an index names.
+    names = ["model.safetensors"]
+    index = directory / "model.safetensors.index.json"
+    if index.exists():
+        raw = read_json(index)
+        if not isinstance(raw, dict) or not isinstance(raw.get("weight_map"), dict):
+            raise SystemExit(f"{index} has no weight_map")
+        names = sorted(set(raw["weight_map"].values()))
+    for path in [directory / name for name in names]:
         if not path.exists():
             raise SystemExit(f"{path} does not exist: the model's weights are incomplete")
         try:
             with safe_open(path, "pt") as file:
                 for key in file.keys():
-                    view = file.get_slice(key)
-                    if view.get_dtype() not in ("F64", "F32", "BF16", "F16"):
-                        raise SystemExit(
-                            f"{path}: {key} is quantised ({view.get_dtype()}), which is not "
-                            "supported"
-                        )
-                    found[key] = torch.empty(view.get_shape(), device="meta")
+                    yield key, file.get_slice(key)
         except SafetensorError as error:  # a truncated or corrupt file
             raise SystemExit(f"{path} cannot be read as safetensors: {error}")
+
+
+def check_weights(directory: Path, config: ModelConfig) -> None:
+    """Compare names and shapes with config.json; no weight is read."""
+    found = {}
+    for key, tensor in stored_tensors(directory):
+        if tensor.get_dtype() not in ("F64", "F32", "BF16", "F16"):
+            raise SystemExit(f"{directory}: {key} is quantised ({tensor.get_dtype()}), which is "
+                             "not supported")
+        found[key] = torch.empty(tensor.get_shape(), device="meta")
     if config.tie_word_embeddings:
-        # some files hold the embedding twice; load_weights compares them
+        # Some files hold the embedding twice: load_weights compares them.
         found.pop("lm_head.weight", None)
     with torch.device("meta"):
         model = CausalLM(config)
@@ -1266,43 +1256,32 @@ def check_weights(directory: Path, config: ModelConfig) -> None:
 @torch.no_grad()
 def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
     """Fill a model tensor by tensor; a sharded one (FSDP2) takes its rows of each."""
-    from safetensors import safe_open
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     directory = find_model(source)
     check_weights(directory, model.config)
     own = dict(model.named_parameters())
-    for path in weight_files(directory):
-        with safe_open(path, "pt") as file:
-            for key in file.keys():
-                tensor = file.get_tensor(key)
-                if key not in own:
-                    check_tied_head(directory, tensor)
-                    continue
-                parameter = own[key]
-                # src_data_rank None: every rank takes its rows, nobody sends
-                if isinstance(parameter, DTensor):
-                    whole = distribute_tensor(
-                        tensor, parameter.device_mesh, parameter.placements, src_data_rank=None
-                    )
-                    parameter.to_local().copy_(whole.to_local())
-                else:
-                    parameter.copy_(tensor)
+    for key, stored in stored_tensors(directory):
+        tensor = stored[:]
+        if key not in own:
+            check_tied_head(directory, tensor)
+        elif isinstance(own[key], DTensor):
+            parameter = own[key]
+            # src_data_rank None: every rank takes its rows, nobody sends.
+            whole = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
+                                      src_data_rank=None)
+            parameter.to_local().copy_(whole.to_local())
+        else:
+            own[key].copy_(tensor)
     return model
 
 
 def check_tied_head(directory: Path, head: Tensor) -> None:
     """config.json says that the head is the embedding: a file with another head contradicts it."""
-    from safetensors import safe_open
-
-    for path in weight_files(directory):
-        with safe_open(path, "pt") as file:
-            name = "model.embed_tokens.weight"
-            if name in file.keys() and not torch.equal(file.get_tensor(name), head):
-                raise SystemExit(
-                    f"{directory}: config.json says tie_word_embeddings, but lm_head.weight "
-                    "differs from the embedding: set it to false"
-                )
+    for key, tensor in stored_tensors(directory):
+        if key == "model.embed_tokens.weight" and not torch.equal(tensor[:], head):
+            raise SystemExit(f"{directory}: config.json says tie_word_embeddings, but "
+                             "lm_head.weight differs from the embedding: set it to false")
 
 
 def load_model(
@@ -1344,15 +1323,13 @@ def load_tokenizer(source: str | Path) -> Any:
     ends: set[int] = set()
     for name in ("config.json", "generation_config.json"):
         settings = read_json(directory / name) if (directory / name).exists() else {}
-        ends.update(as_list(settings.get("eos_token_id")))
+        found = settings.get("eos_token_id")
+        if isinstance(found, list):
+            ends.update(found)
+        elif found is not None:
+            ends.add(found)
     tokenizer.generation_config = {**settings, "eos_token_id": sorted(ends)}
     return tokenizer
-
-
-def as_list(value: Any) -> list:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def check_model(source: str | Path) -> None:
@@ -1367,75 +1344,39 @@ def check_model(source: str | Path) -> None:
     check_weights(directory, config)
 
 
-def save_model(
-    model: CausalLM, tokenizer: Any, directory: str | Path, tensors: dict[str, Tensor] | None = None
-) -> None:
+def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
+               tensors: dict[str, Tensor] | None = None) -> None:
     """Write a Hugging Face directory that transformers opens, with `tensors` in place of (sharded)
     weights.
 
-    Files are written aside and then renamed. config.json goes first and comes back last: a
-    directory that was cut off half-way has none and is refused when it is loaded.
+    An old config.json goes first and the new one comes last: a directory that was cut off half-way
+    has none and is refused when it is loaded.
     """
+    from huggingface_hub import save_torch_state_dict
+
     directory = Path(directory)
-    part = directory / ".part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    tensors = model.state_dict() if tensors is None else tensors
-    save_weights(tensors, part)
-    tokenizer.save_pretrained(part)
-    # The class name that transformers 4 and 5 both know for "what tokenizer.json says".
-    settings = read_json(part / "tokenizer_config.json")
-    write_json(
-        part / "tokenizer_config.json", {**settings, "tokenizer_class": "PreTrainedTokenizerFast"}
-    )
-    # Without do_sample some servers would answer greedily at any temperature.
-    generation = getattr(tokenizer, "generation_config", {})
-    write_json(
-        part / "generation_config.json",
-        {"do_sample": True, **generation, "eos_token_id": sorted(Chat(tokenizer).ends)},
-    )
-    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
-    write_json(part / "config.json", config_for_file(model.config, tokenizer, dtype))
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").unlink(missing_ok=True)
-    for old in directory.glob("model*.safetensors*"):  # there may have been another number of them
-        old.unlink()
-    for path in part.iterdir():
-        if path.name != "config.json":
-            os.replace(path, directory / path.name)
-    os.replace(part / "config.json", directory / "config.json")
-    part.rmdir()
-
-
-def save_weights(tensors: dict[str, Tensor], directory: Path) -> None:
-    """One safetensors file, or several and their index."""
-    from huggingface_hub import split_torch_state_dict_into_shards
-    from safetensors.torch import save_file
-
-    split = split_torch_state_dict_into_shards(tensors, max_shard_size=SHARD_BYTES)
-    for name, keys in split.filename_to_tensors.items():
-        whole = {key: tensors[key].detach().contiguous().cpu() for key in keys}
-        save_file(whole, directory / name, metadata={"format": "pt"})
-    if split.is_sharded:
-        write_json(
-            directory / "model.safetensors.index.json",
-            {"metadata": split.metadata, "weight_map": split.tensor_to_filename},
-        )
-
-
-def config_for_file(config: ModelConfig, tokenizer: Any, dtype: str) -> dict[str, Any]:
-    """A ModelConfig as the config.json that transformers 4 and 5 open."""
-    own = asdict(config)
+    # One safetensors file, or several and their index, in place of those that are there.
+    tensors = model.state_dict() if tensors is None else tensors
+    save_torch_state_dict(tensors, directory, max_shard_size=SHARD_BYTES)
+    tokenizer.save_pretrained(directory)
+    # The class name that transformers 4 and 5 both know for "what tokenizer.json says".
+    settings = read_json(directory / "tokenizer_config.json")
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    write_json(directory / "tokenizer_config.json", settings)
+    # Without do_sample some servers would answer greedily at any temperature.
+    generation = {"do_sample": True, **getattr(tokenizer, "generation_config", {})}
+    generation["eos_token_id"] = sorted(Chat(tokenizer).ends)
+    write_json(directory / "generation_config.json", generation)
+    own = asdict(model.config)
     other = own.pop("other")
-    return {
-        "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id,
-        "hidden_act": "silu",
-        **other,
-        **own,
-        "architectures": [FAMILIES[config.model_type].architecture],
-        "dtype": dtype,
-        "torch_dtype": dtype,
-    }  # the names of transformers 5 and 4
+    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    config = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "hidden_act": "silu",
+              **other, **own, "architectures": [FAMILIES[model.config.model_type].architecture]}
+    config["dtype"] = dtype         # as transformers 5 calls it
+    config["torch_dtype"] = dtype   # and 4
+    write_json(directory / "config.json", config)
 
 
 def write_json(path: Path, value: Any) -> None:
