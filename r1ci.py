@@ -516,6 +516,10 @@ class Chat:
         return self.tokenizer.decode(ids, skip_special_tokens=False,
                                      clean_up_tokenization_spaces=False)
 
+    def read(self, ids: list[int]) -> Turn:
+        """A turn of the model, without its end-of-turn token."""
+        return read_turn(self.decode(ids), self.format_name)
+
     def prompt(self, instance: Instance, mode: str,
                system: str | None = None) -> list[dict[str, str]]:
         """The messages that open a conversation; `system` replaces the mode's own system prompt."""
@@ -641,7 +645,8 @@ class Sampler:
         self.slots = min(protocol.slots, len(rows))
         longest_prompt = max((row.trajectory.prompt_len for row in rows), default=0)
         self.capacity = longest_prompt + protocol.max_tokens + 1
-        self.cache = KVCache(model.config, self.slots, self.capacity, self.device, weight.dtype)
+        self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
+                             dtype=weight.dtype)
         self.rows: list[Row] = []                                      # those in the first slots
         # A row's noise stands under the positions that it decides: those behind its prompt.
         noise = np.zeros((len(rows) + 1, self.capacity), np.float32)
@@ -862,12 +867,21 @@ PATIENCE = 32   # decode steps that a script gets before the others wait for it
 
 
 @dataclass
-class Rules:
-    """How a conversation goes on, for all rows of a rollout."""
+class Interpreter:
+    """A model that holds conversations and runs code: all that it needs for that."""
+    model: CausalLM
     chat: Chat
     sandbox: Sandbox
+    system: str | None = None   # in place of the mode's own system prompt
+    # For streaming: hears all text behind the prompt, and whether the model sampled it.
+    on_append: Callable[[str, bool], None] | None = None
+
+
+@dataclass
+class Rules:
+    """How a conversation goes on, for all rows of a rollout."""
+    interpreter: Interpreter
     protocol: Protocol
-    on_append: Callable[[str, bool], None] | None   # hears all text, for streaming
     progress: tqdm | None
 
     def start_turn(self, row: Row) -> None:
@@ -879,18 +893,18 @@ class Rules:
 
     def after_token(self, row: Row, step: int) -> str | None:
         """What the newest token does to its row: None, "call" of the sandbox, or a stop reason."""
-        t = row.trajectory
+        t, chat = row.trajectory, self.interpreter.chat
         newest = t.ids[-1]
-        if newest in self.chat.ends:
+        if newest in chat.ends:
             turn = self.end_turn(row, t.ids[row.turn_start:-1])
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
-        if newest in self.chat.closing and self.read(t.ids[row.turn_start:]).code is not None:
+        if newest in chat.closing and chat.read(t.ids[row.turn_start:]).code is not None:
             turn = self.end_turn(row, t.ids[row.turn_start:])
             if t.calls == self.protocol.allowed_calls:
                 return "calls"
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
-            row.future = self.sandbox.submit(turn.code, seed=seed)
+            row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
             row.called_at = step
             return "call"
         if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
@@ -898,35 +912,33 @@ class Rules:
             return "budget"
         return None
 
-    def read(self, ids: list[int]) -> Turn:
-        return read_turn(self.chat.decode(ids), self.chat.format_name)
-
     def end_turn(self, row: Row, ids: list[int]) -> Turn:
         """The turn just sampled, as a message; `ids` are the turn's without an end token.
 
         A closing token may carry more than the mark, as "```\\n" does: `ids` keep what was sampled,
         the message is cut at the mark.
         """
-        turn = self.read(ids)
+        turn = self.interpreter.chat.read(ids)
         row.trajectory.messages.append({"role": "assistant", "content": turn.text})
         return turn
 
     def wait_for_script(self, row: Row) -> None:
         """Append what the row's script printed, or end the row: here alone a rollout waits."""
-        t, result = row.trajectory, row.future.result()
+        t, chat = row.trajectory, self.interpreter.chat
+        result = row.future.result()
         t.statuses.append(result.status)
         text = tool_text(result, self.protocol.tool_chars)
-        ids = self.chat.tool_reply(text)
+        ids = chat.tool_reply(text)
         if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
             self.finish(row, "tool_failure")
         elif len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
             self.finish(row, "budget")
         else:
             t.append(ids, sampled=False)
-            t.messages.append({"role": "user", "content": self.chat.format.show_output(text)})
+            t.messages.append({"role": "user", "content": chat.format.show_output(text)})
             self.start_turn(row)
-            if self.on_append:
-                self.on_append(self.chat.decode(ids), False)
+            if self.interpreter.on_append:
+                self.interpreter.on_append(chat.decode(ids), False)
 
     def finish(self, row: Row, stop_reason: str) -> None:
         """The row has ended: its answer is graded here."""
@@ -937,19 +949,18 @@ class Rules:
             self.progress.update()
 
 
-def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance],
-            group_size: int, protocol: Protocol, key: tuple, progress: tqdm | None = None,
-            system: str | None = None,
-            on_append: Callable[[str, bool], None] | None = None) -> list[list[Trajectory]]:
+def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int,
+            protocol: Protocol, key: tuple,
+            progress: tqdm | None = None) -> list[list[Trajectory]]:
     """Hold `group_size` conversations about every question: graded, in groups, in their order.
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key` (seed and step) fixes all randomness. `system` replaces the mode's system prompt.
-    `on_append(text, sampled)` hears every token, for streaming.
+    output. `key` (seed and step) fixes all randomness.
     """
-    rules = Rules(chat, sandbox, protocol, on_append, progress)
-    groups = make_rows(chat, instances, group_size, protocol, key, system)
+    model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
+    rules = Rules(interpreter, protocol, progress)
+    groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
     check_context(waiting, protocol, model.config.max_position_embeddings)
     watched = chat.ends | chat.closing
@@ -957,7 +968,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
         watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
     mend = "lower --slots or --max-tokens"
     with explain_out_of_memory(mend):
-        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched)
+        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
     calling: deque[Row] = deque()               # in the order of their calls
     step = 0
     for row in waiting:
@@ -966,7 +977,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     with torch.no_grad(), few_threads(model), explain_out_of_memory(mend):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
-            due = sum(step - row.called_at >= PATIENCE for row in calling)
+            due = len([row for row in calling if step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due, slots=sampler.slots)
             entering = [calling.popleft() for _ in range(back)]
@@ -1017,19 +1028,20 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int,
     return new, back
 
 
-def make_rows(chat: Chat, instances: list[Instance], group_size: int, protocol: Protocol,
-              key: tuple, system: str | None) -> list[list[Row]]:
+def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: int,
+              protocol: Protocol, key: tuple) -> list[list[Row]]:
     """A group of rows for every question, with its prompt, and noise that its key decides."""
-    groups = []
+    chat, groups = interpreter.chat, []
     for instance in instances:
-        messages = chat.prompt(instance, protocol.mode, system)
+        messages = chat.prompt(instance, protocol.mode, interpreter.system)
         prompt, _ = render_messages(chat, messages)
         group: list[Row] = []
         for number in range(group_size):
             row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, number)
             generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
             noise = np.random.Generator(generator).random(protocol.max_tokens, dtype=np.float32)
-            t = Trajectory(instance, number, list(messages), len(prompt), chat.format_name)
+            t = Trajectory(instance, number, list(messages), prompt_len=len(prompt),
+                           format=chat.format_name)
             t.append(prompt, sampled=False)
             group.append(Row(t, row_key, noise, group))
         groups.append(group)
@@ -1068,19 +1080,21 @@ def explain_out_of_memory(mend: str) -> Iterator[None]:
 
 # ---- 6. evaluation -------------------------------------------------------------------------------
 
-def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance],
-             samples: int, protocol: Protocol, key: tuple,
+def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
+             protocol: Protocol, key: tuple,
              title: str = "held-out questions") -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """A report on fixed questions, and the conversations; every rank holds its share of them.
 
     `key` fixes the noise; `title` is the progress bar's. Questions too long for the model's context
     are left out and counted.
     """
-    context = model.config.max_position_embeddings
+    chat = interpreter.chat
+    context = interpreter.model.config.max_position_embeddings
     fitting: list[Instance] = []
     too_long: Counter = Counter()
     for instance in instances:
-        prompt, _ = render_messages(chat, chat.prompt(instance, protocol.mode))
+        messages = chat.prompt(instance, protocol.mode, interpreter.system)
+        prompt, _ = render_messages(chat, messages)
         if len(prompt) + protocol.max_tokens <= context:
             fitting.append(instance)
         else:
@@ -1091,8 +1105,7 @@ def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Inst
     rank, size = rank_and_size()
     mine = fitting[rank::size]
     with tqdm(total=len(mine) * samples, desc=title, disable=rank > 0, leave=False) as bar:
-        groups = rollout(model, chat, sandbox, mine, group_size=samples, protocol=protocol,
-                         key=key, progress=bar)
+        groups = rollout(interpreter, mine, samples, protocol, key=key, progress=bar)
     groups = merge_shares(groups, len(fitting))
     return describe(groups, protocol, samples, too_long), groups
 
@@ -1419,7 +1432,7 @@ def checked_sandbox(
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Keeps the help's own line breaks out, and tells defaults where there is one to tell."""
+    """Tells a flag's default where there is one to tell."""
 
     def _expand_help(self, action: argparse.Action) -> str:
         told = super()._expand_help(action)
@@ -1432,12 +1445,14 @@ class HelpFormatter(argparse.HelpFormatter):
         return f"{told} ({action.default})"
 
 
-def command_line(description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=description, formatter_class=HelpFormatter)
+def command_line(description: str | None = None, **further: Any) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=description, formatter_class=HelpFormatter,
+                                   **further)
 
 
 def command_ask(args: argparse.Namespace) -> None:
-    question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
+    question = Instance("user/ask", seed=0, level=0, purpose="eval", question=args.question,
+                        facts={}, expect="")
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
 
     def write(text: str, sampled: bool) -> None:
@@ -1452,17 +1467,8 @@ def command_ask(args: argparse.Namespace) -> None:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
             model, chat = open_model(args)
-            groups = rollout(
-                model,
-                chat,
-                sandbox,
-                [question],
-                1,
-                protocol_of(args),
-                key=(args.seed, "ask"),
-                on_append=write,
-            )
-            t = groups[0][0]
+            interpreter = Interpreter(model, chat, sandbox, on_append=write)
+            [[t]] = rollout(interpreter, [question], 1, protocol_of(args), key=(args.seed, "ask"))
     print("\n" + paint(how_it_ended(t, protocol_of(args)), BOLD))
 
 
@@ -1513,11 +1519,11 @@ def command_eval(args: argparse.Namespace) -> None:
             key = (args.seed, "held-out questions")
             if endpoint:
                 reports[mode], groups = evaluate_endpoint(
-                    endpoint, sandbox, questions, args.samples, protocol, key
+                    endpoint, sandbox, questions, args.samples, protocol=protocol, key=key
                 )
             else:
                 reports[mode], groups = evaluate(
-                    model, chat, sandbox, questions, args.samples, protocol, key
+                    Interpreter(model, chat, sandbox), questions, args.samples, protocol, key=key
                 )
             rows += [t for group in groups for t in group]
     rank, _ = rank_and_size()
@@ -1594,18 +1600,15 @@ def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> 
 
 def main() -> None:
     parser = command_line("Ask, evaluate and look at a model that reasons with code.")
-    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page")
+    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page",
+                                     parser_class=command_line)
 
-    ask = commands.add_parser(
-        "ask", formatter_class=HelpFormatter, help="hold one conversation, streamed"
-    )
+    ask = commands.add_parser("ask", help="hold one conversation, streamed")
     ask.add_argument("question", help="what to ask")
     add_model_flags(ask, MODES)
     ask.set_defaults(run=command_ask)
 
-    evaluation = commands.add_parser(
-        "eval", formatter_class=HelpFormatter, help="accuracy, per task"
-    )
+    evaluation = commands.add_parser("eval", help="accuracy, per task")
     add = evaluation.add_argument
     add(
         "--tasks",
@@ -1630,18 +1633,14 @@ def main() -> None:
     add_model_flags(evaluation, (*MODES, "all"))
     evaluation.set_defaults(run=command_eval)
 
-    show = commands.add_parser(
-        "show", formatter_class=HelpFormatter, help="saved trajectories in colour"
-    )
+    show = commands.add_parser("show", help="saved trajectories in colour")
     show.add_argument("file", help="a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
     show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
     show.add_argument("--n", type=whole(1), default=5, help="how many")
     show.set_defaults(run=command_show)
 
-    page = commands.add_parser(
-        "page", formatter_class=HelpFormatter, help="runs as one page for a browser"
-    )
+    page = commands.add_parser("page", help="runs as one page for a browser")
     page.add_argument("runs", nargs="+", metavar="RUN", help="directories, laid over each other")
     page.add_argument("--out", default="page.html", help="the file to write")
     page.set_defaults(run=command_page)
