@@ -581,7 +581,7 @@ class Row:
     stop: int = 0                 # the length at which a budget ends the turn
     # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
     prompt_kv: Tensor | None = None   # of its prompt, when another row of its group computed them
-    past_kv: Tensor | None = None     # of all its tokens, while it waits for its script
+    past_kv: Tensor | None = None     # of all but its newest token, while its script runs
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
 
@@ -1159,10 +1159,8 @@ def find_model(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
-        raise SystemExit(
-            f"{name} does not exist: run sft.py first, then grpo.py; --model takes a directory "
-            "or a hub id (Qwen/Qwen2.5-3B-Instruct)"
-        )
+        raise SystemExit(f"{name} does not exist: run sft.py first, then grpo.py; --model takes a "
+                         "directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
 
     files = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
@@ -1170,9 +1168,8 @@ def find_model(name: str | Path) -> Path:
         return Path(snapshot_download(str(name), allow_patterns=files))
     except Exception as error:  # a dozen types: unknown, gated, offline, disk full
         reason = str(error).strip().split("\n")[0]
-        raise SystemExit(
-            f"{name} is no directory, and the Hugging Face hub does not give it: {reason}"
-        )
+        raise SystemExit(f"{name} is no directory, and the Hugging Face hub does not give it: "
+                         f"{reason}")
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -1297,11 +1294,8 @@ def check_tied_head(directory: Path, head: Tensor) -> None:
                              "lm_head.weight differs from the embedding: set it to false")
 
 
-def load_model(
-    source: str | Path | ModelConfig,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> CausalLM:
+def load_model(source: str | Path | ModelConfig, device: str | torch.device = "cpu",
+               dtype: torch.dtype = torch.float32) -> CausalLM:
     """A model from a Hugging Face directory or hub id; or from a ModelConfig, with random weights.
 
     On the device "meta" it has shapes alone: shard it, give it memory by `to_empty`, then
@@ -1350,10 +1344,8 @@ def check_model(source: str | Path) -> None:
     directory = find_model(source)
     config, chat = read_config(directory), Chat(load_tokenizer(directory))
     if chat.vocab_size > config.vocab_size:
-        raise SystemExit(
-            f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding only "
-            f"{config.vocab_size} rows"
-        )
+        raise SystemExit(f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding "
+                         f"only {config.vocab_size} rows")
     check_weights(directory, config)
 
 
@@ -1417,9 +1409,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def checked_sandbox(
-    workers: int | None, timeout: float, allow_weak: bool = False
-) -> Iterator[Sandbox]:
+def checked_sandbox(workers: int | None, timeout: float,
+                    allow_weak: bool = False) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores."""
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
@@ -1436,13 +1427,10 @@ class HelpFormatter(argparse.HelpFormatter):
 
     def _expand_help(self, action: argparse.Action) -> str:
         told = super()._expand_help(action)
-        if (
-            action.default is None
-            or isinstance(action.default, bool)
-            or action.default is argparse.SUPPRESS
-        ):
+        default = action.default
+        if default is None or isinstance(default, bool) or default is argparse.SUPPRESS:
             return told
-        return f"{told} ({action.default})"
+        return f"{told} ({default})"
 
 
 def command_line(description: str | None = None, **further: Any) -> argparse.ArgumentParser:
@@ -1505,9 +1493,8 @@ def command_eval(args: argparse.Namespace) -> None:
     elif args.bbh:
         questions = read_bbh(args.bbh, args.n)
     else:
-        questions = draw_questions(
-            parse_tasks(args.tasks, args.level), args.purpose, args.n, args.question_seed
-        )
+        tasks = parse_tasks(args.tasks, args.level)
+        questions = draw_questions(tasks, args.purpose, args.n, args.question_seed)
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if not endpoint:
         model, chat = open_model(args)
@@ -1531,10 +1518,8 @@ def command_eval(args: argparse.Namespace) -> None:
         return
     print(modes_table(reports) if args.mode == "all" else report_table(reports[args.mode]))
     if endpoint:
-        print(
-            f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
-            f"{sum(t.completion_tokens for t in rows):,} of completions"
-        )
+        print(f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
+              f"{sum(t.completion_tokens for t in rows):,} of completions")
     if args.json:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
         write_json(Path(args.json), {"flags": {**vars(args), "run": None}, **report})
@@ -1543,14 +1528,9 @@ def command_eval(args: argparse.Namespace) -> None:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
 
 
-def evaluate_endpoint(
-    endpoint: Endpoint,
-    sandbox: Sandbox,
-    questions: list[Instance],
-    samples: int,
-    protocol: Protocol,
-    key: tuple,
-) -> tuple[dict[str, Any], list[list[Trajectory]]]:
+def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Instance],
+                      samples: int, protocol: Protocol,
+                      key: tuple) -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """The same report on a served model."""
     planned = [Conversation(question, number, protocol)
                for question in questions for number in range(samples)]
@@ -1582,18 +1562,12 @@ def command_page(args: argparse.Namespace) -> None:
 def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> None:
     """What `ask` and `eval` share."""
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        help="a Hugging Face directory, hub id, or URL#name of a served model",
-    )
+    add("--model", required=True,
+        help="a Hugging Face directory, hub id, or URL#name of a served model")
     add("--seed", type=int, default=0, help="of the sampling noise")
     add("--device", default="auto", help="auto, cpu or cuda")
-    add(
-        "--allow-weak",
-        action="store_true",
-        help="run scripts even where the sandbox can confine little",
-    )
+    add("--allow-weak", action="store_true",
+        help="run scripts even where the sandbox can confine little")
     add_protocol_flags(parser, temperature=0.6, modes=modes)
     add_endpoint_flags(parser)
 
@@ -1610,20 +1584,13 @@ def main() -> None:
 
     evaluation = commands.add_parser("eval", help="accuracy, per task")
     add = evaluation.add_argument
-    add(
-        "--tasks",
-        default="train",
-        help="names, name@level, suites, train, test or all, with commas between; -name leaves out",
-    )
+    add("--tasks", default="train",
+        help="names, name@level, suites, train, test or all, with commas between; -name leaves out")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--n", type=whole(1), default=50, help="questions per task")
     add("--samples", type=whole(1), default=1, help="answers per question")
-    add(
-        "--purpose",
-        choices=("eval", "val", "sft"),
-        default="eval",
-        help="which questions: held-out ones, validation, or those that supervised data is made of",
-    )
+    add("--purpose", choices=("eval", "val", "sft"), default="eval",
+        help="which questions: held-out ones, validation, or those that supervised data is made of")
     add("--question-seed", type=int, default=0, help="another set of questions")
     add("--questions", metavar="FILE", help="JSON lines of your own: question, answer")
     add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
