@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from r1ci import (CausalLM, Chat, TokenScores, check_model, checked_sandbox, command_line,
+from r1ci import (Chat, Interpreter, TokenScores, check_model, checked_sandbox, command_line,
                   compute_dtype, evaluate, load_model, load_tokenizer, merge_shares, rollout,
                   token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
@@ -64,12 +64,9 @@ def potential(pass_rate: float) -> float:
     return 4 * pass_rate * (1 - pass_rate)
 
 
-@dataclass
-class Actor:
-    """A plain copy of the policy, which answers questions, and what it needs for that."""
-    model: CausalLM
-    chat: Chat
-    sandbox: Sandbox
+@dataclass(kw_only=True)
+class Actor(Interpreter):
+    """An interpreter whose model is a plain copy of the policy, and how it answers questions."""
     protocol: Protocol          # how conversations are held in training
     eval_temperature: float     # of sampling in validation and evaluation
     seed: int
@@ -79,8 +76,8 @@ class Actor:
         """One answer to each question: the report of `evaluate`, the same on all ranks."""
         protocol = replace(self.protocol, temperature=self.eval_temperature,
                            mode=mode or self.protocol.mode)
-        report, _ = evaluate(self.model, self.chat, self.sandbox, questions, samples=1,
-                             protocol=protocol, key=(self.seed, title), title=title)
+        report, _ = evaluate(self, questions, samples=1, protocol=protocol,
+                             key=(self.seed, title), title=title)
         return report
 
     def refresh(self, trained: nn.Module, world: World) -> None:
@@ -113,9 +110,8 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
               unit="answer", disable=not world.main, leave=False) as progress:
         for mode in args.agents:
             protocol = replace(actor.protocol, mode=mode)
-            groups = rollout(actor.model, actor.chat, actor.sandbox, mine, group_size=samples,
-                             protocol=protocol, key=(*key, mode, protocol.temperature),
-                             progress=progress)
+            groups = rollout(actor, mine, group_size=samples, protocol=protocol,
+                             key=(*key, mode, protocol.temperature), progress=progress)
             failures, calls = tool_failures([t for group in groups for t in group])
             check_tool_failures(*world.sum(failures, calls))
             for question_rates, group in zip(rates, groups):
@@ -207,8 +203,7 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
     groups: Groups = []
     for times_before, asked in sorted(rounds.items()):
         key = (actor.seed, step, "again", times_before) if times_before else (actor.seed, step)
-        groups += rollout(actor.model, actor.chat, actor.sandbox, asked, group_size=group_size,
-                          protocol=actor.protocol, key=key)
+        groups += rollout(actor, asked, group_size=group_size, protocol=actor.protocol, key=key)
     return groups
 
 

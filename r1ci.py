@@ -42,7 +42,6 @@ import functools
 import inspect
 import json
 import re
-import shutil
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -167,8 +166,8 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
-        """x [B, T, D] -> [B, T, D]. Without a view of the cache (training) rows begin here."""
+    def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+        """x [B, T, D] -> [B, T, D]. Without access to a cache (training) rows begin here."""
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_dim)               # [B, T, H, head_dim]
         k = self.k_proj(x).view(B, T, -1, self.head_dim)               # [B, T, K, head_dim]
@@ -176,10 +175,10 @@ class Attention(nn.Module):
         q, k = self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2)
         v = v.transpose(1, 2)                                          # [B, K, T, head_dim]
         q, k = apply_rope(q, rope), apply_rope(k, rope)
-        if view is None:
+        if access is None:
             y = causal_attention(q, k, v)                              # [B, H, T, head_dim]
         else:
-            y = view.cache.attend(layer, q, k, v, view)
+            y = access.cache.attend(layer, access, q=q, k=k, v=v)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -212,13 +211,13 @@ class Block(nn.Module):
         # True: only the input is kept for the backward pass, which computes the rest again.
         self.checkpointing = False
 
-    def forward(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(self.compute, x, rope, view, layer, use_reentrant=False)
-        return self.compute(x, rope, view, layer)
+            return checkpoint(self.compute, x, rope, access, layer=layer, use_reentrant=False)
+        return self.compute(x, rope, access, layer)
 
-    def compute(self, x: Tensor, rope: Rope, view: "CacheView | None", layer: int) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rope, view, layer)
+    def compute(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, access, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -247,22 +246,22 @@ class CausalLM(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, ids: Tensor, view: "CacheView | None" = None,
+    def forward(self, ids: Tensor, access: "CacheAccess | None" = None,
                 head: Callable[[Tensor, Tensor], Any] = F.linear) -> Any:
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
-        Without a view of the cache rows start at position 0, and padding belongs on the right: no
+        Without access to a cache rows start at position 0, and padding belongs on the right: no
         causal row sees it. The head is an argument and no second call since under FSDP the weights
         are whole only during forward. Decoding keeps the default, training scores the trained
         tokens (`token_logps`), and what only fills the cache needs none (`no_head`).
         """
         x = self.model.embed_tokens(ids)                               # [B, T, D]
-        if view is None:
+        if access is None:
             rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, x.dtype)
         else:
-            rope = view.rope
+            rope = access.rope
         for layer, block in enumerate(self.model.layers):
-            x = block(x, rope, view, layer)
+            x = block(x, rope, access, layer)
         hidden = self.model.norm(x)
         if self.config.tie_word_embeddings:
             return head(hidden, self.model.embed_tokens.weight)
@@ -297,7 +296,8 @@ def token_logps(
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again.
         for states, tokens in zip(hidden.split(LOGITS_CHUNK), targets.split(LOGITS_CHUNK)):
             chunk = checkpoint(
-                chunk_logps, states, weight, tokens, vocab_size, temperature, use_reentrant=False
+                chunk_logps, states, weight, targets=tokens, vocab_size=vocab_size,
+                temperature=temperature, use_reentrant=False
             )
             logps.append(chunk[0])
             entropies.append(chunk[1])
@@ -320,18 +320,6 @@ def chunk_logps(
 
 # ---- 2. the KV cache -----------------------------------------------------------------------------
 
-@dataclass
-class CacheView:
-    """What one forward pass writes and reads of the cache; made by `KVCache.view` for B rows."""
-    cache: "KVCache"
-    slots: slice | Tensor   # of the rows
-    rope: Rope              # of their T new positions, 2 x [B, 1, T, head_dim]
-    places: Tensor          # [B * K * T] where their keys and values go when positions are one axis
-    length: int             # tokens read of every slot; 0: new rows, which read nothing stored
-    mask: Tensor            # [B, 1, T, length] 0 where a query may look, else -inf
-    used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
-
-
 class KVCache:
     """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout.
 
@@ -340,12 +328,18 @@ class KVCache:
 
                  position 0   1   2   3   4   5  ...  C - 1
         slot 0            a   a   a   a   a   .        x       a row of five tokens
-        slot 1            b   b   b   .   .   .        x       a row of three
+        slot 1            b   b   b   p   p   .        x       a row of three
         slot 2            .   .   .   .   .   .        x       free
 
     Rows that decode stand in the first slots: a pass reads plain slices up to the longest row's
-    length, and copies nothing. No row reaches position C - 1 ("x"): padding may write there.
-    With slots, heads and positions as one axis, slot s, head h, position p is (s K + h) C + p.
+    length, and copies nothing. Rows that are computed together have different lengths, and the
+    padding behind the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
+    query what stands up to its own position, and b's next tokens overwrite it. Padding that would
+    leave the table goes to position C - 1 ("x"), which no row reaches.
+
+    To write, slots, heads and positions are taken as one axis:
+
+        flat_index(slot s, head h, position p) = (s K + h) C + p
     """
 
     def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device,
@@ -360,64 +354,67 @@ class KVCache:
         self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
         self.varlen = varlen_kernel(device, dtype)
 
-    def view(self, slots: slice | Tensor, positions: Tensor, length: int) -> CacheView:
-        """A pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
+    def access(self, slots: slice | Tensor, positions: Tensor, length: int) -> "CacheAccess":
+        """For a pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
         heads = self.kv.shape[3]
-        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]
-        # A query sees the keys up to its own position, whatever older rows left behind it.
-        later = torch.arange(length, device=positions.device) > positions[:, None, :, None]
+        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
+        flat_index = (starts + positions[:, None]).flatten()           # [B * K * T]
+        cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
+        sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
+        read = torch.arange(length, device=positions.device)           # [length]
+        later = read > positions[:, None, :, None]                     # [B, 1, T, length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
-        rope = Rope(self.rope.cos[positions].unsqueeze(1), self.rope.sin[positions].unsqueeze(1))
-        places = (starts + positions[:, None]).flatten()
-        used = (positions[:, -1] + 1).int().repeat_interleave(heads)
-        return CacheView(self, slots, rope=rope, places=places, length=length, mask=mask, used=used)
+        used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
+        return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
+                           mask=mask, used=used)
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, view: CacheView) -> Tensor:
+    def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
         flat = self.kv[:, layer].flatten(1, 3)                     # [2, slots * K * C, head_dim]
-        flat[0].index_copy_(0, view.places, k.flatten(0, 2))
-        flat[1].index_copy_(0, view.places, v.flatten(0, 2))
-        if view.length == 0:
+        flat[0].index_copy_(0, access.flat_index, k.flatten(0, 2))
+        flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
+        if access.length == 0:
             return causal_attention(q, k, v)
         one_token = q.shape[2] == 1
         if one_token and self.varlen:
-            return self.decode_varlen(flat, q, view)
-        keys = self.kv[0, layer, view.slots, :, :view.length]          # [B, K, length, head_dim]
-        values = self.kv[1, layer, view.slots, :, :view.length]
+            return self.decode_varlen(flat, q, access)
+        keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
+        values = self.kv[1, layer, access.slots, :, :access.length]
         if one_token:
-            return self.decode(keys, values, q, view)
-        return self.extend(keys, values, q, view)
+            return self.decode(keys, values, q, access.mask)
+        return self.extend(keys, values, q, access.mask)
 
-    def extend(self, keys: Tensor, values: Tensor, q: Tensor, view: CacheView) -> Tensor:
+    def extend(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
         """Several new tokens a row, after those that are stored."""
         served = q.shape[1] // keys.shape[1]
         # Where there is a mask, CUDA's fast kernels know no groups of heads: repeat the keys.
-        keys = keys.repeat_interleave(served, dim=1)
+        keys = keys.repeat_interleave(served, dim=1)                   # [B, H, length, head_dim]
         values = values.repeat_interleave(served, dim=1)
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=view.mask)
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
-    def decode(self, keys: Tensor, values: Tensor, q: Tensor, view: CacheView) -> Tensor:
+    def decode(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
         """One new token a row, by hand: it takes two thirds of the time of SDPA on a CPU."""
         B, H, _, head_dim = q.shape
         K = keys.shape[1]
         q = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5
-        scores = q @ keys.transpose(2, 3) + view.mask                  # [B, K, H / K, length]
+        scores = q @ keys.transpose(2, 3) + mask                       # [B, K, H / K, length]
         return (scores.softmax(-1) @ values).view(B, H, 1, head_dim)
 
-    def decode_varlen(self, flat: Tensor, q: Tensor, view: CacheView) -> Tensor:
+    def decode_varlen(self, flat: Tensor, q: Tensor, access: "CacheAccess") -> Tensor:
         """One new token a row, on CUDA, by a kernel that reads each sequence at its true length.
 
-        It knows no slots: we pretend that each (row, head) is a sequence of its own. The rows that
+        It knows no slots: we pretend that each (row, head) is a sequence of its own. Rows that
         decode are in the first slots, so with K = 2 and C = 10 two rows of 5 and 3 tokens are four
         sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
-        K = len(view.used) // B
+        assert access.slots == slice(B), "the rows must be those in the first slots"
+        K = len(access.used) // B
         q = q.reshape(B * K, H // K, head_dim)
         queries = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)   # borders, too
         y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None], cu_seq_q=queries,
                         cu_seq_k=self.borders[:B * K + 1], max_q=1, max_k=self.capacity,
-                        seqused_k=view.used, enable_gqa=H != K)
+                        seqused_k=access.used, enable_gqa=H != K)
         return y.view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
@@ -429,6 +426,18 @@ class KVCache:
 
     def move(self, source: int, target: int, length: int) -> None:
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
+
+
+@dataclass
+class CacheAccess:
+    """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
+    cache: KVCache
+    slots: slice | Tensor   # of the rows
+    rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
+    flat_index: Tensor      # [B * K * T] where the new keys and values go
+    length: int             # tokens read of every slot; 0: new rows, which read nothing stored
+    mask: Tensor            # [B, 1, T, length] 0 where a query may look, else -inf
+    used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
@@ -467,7 +476,9 @@ class Chat:
             self.between[roles] = tokenizer.encode(piece, add_special_tokens=False)
         # The token that ends the model's turn is one that it samples itself, so it stands apart:
         # ("assistant", "user") is now \n<|im_start|>user\n.
-        self.end = self.between["assistant", "user"].pop(0)
+        after_answer = self.between["assistant", "user"]
+        self.end = after_answer[0]
+        self.between["assistant", "user"] = after_answer[1:]
         if self.end not in added or not added[self.end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
@@ -504,6 +515,10 @@ class Chat:
     def decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=False,
                                      clean_up_tokenization_spaces=False)
+
+    def read(self, ids: list[int]) -> Turn:
+        """A turn of the model, without its end-of-turn token."""
+        return read_turn(self.decode(ids), self.format_name)
 
     def prompt(self, instance: Instance, mode: str,
                system: str | None = None) -> list[dict[str, str]]:
@@ -561,11 +576,12 @@ class Row:
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token behind the prompt
     group: list["Row"]            # the rows of its question
-    line: int = 0                 # its line in the sampler's tables
+    line: int = 0                 # its line in the sampler's tables, for good
     turn_start: int = 0           # the length at which its present turn began
     stop: int = 0                 # the length at which a budget ends the turn
-    # Its past while it is away, or else its group's prompt: [2, layers, K, tokens, head_dim].
-    kv: Tensor | None = None
+    # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
+    prompt_kv: Tensor | None = None   # of its prompt, when another row of its group computed them
+    past_kv: Tensor | None = None     # of all but its newest token, while its script runs
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
 
@@ -594,17 +610,31 @@ PREFILL_TOKENS = 8192   # computed together, padding included
 class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
-    `ids`, `logps` and `noise` [R + 1, C] have a line for each of the R rows, and a spare one.
-    `state` says what stands in the slots, the first of which are taken:
+        row     a conversation (`Row`), from its prompt to its end
+        line    where its tokens stand in the tables `ids`, `logps` and `noise` [R + 1, C]: one for
+                each of R rows, for good, and a spare one
+        slot    where its keys and values stand in the cache while it decodes. The first slots are
+                taken: when a row leaves, the last one moves into its slot
+
+    `state` says what stands in the slots:
 
                   slot 0   slot 1   slot 2
-        line           7        3        R    of its row in the tables; of a free slot, the spare
+        line           7        3        R    of a free slot, the spare one
         length       131       88        1    tokens of the row so far
         stop         260      215        C    the length at which its turn must end
 
     What rows sample stays on the device until one has an event: a token that the host watches for,
-    or its stop. A step adds one to all lengths, so the host keeps its own copy of the table and
-    never has to ask. A step feeds a row's newest id: the cache always lacks just that one.
+    or its stop. A step adds one to all lengths, so the host never has to ask for them:
+
+        copy                     on        written by
+        ids, logps               device    a step (`step`); a row that enters (`fill_slots`)
+        state                    device    a step; `copy_state`, which copies host_state
+        host_state, rows         host      rows that enter and leave; `decode`, after a step
+        row.trajectory           host      `decode`, when the row has an event
+
+    A step feeds a row's newest id: the cache always lacks just that one. CUDA graphs are recorded
+    for some numbers of slots only, so a step may run a few free slots, too (`DecodeGraphs`): they
+    write to the spare line, and their lengths go up with the others until `copy_state`.
     """
 
     def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], protocol: Protocol,
@@ -615,7 +645,8 @@ class Sampler:
         self.slots = min(protocol.slots, len(rows))
         longest_prompt = max((row.trajectory.prompt_len for row in rows), default=0)
         self.capacity = longest_prompt + protocol.max_tokens + 1
-        self.cache = KVCache(model.config, self.slots, self.capacity, self.device, weight.dtype)
+        self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
+                             dtype=weight.dtype)
         self.rows: list[Row] = []                                      # those in the first slots
         # A row's noise stands under the positions that it decides: those behind its prompt.
         noise = np.zeros((len(rows) + 1, self.capacity), np.float32)
@@ -639,21 +670,28 @@ class Sampler:
     def enter(self, rows: list[Row]) -> None:
         """Let rows decode: what the cache does not know of them is computed first.
 
-        Rows enter in the order of `rollout`, so a group's first row comes before the others; they
-        then start from its prompt, which is computed once.
+        A group's prompt is computed once, by its first row, which enters before the others. Rows a,
+        b and c of a group, and two free slots:
+
+            enter([a, b])   a computes the prompt: prompt_kv of b and c. b starts from it
+            a calls         it leaves with its past_kv, and reads what its script printed
+            enter([a, c])   a starts from past_kv and computes the output alone; c from prompt_kv
         """
-        known = [row for row in rows if row.kv is not None]
-        new = [row for row in rows if row.kv is None]
+        returning = [row for row in rows if row.past_kv is not None]
+        sharing = [row for row in rows if row.prompt_kv is not None]
+        new = [row for row in rows if row.past_kv is None and row.prompt_kv is None]
         first = [row for row in new if row is row.group[0]]
-        self.fill_slots(known)
+        self.fill_slots(returning)
+        self.fill_slots(sharing)
         first_slot = len(self.rows)
         self.fill_slots(first)
         for slot, row in enumerate(first, first_slot):
             if len(row.group) > 1:
-                prompt = self.cache.save(slot, row.trajectory.prompt_len - 1)
+                prompt_kv = self.cache.save(slot, row.trajectory.prompt_len - 1)
                 for other in row.group[1:]:
-                    other.kv = prompt
+                    other.prompt_kv = prompt_kv
         self.fill_slots([row for row in new if row is not row.group[0]])
+        self.copy_state()
 
     def fill_slots(self, rows: list[Row]) -> None:
         """Give rows the next slots, with all but their newest id in the cache."""
@@ -661,10 +699,11 @@ class Sampler:
         pending: list[tuple[int, int, list[int]]] = []   # slot, how many ids are known, the rest
         for slot, row in enumerate(rows, first_slot):
             ids, known = row.trajectory.ids, 0
-            if row.kv is not None:
-                self.cache.load(slot, row.kv)
-                known = row.kv.shape[3]
-                row.kv = None
+            kv = row.prompt_kv if row.past_kv is None else row.past_kv
+            if kv is not None:
+                self.cache.load(slot, kv)
+                known = kv.shape[3]
+                row.prompt_kv = row.past_kv = None   # a group's prompt is freed with its last row
             if known < len(ids) - 1:
                 pending.append((slot, known, ids[known:-1]))
             self.host_state[:, slot] = row.line, len(ids), row.stop
@@ -677,7 +716,6 @@ class Sampler:
                             dtype=torch.long)
         newest = [row.trajectory.ids[-1] for row in rows]
         self.ids[lines, last] = torch.tensor(newest, device=self.device, dtype=torch.long)
-        self.copy_state()
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
         """Keys and values of ids behind those the cache knows; padding is never seen."""
@@ -690,10 +728,10 @@ class Sampler:
         length = 0   # new rows read nothing
         if any(known):
             length = min(max(known) + ids.shape[1], self.capacity)
-        self.model(ids, self.cache.view(slots, positions, length), head=no_head)
+        self.model(ids, self.cache.access(slots, positions, length), head=no_head)
 
     def copy_state(self) -> None:
-        """The host's table to the device, where free slots have advanced with the others."""
+        """Tell the device what stands in the slots now."""
         self.state.copy_(torch.from_numpy(self.host_state))
 
     # Rows decode.
@@ -718,14 +756,14 @@ class Sampler:
         Nothing but tensors that stay in their place go in and out: a graph replays addresses.
         """
         lines, old_lengths, stops = self.state[:, :count]
-        view = self.cache.view(slice(count), (old_lengths - 1)[:, None], longest)
+        access = self.cache.access(slice(count), (old_lengths - 1)[:, None], longest)
         newest = self.ids[lines, old_lengths - 1][:, None]             # [B, 1]
-        logits = self.model(newest, view)[:, -1].float()               # [B, V]
+        logits = self.model(newest, access)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
         tokens, logps = sample(logits, self.noise[lines, old_lengths], self.temperature)
         self.ids[lines, old_lengths] = tokens
         self.logps[lines, old_lengths] = logps
-        # Free slots advance, too, and must not leave the table.
+        # No row gets so far, but a free slot must not leave the table.
         new_lengths = (old_lengths + 1).clamp(max=self.capacity - 1)
         self.state[1, :count] = new_lengths
         torch.logical_or(self.watched[tokens], new_lengths >= stops, out=self.events[:count])
@@ -736,7 +774,7 @@ class Sampler:
         """Take a row out; `keep` what the cache knows if it will return. The last gets its slot."""
         last = len(self.rows) - 1
         if keep:
-            self.rows[slot].kv = self.cache.save(slot, self.host_state[1, slot] - 1)
+            self.rows[slot].past_kv = self.cache.save(slot, self.host_state[1, slot] - 1)
         if slot != last:
             self.cache.move(last, slot, self.host_state[1, last] - 1)
         self.rows[slot] = self.rows[last]
@@ -753,8 +791,8 @@ def no_head(hidden: Tensor, weight: Tensor) -> None:
 class DecodeGraphs:
     """Runs the sampler's step; on CUDA by graphs, which start all its kernels at once.
 
-    A graph is recorded for a number of rows and a length read, both rounded up to powers of two:
-    few graphs.
+    A graph is recorded for a number of slots and a length read, both rounded up to powers of two:
+    few graphs. So 60 rows run as 64 slots, the last four of which are free.
     """
 
     def __init__(self, sampler: Sampler):
@@ -829,12 +867,21 @@ PATIENCE = 32   # decode steps that a script gets before the others wait for it
 
 
 @dataclass
-class Rules:
-    """How a conversation goes on, for all rows of a rollout."""
+class Interpreter:
+    """A model that holds conversations and runs code: all that it needs for that."""
+    model: CausalLM
     chat: Chat
     sandbox: Sandbox
+    system: str | None = None   # in place of the mode's own system prompt
+    # For streaming: hears all text behind the prompt, and whether the model sampled it.
+    on_append: Callable[[str, bool], None] | None = None
+
+
+@dataclass
+class Rules:
+    """How a conversation goes on, for all rows of a rollout."""
+    interpreter: Interpreter
     protocol: Protocol
-    on_append: Callable[[str, bool], None] | None   # hears all text, for streaming
     progress: tqdm | None
 
     def start_turn(self, row: Row) -> None:
@@ -846,18 +893,18 @@ class Rules:
 
     def after_token(self, row: Row, step: int) -> str | None:
         """What the newest token does to its row: None, "call" of the sandbox, or a stop reason."""
-        t = row.trajectory
+        t, chat = row.trajectory, self.interpreter.chat
         newest = t.ids[-1]
-        if newest in self.chat.ends:
+        if newest in chat.ends:
             turn = self.end_turn(row, t.ids[row.turn_start:-1])
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
-        if newest in self.chat.closing and self.read(t.ids[row.turn_start:]).code is not None:
+        if newest in chat.closing and chat.read(t.ids[row.turn_start:]).code is not None:
             turn = self.end_turn(row, t.ids[row.turn_start:])
             if t.calls == self.protocol.allowed_calls:
                 return "calls"
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
-            row.future = self.sandbox.submit(turn.code, seed=seed)
+            row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
             row.called_at = step
             return "call"
         if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
@@ -865,35 +912,33 @@ class Rules:
             return "budget"
         return None
 
-    def read(self, ids: list[int]) -> Turn:
-        return read_turn(self.chat.decode(ids), self.chat.format_name)
-
     def end_turn(self, row: Row, ids: list[int]) -> Turn:
         """The turn just sampled, as a message; `ids` are the turn's without an end token.
 
         A closing token may carry more than the mark, as "```\\n" does: `ids` keep what was sampled,
         the message is cut at the mark.
         """
-        turn = self.read(ids)
+        turn = self.interpreter.chat.read(ids)
         row.trajectory.messages.append({"role": "assistant", "content": turn.text})
         return turn
 
     def wait_for_script(self, row: Row) -> None:
         """Append what the row's script printed, or end the row: here alone a rollout waits."""
-        t, result = row.trajectory, row.future.result()
+        t, chat = row.trajectory, self.interpreter.chat
+        result = row.future.result()
         t.statuses.append(result.status)
         text = tool_text(result, self.protocol.tool_chars)
-        ids = self.chat.tool_reply(text)
+        ids = chat.tool_reply(text)
         if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
             self.finish(row, "tool_failure")
         elif len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
             self.finish(row, "budget")
         else:
             t.append(ids, sampled=False)
-            t.messages.append({"role": "user", "content": self.chat.format.show_output(text)})
+            t.messages.append({"role": "user", "content": chat.format.show_output(text)})
             self.start_turn(row)
-            if self.on_append:
-                self.on_append(self.chat.decode(ids), False)
+            if self.interpreter.on_append:
+                self.interpreter.on_append(chat.decode(ids), False)
 
     def finish(self, row: Row, stop_reason: str) -> None:
         """The row has ended: its answer is graded here."""
@@ -904,19 +949,18 @@ class Rules:
             self.progress.update()
 
 
-def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance],
-            group_size: int, protocol: Protocol, key: tuple, progress: tqdm | None = None,
-            system: str | None = None,
-            on_append: Callable[[str, bool], None] | None = None) -> list[list[Trajectory]]:
+def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int,
+            protocol: Protocol, key: tuple,
+            progress: tqdm | None = None) -> list[list[Trajectory]]:
     """Hold `group_size` conversations about every question: graded, in groups, in their order.
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key` (seed and step) fixes all randomness. `system` replaces the mode's system prompt.
-    `on_append(text, sampled)` hears every token, for streaming.
+    output. `key` (seed and step) fixes all randomness.
     """
-    rules = Rules(chat, sandbox, protocol, on_append, progress)
-    groups = make_rows(chat, instances, group_size, protocol, key, system)
+    model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
+    rules = Rules(interpreter, protocol, progress)
+    groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
     check_context(waiting, protocol, model.config.max_position_embeddings)
     watched = chat.ends | chat.closing
@@ -924,7 +968,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
         watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
     mend = "lower --slots or --max-tokens"
     with explain_out_of_memory(mend):
-        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched)
+        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
     calling: deque[Row] = deque()               # in the order of their calls
     step = 0
     for row in waiting:
@@ -933,7 +977,7 @@ def rollout(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Insta
     with torch.no_grad(), few_threads(model), explain_out_of_memory(mend):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
-            due = sum(step - row.called_at >= PATIENCE for row in calling)
+            due = len([row for row in calling if step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due, slots=sampler.slots)
             entering = [calling.popleft() for _ in range(back)]
@@ -966,13 +1010,17 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int,
                    slots: int) -> tuple[int, int]:
     """How many new rows, and how many whose script has had its time, start to decode now.
 
-    All this depends on tokens alone, never on how fast a script ran: runs repeat. With 96 slots, 60
-    running, 0 waiting and 50 calling, of which 20 are due: nobody enters until 30 are due.
+    All this depends on tokens alone, never on how fast a script ran: runs repeat. With 96 slots:
+
+        running  waiting  calling   due     new  back
+             60      500       10     4      36     0    new rows have the first claim on slots
+             60        0       50    20       0     0    too few to be worth it, until 30 are due
+             60        0       50    30       0    30
+              0        0       50     0       0    50    nobody decodes: nothing to wait for
     """
-    # New rows first: they fill the free slots. In flight are at most four rows a slot, each of
-    # which keeps its keys and values.
+    # In flight are at most four rows a slot: each of them keeps its keys and values.
     new = min(waiting, slots - running, 4 * slots - running - calling)
-    # Then rows that called, in the order of their calls. If nobody decodes, all may come.
+    # Behind the new rows come those that called, in the order of their calls.
     back = min(calling if running == 0 else due, slots - running - new)
     # Entering costs as much as several steps: wait until at least half as many as run can come.
     if 2 * (new + back) < running:
@@ -980,19 +1028,20 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int,
     return new, back
 
 
-def make_rows(chat: Chat, instances: list[Instance], group_size: int, protocol: Protocol,
-              key: tuple, system: str | None) -> list[list[Row]]:
+def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: int,
+              protocol: Protocol, key: tuple) -> list[list[Row]]:
     """A group of rows for every question, with its prompt, and noise that its key decides."""
-    groups = []
+    chat, groups = interpreter.chat, []
     for instance in instances:
-        messages = chat.prompt(instance, protocol.mode, system)
+        messages = chat.prompt(instance, protocol.mode, interpreter.system)
         prompt, _ = render_messages(chat, messages)
         group: list[Row] = []
         for number in range(group_size):
             row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, number)
             generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
             noise = np.random.Generator(generator).random(protocol.max_tokens, dtype=np.float32)
-            t = Trajectory(instance, number, list(messages), len(prompt), chat.format_name)
+            t = Trajectory(instance, number, list(messages), prompt_len=len(prompt),
+                           format=chat.format_name)
             t.append(prompt, sampled=False)
             group.append(Row(t, row_key, noise, group))
         groups.append(group)
@@ -1031,19 +1080,21 @@ def explain_out_of_memory(mend: str) -> Iterator[None]:
 
 # ---- 6. evaluation -------------------------------------------------------------------------------
 
-def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Instance],
-             samples: int, protocol: Protocol, key: tuple,
+def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
+             protocol: Protocol, key: tuple,
              title: str = "held-out questions") -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """A report on fixed questions, and the conversations; every rank holds its share of them.
 
     `key` fixes the noise; `title` is the progress bar's. Questions too long for the model's context
     are left out and counted.
     """
-    context = model.config.max_position_embeddings
+    chat = interpreter.chat
+    context = interpreter.model.config.max_position_embeddings
     fitting: list[Instance] = []
     too_long: Counter = Counter()
     for instance in instances:
-        prompt, _ = render_messages(chat, chat.prompt(instance, protocol.mode))
+        messages = chat.prompt(instance, protocol.mode, interpreter.system)
+        prompt, _ = render_messages(chat, messages)
         if len(prompt) + protocol.max_tokens <= context:
             fitting.append(instance)
         else:
@@ -1054,8 +1105,7 @@ def evaluate(model: CausalLM, chat: Chat, sandbox: Sandbox, instances: list[Inst
     rank, size = rank_and_size()
     mine = fitting[rank::size]
     with tqdm(total=len(mine) * samples, desc=title, disable=rank > 0, leave=False) as bar:
-        groups = rollout(model, chat, sandbox, mine, group_size=samples, protocol=protocol,
-                         key=key, progress=bar)
+        groups = rollout(interpreter, mine, samples, protocol, key=key, progress=bar)
     groups = merge_shares(groups, len(fitting))
     return describe(groups, protocol, samples, too_long), groups
 
@@ -1109,10 +1159,8 @@ def find_model(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
-        raise SystemExit(
-            f"{name} does not exist: run sft.py first, then grpo.py; --model takes a directory "
-            "or a hub id (Qwen/Qwen2.5-3B-Instruct)"
-        )
+        raise SystemExit(f"{name} does not exist: run sft.py first, then grpo.py; --model takes a "
+                         "directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
 
     files = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
@@ -1120,9 +1168,8 @@ def find_model(name: str | Path) -> Path:
         return Path(snapshot_download(str(name), allow_patterns=files))
     except Exception as error:  # a dozen types: unknown, gated, offline, disk full
         reason = str(error).strip().split("\n")[0]
-        raise SystemExit(
-            f"{name} is no directory, and the Hugging Face hub does not give it: {reason}"
-        )
+        raise SystemExit(f"{name} is no directory, and the Hugging Face hub does not give it: "
+                         f"{reason}")
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -1131,19 +1178,12 @@ def read_config(directory: Path) -> ModelConfig:
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     if kind not in FAMILIES:
-        raise SystemExit(
-            f"{path}: model_type {kind!r} is not supported, only {', '.join(FAMILIES)} are"
-        )
-    wanted = {
-        "vocab_size",
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-    }
-    missing = sorted(wanted - raw.keys())
-    if missing:
-        raise SystemExit(f"{path} lacks {', '.join(missing)}")
+        raise SystemExit(f"{path}: model_type {kind!r} is not supported, only "
+                         f"{', '.join(FAMILIES)} are")
+    for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                "num_attention_heads"):
+        if key not in raw:
+            raise SystemExit(f"{path} lacks {key}")
     # The rotation's base stands in one of three places, by the version of transformers.
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     rope_type = rope.get("rope_type") or rope.get("type") or "default"
@@ -1161,60 +1201,58 @@ def read_config(directory: Path) -> ModelConfig:
 
 def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: str) -> None:
     """Refuse what would compute something else than the model's own code does."""
-    windows = (
-        raw.get("use_sliding_window") and raw.get("max_window_layers", 0) < raw["num_hidden_layers"]
-    )
-    quantised = (raw.get("quantization_config") or {}).get("quant_method", "unknown")
+    architectures = raw.get("architectures") or [family.architecture]
+    activation = raw.get("hidden_act", "silu")
+    quantisation = raw.get("quantization_config") or {}
+    # The first max_window_layers layers see everything.
+    windows = (raw.get("use_sliding_window")
+               and raw.get("max_window_layers", 0) < raw["num_hidden_layers"])
     refused = {
-        f"architecture {raw.get('architectures')}": raw.get("architectures")
-        not in (None, [family.architecture]),
-        f"hidden_act {raw.get('hidden_act')!r}": raw.get("hidden_act", "silu") != "silu",
-        f"quantization_config {quantised!r}": bool(raw.get("quantization_config")),
-        "use_sliding_window": bool(windows)
-        or "sliding_attention" in (raw.get("layer_types") or []),
+        f"architecture {architectures}": architectures != [family.architecture],
+        f"hidden_act {activation!r}": activation != "silu",
+        f"quantization_config {quantisation.get('quant_method')!r}": quantisation,
+        "use_sliding_window": windows or "sliding_attention" in (raw.get("layer_types") or []),
         f"rope scaling {rope_type!r}": rope_type != "default",
-        "mlp_bias": bool(raw.get("mlp_bias")),
+        "mlp_bias": raw.get("mlp_bias"),
     }
     for what, found in refused.items():
         if found:
             raise SystemExit(f"{path}: {what} is not supported")
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a model: one, or those that its index names."""
-    index = directory / "model.safetensors.index.json"
-    if not index.exists():
-        return [directory / "model.safetensors"]
-    raw = read_json(index)
-    if not (
-        isinstance(raw, dict) and isinstance(raw.get("weight_map"), dict) and raw["weight_map"]
-    ):
-        raise SystemExit(f"{index} has no weight_map")
-    return [directory / str(name) for name in sorted(set(raw["weight_map"].values()))]
-
-
-def check_weights(directory: Path, config: ModelConfig) -> None:
-    """Compare names and shapes with config.json; no weight is read."""
+def stored_tensors(directory: Path) -> Iterator[tuple[str, Any]]:
+    """Names and tensors of a model's safetensors files, not read yet: `tensor[:]` reads one."""
     from safetensors import SafetensorError, safe_open
 
-    found = {}
-    for path in weight_files(directory):
+    # One file, or those that an index names.
+    names = ["model.safetensors"]
+    index = directory / "model.safetensors.index.json"
+    if index.exists():
+        raw = read_json(index)
+        if not isinstance(raw, dict) or not isinstance(raw.get("weight_map"), dict):
+            raise SystemExit(f"{index} has no weight_map")
+        names = sorted(set(raw["weight_map"].values()))
+    for path in [directory / name for name in names]:
         if not path.exists():
             raise SystemExit(f"{path} does not exist: the model's weights are incomplete")
         try:
             with safe_open(path, "pt") as file:
                 for key in file.keys():
-                    view = file.get_slice(key)
-                    if view.get_dtype() not in ("F64", "F32", "BF16", "F16"):
-                        raise SystemExit(
-                            f"{path}: {key} is quantised ({view.get_dtype()}), which is not "
-                            "supported"
-                        )
-                    found[key] = torch.empty(view.get_shape(), device="meta")
+                    yield key, file.get_slice(key)
         except SafetensorError as error:  # a truncated or corrupt file
             raise SystemExit(f"{path} cannot be read as safetensors: {error}")
+
+
+def check_weights(directory: Path, config: ModelConfig) -> None:
+    """Compare names and shapes with config.json; no weight is read."""
+    found = {}
+    for key, tensor in stored_tensors(directory):
+        if tensor.get_dtype() not in ("F64", "F32", "BF16", "F16"):
+            raise SystemExit(f"{directory}: {key} is quantised ({tensor.get_dtype()}), which is "
+                             "not supported")
+        found[key] = torch.empty(tensor.get_shape(), device="meta")
     if config.tie_word_embeddings:
-        # some files hold the embedding twice; load_weights compares them
+        # Some files hold the embedding twice: load_weights compares them.
         found.pop("lm_head.weight", None)
     with torch.device("meta"):
         model = CausalLM(config)
@@ -1228,50 +1266,36 @@ def check_weights(directory: Path, config: ModelConfig) -> None:
 @torch.no_grad()
 def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
     """Fill a model tensor by tensor; a sharded one (FSDP2) takes its rows of each."""
-    from safetensors import safe_open
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     directory = find_model(source)
     check_weights(directory, model.config)
     own = dict(model.named_parameters())
-    for path in weight_files(directory):
-        with safe_open(path, "pt") as file:
-            for key in file.keys():
-                tensor = file.get_tensor(key)
-                if key not in own:
-                    check_tied_head(directory, tensor)
-                    continue
-                parameter = own[key]
-                # src_data_rank None: every rank takes its rows, nobody sends
-                if isinstance(parameter, DTensor):
-                    whole = distribute_tensor(
-                        tensor, parameter.device_mesh, parameter.placements, src_data_rank=None
-                    )
-                    parameter.to_local().copy_(whole.to_local())
-                else:
-                    parameter.copy_(tensor)
+    for key, stored in stored_tensors(directory):
+        tensor = stored[:]
+        if key not in own:
+            check_tied_head(directory, tensor)
+        elif isinstance(own[key], DTensor):
+            parameter = own[key]
+            # src_data_rank None: every rank takes its rows, nobody sends.
+            whole = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
+                                      src_data_rank=None)
+            parameter.to_local().copy_(whole.to_local())
+        else:
+            own[key].copy_(tensor)
     return model
 
 
 def check_tied_head(directory: Path, head: Tensor) -> None:
     """config.json says that the head is the embedding: a file with another head contradicts it."""
-    from safetensors import safe_open
-
-    for path in weight_files(directory):
-        with safe_open(path, "pt") as file:
-            name = "model.embed_tokens.weight"
-            if name in file.keys() and not torch.equal(file.get_tensor(name), head):
-                raise SystemExit(
-                    f"{directory}: config.json says tie_word_embeddings, but lm_head.weight "
-                    "differs from the embedding: set it to false"
-                )
+    for key, tensor in stored_tensors(directory):
+        if key == "model.embed_tokens.weight" and not torch.equal(tensor[:], head):
+            raise SystemExit(f"{directory}: config.json says tie_word_embeddings, but "
+                             "lm_head.weight differs from the embedding: set it to false")
 
 
-def load_model(
-    source: str | Path | ModelConfig,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> CausalLM:
+def load_model(source: str | Path | ModelConfig, device: str | torch.device = "cpu",
+               dtype: torch.dtype = torch.float32) -> CausalLM:
     """A model from a Hugging Face directory or hub id; or from a ModelConfig, with random weights.
 
     On the device "meta" it has shapes alone: shard it, give it memory by `to_empty`, then
@@ -1306,15 +1330,13 @@ def load_tokenizer(source: str | Path) -> Any:
     ends: set[int] = set()
     for name in ("config.json", "generation_config.json"):
         settings = read_json(directory / name) if (directory / name).exists() else {}
-        ends.update(as_list(settings.get("eos_token_id")))
+        found = settings.get("eos_token_id")
+        if isinstance(found, list):
+            ends.update(found)
+        elif found is not None:
+            ends.add(found)
     tokenizer.generation_config = {**settings, "eos_token_id": sorted(ends)}
     return tokenizer
-
-
-def as_list(value: Any) -> list:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def check_model(source: str | Path) -> None:
@@ -1322,82 +1344,44 @@ def check_model(source: str | Path) -> None:
     directory = find_model(source)
     config, chat = read_config(directory), Chat(load_tokenizer(directory))
     if chat.vocab_size > config.vocab_size:
-        raise SystemExit(
-            f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding only "
-            f"{config.vocab_size} rows"
-        )
+        raise SystemExit(f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding "
+                         f"only {config.vocab_size} rows")
     check_weights(directory, config)
 
 
-def save_model(
-    model: CausalLM, tokenizer: Any, directory: str | Path, tensors: dict[str, Tensor] | None = None
-) -> None:
+def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
+               tensors: dict[str, Tensor] | None = None) -> None:
     """Write a Hugging Face directory that transformers opens, with `tensors` in place of (sharded)
     weights.
 
-    Files are written aside and then renamed. config.json goes first and comes back last: a
-    directory that was cut off half-way has none and is refused when it is loaded.
+    An old config.json goes first and the new one comes last: a directory that was cut off half-way
+    has none and is refused when it is loaded.
     """
+    from huggingface_hub import save_torch_state_dict
+
     directory = Path(directory)
-    part = directory / ".part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    tensors = model.state_dict() if tensors is None else tensors
-    save_weights(tensors, part)
-    tokenizer.save_pretrained(part)
-    # The class name that transformers 4 and 5 both know for "what tokenizer.json says".
-    settings = read_json(part / "tokenizer_config.json")
-    write_json(
-        part / "tokenizer_config.json", {**settings, "tokenizer_class": "PreTrainedTokenizerFast"}
-    )
-    # Without do_sample some servers would answer greedily at any temperature.
-    generation = getattr(tokenizer, "generation_config", {})
-    write_json(
-        part / "generation_config.json",
-        {"do_sample": True, **generation, "eos_token_id": sorted(Chat(tokenizer).ends)},
-    )
-    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
-    write_json(part / "config.json", config_for_file(model.config, tokenizer, dtype))
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").unlink(missing_ok=True)
-    for old in directory.glob("model*.safetensors*"):  # there may have been another number of them
-        old.unlink()
-    for path in part.iterdir():
-        if path.name != "config.json":
-            os.replace(path, directory / path.name)
-    os.replace(part / "config.json", directory / "config.json")
-    part.rmdir()
-
-
-def save_weights(tensors: dict[str, Tensor], directory: Path) -> None:
-    """One safetensors file, or several and their index."""
-    from huggingface_hub import split_torch_state_dict_into_shards
-    from safetensors.torch import save_file
-
-    split = split_torch_state_dict_into_shards(tensors, max_shard_size=SHARD_BYTES)
-    for name, keys in split.filename_to_tensors.items():
-        whole = {key: tensors[key].detach().contiguous().cpu() for key in keys}
-        save_file(whole, directory / name, metadata={"format": "pt"})
-    if split.is_sharded:
-        write_json(
-            directory / "model.safetensors.index.json",
-            {"metadata": split.metadata, "weight_map": split.tensor_to_filename},
-        )
-
-
-def config_for_file(config: ModelConfig, tokenizer: Any, dtype: str) -> dict[str, Any]:
-    """A ModelConfig as the config.json that transformers 4 and 5 open."""
-    own = asdict(config)
+    # One safetensors file, or several and their index, in place of those that are there.
+    tensors = model.state_dict() if tensors is None else tensors
+    save_torch_state_dict(tensors, directory, max_shard_size=SHARD_BYTES)
+    tokenizer.save_pretrained(directory)
+    # The class name that transformers 4 and 5 both know for "what tokenizer.json says".
+    settings = read_json(directory / "tokenizer_config.json")
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    write_json(directory / "tokenizer_config.json", settings)
+    # Without do_sample some servers would answer greedily at any temperature.
+    generation = {"do_sample": True, **getattr(tokenizer, "generation_config", {})}
+    generation["eos_token_id"] = sorted(Chat(tokenizer).ends)
+    write_json(directory / "generation_config.json", generation)
+    own = asdict(model.config)
     other = own.pop("other")
-    return {
-        "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id,
-        "hidden_act": "silu",
-        **other,
-        **own,
-        "architectures": [FAMILIES[config.model_type].architecture],
-        "dtype": dtype,
-        "torch_dtype": dtype,
-    }  # the names of transformers 5 and 4
+    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    config = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "hidden_act": "silu",
+              **other, **own, "architectures": [FAMILIES[model.config.model_type].architecture]}
+    config["dtype"] = dtype         # as transformers 5 calls it
+    config["torch_dtype"] = dtype   # and 4
+    write_json(directory / "config.json", config)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -1425,9 +1409,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def checked_sandbox(
-    workers: int | None, timeout: float, allow_weak: bool = False
-) -> Iterator[Sandbox]:
+def checked_sandbox(workers: int | None, timeout: float,
+                    allow_weak: bool = False) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores."""
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
@@ -1440,25 +1423,24 @@ def checked_sandbox(
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Keeps the help's own line breaks out, and tells defaults where there is one to tell."""
+    """Tells a flag's default where there is one to tell."""
 
     def _expand_help(self, action: argparse.Action) -> str:
         told = super()._expand_help(action)
-        if (
-            action.default is None
-            or isinstance(action.default, bool)
-            or action.default is argparse.SUPPRESS
-        ):
+        default = action.default
+        if default is None or isinstance(default, bool) or default is argparse.SUPPRESS:
             return told
-        return f"{told} ({action.default})"
+        return f"{told} ({default})"
 
 
-def command_line(description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=description, formatter_class=HelpFormatter)
+def command_line(description: str | None = None, **further: Any) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=description, formatter_class=HelpFormatter,
+                                   **further)
 
 
 def command_ask(args: argparse.Namespace) -> None:
-    question = Instance("user/ask", 0, 0, "eval", args.question, {}, "")
+    question = Instance("user/ask", seed=0, level=0, purpose="eval", question=args.question,
+                        facts={}, expect="")
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
 
     def write(text: str, sampled: bool) -> None:
@@ -1473,17 +1455,8 @@ def command_ask(args: argparse.Namespace) -> None:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
             model, chat = open_model(args)
-            groups = rollout(
-                model,
-                chat,
-                sandbox,
-                [question],
-                1,
-                protocol_of(args),
-                key=(args.seed, "ask"),
-                on_append=write,
-            )
-            t = groups[0][0]
+            interpreter = Interpreter(model, chat, sandbox, on_append=write)
+            [[t]] = rollout(interpreter, [question], 1, protocol_of(args), key=(args.seed, "ask"))
     print("\n" + paint(how_it_ended(t, protocol_of(args)), BOLD))
 
 
@@ -1520,9 +1493,8 @@ def command_eval(args: argparse.Namespace) -> None:
     elif args.bbh:
         questions = read_bbh(args.bbh, args.n)
     else:
-        questions = draw_questions(
-            parse_tasks(args.tasks, args.level), args.purpose, args.n, args.question_seed
-        )
+        tasks = parse_tasks(args.tasks, args.level)
+        questions = draw_questions(tasks, args.purpose, args.n, args.question_seed)
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if not endpoint:
         model, chat = open_model(args)
@@ -1534,11 +1506,11 @@ def command_eval(args: argparse.Namespace) -> None:
             key = (args.seed, "held-out questions")
             if endpoint:
                 reports[mode], groups = evaluate_endpoint(
-                    endpoint, sandbox, questions, args.samples, protocol, key
+                    endpoint, sandbox, questions, args.samples, protocol=protocol, key=key
                 )
             else:
                 reports[mode], groups = evaluate(
-                    model, chat, sandbox, questions, args.samples, protocol, key
+                    Interpreter(model, chat, sandbox), questions, args.samples, protocol, key=key
                 )
             rows += [t for group in groups for t in group]
     rank, _ = rank_and_size()
@@ -1546,10 +1518,8 @@ def command_eval(args: argparse.Namespace) -> None:
         return
     print(modes_table(reports) if args.mode == "all" else report_table(reports[args.mode]))
     if endpoint:
-        print(
-            f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
-            f"{sum(t.completion_tokens for t in rows):,} of completions"
-        )
+        print(f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
+              f"{sum(t.completion_tokens for t in rows):,} of completions")
     if args.json:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
         write_json(Path(args.json), {"flags": {**vars(args), "run": None}, **report})
@@ -1558,14 +1528,9 @@ def command_eval(args: argparse.Namespace) -> None:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
 
 
-def evaluate_endpoint(
-    endpoint: Endpoint,
-    sandbox: Sandbox,
-    questions: list[Instance],
-    samples: int,
-    protocol: Protocol,
-    key: tuple,
-) -> tuple[dict[str, Any], list[list[Trajectory]]]:
+def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Instance],
+                      samples: int, protocol: Protocol,
+                      key: tuple) -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """The same report on a served model."""
     planned = [Conversation(question, number, protocol)
                for question in questions for number in range(samples)]
@@ -1597,51 +1562,35 @@ def command_page(args: argparse.Namespace) -> None:
 def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> None:
     """What `ask` and `eval` share."""
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        help="a Hugging Face directory, hub id, or URL#name of a served model",
-    )
+    add("--model", required=True,
+        help="a Hugging Face directory, hub id, or URL#name of a served model")
     add("--seed", type=int, default=0, help="of the sampling noise")
     add("--device", default="auto", help="auto, cpu or cuda")
-    add(
-        "--allow-weak",
-        action="store_true",
-        help="run scripts even where the sandbox can confine little",
-    )
+    add("--allow-weak", action="store_true",
+        help="run scripts even where the sandbox can confine little")
     add_protocol_flags(parser, temperature=0.6, modes=modes)
     add_endpoint_flags(parser)
 
 
 def main() -> None:
     parser = command_line("Ask, evaluate and look at a model that reasons with code.")
-    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page")
+    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page",
+                                     parser_class=command_line)
 
-    ask = commands.add_parser(
-        "ask", formatter_class=HelpFormatter, help="hold one conversation, streamed"
-    )
+    ask = commands.add_parser("ask", help="hold one conversation, streamed")
     ask.add_argument("question", help="what to ask")
     add_model_flags(ask, MODES)
     ask.set_defaults(run=command_ask)
 
-    evaluation = commands.add_parser(
-        "eval", formatter_class=HelpFormatter, help="accuracy, per task"
-    )
+    evaluation = commands.add_parser("eval", help="accuracy, per task")
     add = evaluation.add_argument
-    add(
-        "--tasks",
-        default="train",
-        help="names, name@level, suites, train, test or all, with commas between; -name leaves out",
-    )
+    add("--tasks", default="train",
+        help="names, name@level, suites, train, test or all, with commas between; -name leaves out")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--n", type=whole(1), default=50, help="questions per task")
     add("--samples", type=whole(1), default=1, help="answers per question")
-    add(
-        "--purpose",
-        choices=("eval", "val", "sft"),
-        default="eval",
-        help="which questions: held-out ones, validation, or those that supervised data is made of",
-    )
+    add("--purpose", choices=("eval", "val", "sft"), default="eval",
+        help="which questions: held-out ones, validation, or those that supervised data is made of")
     add("--question-seed", type=int, default=0, help="another set of questions")
     add("--questions", metavar="FILE", help="JSON lines of your own: question, answer")
     add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
@@ -1651,18 +1600,14 @@ def main() -> None:
     add_model_flags(evaluation, (*MODES, "all"))
     evaluation.set_defaults(run=command_eval)
 
-    show = commands.add_parser(
-        "show", formatter_class=HelpFormatter, help="saved trajectories in colour"
-    )
+    show = commands.add_parser("show", help="saved trajectories in colour")
     show.add_argument("file", help="a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
     show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
     show.add_argument("--n", type=whole(1), default=5, help="how many")
     show.set_defaults(run=command_show)
 
-    page = commands.add_parser(
-        "page", formatter_class=HelpFormatter, help="runs as one page for a browser"
-    )
+    page = commands.add_parser("page", help="runs as one page for a browser")
     page.add_argument("runs", nargs="+", metavar="RUN", help="directories, laid over each other")
     page.add_argument("--out", default="page.html", help="the file to write")
     page.set_defaults(run=command_page)

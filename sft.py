@@ -45,10 +45,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
-from r1ci import (CausalLM, Chat, ModelConfig, check_model, checked_sandbox, command_line,
-                  compute_dtype, evaluate, explain_out_of_memory, find_device, load_model,
-                  load_tokenizer, load_weights, micro_batches, pad, render_messages, save_model,
-                  token_logps, gather as gather_all)
+from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, check_model, checked_sandbox,
+                  command_line, compute_dtype, evaluate, explain_out_of_memory, find_device,
+                  load_model, load_tokenizer, load_weights, micro_batches, pad, render_messages,
+                  save_model, token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -519,7 +519,7 @@ def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
     model = load_model(run.path, device, compute_dtype(device))
     chat = Chat(load_tokenizer(run.path), args.format)
     questions = draw_questions(tasks, "eval", args.eval_n)
-    report, groups = evaluate(model, chat, sandbox, questions, samples=1,
+    report, groups = evaluate(Interpreter(model, chat, sandbox), questions, samples=1,
                               protocol=protocol_of(args), key=(args.seed, "held-out questions"))
     lines = [json.dumps(trajectory.to_json()) + "\n" for group in groups for trajectory in group]
     run.write("trajectories.jsonl", "".join(lines))

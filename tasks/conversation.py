@@ -242,39 +242,39 @@ def extract_code(text: str, format_name: str = "fence") -> str | None:
 
 
 def extract_answer(text: str, format_name: str = "fence") -> str | None:
-    """What the last answer marks hold, read from the end of the text.
-
-        no <<<41>>>, but <<<42>>>            42             the last one counts
-        between <<< and\n<<<42>>>            42             the nearest opening mark counts
-        <<<}>>>])>>>                         }>>>])         brackets are an answer, too
-        ```text\n<<<42>>>\n```               None           marks inside a fence do not count,
-        <<<\n```\n1 2\n```\n>>>             the fence      a fence inside the marks does
-    """
+    """What the last answer marks hold, read from the end of the text; None without any."""
     marks = FORMATS[format_name]
-    # The same text with blanks for everything fenced: offsets stay, marks in there are gone.
+    # Marks inside a Markdown fence do not count: "```text\n<<<42>>>\n```" -> None. So look for them
+    # in a copy with blanks for everything fenced, where all offsets are those of the text.
     visible = text
     for fenced in find_fences(text):
-        visible = (
-            visible[: fenced.start] + " " * (fenced.end - fenced.start) + visible[fenced.end :]
-        )
+        blanks = " " * (fenced.end - fenced.start)
+        visible = visible[: fenced.start] + blanks + visible[fenced.end :]
     if format_name == "boxed":
         return boxed_answer(text, visible)
+    # The last closing mark, and the nearest opening mark before it:
+    #     "not <<<41>>>, but <<<42>>>" -> "42"
+    #     "between <<< and\n<<<42>>>"  -> "42"
+    #     "<<<}>>>])>>>"               -> "}>>>])", for brackets are an answer, too
     end = visible.rfind(marks.answer_close)
     start = visible.rfind(marks.answer_open, 0, max(end, 0))
     if start < 0:
         return None
-    # Of "<<<<42>>>>" the answer is 42; but brackets are an answer themselves, as in "<<<<>>>>".
-    while marks.answer_open == "<<<" and start > 0 and visible[start - 1] == "<":
+    if marks.answer_open != "<<<":
+        return text[start + len(marks.answer_open) : end].strip()
+    # Of a run of "<" the first three are the mark: "<<<<(>>>" -> "<(".
+    while start > 0 and visible[start - 1] == "<":
         start -= 1
+    # From the text: a fence between the marks is an answer, "<<<\n```\n1 2\n```\n>>>" -> the fence.
     answer = text[start + len(marks.answer_open) : end].strip()
+    # But a model that writes too many brackets round plain words means the words:
+    #     "<<<<42>>>>" -> "<42>" so far -> "42"
     framed = re.fullmatch(r"<+([^<>()\[\]{}]+)>+", answer)
-    if marks.answer_open == "<<<" and framed:
-        return framed[1].strip()
-    return answer
+    return framed[1].strip() if framed else answer
 
 
 def boxed_answer(text: str, visible: str) -> str | None:
-    """What the last `\\boxed{...}` holds, its inner brackets in pairs."""
+    r"""What the last \boxed holds, inner brackets in pairs: "\boxed{{1, 2}}" -> "{1, 2}"."""
     start = visible.rfind("\\boxed{")
     if start < 0:
         return None

@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 import tiny
-from r1ci import CausalLM, Row, Sampler, compute_dtype, load_model, render_messages, rollout
+from r1ci import (CausalLM, Interpreter, Row, Sampler, compute_dtype, load_model, render_messages,
+                  rollout)
 from sandbox import Result
 from sft import memory_gb
 from shapes import SHAPES, shape
@@ -170,8 +171,9 @@ def ours(model: CausalLM, work: Work, stub: Stub, slots: int) -> float:
     groups: list[list[Trajectory]] = []
 
     def run() -> None:
-        groups.extend(rollout(model, tiny.chat(), stub, work.questions, group_size=1,
-                              protocol=protocol, key=(0,)))
+        interpreter = Interpreter(model, tiny.chat(), stub)
+        groups.extend(rollout(interpreter, work.questions, group_size=1, protocol=protocol,
+                              key=(0,)))
 
     with work.planned():
         seconds = timed(run, work.device)

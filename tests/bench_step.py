@@ -32,8 +32,8 @@ from typing import Any, Iterator
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
 from grpo import Algorithm, Learner, advantages_of, choose_samples, update
-from r1ci import (CausalLM, Chat, ModelConfig, checked_sandbox, compute_dtype, load_model,
-                  load_tokenizer, render_messages, rollout, save_model)
+from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, checked_sandbox, compute_dtype,
+                  load_model, load_tokenizer, render_messages, rollout, save_model)
 from sft import (Example, World, copy_weights, free_weights, make_optimizer, memory_gb,
                  optimizer_step, sft_backward, shard, start_world, tiny_tokenizer)
 import numpy as np
@@ -114,8 +114,8 @@ class Ours:
         copy_weights(self.learner.model, self.sampler, world)
         switched = now(world)
         # 3. Rollout.
-        groups = rollout(self.sampler, self.chat, watched, questions, group_size=self.group_size,
-                         protocol=self.protocol, key=(0, number))
+        groups = rollout(Interpreter(self.sampler, self.chat, watched), questions,
+                         group_size=self.group_size, protocol=self.protocol, key=(0, number))
         sampled = now(world)
         # 4 and 5. Rewards alternate, so no advantage is 0 and all rows are trained on.
         rewards = [[float(i % 2) for i in range(len(group))] for group in groups]

@@ -11,7 +11,7 @@ import bench_sampler
 import bench_step
 import r1ci
 import tiny
-from r1ci import rollout
+from r1ci import Interpreter, rollout
 from sft import start_world
 from tasks.conversation import Protocol
 
@@ -35,8 +35,8 @@ def test_planned_rows_sample_the_planned_lengths_and_call_scripts_between(length
     work = bench_sampler.Work(rows=4, turns=3, lengths=lengths, device=torch.device("cpu"))
     protocol = Protocol(max_turn_tokens=work.budget, max_tokens=work.budget, slots=2)
     with work.planned():
-        groups = rollout(tiny.model(), tiny.chat(), bench_sampler.Stub(4), work.questions,
-                         group_size=1, protocol=protocol, key=(0,))
+        interpreter = Interpreter(tiny.model(), tiny.chat(), bench_sampler.Stub(4))
+        groups = rollout(interpreter, work.questions, group_size=1, protocol=protocol, key=(0,))
     for [t], planned in zip(groups, work.lengths):
         assert t.response_len == sum(planned)
         assert t.statuses == ["ok", "ok"]
@@ -81,8 +81,8 @@ def test_the_parts_of_a_step_add_up():
 def test_dictated_rows_say_what_was_planned_and_run_their_scripts():
     chat, limits = tiny.chat(), Protocol(max_turn_tokens=200, max_tokens=200)
     with bench_step.dictated(chat, calls=2, turn_tokens=3):
-        [group] = rollout(tiny.model(), chat, tiny.sandbox(), [tiny.instance()], group_size=3,
-                          protocol=limits, key=(0, 0))
+        interpreter = Interpreter(tiny.model(), chat, tiny.sandbox())
+        [group] = rollout(interpreter, [tiny.instance()], group_size=3, protocol=limits, key=(0, 0))
     for t in group:
         said = [message["content"] for message in t.messages[2:]]
         assert t.stop_reason == "answer" and t.answer == "0"

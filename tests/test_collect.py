@@ -139,7 +139,7 @@ def test_the_rules_are_those_of_the_rollout(monkeypatch):
     texts = [f"Words.\n{CODE}", "Is it so?\n```python\n1 / 0\n```", "<<<42>>>"]
     tiny.Script(monkeypatch, tiny.turns(*texts))
     model, protocol = tiny.model(), Protocol(max_tokens=600, max_turn_tokens=200, mode="guided")
-    [[ours]] = r1ci.rollout(model, tiny.chat(), tiny.sandbox(), [tiny.instance(expect="42")], 1, protocol, (0,))
+    [[ours]] = r1ci.rollout(r1ci.Interpreter(model, tiny.chat(), tiny.sandbox()), [tiny.instance(expect="42")], 1, protocol, (0,))
     with server(*texts) as (url, _):
         theirs = talk(url, system=ours.messages[0]["content"], mode="guided")
     assert [theirs.messages, theirs.answer, theirs.reward, theirs.stop_reason, theirs.statuses] == \

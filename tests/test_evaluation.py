@@ -86,7 +86,7 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
 
 def test_questions_longer_than_the_context_are_left_out_and_counted():
     short, long = tiny.instance(seed=0), tiny.instance("word " * 200, seed=1)
-    ask = lambda *questions: r1ci.evaluate(tiny.model(max_position_embeddings=300), tiny.chat(), tiny.sandbox(), list(questions),
+    ask = lambda *questions: r1ci.evaluate(r1ci.Interpreter(tiny.model(max_position_embeddings=300), tiny.chat(), tiny.sandbox()), list(questions),
                                            1, Protocol(max_turn_tokens=5, max_tokens=5), (0,))
     report, groups = ask(long, short, long)
     assert report["n"] == len(groups) == 1 and report["too_long"] == {"user/test": 2}

@@ -81,7 +81,7 @@ def actor(protocol: Protocol = Protocol()) -> Actor:
 def test_every_agent_answers_every_question_and_p_is_their_mean(monkeypatch):
     asked = []
 
-    def rollout(model, chat, sandbox, instances, group_size, protocol, key, progress):
+    def rollout(interpreter, instances, group_size, protocol, key, progress):
         asked.append((protocol.mode, group_size, key))
         right = {"code": 1.0, "text": 0.0}[protocol.mode]
         return [[trajectory(right, j) for j in range(group_size)] for _ in instances]
@@ -107,7 +107,7 @@ def test_a_question_that_comes_twice_in_a_step_is_answered_anew_each_time(monkey
     """Pitfall 9: noise never alike. Under one key the second group would be a copy of the first."""
     asked = []
 
-    def rollout(model, chat, sandbox, instances, group_size, protocol, key):
+    def rollout(interpreter, instances, group_size, protocol, key):
         asked.append(([i.seed for i in instances], key))
         return [[trajectory(1.0, i.seed)] * group_size for i in instances]
 

@@ -15,7 +15,7 @@ from torch import nn
 import r1ci
 import sft
 import tiny
-from r1ci import Chat, check_model, find_model, load_model, load_tokenizer, load_weights, read_config, render_messages, rollout, save_model, token_logps
+from r1ci import Chat, Interpreter, check_model, find_model, load_model, load_tokenizer, load_weights, read_config, render_messages, rollout, save_model, token_logps
 from sft import World, shard
 from tasks.conversation import FORMATS, Protocol
 
@@ -92,7 +92,7 @@ def test_logits_equal_those_of_transformers_there_and_back(directory_of, tmp_pat
 def test_greedy_tokens_equal_those_of_transformers_on_ragged_prompts(directory_of, family, device):
     questions = [tiny.instance("What is " + " + ".join(map(str, range(n))) + "?", seed=n) for n in (2, 9, 30, 14)]
     ours, theirs, chat = load_model(directory_of(family), device).eval(), their_model(family).to(device), tiny.chat()
-    groups = rollout(ours, chat, tiny.sandbox(), questions, 1,
+    groups = rollout(Interpreter(ours, chat, tiny.sandbox()), questions, 1,
                      Protocol(temperature=0.0, max_turn_tokens=64, max_tokens=64, slots=3), (0,))
     rows = [t for [t] in groups]
     longest = max(t.prompt_len for t in rows)
@@ -113,7 +113,7 @@ def test_log_probabilities_of_several_turns_equal_those_of_transformers(monkeypa
     scripts = [tiny.turns(CODE, "```python\nprint(undefined)\n```", "<<<46>>>"), tiny.turns("I think <<<46>>>")]
     tiny.Script(monkeypatch, *scripts)
     ours, theirs = load_model(directory_of(family), device).eval(), their_model(family).to(device)
-    groups = rollout(ours, tiny.chat(), tiny.sandbox(), [tiny.instance(seed=i) for i in range(2)], 1,
+    groups = rollout(Interpreter(ours, tiny.chat(), tiny.sandbox()), [tiny.instance(seed=i) for i in range(2)], 1,
                      Protocol(max_turn_tokens=400, max_tokens=1000), (0,))
     assert [t.calls for [t] in groups] == [2, 0]
     for [t] in groups:
@@ -395,7 +395,7 @@ def test_a_rollout_in_any_format_is_what_supervised_data_renders(monkeypatch, na
     messages = chat.prompt(question, "ci") + TALK[2:]
     ids, mask = render_messages(chat, messages)
     tiny.Script(monkeypatch, [i for i, m in zip(ids, mask) if m])
-    [[t]] = rollout(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox(), [question], 1,
+    [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [question], 1,
                     Protocol(max_turn_tokens=400, max_tokens=1000), (0,))
     assert (t.ids, t.loss_mask, t.messages) == (ids, mask, messages) and t.reward == 1
     assert chat.decode([i for i, m in zip(ids, mask) if m]) == CODE + "<<<46>>>" + chat.decode([chat.end])

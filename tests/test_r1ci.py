@@ -12,7 +12,7 @@ import r1ci
 import sft
 import tiny
 from tasks import teacher
-from r1ci import KVCache, render_messages, rollout, sample, token_logps
+from r1ci import Interpreter, KVCache, render_messages, rollout, sample, token_logps
 from sandbox import Result
 from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
 from tasks.report import summarise, tool_failures
@@ -69,8 +69,8 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 part = row[fed[i]:fed[i] + width]
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
-            view = cache.view(slots, positions, int(fed.max()) + width if fed.any() else 0)
-            logits = model(chunk, view)
+            access = cache.access(slots, positions, int(fed.max()) + width if fed.any() else 0)
+            logits = model(chunk, access)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
                 seen[i] += list(logits[i, :count])
@@ -238,7 +238,7 @@ def scripted(monkeypatch, *rows, questions=None, group_size=1, model=None, chat=
     tiny.Script(monkeypatch, *rows)
     questions = questions or [tiny.instance(seed=i) for i in range(len(rows) // group_size)]
     protocol = Protocol(**{"max_turn_tokens": 400, "max_tokens": 1000, **limits})
-    groups = rollout(model or tiny.model(), chat or tiny.chat(), tiny.sandbox(), questions, group_size, protocol, (0, "test"))
+    groups = rollout(Interpreter(model or tiny.model(), chat or tiny.chat(), tiny.sandbox()), questions, group_size, protocol, (0, "test"))
     return [t for group in groups for t in group]
 
 
@@ -319,7 +319,7 @@ def test_every_row_ends_with_its_reason(monkeypatch):
 def test_text_mode_runs_no_code(monkeypatch):
     tiny.Script(monkeypatch, tiny.turns(CODE, "<<<46>>>"))
     monkeypatch.setattr(tiny.sandbox(), "submit", None)
-    [[t]] = rollout(tiny.model(), tiny.chat(), tiny.sandbox(), [tiny.instance()], 1, Protocol(mode="text"), (0,))
+    [[t]] = rollout(Interpreter(tiny.model(), tiny.chat(), tiny.sandbox()), [tiny.instance()], 1, Protocol(mode="text"), (0,))
     assert t.stop_reason == "calls" and t.calls == 0 and t.reward == 0
 
 
@@ -344,7 +344,7 @@ def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
     code = chat.encode("```python\nprint(12 + 34)\n```\n")
     assert chat.decode(code[-1:]) == ")\n```\n"
     tiny.Script(monkeypatch, code + chat.encode("<<<46>>>") + [chat.end])
-    [[t]] = rollout(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox(), [tiny.instance()], 1,
+    [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [tiny.instance()], 1,
                     Protocol(max_tokens=500), (0,))
     assert t.calls == 1 and t.stop_reason == "answer" and t.reward == 1
     assert t.ids[t.prompt_len:t.prompt_len + len(code)] == code and sum(t.loss_mask[:t.prompt_len + len(code)]) == len(code)
@@ -360,7 +360,7 @@ def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
             return future
 
     tiny.Script(monkeypatch, tiny.turns(CODE, "<<<46>>>"))
-    [[t]] = rollout(tiny.model(), tiny.chat(), Broken(), [tiny.instance()], 1, Protocol(), (0,))
+    [[t]] = rollout(Interpreter(tiny.model(), tiny.chat(), Broken()), [tiny.instance()], 1, Protocol(), (0,))
     assert t.stop_reason == "tool_failure" and t.reward == 0
     with pytest.raises(SystemExit, match="the sandbox failed"):
         r1ci.check_tool_failures(*tool_failures([t] * 3))
@@ -371,7 +371,7 @@ SHORT = Protocol(max_turn_tokens=12, max_tokens=12)
 
 
 def sampled(questions=QUESTIONS, group_size=3, protocol=SHORT, key=(0, 1), model=None) -> list[list[Trajectory]]:
-    return rollout(model or tiny.model(), tiny.chat(), tiny.sandbox(), questions, group_size, protocol, key)
+    return rollout(Interpreter(model or tiny.model(), tiny.chat(), tiny.sandbox()), questions, group_size, protocol, key)
 
 
 def test_a_row_does_not_depend_on_slots_neighbours_or_rank():
@@ -411,7 +411,7 @@ def lived(monkeypatch, executor, slots, padded=False) -> list[Trajectory]:
             patch.setattr(r1ci.DecodeGraphs, "__init__", lambda self, *args: (init(self, *args), setattr(self, "rounds_up", True))[0])
         protocol = Protocol(max_turn_tokens=400, max_tokens=1000, slots=slots)
         questions = [tiny.instance(seed=i) for i in range(4)]
-        groups = rollout(tiny.model(initializer_range=0.1), tiny.chat(), executor, questions, 4, protocol, (0,))
+        groups = rollout(Interpreter(tiny.model(initializer_range=0.1), tiny.chat(), executor), questions, 4, protocol, (0,))
     return [t for group in groups for t in group]
 
 
@@ -439,9 +439,9 @@ def test_captured_graphs_sample_what_the_cpu_samples():
 def test_a_group_s_prompt_is_computed_once(monkeypatch):
     fed, forward = [], r1ci.CausalLM.forward
 
-    def counted(self, ids, view=None, head=torch.nn.functional.linear):
+    def counted(self, ids, access=None, head=torch.nn.functional.linear):
         fed.append(ids.numel() if head is r1ci.no_head else 0)
-        return forward(self, ids, view, head)
+        return forward(self, ids, access, head)
 
     monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
     groups = sampled(questions=QUESTIONS[:2], group_size=5)

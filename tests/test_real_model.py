@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 import tiny
-from r1ci import (Chat, load_model, load_tokenizer, render_messages, rollout, save_model,
-                  token_logps)
+from r1ci import (Chat, Interpreter, load_model, load_tokenizer, render_messages, rollout,
+                  save_model, token_logps)
 from tasks.conversation import FORMATS, MODES, Protocol, Trajectory
 
 MODEL = Path(os.environ.get("R1CI_REAL_MODEL", "none"))
@@ -89,8 +89,8 @@ def test_logits_of_real_weights_equal_those_of_transformers(ours, theirs, chat):
 def test_greedy_tokens_of_real_weights_equal_those_of_transformers(ours, theirs, chat):
     """Three rows that decode together in two slots; each of theirs alone, without padding."""
     protocol = Protocol(temperature=0.0, max_turn_tokens=64, max_tokens=64, slots=2)
-    groups = rollout(ours, chat, tiny.sandbox(), questions(), group_size=1, protocol=protocol,
-                     key=(0,))
+    groups = rollout(Interpreter(ours, chat, tiny.sandbox()), questions(), group_size=1,
+                     protocol=protocol, key=(0,))
     for [t] in groups:
         prompt = torch.tensor([t.ids[:t.prompt_len]])
         wanted = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
@@ -108,8 +108,8 @@ def test_it_knows_what_it_was_trained_on(ours, chat):
     question = tiny.instance("What is the capital of France?", expect="Paris")
     protocol = Protocol(temperature=0.0, max_turn_tokens=32, max_tokens=32)
     system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-    [[t]] = rollout(ours, chat, tiny.sandbox(), [question], group_size=1, protocol=protocol,
-                    key=(0,), system=system)
+    interpreter = Interpreter(ours, chat, tiny.sandbox(), system=system)
+    [[t]] = rollout(interpreter, [question], group_size=1, protocol=protocol, key=(0,))
     assert "Paris" in t.messages[-1]["content"]
 
 
@@ -136,11 +136,11 @@ def test_sampler_and_trainer_agree_on_a_conversation_of_several_turns(ours, thei
     turns = [f"Let me compute.\n{BROKEN}", f"Again.\n{SCRIPT}", "So it is <<<391>>>"]
     dictated = [token for turn in turns for token in chat.encode(turn)] + [chat.end]
     protocol = Protocol(max_turn_tokens=64, max_tokens=400)
-    [free] = rollout(ours, chat, tiny.sandbox(), [tiny.instance()], group_size=2,
+    [free] = rollout(Interpreter(ours, chat, tiny.sandbox()), [tiny.instance()], group_size=2,
                      protocol=protocol, key=(0,))
     with monkeypatch.context() as patch:
         tiny.Script(patch, dictated)
-        [[told]] = rollout(ours, chat, tiny.sandbox(), [tiny.instance()], group_size=1,
+        [[told]] = rollout(Interpreter(ours, chat, tiny.sandbox()), [tiny.instance()], group_size=1,
                            protocol=protocol, key=(0,))
     assert told.statuses == ["error", "ok"] and told.answer == "391"
     for t in (told, *free):
@@ -200,7 +200,7 @@ def test_supervised_ids_and_mask_equal_those_of_the_rollout(published, format_na
     tiny.Script(monkeypatch, dictated)
     model = tiny.model(vocab_size=chat.vocab_size, hidden_size=8)
     protocol = Protocol(format=format_name, max_turn_tokens=400, max_tokens=1000)
-    [[t]] = rollout(model, chat, tiny.sandbox(), [tiny.instance()], group_size=1,
+    [[t]] = rollout(Interpreter(model, chat, tiny.sandbox()), [tiny.instance()], group_size=1,
                     protocol=protocol, key=(0,))
     assert t.statuses == ["error", "ok"] and t.answer == "46"
     assert [m["content"] for m in t.messages if m["role"] == "assistant"] == turns

@@ -87,8 +87,8 @@ def test_a_full_device_is_reported_with_the_flag_to_lower(monkeypatch):
         sft.sft_backward(model, [sft.Example([1, 2, 3], [0, 1, 1])], world, 100, 10)
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="lower --slots"):
         patch.setattr(r1ci, "KVCache", full)
-        r1ci.rollout(model, tiny.chat(), tiny.sandbox(), [tiny.instance()], 2, r1ci.Protocol(),
-                     (0,))
+        interpreter = r1ci.Interpreter(model, tiny.chat(), tiny.sandbox())
+        r1ci.rollout(interpreter, [tiny.instance()], 2, r1ci.Protocol(), key=(0,))
     optimizer = torch.optim.SGD(model.parameters())
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="add --offload"):
         patch.setattr(optimizer, "step", full)
