@@ -316,25 +316,28 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
     return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
 
 
-def advantages_of(rewards: Numbers, method: str, divide_by_std: bool, world: World) -> Numbers:
+def advantages_of(rewards: Numbers, method: str, divide_by_std: bool,
+                  world: World) -> list[list[float | None]]:
     """An advantage for every answer of every group, the same for all tokens of the answer.
 
     "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo"
-    has one for every token: here 0, until the update fills them in (`estimate_advantages`, the last
-    section).
+    has none for an answer: its critic gives every token one (`estimate_advantages`, last section).
     """
     if method == "grpo":
         return [group_advantages(group, divide_by_std) for group in rewards]
     if method == "reinforce++":
         return whiten(rewards, divide_by_std, world)
-    return [[0.0] * len(group) for group in rewards]
+    return [[None] * len(group) for group in rewards]
 
 
 # ---- 6. loss and update --------------------------------------------------------------------------
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """The choices that make the algorithm; each is the flag of its name, with its default."""
+    """The choices that make the algorithm; each is the flag of its name.
+
+    The defaults here are the flags' defaults. What has none is a flag of all training programs.
+    """
     reward: str = "v1"              # v1 | v2
     advantage: str = "grpo"         # grpo | reinforce++ | ppo
     std: bool = True                # divide advantages by their standard deviation
@@ -344,47 +347,46 @@ class Algorithm:
     kl_coef: float = 0.0            # weight of the KL divergence from the first model
     mask_tool_output: bool = True   # keep what the sandbox wrote out of the loss
     updates: int = 1                # optimiser steps a rollout
-    max_tokens: int = 384           # of an answer, script output included
-    temperature: float = 1.0        # of sampling, and so of the probabilities in the loss
-    micro_tokens: int = 1024        # of a forward pass, padding included
-    clip: float = 1.0               # largest gradient norm
+    max_tokens: int = Protocol.max_tokens       # of an answer, script output included
+    temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
+    micro_tokens: int               # of a forward pass, padding included
+    clip: float                     # largest gradient norm
 
 
 @dataclass
 class Sample:
     """An answer that enters the update."""
     trajectory: Trajectory
-    loss_mask: list[int]   # 1: a trained token
+    loss_mask: list[int]      # 1: a trained token
     reward: float
-    advantage: float
-    weight: float = 0.0    # of each of its trained tokens in the loss
+    advantage: float | None   # None with PPO, whose tokens have one each
+    weight: float = 0.0       # of each of its trained tokens in the loss
 
 
 def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
     """Which tokens enter the loss: those the model sampled, or everything behind the prompt.
 
-    `token_logps` cannot score a row's first token. That is a prompt's and never trained, so what it
-    scores of a row are sum(mask) tokens, all that are trained.
+    The prompt does not, so `token_logps` scores exactly sum(mask) tokens a row.
     """
     if mask_tool_output:
         return t.loss_mask
     return [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
 
 
-def token_weight(length: int, rows: float, tokens: float, algorithm: Algorithm) -> float:
+def token_weight(length: int, answers: float, tokens: float, algorithm: Algorithm) -> float:
     """What one of an answer's `length` trained tokens counts in the loss.
 
-    `rows` and `tokens` are totals over all ranks: how a step is shared out changes no gradient.
+    `answers` and `tokens` count all ranks': how a step is shared out changes no gradient.
 
     sequence    mean over answers of the mean over their tokens (GRPO: DeepSeekMath, equation 3)
     token       mean over all tokens (DAPO, equation 8)
-    constant    sum over rows * max_tokens: long answers count more (Dr. GRPO, section 3.2)
+    constant    sum over answers * max_tokens: long answers count more (Dr. GRPO, section 3.2)
     """
     if algorithm.norm == "sequence":
-        return 1 / (rows * max(length, 1))
+        return 1 / (answers * max(length, 1))
     if algorithm.norm == "token":
         return 1 / max(tokens, 1)
-    return 1 / (rows * algorithm.max_tokens)
+    return 1 / (answers * algorithm.max_tokens)
 
 
 def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algorithm: Algorithm,
@@ -392,22 +394,22 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algori
     """This rank's answers that enter the update.
 
     Where all rewards of a group are equal the advantages are 0: its answers count in the mean, and
-    are left out of the work, since their gradient is 0. The KL term and PPO's critic need them.
+    are left out of the work, since their gradient is 0. But the KL term needs them.
     """
-    needs_all = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
     samples = []
-    rows = 0
+    answers = 0
     tokens = 0
     for group, rewards_of_group, advantages_of_group in zip(groups, rewards, advantages):
         for t, reward, advantage in zip(group, rewards_of_group, advantages_of_group):
             mask = trained_mask(t, algorithm.mask_tool_output)
-            rows += 1
+            answers += 1
             tokens += sum(mask)
-            if advantage != 0.0 or needs_all:
+            if advantage != 0.0 or algorithm.kl_coef > 0:
                 samples.append(Sample(t, mask, reward, advantage))
-    all_rows, all_tokens = world.sum(rows, tokens)
+    all_answers, all_tokens = world.sum(answers, tokens)
     for sample in samples:
-        sample.weight = token_weight(sum(sample.loss_mask), all_rows, all_tokens, algorithm)
+        sample.weight = token_weight(sum(sample.loss_mask), all_answers, all_tokens,
+                                     algorithm)
     return samples
 
 
@@ -418,10 +420,10 @@ class PolicyBatch:
     loss_mask: Tensor       # [B, T]
     lengths: list[int]      # [B] trained tokens of each row, N in all
     rewards: list[float]    # [B]
-    advantages: Tensor      # [N]
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
+    advantages: Tensor | None = None  # [N] its answer's, or with PPO its own
     old_logps: Tensor | None = None   # [N] before the first of several updates, or with a critic
     ref_logps: Tensor | None = None   # [N] under the first model
     returns: Tensor | None = None     # [N] what PPO's critic should have said
@@ -435,20 +437,23 @@ def policy_batches(samples: list[Sample], algorithm: Algorithm,
     micro, padding = make_batches(ids, masks, algorithm.micro_tokens, world)
     batches = []
     for batch in micro:
-        rows = [samples[i] for i in batch.rows]
-        # The trained tokens, row by row: their rows and positions, in the order of `token_logps`.
-        trained = [(row, i) for row in rows for i, m in enumerate(row.loss_mask) if m]
-        advantages = [row.advantage for row, _ in trained]
-        weights = [row.weight for row, _ in trained]
-        sampled = [row.trajectory.loss_mask[i] == 1 for row, i in trained]
-        logps = [row.trajectory.logps[i] for row, i in trained]
-        batches.append(PolicyBatch(
+        inside = [samples[i] for i in batch.rows]   # a sample for each row
+        # The trained tokens, row by row: (sample, position), in the order of `token_logps`.
+        trained = [(sample, i) for sample in inside for i, m in enumerate(sample.loss_mask) if m]
+        weights = [sample.weight for sample, _ in trained]
+        sampled = [sample.trajectory.loss_mask[i] == 1 for sample, i in trained]
+        logps = [sample.trajectory.logps[i] for sample, i in trained]
+        made = PolicyBatch(
             ids=batch.ids, loss_mask=batch.loss_mask,
-            lengths=[sum(row.loss_mask) for row in rows], rewards=[row.reward for row in rows],
-            advantages=torch.tensor(advantages, device=world.device),
+            lengths=[sum(sample.loss_mask) for sample in inside],
+            rewards=[sample.reward for sample in inside],
             weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
-            sampler_logps=torch.tensor(logps, device=world.device)))
+            sampler_logps=torch.tensor(logps, device=world.device))
+        if algorithm.advantage != "ppo":
+            advantages = [sample.advantage for sample, _ in trained]
+            made.advantages = torch.tensor(advantages, device=world.device)
+        batches.append(made)
     return batches, padding
 
 
@@ -547,6 +552,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
+            # The old policy against the sampler: equal in every update, and so is their mean.
             metrics.compare(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
@@ -581,9 +587,9 @@ class UpdateMetrics:
     def add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-    def compare(self, batch: PolicyBatch, trainer_logps: Tensor, entropies: Tensor) -> None:
+    def compare(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off."""
-        trainer = trainer_logps[batch.sampled]
+        trainer = old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
         if len(gap):
@@ -668,9 +674,9 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
 def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     """Mean reward, answers that the loss is a mean over, share of groups without variance."""
     equal = sum(not has_variance(group) for group in rewards)
-    total, rows, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)), equal,
-                                           len(rewards))
-    return dict(reward=mean_or_none(total, rows), trained_rows=int(rows),
+    total, answers, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)),
+                                              equal, len(rewards))
+    return dict(reward=mean_or_none(total, answers), trained_answers=int(answers),
                 zero_std_groups=mean_or_none(equal, groups))
 
 
@@ -687,7 +693,7 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
     if args.advantage == "ppo":   # its head learns ten times as fast as the policy
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
-    algorithm = Algorithm(**{name: getattr(args, name) for name in vars(Algorithm())})
+    algorithm = Algorithm(**{name: getattr(args, name) for name in Algorithm.__dataclass_fields__})
     return Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
                    algorithm=algorithm, vocab_size=vocab_size, world=world)
 
@@ -706,13 +712,14 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
     return curriculum
 
 
-def keep_group(run: RunDir, step: int, group: list[Trajectory], advantages: list[float],
-               whole: bool) -> None:
-    """Write a step's first group to trajectories.jsonl: the whole, or its first answer alone."""
-    for t, advantage in list(zip(group, advantages))[:None if whole else 1]:
+def keep_group(run: RunDir, step: int, answers: list[Trajectory],
+               advantages: list[float | None]) -> None:
+    """Add answers of a step's first group to trajectories.jsonl."""
+    for t, advantage in zip(answers, advantages):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
+        rounded = None if advantage is None else round(advantage, 4)
         run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(),
-                                            "advantage": round(advantage, 4), "logps": logps})
+                                            "advantage": rounded, "logps": logps})
 
 
 def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
@@ -812,7 +819,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             # 7. Validation and checkpoints.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
-            keep_group(run, step, groups[0], advantages[0], whole=validates or step == 1)
+            kept = len(groups[0]) if validates or step == 1 else 1   # of the first group
+            keep_group(run, step, groups[0][:kept], advantages[0])
             if validates:
                 actor.refresh(learner.model, world)
                 accuracy = actor.assess(validation, "validation")["accuracy"]
@@ -820,15 +828,14 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                 if accuracy >= progress.best_accuracy:   # of equals, the later step
                     progress.best_step = step
                     progress.best_accuracy = accuracy
-            if stage_ends:
-                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
-                                       most=len(validation))
-                # On the stage's band, which the log calls its group.
-                metrics["group_before"] = progress.stage_before
-                metrics["group_after"] = after
-                world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
-                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of its "
-                          f"new questions, {accuracy:.1%} in validation")
+                if stage_ends:
+                    after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
+                                           most=len(validation))
+                    metrics["stage_before"] = progress.stage_before
+                    metrics["stage_after"] = after
+                    world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
+                    world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
+                              f"its new questions, {accuracy:.1%} in validation")
             run.log(metrics)
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
@@ -965,7 +972,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--val-n", type=whole(1), default=20, help="validation questions of each task")
     add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
     add("--eval-temperature", type=real(0), default=0.6, help="of sampling in both")
-    add_protocol_flags(parser, temperature=1.0)
+    add_protocol_flags(parser, temperature=Algorithm.temperature)
 
 
 def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -1026,8 +1033,8 @@ def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algori
     raw: Numbers = []   # a list for each batch
     for batch, batch_values in zip(batches, values):
         estimates: list[float] = []   # of its tokens, row by row
-        for row, reward in zip(batch_values.split(batch.lengths), batch.rewards):
-            estimates += gae(row.tolist(), reward, GAE_LAMBDA)
+        for answer_values, reward in zip(batch_values.split(batch.lengths), batch.rewards):
+            estimates += gae(answer_values.tolist(), reward, GAE_LAMBDA)
         # What the critic said, and how far it was off: what it should have said.
         batch.returns = batch_values + torch.tensor(estimates, device=world.device)
         raw.append(estimates)

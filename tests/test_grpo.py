@@ -219,8 +219,8 @@ def test_metrics_are_means_over_the_answers_that_they_are_about_and_null_where_t
 
 def test_reward_metrics_by_hand():
     metrics = grpo.reward_metrics([[1.0, 0.0], [1.0, 1.0, 1.0]], WORLD)
-    assert metrics == dict(reward=0.8, trained_rows=5, zero_std_groups=0.5)
-    assert grpo.reward_metrics([], WORLD) == dict(reward=None, trained_rows=0, zero_std_groups=None)
+    assert metrics == dict(reward=0.8, trained_answers=5, zero_std_groups=0.5)
+    assert grpo.reward_metrics([], WORLD) == dict(reward=None, trained_answers=0, zero_std_groups=None)
 
 
 # ---- advantages and weights ------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_reinforce_plus_plus_compares_with_the_whole_batch():
 def test_token_weights_of_each_normalisation_by_hand():
     """Two answers of 2 and 4 trained tokens, --max-tokens 10."""
     def weights(norm):
-        return [token_weight(length, 2, 6, Algorithm(norm=norm, max_tokens=10)) for length in (2, 4)]
+        return [token_weight(length, 2, 6, replace(ALGORITHM, norm=norm, max_tokens=10)) for length in (2, 4)]
 
     assert weights("sequence") == [1 / 4, 1 / 8]  # each answer counts one half
     assert weights("token") == [1 / 6, 1 / 6]
@@ -432,7 +432,7 @@ def test_groups_without_variance_count_in_the_mean_and_are_left_out_of_the_work(
         for t, advantage in zip(group, group_advantages([t.reward for t in group], True)):
             everything.append(Sample(t, t.loss_mask, t.reward, advantage, 1 / (16 * sum(t.loss_mask))))
     assert difference(gradients_of(groups)[1][0], gradients_of(groups, samples=everything)[1][0]) < 1e-5
-    assert len(chosen(groups, Algorithm(kl_coef=0.1))) == 16  # the KL term is a mean over all answers
+    assert len(chosen(groups, replace(ALGORITHM, kl_coef=0.1))) == 16  # the KL term is a mean over all answers
 
 
 def test_other_samples_of_masked_tokens_change_neither_loss_nor_gradient():
@@ -583,7 +583,8 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
-    assert {name: tiny_flags[name] for name in vars(Algorithm())} == vars(Algorithm())
+    defaults = vars(Algorithm(micro_tokens=1024, clip=1.0))
+    assert {name: tiny_flags[name] for name in defaults} == defaults
     for name, preset in grpo.PRESETS.items():
         assert preset.keys() <= tiny_flags.keys(), name  # a misspelt flag would change nothing
 
