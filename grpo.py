@@ -680,6 +680,26 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
                 zero_std_groups=mean_or_none(equal, groups))
 
 
+STEP_LEGEND = """A step's line: right, the share of right answers; reward, their mean; code, the
+share of answers that ran code; its seconds; val, the share right in validation. All other numbers
+of a step are in OUT/metrics.jsonl."""
+
+
+def step_line(metrics: dict[str, Any], seconds: float) -> str:
+    """What a person watches of a step, in at most 80 columns:
+
+        step 20  stage 1  right 0.83  reward 0.83  code 1.00  4.2 s  val 0.95
+    """
+    line = f"step {metrics['step']}  stage {metrics['stage']}"
+    for name, key in (("right", "pass_rate"), ("reward", "reward"), ("code", "code_rate")):
+        value = metrics[key]
+        line += f"  {name} -" if value is None else f"  {name} {value:.2f}"
+    line += f"  {seconds:.1f} s"
+    if "val_accuracy" in metrics:
+        line += f"  val {metrics['val_accuracy']:.2f}"
+    return line
+
+
 # ---- the loop ------------------------------------------------------------------------------------
 
 def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Learner:
@@ -836,7 +856,9 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                     world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
                     world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
                               f"its new questions, {accuracy:.1%} in validation")
-            run.log(metrics)
+            run.log(metrics, show=False)
+            seconds = metrics["t_switch"] + metrics["t_sample"] + metrics["t_update"]
+            world.say(step_line(metrics, seconds))
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
             stop = step == args.stop_after or interrupt.wanted()
@@ -986,6 +1008,7 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
 def main() -> None:
     parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny "
                           "model on a CPU.")
+    parser.epilog = STEP_LEGEND
     add_flags(parser)
     # Parsed twice: a preset's values become defaults, and what is typed still wins over them.
     preset = parser.parse_args().preset

@@ -217,6 +217,14 @@ def test_metrics_are_means_over_the_answers_that_they_are_about_and_null_where_t
     assert set(grpo.ANSWER_METRICS) == set(grpo.answer_metrics(right))
 
 
+def test_a_steps_line_is_one_of_at_most_80_columns_also_with_the_longest_numbers():
+    line = grpo.step_line(dict(step=20, stage=1, pass_rate=0.8333, reward=-0.1, code_rate=None, loss=1.0), 4.25)
+    assert line == "step 20  stage 1  right 0.83  reward -0.10  code -  4.2 s"
+    longest = dict(step=9999, stage=9, pass_rate=1.0, reward=-0.25, code_rate=1.0, val_accuracy=0.95)
+    line = grpo.step_line(longest, 1234.5)
+    assert line.endswith("val 0.95") and len(line) <= 80 and "\n" not in line
+
+
 def test_reward_metrics_by_hand():
     metrics = grpo.reward_metrics([[1.0, 0.0], [1.0, 1.0, 1.0]], WORLD)
     assert metrics == dict(reward=0.8, trained_answers=5, zero_std_groups=0.5)
