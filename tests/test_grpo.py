@@ -593,6 +593,8 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
     defaults = vars(Algorithm(micro_tokens=1024, clip=1.0))
     assert {name: tiny_flags[name] for name in defaults} == defaults
+    quick = flags_of(monkeypatch, "--preset", "quick")
+    assert quick["steps_per_stage"] * quick["stages"] == 20 and quick["model"] == "runs/sft"
     for name, preset in grpo.PRESETS.items():
         assert preset.keys() <= tiny_flags.keys(), name  # a misspelt flag would change nothing
 
