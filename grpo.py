@@ -1,6 +1,7 @@
 """grpo.py -- reinforcement learning on questions whose answers can be checked, with code that runs.
 
     python grpo.py                                             the tiny model of runs/sft, on a CPU
+    python grpo.py --explain                                   one update in numbers, on the screen
     torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a larger one, on eight GPUs
 
 1. Potential: measure how often the model solves each training question: p. Its improvement
@@ -47,8 +48,8 @@ from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protocol_flags,
                                 extract_answer, extract_code, protocol_of, real, whole)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
-from tasks.report import (BEHAVIOURS, check_tool_failures, paint_trajectory, report_table,
-                          tool_failures)
+from tasks.report import (BEHAVIOURS, check_tool_failures, explain_group, explain_tokens,
+                          paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]       # one for each of them
@@ -896,6 +897,63 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
               f"{run.path}/trajectories.jsonl`")
 
 
+# ---- one update in numbers (--explain) -----------------------------------------------------------
+
+def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
+            tasks: list[tuple[str, int]]) -> None:
+    """Steps 3 to 6 on one group, on the screen; nothing is written.
+
+    In the update itself every ratio is 1. Shown is the ratio after it: what a second update would
+    clip (--updates 2).
+    """
+    chat = Chat(load_tokenizer(args.model), args.format)
+    learner = make_learner(args, world, chat.vocab_size)
+    algorithm = learner.algorithm
+    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+    actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+                  eval_temperature=args.eval_temperature, seed=args.seed)
+    # Of two questions of each task, the first whose answers earn different rewards.
+    asked = draw_questions(tasks, "rl", 2, args.seed)
+    groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
+    reward_of = REWARDS[algorithm.reward]
+    varied = [group for group in groups if has_variance([reward_of(t) for t in group])]
+    if not varied:
+        raise SystemExit("no group has different rewards, so there is nothing to learn: "
+                         "try another --seed")
+    group = varied[0]
+    rewards = [reward_of(t) for t in group]
+    [advantages] = advantages_of([rewards], algorithm.advantage, algorithm.std, world)
+    samples = choose_samples([group], [rewards], [advantages], algorithm, world=world)
+
+    @torch.no_grad()
+    def logps_of(sample: Sample) -> Tensor:
+        [batch], _ = policy_batches([sample], algorithm, world)
+        return learner.score(learner.model, batch).logps
+
+    old_logps = [logps_of(sample) for sample in samples]
+    learned = update(learner, samples, args.lr)
+    world.say(explain_group(group, rewards, advantages))
+    # A best and a worst answer, token by token.
+    order = sorted(range(len(samples)), key=lambda i: samples[i].advantage)
+    for i in (order[-1], order[0]):
+        sample = samples[i]
+        old = old_logps[i]
+        new = logps_of(sample)
+        advantage = torch.full_like(old, sample.advantage)
+        clipped = []
+        for log_ratio, its_advantage in zip((new - old).split(1), advantage.split(1)):
+            _, share = policy_loss(log_ratio, its_advantage, torch.ones_like(log_ratio),
+                                   clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
+            clipped.append(share.item() > 0)
+        t = sample.trajectory
+        texts = [chat.decode([token]) for token in t.ids[t.prompt_len:]]
+        world.say(f"\nanswer {t.sample}, advantage {sample.advantage:.3f}")
+        world.say(explain_tokens(texts, sample.loss_mask[t.prompt_len:], old_logps=old.tolist(),
+                                 new_logps=new.tolist(), clipped=clipped))
+    world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
+              f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
+
+
 # ---- command line --------------------------------------------------------------------------------
 
 # What --preset changes of the flags' defaults (the tiny model's). Each flag can still be given.
@@ -952,6 +1010,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
                         help="defaults of all other flags: the tiny model's whole run; quick, 20 steps "
                         "of it in about a minute on two cores; paper, arXiv 2505.21668's")
+    parser.add_argument("--explain", action="store_true",
+                        help="show one update on one group in numbers, and write nothing")
     add_run_flags(parser, "runs/grpo")
     add = parser.add_argument_group("questions").add_argument
     add("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
@@ -1013,6 +1073,8 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
         parser.error("--group-size must be at least 2: an advantage compares a group's answers")
     if args.temperature <= 0:
         parser.error("--temperature must be above 0: greedy answers to a question are all the same")
+    if args.explain and args.advantage == "ppo":
+        parser.error("--explain shows one advantage an answer: --advantage ppo has one a token")
 
 
 def main() -> None:
@@ -1029,7 +1091,11 @@ def main() -> None:
     world = start_training(parser, args)
     check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
-        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
+        if args.explain:
+            explain(args, world, sandbox, tasks)
+            return
+        flags = {name: value for name, value in vars(args).items() if name != "explain"}
+        run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
         train(args, run, world, sandbox, tasks=tasks)
 

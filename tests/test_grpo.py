@@ -16,6 +16,7 @@ from grpo import (Actor, Algorithm, Curriculum, Learner, Sample, advantages_of, 
 from r1ci import token_logps
 from sft import World
 from tasks.conversation import Protocol, Trajectory
+from tasks.report import explain_tokens
 from test_scripts import GRPO, inside, metrics, refusal, sft_run
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -676,3 +677,21 @@ def test_metrics_are_json_without_nan_and_a_run_that_never_has_a_gradient_ends_w
     assert "NaN" not in text and "Infinity" not in text
     assert [line["skipped"] for line in metrics(tmp_path)[1:]] == [1] * 4
     assert all(line["loss"] is line["grad_norm"] is None for line in metrics(tmp_path)[1:])
+
+
+def test_one_update_is_explained_in_numbers_and_nothing_is_written(sft_run, tmp_path):
+    out = inside(*GRPO, "--explain", "--reward", "v2", "--group-size", "8", "--model", sft_run, "--out", tmp_path / "none")
+    assert not (tmp_path / "none").exists() and max(map(len, out.splitlines())) <= 80
+    lines = out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("answer  reward")) + 1
+    shown = [line.split() for line in lines[start:start + 8]]
+    rewards = [float(words[1]) for words in shown]
+    assert [float(words[2]) for words in shown] == pytest.approx(group_advantages(rewards, True), abs=1e-3)
+    assert out.count("old_logp") == 2 and "grad_norm" in lines[-1] and "clipfrac 0.000" in lines[-1]
+
+
+def test_tokens_are_explained_by_mask_and_by_hand():
+    """0.5 -> 0.6: a ratio of 1.2; a token of the sandbox has no numbers."""
+    text = explain_tokens(["a", "b"], [1, 0], [math.log(0.5)], [math.log(0.6)], [False])
+    assert text.splitlines()[1].split() == ["'a'", "1", "-0.6931", "-0.5108", "+0.1823", "1.2000", "no"]
+    assert text.splitlines()[2].split() == ["'b'", "0"]
