@@ -1,7 +1,7 @@
 """grpo.py -- reinforcement learning on questions whose answers can be checked, with code that runs.
 
     python grpo.py                                             the tiny model of runs/sft, on a CPU
-    python grpo.py --explain                                   one update in numbers, on the screen
+    python grpo.py --explain                                   one update, in numbers
     torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a larger one, on eight GPUs
 
 1. Potential: measure how often the model solves each training question: p. Its improvement
@@ -916,7 +916,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
     asked = draw_questions(tasks, "rl", 2, args.seed)
     groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
     reward_of = REWARDS[algorithm.reward]
-    varied = [group for group in groups if has_variance([reward_of(t) for t in group])]
+    varied = [group for group in groups if has_variance(list(map(reward_of, group)))]
     if not varied:
         raise SystemExit("no group has different rewards, so there is nothing to learn: "
                          "try another --seed")
@@ -1008,8 +1008,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """All flags of grpo.py in the order of the algorithm."""
     switch = argparse.BooleanOptionalAction
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
-                        help="defaults of all other flags: the tiny model's whole run; quick, 20 steps "
-                        "of it in about a minute on two cores; paper, arXiv 2505.21668's")
+                        help="defaults of the other flags: tiny, the tiny model's run; quick, "
+                        "20 steps in about a minute on two cores; paper, arXiv 2505.21668's")
     parser.add_argument("--explain", action="store_true",
                         help="show one update on one group in numbers, and write nothing")
     add_run_flags(parser, "runs/grpo")
