@@ -1,6 +1,7 @@
 """grpo.py -- reinforcement learning on questions whose answers can be checked, with code that runs.
 
     python grpo.py                                             the tiny model of runs/sft, on a CPU
+    python grpo.py --explain                                   one update, in numbers
     torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a larger one, on eight GPUs
 
 1. Potential: measure how often the model solves each training question: p. Its improvement
@@ -47,8 +48,8 @@ from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protocol_flags,
                                 extract_answer, extract_code, protocol_of, real, whole)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
-from tasks.report import (BEHAVIOURS, check_tool_failures, paint_trajectory, report_table,
-                          tool_failures)
+from tasks.report import (BEHAVIOURS, check_tool_failures, explain_group, explain_tokens,
+                          paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]       # one for each of them
@@ -311,25 +312,28 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
     return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
 
 
-def advantages_of(rewards: Numbers, method: str, divide_by_std: bool, world: World) -> Numbers:
+def advantages_of(rewards: Numbers, method: str, divide_by_std: bool,
+                  world: World) -> list[list[float | None]]:
     """An advantage for every answer of every group, the same for all tokens of the answer.
 
     "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo"
-    has one for every token: here 0, until the update fills them in (`estimate_advantages`, the last
-    section).
+    has none for an answer: its critic gives every token one (`estimate_advantages`, last section).
     """
     if method == "grpo":
         return [group_advantages(group, divide_by_std) for group in rewards]
     if method == "reinforce++":
         return whiten(rewards, divide_by_std, world)
-    return [[0.0] * len(group) for group in rewards]
+    return [[None] * len(group) for group in rewards]
 
 
 # ---- 6. loss and update --------------------------------------------------------------------------
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """The choices that make the algorithm; each is the flag of its name, with its default."""
+    """The choices that make the algorithm; each is the flag of its name.
+
+    The defaults here are the flags' defaults. What has none is a flag of all training programs.
+    """
     reward: str = "v1"              # v1 | v2
     advantage: str = "grpo"         # grpo | reinforce++ | ppo
     std: bool = True                # divide advantages by their standard deviation
@@ -339,47 +343,46 @@ class Algorithm:
     kl_coef: float = 0.0            # weight of the KL divergence from the first model
     mask_tool_output: bool = True   # keep what the sandbox wrote out of the loss
     updates: int = 1                # optimiser steps a rollout
-    max_tokens: int = 384           # of an answer, script output included
-    temperature: float = 1.0        # of sampling, and so of the probabilities in the loss
-    micro_tokens: int = 1024        # of a forward pass, padding included
-    clip: float = 1.0               # largest gradient norm
+    max_tokens: int = Protocol.max_tokens       # of an answer, script output included
+    temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
+    micro_tokens: int               # of a forward pass, padding included
+    clip: float                     # largest gradient norm
 
 
 @dataclass
 class Sample:
     """An answer that enters the update."""
     trajectory: Trajectory
-    loss_mask: list[int]   # 1: a trained token
+    loss_mask: list[int]      # 1: a trained token
     reward: float
-    advantage: float
-    weight: float = 0.0    # of each of its trained tokens in the loss
+    advantage: float | None   # None with PPO, whose tokens have one each
+    weight: float = 0.0       # of each of its trained tokens in the loss
 
 
 def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
     """Which tokens enter the loss: those the model sampled, or everything behind the prompt.
 
-    `token_logps` cannot score a row's first token. That is a prompt's and never trained, so what it
-    scores of a row are sum(mask) tokens, all that are trained.
+    The prompt does not, so `token_logps` scores exactly sum(mask) tokens a row.
     """
     if mask_tool_output:
         return t.loss_mask
     return [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
 
 
-def token_weight(length: int, rows: float, tokens: float, algorithm: Algorithm) -> float:
+def token_weight(length: int, answers: float, tokens: float, algorithm: Algorithm) -> float:
     """What one of an answer's `length` trained tokens counts in the loss.
 
-    `rows` and `tokens` are totals over all ranks: how a step is shared out changes no gradient.
+    `answers` and `tokens` count all ranks': how a step is shared out changes no gradient.
 
     sequence    mean over answers of the mean over their tokens (GRPO: DeepSeekMath, equation 3)
     token       mean over all tokens (DAPO, equation 8)
-    constant    sum over rows * max_tokens: long answers count more (Dr. GRPO, section 3.2)
+    constant    sum over answers * max_tokens: long answers count more (Dr. GRPO, section 3.2)
     """
     if algorithm.norm == "sequence":
-        return 1 / (rows * max(length, 1))
+        return 1 / (answers * max(length, 1))
     if algorithm.norm == "token":
         return 1 / max(tokens, 1)
-    return 1 / (rows * algorithm.max_tokens)
+    return 1 / (answers * algorithm.max_tokens)
 
 
 def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algorithm: Algorithm,
@@ -387,22 +390,22 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algori
     """This rank's answers that enter the update.
 
     Where all rewards of a group are equal the advantages are 0: its answers count in the mean, and
-    are left out of the work, since their gradient is 0. The KL term and PPO's critic need them.
+    are left out of the work, since their gradient is 0. But the KL term needs them.
     """
-    needs_all = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
     samples = []
-    rows = 0
+    answers = 0
     tokens = 0
     for group, rewards_of_group, advantages_of_group in zip(groups, rewards, advantages):
         for t, reward, advantage in zip(group, rewards_of_group, advantages_of_group):
             mask = trained_mask(t, algorithm.mask_tool_output)
-            rows += 1
+            answers += 1
             tokens += sum(mask)
-            if advantage != 0.0 or needs_all:
+            if advantage != 0.0 or algorithm.kl_coef > 0:
                 samples.append(Sample(t, mask, reward, advantage))
-    all_rows, all_tokens = world.sum(rows, tokens)
+    all_answers, all_tokens = world.sum(answers, tokens)
     for sample in samples:
-        sample.weight = token_weight(sum(sample.loss_mask), all_rows, all_tokens, algorithm)
+        sample.weight = token_weight(sum(sample.loss_mask), all_answers, all_tokens,
+                                     algorithm)
     return samples
 
 
@@ -413,10 +416,10 @@ class PolicyBatch:
     loss_mask: Tensor       # [B, T]
     lengths: list[int]      # [B] trained tokens of each row, N in all
     rewards: list[float]    # [B]
-    advantages: Tensor      # [N]
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
+    advantages: Tensor | None = None  # [N] its answer's, or with PPO its own
     old_logps: Tensor | None = None   # [N] before the first of several updates, or with a critic
     ref_logps: Tensor | None = None   # [N] under the first model
     returns: Tensor | None = None     # [N] what PPO's critic should have said
@@ -430,20 +433,23 @@ def policy_batches(samples: list[Sample], algorithm: Algorithm,
     micro, padding = make_batches(ids, masks, algorithm.micro_tokens, world)
     batches = []
     for batch in micro:
-        rows = [samples[i] for i in batch.rows]
-        # The trained tokens, row by row: their rows and positions, in the order of `token_logps`.
-        trained = [(row, i) for row in rows for i, m in enumerate(row.loss_mask) if m]
-        advantages = [row.advantage for row, _ in trained]
-        weights = [row.weight for row, _ in trained]
-        sampled = [row.trajectory.loss_mask[i] == 1 for row, i in trained]
-        logps = [row.trajectory.logps[i] for row, i in trained]
-        batches.append(PolicyBatch(
+        inside = [samples[i] for i in batch.rows]   # a sample for each row
+        # The trained tokens, row by row: (sample, position), in the order of `token_logps`.
+        trained = [(sample, i) for sample in inside for i, m in enumerate(sample.loss_mask) if m]
+        weights = [sample.weight for sample, _ in trained]
+        sampled = [sample.trajectory.loss_mask[i] == 1 for sample, i in trained]
+        logps = [sample.trajectory.logps[i] for sample, i in trained]
+        made = PolicyBatch(
             ids=batch.ids, loss_mask=batch.loss_mask,
-            lengths=[sum(row.loss_mask) for row in rows], rewards=[row.reward for row in rows],
-            advantages=torch.tensor(advantages, device=world.device),
+            lengths=[sum(sample.loss_mask) for sample in inside],
+            rewards=[sample.reward for sample in inside],
             weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
-            sampler_logps=torch.tensor(logps, device=world.device)))
+            sampler_logps=torch.tensor(logps, device=world.device))
+        if algorithm.advantage != "ppo":
+            advantages = [sample.advantage for sample, _ in trained]
+            made.advantages = torch.tensor(advantages, device=world.device)
+        batches.append(made)
     return batches, padding
 
 
@@ -542,6 +548,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
+            # The old policy against the sampler: equal in every update, and so is their mean.
             metrics.compare(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
@@ -576,9 +583,9 @@ class UpdateMetrics:
     def add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-    def compare(self, batch: PolicyBatch, trainer_logps: Tensor, entropies: Tensor) -> None:
+    def compare(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off."""
-        trainer = trainer_logps[batch.sampled]
+        trainer = old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
         if len(gap):
@@ -663,10 +670,30 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
 def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     """Mean reward, answers that the loss is a mean over, share of groups without variance."""
     equal = sum(not has_variance(group) for group in rewards)
-    total, rows, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)), equal,
-                                           len(rewards))
-    return dict(reward=mean_or_none(total, rows), trained_rows=int(rows),
+    total, answers, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)),
+                                              equal, len(rewards))
+    return dict(reward=mean_or_none(total, answers), trained_answers=int(answers),
                 zero_std_groups=mean_or_none(equal, groups))
+
+
+STEP_LEGEND = """A step's line: right, the share of right answers; reward, their mean; code, the
+share of answers that ran code; its seconds; val, the share right in validation. All other numbers
+of a step are in OUT/metrics.jsonl."""
+
+
+def step_line(metrics: dict[str, Any], seconds: float) -> str:
+    """What a person watches of a step, in at most 80 columns:
+
+        step 20  stage 1  right 0.83  reward 0.83  code 1.00  4.2 s  val 0.95
+    """
+    line = f"step {metrics['step']}  stage {metrics['stage']}"
+    for name, key in (("right", "pass_rate"), ("reward", "reward"), ("code", "code_rate")):
+        value = metrics[key]
+        line += f"  {name} -" if value is None else f"  {name} {value:.2f}"
+    line += f"  {seconds:.1f} s"
+    if "val_accuracy" in metrics:
+        line += f"  val {metrics['val_accuracy']:.2f}"
+    return line
 
 
 # ---- the loop ------------------------------------------------------------------------------------
@@ -682,7 +709,7 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
     if args.advantage == "ppo":   # its head learns ten times as fast as the policy
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
-    algorithm = Algorithm(**{name: getattr(args, name) for name in vars(Algorithm())})
+    algorithm = Algorithm(**{name: getattr(args, name) for name in Algorithm.__dataclass_fields__})
     return Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
                    algorithm=algorithm, vocab_size=vocab_size, world=world)
 
@@ -701,13 +728,14 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
     return curriculum
 
 
-def keep_group(run: RunDir, step: int, group: list[Trajectory], advantages: list[float],
-               whole: bool) -> None:
-    """Write a step's first group to trajectories.jsonl: the whole, or its first answer alone."""
-    for t, advantage in list(zip(group, advantages))[:None if whole else 1]:
+def keep_group(run: RunDir, step: int, answers: list[Trajectory],
+               advantages: list[float | None]) -> None:
+    """Add answers of a step's first group to trajectories.jsonl."""
+    for t, advantage in zip(answers, advantages):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
+        rounded = None if advantage is None else round(advantage, 4)
         run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(),
-                                            "advantage": round(advantage, 4), "logps": logps})
+                                            "advantage": rounded, "logps": logps})
 
 
 def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
@@ -807,7 +835,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             # 7. Validation and checkpoints.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
-            keep_group(run, step, groups[0], advantages[0], whole=validates or step == 1)
+            kept = len(groups[0]) if validates or step == 1 else 1   # of the first group
+            keep_group(run, step, groups[0][:kept], advantages[0])
             if validates:
                 actor.refresh(learner.model, world)
                 accuracy = actor.assess(validation, "validation")["accuracy"]
@@ -815,16 +844,17 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                 if accuracy >= progress.best_accuracy:   # of equals, the later step
                     progress.best_step = step
                     progress.best_accuracy = accuracy
-            if stage_ends:
-                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
-                                       most=len(validation))
-                # On the stage's band, which the log calls its group.
-                metrics["group_before"] = progress.stage_before
-                metrics["group_after"] = after
-                world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
-                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of its "
-                          f"new questions, {accuracy:.1%} in validation")
-            run.log(metrics)
+                if stage_ends:
+                    after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
+                                           most=len(validation))
+                    metrics["stage_before"] = progress.stage_before
+                    metrics["stage_after"] = after
+                    world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
+                    world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
+                              f"its new questions, {accuracy:.1%} in validation")
+            run.log(metrics, show=False)
+            seconds = metrics["t_switch"] + metrics["t_sample"] + metrics["t_update"]
+            world.say(step_line(metrics, seconds))
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
             stop = step == args.stop_after or interrupt.wanted()
@@ -862,11 +892,77 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
               f"{run.path}/trajectories.jsonl`")
 
 
+# ---- one update in numbers (--explain) -----------------------------------------------------------
+
+def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
+            tasks: list[tuple[str, int]]) -> None:
+    """Steps 3 to 6 on one group, on the screen; nothing is written.
+
+    In the update itself every ratio is 1. Shown is the ratio after it: what a second update would
+    clip (--updates 2).
+    """
+    chat = Chat(load_tokenizer(args.model), args.format)
+    learner = make_learner(args, world, chat.vocab_size)
+    algorithm = learner.algorithm
+    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+    actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+                  eval_temperature=args.eval_temperature, seed=args.seed)
+    # Of two questions of each task, the first whose answers earn different rewards.
+    asked = draw_questions(tasks, "rl", 2, args.seed)
+    groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
+    reward_of = REWARDS[algorithm.reward]
+    varied = [group for group in groups if has_variance(list(map(reward_of, group)))]
+    if not varied:
+        raise SystemExit("no group has different rewards, so there is nothing to learn: "
+                         "try another --seed")
+    group = varied[0]
+    rewards = [reward_of(t) for t in group]
+    [advantages] = advantages_of([rewards], algorithm.advantage, algorithm.std, world)
+    samples = choose_samples([group], [rewards], [advantages], algorithm, world=world)
+
+    @torch.no_grad()
+    def logps_of(sample: Sample) -> Tensor:
+        [batch], _ = policy_batches([sample], algorithm, world)
+        return learner.score(learner.model, batch).logps
+
+    old_logps = [logps_of(sample) for sample in samples]
+    learned = update(learner, samples, args.lr)
+    world.say(explain_group(group, rewards, advantages))
+    # A best and a worst answer, token by token.
+    order = sorted(range(len(samples)), key=lambda i: samples[i].advantage)
+    for i in (order[-1], order[0]):
+        sample = samples[i]
+        old = old_logps[i]
+        new = logps_of(sample)
+        advantage = torch.full_like(old, sample.advantage)
+        clipped = []
+        for log_ratio, its_advantage in zip((new - old).split(1), advantage.split(1)):
+            _, share = policy_loss(log_ratio, its_advantage, torch.ones_like(log_ratio),
+                                   clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
+            clipped.append(share.item() > 0)
+        t = sample.trajectory
+        texts = [chat.decode([token]) for token in t.ids[t.prompt_len:]]
+        world.say(f"\nanswer {t.sample}, advantage {sample.advantage:.3f}")
+        world.say(explain_tokens(texts, sample.loss_mask[t.prompt_len:], old_logps=old.tolist(),
+                                 new_logps=new.tolist(), clipped=clipped))
+    world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
+              f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
+
+
 # ---- command line --------------------------------------------------------------------------------
 
 # What --preset changes of the flags' defaults (the tiny model's). Each flag can still be given.
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {},
+    "quick": dict(   # 20 steps, for a first look or an exercise in class
+        per_task=20,
+        potential_samples=4,
+        steps_per_stage=5,
+        batch_size=8,
+        eval_every=5,
+        val_n=8,
+        eval_n=24,
+    ),
     "paper": dict(   # arXiv 2505.21668 v2; "ours": the paper does not tell
         tasks="train",                            # its 107 training tasks
         level=3,                                  # ours
@@ -907,7 +1003,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """All flags of grpo.py in the order of the algorithm."""
     switch = argparse.BooleanOptionalAction
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
-                        help="defaults of all other flags")
+                        help="defaults of the other flags: tiny, the tiny model's run; quick, "
+                        "20 steps in about a minute on two cores; paper, arXiv 2505.21668's")
+    parser.add_argument("--explain", action="store_true",
+                        help="show one update on one group in numbers, and write nothing")
     add_run_flags(parser, "runs/grpo")
     add = parser.add_argument_group("questions").add_argument
     add("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
@@ -960,7 +1059,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--val-n", type=whole(1), default=20, help="validation questions of each task")
     add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
     add("--eval-temperature", type=real(0), default=0.6, help="of sampling in both")
-    add_protocol_flags(parser, temperature=1.0)
+    add_protocol_flags(parser, temperature=Algorithm.temperature)
 
 
 def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -969,11 +1068,14 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
         parser.error("--group-size must be at least 2: an advantage compares a group's answers")
     if args.temperature <= 0:
         parser.error("--temperature must be above 0: greedy answers to a question are all the same")
+    if args.explain and args.advantage == "ppo":
+        parser.error("--explain shows one advantage an answer: --advantage ppo has one a token")
 
 
 def main() -> None:
     parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny "
                           "model on a CPU.")
+    parser.epilog = STEP_LEGEND
     add_flags(parser)
     # Parsed twice: a preset's values become defaults, and what is typed still wins over them.
     preset = parser.parse_args().preset
@@ -984,7 +1086,11 @@ def main() -> None:
     world = start_training(parser, args)
     check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
-        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
+        if args.explain:
+            explain(args, world, sandbox, tasks)
+            return
+        flags = {name: value for name, value in vars(args).items() if name != "explain"}
+        run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
         train(args, run, world, sandbox, tasks=tasks)
 
@@ -1021,8 +1127,8 @@ def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algori
     raw: Numbers = []   # a list for each batch
     for batch, batch_values in zip(batches, values):
         estimates: list[float] = []   # of its tokens, row by row
-        for row, reward in zip(batch_values.split(batch.lengths), batch.rewards):
-            estimates += gae(row.tolist(), reward, GAE_LAMBDA)
+        for answer_values, reward in zip(batch_values.split(batch.lengths), batch.rewards):
+            estimates += gae(answer_values.tolist(), reward, GAE_LAMBDA)
         # What the critic said, and how far it was off: what it should have said.
         batch.returns = batch_values + torch.tensor(estimates, device=world.device)
         raw.append(estimates)

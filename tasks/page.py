@@ -145,8 +145,8 @@ def read_stages(steps: list[Line]) -> list[dict[str, Any]]:
     for line in steps:
         if "stage" in line:
             stage = stages.setdefault(line["stage"], {"begins": line["step"]})
-            if "group_after" in line:
-                stage |= {"before": line.get("group_before"), "after": line["group_after"]}
+            if "stage_after" in line:
+                stage |= {"before": line.get("stage_before"), "after": line["stage_after"]}
     return list(stages.values())
 
 

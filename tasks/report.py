@@ -7,6 +7,7 @@ import ast
 import math
 import os
 import sys
+import textwrap
 from collections import Counter
 from typing import Any, Callable
 
@@ -289,3 +290,50 @@ def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
         paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode)
     )
     return f"{paint(about, BOLD)}\n{said}\n"
+
+
+# ---- one update in numbers (grpo.py --explain) ---------------------------------------------------
+
+
+def explain_group(
+    group: list[Trajectory], rewards: list[float], advantages: list[float]
+) -> str:
+    """The question, then each answer with its reward and advantage; at most 80 columns."""
+    mean = sum(rewards) / len(rewards)
+    std = (sum((r - mean) ** 2 for r in rewards) / len(rewards)) ** 0.5
+    lines = [
+        *textwrap.wrap(group[0].instance.question, 80),
+        "",
+        f"rewards: mean {mean:.3f}, standard deviation {std:.3f}",
+        "answer  reward  advantage  calls  tokens  text",
+    ]
+    for t, reward, advantage in zip(group, rewards, advantages):
+        answer = "-" if t.answer is None else t.answer
+        lines.append(
+            f"{t.sample:6d}{reward:8.2f}{advantage:11.3f}{t.calls:7d}{t.response_len:8d}"
+            f"  {answer!r:.36}"
+        )
+    return "\n".join(lines)
+
+
+def explain_tokens(
+    texts: list[str],
+    loss_mask: list[int],
+    old_logps: list[float],
+    new_logps: list[float],
+    clipped: list[bool],
+) -> str:
+    """An answer token by token: log-probabilities before and after the step, and their ratio.
+
+    The last three lists have an entry for each token whose mask is 1.
+    """
+    lines = ["token                 mask  old_logp  new_logp     moved   ratio  clipped"]
+    trained = iter(zip(old_logps, new_logps, clipped))
+    for text, mask in zip(texts, loss_mask):
+        line = f"{text!r:20.20}{mask:6d}"
+        if mask:
+            old, new, is_clipped = next(trained)
+            line += f"{old:10.4f}{new:10.4f}{new - old:+10.4f}{math.exp(new - old):8.4f}"
+            line += "  yes" if is_clipped else "  no"
+        lines.append(line)
+    return "\n".join(lines)

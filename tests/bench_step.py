@@ -144,7 +144,8 @@ def make_ours(args: argparse.Namespace, sandbox: Sandbox, world: World, source: 
     model = shard(model, world, args.replicas, args.offload, args.checkpointing)
     learner = Learner(
         model=model, optimizer=make_optimizer(model, 1e-6, 0.0, world), reference=None, critic=None,
-        algorithm=Algorithm(max_tokens=args.max_tokens, micro_tokens=args.micro_tokens),
+        algorithm=Algorithm(max_tokens=args.max_tokens, micro_tokens=args.micro_tokens,
+                            clip=1.0),
         vocab_size=chat.vocab_size, world=world)
     protocol = Protocol(max_turn_tokens=args.max_tokens, max_tokens=args.max_tokens,
                         slots=args.slots)

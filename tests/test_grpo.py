@@ -16,6 +16,7 @@ from grpo import (Actor, Algorithm, Curriculum, Learner, Sample, advantages_of, 
 from r1ci import token_logps
 from sft import World
 from tasks.conversation import Protocol, Trajectory
+from tasks.report import explain_tokens
 from test_scripts import GRPO, inside, metrics, refusal, sft_run
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -217,10 +218,18 @@ def test_metrics_are_means_over_the_answers_that_they_are_about_and_null_where_t
     assert set(grpo.ANSWER_METRICS) == set(grpo.answer_metrics(right))
 
 
+def test_a_steps_line_is_one_of_at_most_80_columns_also_with_the_longest_numbers():
+    line = grpo.step_line(dict(step=20, stage=1, pass_rate=0.8333, reward=-0.1, code_rate=None, loss=1.0), 4.25)
+    assert line == "step 20  stage 1  right 0.83  reward -0.10  code -  4.2 s"
+    longest = dict(step=9999, stage=9, pass_rate=1.0, reward=-0.25, code_rate=1.0, val_accuracy=0.95)
+    line = grpo.step_line(longest, 1234.5)
+    assert line.endswith("val 0.95") and len(line) <= 80 and "\n" not in line
+
+
 def test_reward_metrics_by_hand():
     metrics = grpo.reward_metrics([[1.0, 0.0], [1.0, 1.0, 1.0]], WORLD)
-    assert metrics == dict(reward=0.8, trained_rows=5, zero_std_groups=0.5)
-    assert grpo.reward_metrics([], WORLD) == dict(reward=None, trained_rows=0, zero_std_groups=None)
+    assert metrics == dict(reward=0.8, trained_answers=5, zero_std_groups=0.5)
+    assert grpo.reward_metrics([], WORLD) == dict(reward=None, trained_answers=0, zero_std_groups=None)
 
 
 # ---- advantages and weights ------------------------------------------------------------------------------------------
@@ -245,7 +254,7 @@ def test_reinforce_plus_plus_compares_with_the_whole_batch():
 def test_token_weights_of_each_normalisation_by_hand():
     """Two answers of 2 and 4 trained tokens, --max-tokens 10."""
     def weights(norm):
-        return [token_weight(length, 2, 6, Algorithm(norm=norm, max_tokens=10)) for length in (2, 4)]
+        return [token_weight(length, 2, 6, replace(ALGORITHM, norm=norm, max_tokens=10)) for length in (2, 4)]
 
     assert weights("sequence") == [1 / 4, 1 / 8]  # each answer counts one half
     assert weights("token") == [1 / 6, 1 / 6]
@@ -432,7 +441,7 @@ def test_groups_without_variance_count_in_the_mean_and_are_left_out_of_the_work(
         for t, advantage in zip(group, group_advantages([t.reward for t in group], True)):
             everything.append(Sample(t, t.loss_mask, t.reward, advantage, 1 / (16 * sum(t.loss_mask))))
     assert difference(gradients_of(groups)[1][0], gradients_of(groups, samples=everything)[1][0]) < 1e-5
-    assert len(chosen(groups, Algorithm(kl_coef=0.1))) == 16  # the KL term is a mean over all answers
+    assert len(chosen(groups, replace(ALGORITHM, kl_coef=0.1))) == 16  # the KL term is a mean over all answers
 
 
 def test_other_samples_of_masked_tokens_change_neither_loss_nor_gradient():
@@ -583,7 +592,10 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
-    assert {name: tiny_flags[name] for name in vars(Algorithm())} == vars(Algorithm())
+    defaults = vars(Algorithm(micro_tokens=1024, clip=1.0))
+    assert {name: tiny_flags[name] for name in defaults} == defaults
+    quick = flags_of(monkeypatch, "--preset", "quick")
+    assert quick["steps_per_stage"] * quick["stages"] == 20 and quick["model"] == "runs/sft"
     for name, preset in grpo.PRESETS.items():
         assert preset.keys() <= tiny_flags.keys(), name  # a misspelt flag would change nothing
 
@@ -665,3 +677,21 @@ def test_metrics_are_json_without_nan_and_a_run_that_never_has_a_gradient_ends_w
     assert "NaN" not in text and "Infinity" not in text
     assert [line["skipped"] for line in metrics(tmp_path)[1:]] == [1] * 4
     assert all(line["loss"] is line["grad_norm"] is None for line in metrics(tmp_path)[1:])
+
+
+def test_one_update_is_explained_in_numbers_and_nothing_is_written(sft_run, tmp_path):
+    out = inside(*GRPO, "--explain", "--reward", "v2", "--group-size", "8", "--model", sft_run, "--out", tmp_path / "none")
+    assert not (tmp_path / "none").exists() and max(map(len, out.splitlines())) <= 80
+    lines = out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("answer  reward")) + 1
+    shown = [line.split() for line in lines[start:start + 8]]
+    rewards = [float(words[1]) for words in shown]
+    assert [float(words[2]) for words in shown] == pytest.approx(group_advantages(rewards, True), abs=1e-3)
+    assert out.count("old_logp") == 2 and "grad_norm" in lines[-1] and "clipfrac 0.000" in lines[-1]
+
+
+def test_tokens_are_explained_by_mask_and_by_hand():
+    """0.5 -> 0.6: a ratio of 1.2; a token of the sandbox has no numbers."""
+    text = explain_tokens(["a", "b"], [1, 0], [math.log(0.5)], [math.log(0.6)], [False])
+    assert text.splitlines()[1].split() == ["'a'", "1", "-0.6931", "-0.5108", "+0.1823", "1.2000", "no"]
+    assert text.splitlines()[2].split() == ["'b'", "0"]

@@ -67,7 +67,7 @@ def run(tmp_path) -> Path:
     for step in (1, 2, 3, 4):
         lines.append({"step": step, "stage": 1 if step < 3 else 2, "reward": step / 10,
                       "t_sample": 2.0, "t_update": 1.0, "grad_norm": None if step == 3 else 1.0})
-    lines[2] |= {"val_accuracy": 0.5, "group_before": 0.25, "group_after": 0.75}
+    lines[2] |= {"val_accuracy": 0.5, "stage_before": 0.25, "stage_after": 0.75}
     write_lines(directory / "metrics.jsonl", lines)
     # 4p(1-p) is 0, 0.75, 1, 0.75: the two of stage 1 are p = 0.5 and the first of 0.75 and 0.25.
     rates = [{"pass_rate": p, "samples": 4} for p in (0.0, 0.75, 0.5, 0.25)]
@@ -81,7 +81,8 @@ def run(tmp_path) -> Path:
         right = ["print(1)", HOSTILE, "Good: <<<1>>> \u00e9\u4e2d"]
         group = [trajectory(f"Question {step}?", right, reward=1.0, sample=0),
                  trajectory(f"Question {step}?", [HOSTILE], reward=0.0, sample=1)]
-        grpo.keep_group(Lines(directory), step, group, [1.0, -1.0], whole=step % 2 == 0)
+        kept = 1 if step % 2 else 2
+        grpo.keep_group(Lines(directory), step, group[:kept], [1.0, -1.0])
     return directory
 
 
@@ -228,7 +229,7 @@ def test_many_long_conversations_are_thinned_out_to_three_megabytes(run):
     (run / "trajectories.jsonl").unlink()
     for step in range(1, 31):
         group = [trajectory("Long?", ["x = 1\n" * 2000], float(i), i) for i in range(4)]
-        grpo.keep_group(Lines(run), step, group, [1.0, -1.0, 0.5, -0.5], whole=True)
+        grpo.keep_group(Lines(run), step, group, [1.0, -1.0, 0.5, -0.5])
     assert (run / "trajectories.jsonl").stat().st_size > MOST_BYTES
     steps = [group["step"] for group in page_of(run).data["runs"][0]["groups"]]
     assert (run.parent / "page.html").stat().st_size < 3_000_000
