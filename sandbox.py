@@ -722,7 +722,8 @@ def overfull(base: str, pid: int) -> bool:
                         directories.append(entry.path)
         # All threads hold the same files: one tells. The first comes last: dead, it shows none.
         for thread in reversed(os.listdir(f"/proc/{pid}/task")):
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            # One that ends meanwhile is not found, or belongs to root all of a sudden.
+            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 add_deleted_files(sizes, base, f"/proc/{pid}/task/{thread}")
                 break
     except FileNotFoundError:
