@@ -8,7 +8,7 @@
 
 A script's way through three kinds of process, and through this file from top to bottom:
 
-    trainer   Sandbox.run -> Worker.run ------------------------------------------> Result
+    trainer   Sandbox.submit -> Worker.run ---------------------------------------> Result
                                  |  four files in memory: source,         exit code,  ^
                                  v  stdin, stdout, stderr                     times   |
     worker                  ForkServer.serve -> fork -> watch, kill, reap, new scratch
@@ -47,8 +47,8 @@ A script sees what `python main.py` shows it, except, on purpose:
     - a set of texts is printed in the same order each time; local time is UTC;
     - stdout is written line by line, so that a timeout keeps what was printed;
     - text that is not Unicode is printed with backslashes, and Ctrl-C's exit code is 1;
-    - at the end only the names of main.py go, and not beside threads that still run: what other
-      modules hold, or own writers beside such threads, is neither flushed nor deleted;
+    - at the end only objects that main.py itself holds are deleted (its files flushed), and none
+      if a daemon thread still runs;
     - sys.getrecursionlimit() says a few more than 1000, so that recursion ends at the same depth.
 """
 import argparse
@@ -62,7 +62,6 @@ import json
 import linecache
 import math
 import os
-import queue
 import random
 import re
 import select
@@ -95,7 +94,7 @@ MAX_FILES = 64  # open at once
 MAX_ENTRIES = 4096  # files and directories in the scratch
 MAX_THREADS = 64
 
-# What a worker imports before the first script.
+# What a worker imports before the first script; the last lines are what sympy imports when used.
 PRELOAD = tuple("""
     array ast asyncio bisect calendar cmath collections copy csv dataclasses datetime decimal enum
     fractions functools hashlib heapq inspect io itertools json linecache math operator pprint queue
@@ -103,16 +102,19 @@ PRELOAD = tuple("""
     numpy numpy.fft numpy.linalg numpy.polynomial numpy.random networkx mpmath sympy
     sympy.assumptions.wrapper sympy.integrals.heurisch sympy.integrals.manualintegrate
     sympy.integrals.risch sympy.physics.units sympy.sets.setexpr sympy.tensor.tensor""".split())
+# And what it runs with them.
 WARM_UP = dict(
-    numpy=b"import numpy; str(numpy.arange(6).reshape(2, 3) * 1.5)",
-    sympy=b"import sympy; x = sympy.symbols('x'); str(sympy.expand((x + 1) ** 2))")
+    numpy="import numpy; str(numpy.arange(6).reshape(2, 3) * 1.5)",
+    sympy="import sympy; x = sympy.symbols('x'); str(sympy.expand((x + 1) ** 2))")
 ENVIRONMENT = dict(
     PATH="/usr/bin:/bin", LANG="C.UTF-8", TZ="UTC", CUDA_VISIBLE_DEVICES="", MPLBACKEND="Agg",
     PYTHONHASHSEED="0",  # a printed set has the same order each time
     OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1",
     LD_BIND_NOW="1",  # symbols are looked up in the worker, not in each fork
     MALLOC_ARENA_MAX="1")  # else malloc reserves 64 MB of addresses, which we limit, for a thread
-LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root and network")
+# The layers that a machine can lack, as `Sandbox.layers` and a log call them.
+LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root and network",
+              gate="threads")
 
 # Where a script lives. BASE is /home in the private root, else a directory of the worker's own.
 #     BASE/script/main.py     its source, where tracebacks look for their lines
@@ -121,6 +123,7 @@ PRIVATE_BASE, PLACE, WORK = "/home", "script", "work"
 
 # Numbers of the kernel, from its headers.
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+MFD_CLOEXEC = 1
 CAPABILITY_VERSION = 0x20080522
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND = 0x20, 0x400, 0x800, 0x1000
@@ -130,6 +133,7 @@ CLONE_THREAD = 0x10000
 HUGE_PAGE, MADV_COLLAPSE = 2 << 20, 25
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 SECCOMP_NOTIF_RECV, SECCOMP_NOTIF_SEND = 0xC0502100, 0xC0182101
+SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1
 PIDFD_OPEN = 434  # the same number on all architectures, as are Landlock's
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 
@@ -160,6 +164,11 @@ def call(function: str, *arguments: object) -> int:
         number = ctypes.get_errno()
         raise OSError(number, f"{function}: {os.strerror(number)}")
     return result
+
+
+def system_call(number: int, *arguments: object) -> int:
+    """One for which libc has no function."""
+    return call("syscall", number, *arguments)
 
 
 class SandboxError(RuntimeError):
@@ -196,39 +205,37 @@ class Sandbox(AbstractContextManager):
     timeout: seconds of wall time. max_output: bytes kept of stdout and of stderr. preload: modules
     to hold warm; those that are not installed are listed in `missing`. allow_weak: run scripts even
     where they cannot be confined, with a warning. disable: layers to do without, for tests.
-    `layers` says for seccomp, landlock and namespaces: True, the ABI version, or why it is missing.
+    `layers` says of each layer: True, or why it is missing.
     Thread-safe."""
 
     def __init__(self, workers: int | None = None, timeout: float = 5.0, max_output: int = 65536,
                  preload: Sequence[str] = PRELOAD, allow_weak: bool = False,
                  disable: Sequence[str] = ()):
-        self.timeout, self.max_output, self.closed = timeout, max_output, False
-        self.missing: list[str] = []
-        self.settings = dict(preload=list(preload), disable=list(disable))
-        linux = sys.platform == "linux"
-        if linux:
-            self.layers, cores = None, len(os.sched_getaffinity(0))  # the first worker says which
-        else:  # without workers: each script is a plain subprocess
-            self.layers, cores = dict.fromkeys(LAYERS, f"on {sys.platform}"), os.cpu_count()
-        self.workers = workers or cores
+        self.timeout, self.max_output = timeout, max_output
+        self.missing = []
+        # Where we know no layer there are no workers: each script is a plain subprocess.
+        self.team, self.workers = [], workers or os.cpu_count()
+        self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
+        if sys.platform == "linux" and ARCHITECTURE:
+            self.workers = workers or len(os.sched_getaffinity(0))
+            settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
+            self.team = [Worker(settings) for _ in range(self.workers)]
+        # A thread for each worker: whoever runs a script finds an idle one.
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
-        self.team = [Worker(self.settings) for _ in range(self.workers)] if linux else []
-        self.idle = queue.LifoQueue()  # the workers that wait for a script
+        self.idle = list(self.team)
         try:
             for worker in self.team:
                 worker.start()  # returns at once, so that all warm up at the same time
             for worker in self.team:
-                worker.ready(self.layers)
+                worker.ready()
                 self.layers, self.missing = worker.hello["layers"], worker.hello["missing"]
-                self.idle.put(worker)
             self.refuse_weakness(allow_weak)
         except BaseException:
-            for worker in self.team:
-                worker.stop()
+            self.close()
             raise
 
     def has(self, layer: str) -> bool:
-        return not isinstance(self.layers[layer], str)
+        return self.layers[layer] is True
 
     def weaknesses(self) -> list[str]:
         """What scripts could do here, beyond what they may."""
@@ -257,69 +264,56 @@ class Sandbox(AbstractContextManager):
         if harm:
             warnings.warn(f"weak sandbox: {text}", RuntimeWarning, stacklevel=3)
 
-    def run(self, code: str, stdin: str = "", timeout: float | None = None,
-            seed: int | None = None) -> Result:
-        """Runs one script: waits for a free worker, then at most `timeout` seconds. With a seed,
-        `random` and numpy draw the same numbers each time. Whatever a script does is a Result,
-        never an exception."""
+    def run(self, code: str, **options: object) -> Result:
+        """Runs one script, with the options of `submit`, and waits for its Result."""
+        return self.submit(code, **options).result()
+
+    def map(self, codes: Iterable[str], **options: object) -> list[Result]:
+        """`run` for each of them, in their order."""
+        futures = [self.submit(code, **options) for code in codes]
+        return [future.result() for future in futures]
+
+    def submit(self, code: str, stdin: str = "", timeout: float | None = None,
+               seed: int | None = None) -> Future:
+        """A Future of the Result: the script waits for a free worker, then has `timeout` seconds.
+        With a seed, `random` and numpy draw the same numbers each time. Whatever a script does is a
+        Result, never an exception."""
         seconds = self.timeout if timeout is None else float(timeout)
         if not 0 < seconds < 1e6 or not isinstance(seed, int | None):
             raise ValueError(f"need seconds > 0, and an int or None as seed: {seconds}, {seed!r}")
         source, given = (text.encode("utf-8", "surrogatepass") for text in (code, stdin))
-        job = Job(source, given, seconds, seed)
+        return self.pool.submit(self.run_job, Job(source, given, seconds, seed))
+
+    def run_job(self, job: Job) -> Result:
+        """In a thread of the pool."""
         if not self.team:
             return run_plain(job, self.max_output)
-        worker = self.idle.get()
-        if worker is None:
-            self.idle.put(None)  # for the next who waits
-            raise RuntimeError("this sandbox is closed")
+        worker = self.idle.pop()
         try:
-            worker.ready(self.layers)
+            worker.ready()
+            if worker.hello["layers"] != self.layers:
+                raise SandboxError(f"other layers than before: {worker.hello['layers']}")
             return worker.run(job, self.max_output)
-        except BaseException as error:
+        except Exception as error:
             worker.stop()  # whatever it was doing: the next script starts it anew
-            if not isinstance(error, Exception):
-                raise  # KeyboardInterrupt
             return Result("sandbox_error", stdout="", stderr=f"{type(error).__name__}: {error}",
                           exit_code=-1, truncated=False, wall=0.0, cpu=0.0, rss_mb=0.0)
         finally:
-            self.idle.put(worker)
-
-    def submit(self, code: str, *args: object, **kwargs: object) -> Future:
-        """`run` in the background: a Future of its Result."""
-        return self.pool.submit(self.run, code, *args, **kwargs)
-
-    def map(self, codes: Iterable[str], *args: object, **kwargs: object) -> list[Result]:
-        """`run` for each of them, in their order."""
-        futures = [self.submit(code, *args, **kwargs) for code in codes]
-        return [future.result() for future in futures]
+            self.idle.append(worker)
 
     def close(self) -> None:
         """Waits for the scripts that run, cancels those that wait, ends the workers."""
-        if not self.closed:
-            self.closed = True
-            self.pool.shutdown(cancel_futures=True)
-            for _ in self.team:
-                self.idle.get().stop()
-            self.idle.put(None)
+        self.pool.shutdown(cancel_futures=True)
+        for worker in self.team:
+            worker.stop()
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
 
-# As `python -P sandbox.py --worker SETTINGS`, but 3.10 has no -P: the path is without the directory
-# of this file, the project's. sys.argv is ["-c", "sandbox.py", "--worker", SETTINGS] at first; with
-# "-c" deleted it is what the file expects, and argv[0] is the file to run.
-START = """\
-import sys
-del sys.path[0], sys.argv[0]
-import runpy
-runpy.run_path(sys.argv[0], {}, '__main__')"""
-
-
 def memory_file(content: bytes = b"") -> io.FileIO:
     """A file without a name, in memory. libc's function: some builds of Python have none."""
-    file = io.FileIO(call("memfd_create", b"sandbox", 1), "r+")  # 1: closed in other programs
+    file = io.FileIO(call("memfd_create", b"sandbox", MFD_CLOEXEC), "r+")
     file.write(content)
     file.seek(0)
     return file
@@ -328,8 +322,8 @@ def memory_file(content: bytes = b"") -> io.FileIO:
 class Worker:
     """The trainer's end of one fork server."""
 
-    def __init__(self, settings: dict) -> None:
-        self.settings = settings
+    def __init__(self, settings: str) -> None:
+        self.settings = settings  # of ForkServer, as JSON
         self.process = self.control = self.log = None  # until `start`
         self.hello = None  # the worker's first message: its layers, what is missing, its base
 
@@ -337,26 +331,22 @@ class Worker:
         """Returns at once; `ready` waits for the warm-up. Exec, not fork: a trainer has threads
         and a GPU."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.log, self.hello = memory_file(), None
-        command = [sys.executable, "-s", "-c", START, os.path.abspath(__file__), "--worker",
-                   json.dumps(self.settings)]
+        self.log = memory_file()
+        command = [sys.executable, "-s", os.path.abspath(__file__), "--worker", self.settings]
         with theirs:
             self.process = subprocess.Popen(
                 command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.log,
                 env=ENVIRONMENT, cwd="/", start_new_session=True)
 
-    def ready(self, layers: dict | None) -> None:
-        """Waits for its hello, and insists on the `layers` of the first worker, for which they are
-        None. One that died after its last script is no fault of the next: it starts anew."""
-        if self.process and self.hello and self.process.poll() is not None:
+    def ready(self) -> None:
+        """Waits for its hello. One that died after its last script is no fault of the next script:
+        it starts anew."""
+        if self.hello and self.process.poll() is not None:
             self.stop()
         if self.process is None:
             self.start()
         if self.hello is None:
-            hello = self.receive(timeout=120)
-            if layers is not None and layers != hello["layers"]:
-                raise SandboxError(f"a worker has other layers: {hello['layers']}, not {layers}")
-            self.hello = hello
+            self.hello = self.receive(timeout=120)
 
     def receive(self, timeout: float) -> dict:
         self.control.settimeout(timeout)
@@ -388,9 +378,9 @@ class Worker:
             self.process.wait(5)
         self.process.kill()  # if it has not ended
         self.process.wait()
-        self.process = None
         if self.hello and self.hello["base"]:
             remove(self.hello["base"])  # what a killed worker could not remove
+        self.process = self.hello = None
 
 
 def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -> Result:
@@ -418,8 +408,7 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 
 fork = ctypes.PyDLL(None).fork  # os.fork's hooks renew locks: 200 pages that need not be touched
 
-# A script's process tells the worker by a pipe that all layers hold: BEGAN, or else the error.
-REPORT, BEGAN = 3, b"began"  # the pipe's descriptor there, the first after stdin, stdout and stderr
+BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
 
 
 def set_limits(**limits: int) -> None:
@@ -432,19 +421,18 @@ def set_limits(**limits: int) -> None:
 class ForkServer:
     """The main object of a worker. Makes what all its scripts share, then forks one for each.
 
-    What it makes of each layer, once, and where that holds:
+    Two layers it enters itself, and its forks inherit them; two each fork lays on itself:
 
-        private root  self.private      entered by the worker, inherited by its forks: True
-        thread gate   self.gate         a filter on the worker, inherited by its forks, and the
-                                        descriptor by which it asks us; -1 without
-        seccomp       self.other_lines  each fork lays them on itself, after its own first_lines
-        Landlock      self.rules        a descriptor: each fork lays them on itself
+        private root  self.private       whether we are in one
+        thread gate   self.gate          the descriptor by which threads ask us; -1: no gate
+        Landlock      self.rules         a descriptor of the rules; None: no Landlock
+        seccomp       self.common_lines  of the filter; each fork adds lines with its own pid
     """
 
     def __init__(self, preload: list[str], disable: list[str]):
         self.preload, self.disable, self.layers, self.pid = preload, disable, {}, os.getpid()
-        # The socket to the trainer came as standard input, which becomes what standard output is
-        # (see Worker.start): /dev/null.
+        # The socket to the trainer came as standard input (see Worker.start), which becomes what
+        # standard output is: /dev/null.
         self.trainer = socket.socket(fileno=os.dup(0))
         os.dup2(1, 0)
         # In the private root there is no /proc; this descriptor of the old one stays ours.
@@ -457,8 +445,6 @@ class ForkServer:
         try:
             missing = self.warm_up()
             self.new_scratch()
-            if self.seccomp and self.gate < 0:
-                missing.append("threads")
             base = None if self.private else self.base
             hello = dict(layers=self.layers, missing=missing, base=base)
             self.trainer.send(json.dumps(hello).encode())
@@ -468,8 +454,13 @@ class ForkServer:
             if not self.private:
                 remove(self.base)
 
+    def read_proc(self, name: str) -> str:
+        """One of /proc's files about this process."""
+        with open(os.open(f"self/{name}", os.O_RDONLY, dir_fd=self.proc)) as file:
+            return file.read()
+
     def set_oom_score(self, score: int) -> None:
-        """Of the process that calls it: "self" is whoever looks. The highest is killed first."""
+        """Of the process that calls it. The highest is killed first."""
         with suppress(OSError):  # a score below the one that we began with
             file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=self.proc)
             os.write(file, str(score).encode())
@@ -482,22 +473,22 @@ class ForkServer:
             enter_private_root(readable)
             self.base = PRIVATE_BASE
         else:
-            self.base = tempfile.mkdtemp(prefix="sandbox-", dir=roomy_memory())
+            self.base = tempfile.mkdtemp(prefix="sandbox-")
         self.place = f"{self.base}/{PLACE}"
         self.work = f"{self.place}/{WORK}"
-        tempfile.tempdir = None  # a script finds its own, in TMPDIR
+        tempfile.tempdir = None  # where mkdtemp noted our directory; a script's is in TMPDIR
         os.environ.update(HOME=self.work, TMPDIR=self.work)
-        call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # without root, what the next two require
+        # What follows, filters and rules, is allowed without root to those who give up set-uid.
+        call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         self.gate, self.rules = -1, None
-        self.seccomp = self.works(
-            "seccomp", lambda: install(first_lines(os.getpid()) + other_lines(threads=True)))
-        if self.seccomp:
-            # Without a gate (Linux before 5.5, gVisor, inside another one) scripts have one thread.
-            with suppress(OSError):
-                self.gate = -1 if "gate" in self.disable else open_thread_gate()
-            self.other_lines = other_lines(threads=self.gate >= 0)
+        self.seccomp = self.works("seccomp", lambda: install(
+            make_own_lines(os.getpid()) + make_common_lines(threads=True)))
+        if self.works("gate", open_thread_gate):
+            self.gate = open_thread_gate()
+        # Without a gate (Linux before 5.5, gVisor, inside another one) scripts have one thread.
+        self.common_lines = make_common_lines(threads=self.gate >= 0)
         if self.works("landlock", lambda: landlock_rules(self.base, readable)):
-            self.layers["landlock"], self.rules = landlock_rules(self.base, readable)
+            self.rules = landlock_rules(self.base, readable)
 
     def works(self, name: str, layer: Callable[[], object]) -> bool:
         """Tries a layer in a fork, because half a namespace cannot be left again. Notes why not."""
@@ -521,32 +512,22 @@ class ForkServer:
 
     def warm_up(self) -> list[str]:
         """Does what all scripts would do, and makes forks cheap. Returns what is missing."""
-        missing = []
-        for name in self.preload:
-            try:
-                found = importlib.import_module(name).__spec__.origin
-            except ModuleNotFoundError:
-                found = None
-            if found is None:  # also an empty package: its files are links to what we cannot read
-                missing.append(name)
-        for package in set(WARM_UP) & set(self.preload) - set(missing):
-            source = WARM_UP[package]
-            for _ in range(20):  # Python specialises code that it runs often, by writing to it
-                execute(source, "/", new_main(source))
-        with open(os.open("self/status", os.O_RDONLY, dir_fd=self.proc)) as status:
-            facts = dict(line.split(":", 1) for line in status)
+        missing = [name for name in self.preload if not is_there(name)]
+        for package, source in WARM_UP.items():
+            if package in self.preload and package not in missing:
+                for _ in range(20):  # Python specialises code that runs often: here, for all forks
+                    exec(source, {})
+        facts = dict(line.split(":", 1) for line in self.read_proc("status").splitlines())
         threads, warm_bytes = int(facts["Threads"]), int(facts["VmSize"].split()[0]) << 10
         if threads > 1:
             raise SandboxError(f"the preloaded modules start {threads - 1} threads, which a fork "
                                "would lose")
-        if "rlimits" not in self.disable:  # set here, and inherited
-            set_limits(AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
-                       SIGPENDING=64, MEMLOCK=0,
-                       CORE=1)  # where cores are piped to a program, the kernel heeds 1, but not 0
+        set_limits(  # inherited by all forks
+            AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
+            SIGPENDING=64, MEMLOCK=0,
+            CORE=1)  # where cores are piped to a program, the kernel heeds 1, but not 0
         prepare_for_scripts(self.place, self.work)
-        with open(os.open("self/maps", os.O_RDONLY, dir_fd=self.proc)) as maps:
-            use_huge_pages(maps.read())
-        libc.capset  # looked up here, once, and not in each child
+        use_huge_pages(self.read_proc("maps"))
         gc.collect()
         gc.freeze()  # the collector leaves the warm objects alone: what nobody writes stays shared
         gc.disable()
@@ -557,10 +538,10 @@ class ForkServer:
         if self.private:
             libc.umount2(self.place.encode(), MNT_DETACH)  # fails the first time: nothing is there
             options = f"size={DISK_MB}m,nr_inodes={MAX_ENTRIES},mode=700"
-            mount("scratch", self.place, "tmpfs", MS_NOSUID | MS_NODEV, options=options)
+            mount("scratch", self.place, MS_NOSUID | MS_NODEV, kind="tmpfs", options=options)
         else:
-            # The usual case: nothing is left but main.py. Where a script put a link in the place of
-            # its own directory, main.py would be somebody else's file.
+            # The usual case is fast: nothing is left but main.py. Where a script put a link in the
+            # place of its own directory, main.py would be somebody else's file.
             if not os.path.islink(self.place):
                 with suppress(OSError):
                     os.unlink(f"{self.place}/main.py")
@@ -586,10 +567,7 @@ class ForkServer:
             self.new_scratch()
 
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
-        """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
-
-        The child has closed REPORT before the script begins, so that no script can pose as a
-        failure of ours."""
+        """Forks, watches until the deadline, kills, reaps. A script has no part in any of it."""
         report, reporter = os.pipe()
         start = time.monotonic()
         pid = fork()
@@ -602,7 +580,7 @@ class ForkServer:
         if pid < 0:
             raise SandboxError("the system allows no more processes")
         os.close(reporter)
-        late = not self.watch(pid, start + timeout)
+        late = self.watch(pid, start + timeout) == "deadline"
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
             self.watch(pid, time.monotonic() + 0.1)
@@ -615,6 +593,7 @@ class ForkServer:
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
         if code == -signal.SIGKILL and cpu > timeout:
             late = True  # not killed by us: several threads came to the limit of CPU time first
+        # The pipe is closed when a script begins: none can pose as a failure of ours.
         with open(report, "rb") as file:
             told = file.read()
         failure = None
@@ -623,10 +602,10 @@ class ForkServer:
         return dict(late=late, code=code, failure=failure, wall=wall, cpu=cpu,
                     rss_mb=usage.ru_maxrss / 1024)
 
-    def watch(self, pid: int, deadline: float) -> bool:
-        """Until the script ends, or has to: the trainer is gone, its scratch is too full. Opens the
-        thread gate meanwhile. False if the deadline, a time.monotonic, came first."""
-        end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none
+    def watch(self, pid: int, deadline: float) -> str:
+        """Until the script has to end. Opens the thread gate meanwhile. Returns why: "ended",
+        "deadline" (a time.monotonic), "trainer gone" or "scratch full"."""
+        end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.gate, self.trainer.fileno()) if fd >= 0]
         slice_seconds = 0.1 if end >= 0 else 0.005
         try:
@@ -635,15 +614,15 @@ class ForkServer:
             while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    return False
+                    return "deadline"
                 ready, _, _ = select.select(watched, [], [], min(left, slice_seconds))
                 if self.gate in ready:
                     self.answer_thread_gate(pid)
-                if self.trainer.fileno() in ready:  # it says nothing meanwhile: it is gone
-                    return True
+                if self.trainer.fileno() in ready:  # it says nothing meanwhile: its end is closed
+                    return "trainer gone"
                 if not self.private and overfull(self.base, pid):
-                    return True
-            return True
+                    return "scratch full"
+            return "ended"
         finally:
             if end >= 0:
                 os.close(end)
@@ -654,56 +633,64 @@ class ForkServer:
         # If that thread has died, there is nobody to answer.
         with suppress(FileNotFoundError, ProcessLookupError):
             fcntl.ioctl(self.gate, SECCOMP_NOTIF_RECV, question)
-            threads = os.stat(f"{pid}/task", dir_fd=self.proc).st_nlink - 2  # directories in it
+            # It holds a directory a thread, and has a link for each, beside two of its own.
+            threads = os.stat(f"{pid}/task", dir_fd=self.proc).st_nlink - 2
             if threads < MAX_THREADS:
-                error, go_on = 0, 1
+                error, flags = 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE
             else:
-                error, go_on = -errno.EAGAIN, 0
-            answer = struct.pack("8sqiI", bytes(question[:8]), 0, error, go_on)
+                error, flags = -errno.EAGAIN, 0
+            # struct seccomp_notif_resp: the id, a result, an error, flags
+            answer = bytes(question[:8]) + struct.pack("qiI", 0, error, flags)
             fcntl.ioctl(self.gate, SECCOMP_NOTIF_SEND, answer)
 
     def become_script(self, files: list[int], reporter: int, timeout: float,
                       seed: int | None) -> None:
         """The forked process; never returns."""
-        os.dup2(reporter, REPORT)  # closes the trainer's socket, which had this number
+        source_file, *streams = files
         try:
-            source = os.pread(files[0], os.fstat(files[0]).st_size, 0)
+            source = os.pread(source_file, os.fstat(source_file).st_size, 0)
             with suppress(OSError):
                 file = os.open(f"{self.place}/main.py", os.O_WRONLY | os.O_CREAT, 0o600)
                 os.write(file, source)
                 os.close(file)
-            self.confine(files, math.ceil(timeout))
+            self.confine(streams, reporter, math.ceil(timeout))
             set_seed(seed, with_numpy=b"random" in source)
             if self.seccomp:  # last: from here on only its memory and scratch are left to it
-                install(first_lines(os.getpid()) + self.other_lines)
-            os.write(REPORT, BEGAN)
-            os.close(REPORT)
+                install(make_own_lines(os.getpid()) + self.common_lines)
+            os.write(reporter, BEGAN)
+            os.close(reporter)
         except BaseException as error:
-            os.write(REPORT, repr(error).encode())
+            os.write(reporter, repr(error).encode())
             os._exit(1)
         gc.enable()
         run_script(source, self.work)
 
-    def confine(self, files: list[int], seconds: int) -> None:
-        """All layers but seccomp. Leaves four descriptors: 0, 1, 2 and REPORT."""
+    def confine(self, streams: list[int], reporter: int, seconds: int) -> None:
+        """All layers but seccomp. Leaves four descriptors: 0, 1, 2 and the reporter."""
         self.set_oom_score(1000)  # a script dies before its worker
-        _, stdin, stdout, stderr = files
-        os.dup2(stdin, 0)
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
+        for number, file in enumerate(streams):
+            os.dup2(file, number)
         os.chdir(self.place)
-        call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # it dies with the worker
+        call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)  # it dies with the worker
         if os.getppid() != self.pid:  # which died before we asked
             os._exit(1)
         if self.rules is not None:
-            call("syscall", LANDLOCK_RESTRICT_SELF, self.rules, 0)
-        os.closerange(REPORT + 1, MAX_FILES)
-        if "rlimits" not in self.disable:
-            set_limits(CPU=seconds + 1)
-        if "caps" not in self.disable:
-            call("capset", struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24))
+            system_call(LANDLOCK_RESTRICT_SELF, self.rules, 0)
+        os.closerange(3, reporter)
+        os.closerange(reporter + 1, MAX_FILES)
+        set_limits(CPU=seconds + 1)
+        call("capset", struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24))  # all sets empty
         if not self.seccomp:
             os.setsid()  # the script can have children then: they are killed as a group
+
+
+def is_there(name: str) -> bool:
+    """Imports a module. One without a file is an empty package: what uv, Nix and others leave of it
+    where its files are links to what we cannot read."""
+    try:
+        return importlib.import_module(name).__spec__.origin is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def use_huge_pages(maps: str) -> None:
@@ -717,16 +704,6 @@ def use_huge_pages(maps: str) -> None:
             first = math.ceil(start / HUGE_PAGE) * HUGE_PAGE
             for page in range(first, end - HUGE_PAGE + 1, HUGE_PAGE):
                 libc.madvise(page, HUGE_PAGE, MADV_COLLAPSE)
-
-
-def roomy_memory() -> str | None:
-    """/dev/shm, if we may write there and it holds 1 GB: Docker gives 64 MB, for the trainer."""
-    path = "/dev/shm"
-    if os.access(path, os.W_OK):
-        room = os.statvfs(path)
-        if room.f_bavail * room.f_frsize > 1 << 30:
-            return path
-    return None
 
 
 def overfull(base: str, pid: int) -> bool:
@@ -743,13 +720,10 @@ def overfull(base: str, pid: int) -> bool:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         directories.append(entry.path)
-        # All threads hold the same files, so that one tells. Not the first, where there are others:
-        # it may be dead, and shows none then.
-        threads = os.listdir(f"/proc/{pid}/task")
-        if len(threads) > 1:
-            del threads[0]
-        for thread in threads:
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        # All threads hold the same files: one tells. The first comes last: dead, it shows none.
+        for thread in reversed(os.listdir(f"/proc/{pid}/task")):
+            # One that ends meanwhile is not found, or belongs to root all of a sudden.
+            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 add_deleted_files(sizes, base, f"/proc/{pid}/task/{thread}")
                 break
     except FileNotFoundError:
@@ -880,7 +854,8 @@ def flush_streams() -> None:
 def depth_of_scripts() -> int:
     """How many calls of ours are below main.py, where `python main.py` has none: its recursion is
     to end at the same depth."""
-    depth = 1 if sys.version_info < (3, 12) else 0  # exec, where Python still counts calls of C
+    # exec, where Python still counts calls of C: those not specialised, hence never run before.
+    depth = 1 if sys.version_info < (3, 12) else 0
     frame = sys._getframe(1)
     while frame:
         frame, depth = frame.f_back, depth + 1
@@ -899,7 +874,7 @@ def report_error() -> None:
 
 # ---- layer: files, by a private root or by Landlock ---------------------------------------------
 
-def readable_paths(modules: Sequence[str] = ()) -> list[str]:
+def readable_paths(modules: Sequence[str]) -> list[str]:
     """All that scripts may read: Python, its packages, shared libraries. Not sys.path: an editable
     install puts the project on it, and with it the answers."""
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -931,16 +906,17 @@ def readable_paths(modules: Sequence[str] = ()) -> list[str]:
 # The new root is built over /proc, which always exists and has nothing to take along. Then the two
 # change places (pivot_root), and the old one is unmounted: no path leads to it any more.
 
-def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+def mount(source: str, target: str, flags: int, kind: str = "", options: str = "") -> None:
     call("mount", source.encode(), target.encode(), kind.encode(), flags, options.encode())
 
 
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    mount_table = open("/proc/self/mountinfo")  # read below, when there is no /proc
-    mount("", "/", "", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
-    mount("root", new, "tmpfs", MS_NOSUID | MS_NODEV, options="size=1m,mode=755")
+    # Opened while there is a /proc. It is written when it is read: with all mounts that we make.
+    mount_table = open("/proc/self/mountinfo")
+    mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
+    mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
     for path in readable + ["/dev/null", "/dev/urandom", "/dev/zero"]:
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
@@ -950,10 +926,10 @@ def enter_private_root(readable: list[str]) -> None:
     for path in ("/tmp", "/dev/shm"):
         if not os.path.exists(new + path):
             os.symlink(f"{PRIVATE_BASE}/{PLACE}/{WORK}", new + path)
-    mount("", new, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     # "." and ".": the old root ends up on top of the new one, where it is unmounted.
     os.chdir(new)
-    call("syscall", ARCHITECTURE.pivot_root, b".", b".")
+    system_call(ARCHITECTURE.pivot_root, b".", b".")
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
@@ -975,7 +951,7 @@ def bind(path: str, target: str) -> None:
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         open(target, "x").close()
-    mount(os.path.realpath(path), target, "", MS_BIND | MS_REC)
+    mount(os.path.realpath(path), target, MS_BIND | MS_REC)
 
 
 def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
@@ -994,7 +970,7 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
             flags |= MS_RELATIME
         if not point.startswith(new + "/dev/"):
             flags |= MS_RDONLY
-        mount("", point, "", MS_REMOUNT | MS_BIND | MS_NOSUID | flags)
+        mount("", point, MS_REMOUNT | MS_BIND | MS_NOSUID | flags)
 
 
 # Landlock: rules for directories that a process lays on itself and can never take off. They protect
@@ -1008,10 +984,9 @@ FIRST_RIGHTS = 0x1FFF  # the thirteen of ABI 1
 LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, ioctl on a device
 
 
-def landlock_rules(base: str, readable: list[str]) -> tuple[int, int]:
-    """Scripts may write under `base`. Returns the kernel's ABI version and the rules, a
-    descriptor."""
-    abi = call("syscall", LANDLOCK_CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
+def landlock_rules(base: str, readable: list[str]) -> int:
+    """Scripts may write under `base`. Returns a descriptor of the rules."""
+    abi = system_call(LANDLOCK_CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
     every = FIRST_RIGHTS
     for since, right in LATER_RIGHTS.items():
         if abi >= since:
@@ -1019,7 +994,7 @@ def landlock_rules(base: str, readable: list[str]) -> tuple[int, int]:
     network = BIND_TCP | CONNECT_TCP if abi >= 4 else 0
     scope = ABSTRACT_SOCKETS | SIGNALS if abi >= 6 else 0
     ruleset = struct.pack("QQQ", every, network, scope)  # what no rule allows is forbidden
-    rules = call("syscall", LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
+    rules = system_call(LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
     allowed = dict.fromkeys(readable, READ_FILE | READ_DIR)
     allowed |= {"/dev/null": READ_FILE | WRITE_FILE, "/dev/urandom": READ_FILE,
                 "/dev/zero": READ_FILE}
@@ -1029,22 +1004,22 @@ def landlock_rules(base: str, readable: list[str]) -> tuple[int, int]:
         if not os.path.isdir(path):
             rights &= READ_FILE | WRITE_FILE  # the kernel refuses a directory's rights here
         rule = struct.pack("=Qi", rights, fd)
-        call("syscall", LANDLOCK_ADD_RULE, rules, RULE_PATH_BENEATH, rule, 0)
+        system_call(LANDLOCK_ADD_RULE, rules, RULE_PATH_BENEATH, rule, 0)
         os.close(fd)
-    return abi, rules
+    return rules
 
 
 # ---- layer: seccomp, a filter that the kernel runs before each system call ----------------------
 # First the tables that say what is refused, ignored or limited; then the filter made from them.
 
-def system_calls(table: str) -> dict[str, tuple[int, int | None]]:
+def parse_table(table: str) -> dict[str, tuple[int, int | None]]:
     """From a table of: name of the call, its number on x86-64, on aarch64 ("-": there is none)."""
     rows = re.findall(r"(\w+) (\d+) (\d+|-)", table)
     return {name: (int(x86), None if arm == "-" else int(arm)) for name, x86, arm in rows}
 
 
 # PermissionError. What stands before the colon says why.
-REFUSED = system_calls("""
+REFUSED = parse_table("""
     other programs:   fork 57 -, vfork 58 -, execve 59 221, execveat 322 281, memfd_create 319 279
     network:          socket 41 198, connect 42 203, bind 49 200, listen 50 201, setsockopt 54 208
     descriptors sent away, memory of pipes:
@@ -1073,7 +1048,7 @@ REFUSED = system_calls("""
                       userfaultfd 323 282, seccomp 317 277, io_setup 206 0, syslog 103 116,
                       modify_ldt 154 -, quotactl 179 60, lookup_dcookie 212 18""")
 # "Succeed", so that shutil.copy works.
-IGNORED = system_calls("""
+IGNORED = parse_table("""
     modes:            chmod 90 -, fchmod 91 52, fchmodat 268 53, setxattr 188 5, lsetxattr 189 6,
                       fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15,
                       fremovexattr 199 16
@@ -1083,6 +1058,14 @@ IGNORED = system_calls("""
                       sync_file_range 277 84, msync 26 227, fadvise64 221 223""")
 OLD_CALLS = 424  # all newer ones do not exist here: io_uring, pidfd, clone3 (glibc uses clone), ...
 ALL_BITS = 0xFFFFFFFF
+
+# Commands of fcntl: duplicate, flags, who holds a lock. Not F_SETOWN (whose SIGIO kills others),
+# F_SETLEASE, F_SETPIPE_SZ.
+F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 0, 1, 2, 3, 4, 1030
+F_GETLK, F_SETLK, F_SETLKW = 5, 6, 7
+F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
+HARMLESS = F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETLK, F_OFD_GETLK
+LOCKS = F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
 
 
 @dataclass(frozen=True)
@@ -1111,10 +1094,9 @@ LIMITED = dict(
     socketpair_kind=Limit((53, 199), 1, [socket.SOCK_STREAM], mask=0xF),
     # The name of the process. Not PR_SET_PDEATHSIG: it dies with the worker.
     prctl=Limit((157, 167), 0, [3, 15, 16]),
-    # Not F_SETOWN (whose SIGIO kills others), F_SETLEASE, F_SETPIPE_SZ.
-    fcntl=Limit((72, 25), 1, [*range(8), 36, 37, 38, 1030]),
-    # A call has to pass all its rules: this one stops the locks (6, 7, 37, 38), with "success".
-    fcntl_locks=Limit((72, 25), 1, [*range(6), 36, 1030], error=0),
+    fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),
+    # A call has to pass all its rules: this one stops the locks, with "success".
+    fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
     ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))
 
@@ -1161,10 +1143,8 @@ def assemble(lines: list[Line]) -> bytes:
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-def first_lines(pid: int) -> bytes:
+def make_own_lines(pid: int) -> bytes:
     """The beginning of the filter of process `pid`."""
-    if ARCHITECTURE is None:
-        raise OSError(f"no table of the system calls of {os.uname().machine}")
     lines = [(LOAD, 0, 0, ARCHITECTURE_AT),
              (IF_EQUAL, 1, 0, ARCHITECTURE.audit),  # int 0x80: other numbers
              (RETURN, 0, 0, KILL),
@@ -1176,7 +1156,7 @@ def first_lines(pid: int) -> bytes:
     return assemble(lines)
 
 
-def other_lines(threads: bool) -> bytes:
+def make_common_lines(threads: bool) -> bytes:
     """The rest, which is the same for all processes: about 280 lines."""
     column, lines = ARCHITECTURE.column, []
     for name, rule in LIMITED.items():
@@ -1195,7 +1175,7 @@ def install(program: bytes, flags: int = 0) -> int:
     lines = ctypes.create_string_buffer(program, len(program))
     # A struct sock_fprog: how many lines of 8 bytes, and where they are.
     argument = struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))
-    return call("syscall", ARCHITECTURE.seccomp, SECCOMP_SET_MODE_FILTER, flags, argument)
+    return system_call(ARCHITECTURE.seccomp, SECCOMP_SET_MODE_FILTER, flags, argument)
 
 
 # The thread gate: a second filter, which the worker lays on itself and each fork inherits. It lets
@@ -1247,29 +1227,27 @@ def run_plain(job: Job, max_output: int) -> Result:
 def self_test(sandbox: Sandbox) -> str:
     """Runs a few scripts, some hostile, in about a second. Returns one sentence, or raises
     SandboxError."""
-    closed = sandbox.has("seccomp")
-    files = sandbox.has("landlock") or sandbox.has("namespaces")
+    answer = ("answer", "print(6 * 7)", "ok", "42\n")  # what it should do, a script, what it gives
+    loop = ("keep the output of a loop", "print(1)\nwhile 1: pass", "timeout", "1\n")
+    tests = [answer, loop, ("report an exception", "1 / 0", "error", "")]
+    if sandbox.has("seccomp"):
+        tests += [("limit memory", "bytes(1 << 36)", "error", ""),
+                  ("refuse a process", "import os\nos.fork()", "error", ""),
+                  ("refuse a socket", "import socket\nsocket.socket()", "error", "")]
     with tempfile.NamedTemporaryFile() as secret:
-        # What it should do, whether that applies here, a script, the status and stdout expected.
-        tests = [("answer", True, "print(6 * 7)", ("ok", "42\n")),
-                 ("keep the output of an endless loop", True, "print(1)\nwhile 1: pass",
-                  ("timeout", "1\n")),
-                 ("report an exception", True, "1 / 0", ("error", "")),
-                 ("limit memory", closed, "bytes(1 << 36)", ("error", "")),
-                 ("refuse a process", closed, "import os\nos.fork()", ("error", "")),
-                 ("refuse a socket", closed, "import socket\nsocket.socket()", ("error", "")),
-                 ("hide a file", files, f"open({secret.name!r})", ("error", "")),
-                 ("answer after all that", True, "print(6 * 7)", ("ok", "42\n"))]
-        for what, applies, code, expected in tests:
-            result = sandbox.run(code, timeout=0.5 if expected[0] == "timeout" else 10)
-            if applies and (result.status, result.stdout) != expected:
-                raise SandboxError("the sandbox's self-test failed: it should "
-                                   f"{what}, and gave {result}")
+        if sandbox.has("landlock") or sandbox.has("namespaces"):
+            tests.append(("hide a file", f"open({secret.name!r})", "error", ""))
+        for task, code, status, stdout in [*tests, answer]:
+            result = sandbox.run(code, timeout=0.5 if status == "timeout" else 10)
+            if (result.status, result.stdout) != (status, stdout):
+                raise SandboxError(f"the sandbox's self-test failed: it should {task}, and gave "
+                                   f"{result}")
     return "the sandbox's self-test passed"
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
+        del sys.path[0]  # the directory of this file, the project's: no script imports from it
         ForkServer(**json.loads(sys.argv[2])).live()
         return
     parser = argparse.ArgumentParser(description="Runs a Python file in the sandbox, or tests it.")

@@ -888,6 +888,103 @@ try:
         for other in hoard[:-1]: e.register(other.fileno())
 except OSError as error: print(len(hoard), error)""")
 
+attack("locked_memory", """
+page = mmap.mmap(-1, 1 << 20)
+address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+refused("mlock", (149, 228), address, 1 << 20)
+refused("mlock2", (325, 284), address, 1 << 20, 0)
+refused("mlockall", (151, 230), 3)
+fails("MAP_LOCKED", mmap.mmap, -1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x2000)
+fails("huge pages", mmap.mmap, -1, 1 << 21, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)""")
+attack("hoard_of_kernel_objects", """
+# Events, timers, signals, epolls and pipes all are descriptors, of which there are few.
+mask = (1 << 64) - 1
+makers = (lambda: libc.syscall(number(290, 19), 0, 0), lambda: libc.syscall(number(283, 85), 1, 0),
+          lambda: libc.syscall(number(289, 74), -1, struct.pack("Q", 1 << 9), 8, 0),
+          lambda: libc.syscall(number(291, 20), 0))
+made, tries = set(), 0
+while tries < 1000:
+    for make in makers: made.add(make())
+    tries += 4
+made.discard(-1)
+print(len(made))
+if len(made) > 64: breach(len(made), "objects")""")
+attack("memory_in_attributes", """
+open("f", "w").close()
+for i in range(2000):
+    try: os.setxattr("f", f"user.MARK{i}", bytes(60000))
+    except OSError: pass
+if os.listxattr("f"): breach(len(os.listxattr("f")), "attributes")""")
+attack("memory_in_names", """
+count = 0
+try:
+    for i in range(100000): os.symlink("x" * 4000, f"{i:0200d}"); count += 1
+except OSError as error: print(error)
+if count > 20000: breach(count, "links of 4 kB")""")
+attack("pending_signals", """
+info = struct.pack("iiii", 40, 0, -1, os.getpid()) + bytes(112)
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+for _ in range(1000):
+    if libc.syscall(number(129, 138), os.getpid(), 40, info) == 0: breach("queued")
+for _ in range(1000): os.kill(os.getpid(), 40)
+print(len(signal.sigpending()))""")
+attack("mappings_without_end", """
+# Each is a record of the kernel's: address space bounds their number before the kernel's own limit does.
+hoard, page = [], 4096
+try:
+    for i in range(200000): hoard.append(mmap.mmap(-1, page, prot=[1, 3][i % 2]))
+    breach(len(hoard), "mappings")
+except (OSError, MemoryError): pass
+os.write(1, b"full")
+os._exit(0)""")
+attack("page_tables", """
+# One page in each 2 MB needs a table for itself: the limit of address space bounds the tables too.
+areas = []
+try:
+    while True:
+        areas.append(mmap.mmap(-1, 64 << 20))
+        areas[-1][::2 << 20] = bytes(32)
+except OSError: pass
+print(len(areas))
+if len(areas) > 8: breach(64 * len(areas), "MB")""")
+attack("one_script_starves_the_gate", """
+# The worker answers threads and keeps the deadline: questions without end must not delay it.
+def ask():
+    while True:
+        try: threading.Thread(target=int, daemon=True).start()
+        except RuntimeError: pass
+for _ in range(30): threading.Thread(target=ask, daemon=True).start()
+while True: time.sleep(1)""", hangs=True)
+attack("time_limits_of_its_own", """
+import resource
+for soft in (1, 2, resource.RLIM_INFINITY):
+    try: resource.setrlimit(resource.RLIMIT_CPU, (soft, soft))
+    except (OSError, ValueError): pass
+signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+while True: pass""", hangs=True)
+attack("joins_another_group", """
+import fcntl
+fails("group", os.setpgid, 0, os.getpgid(VICTIM))
+fails("group of the caller", os.setpgid, 0, os.getpgid(CALLER))
+for fd in (0, 1, 2):
+    fails("TIOCSCTTY", fcntl.ioctl, fd, 0x540E, 1)
+    fails("TIOCSPGRP", fcntl.ioctl, fd, 0x5410, struct.pack("i", VICTIM))""")
+attack("reads_the_machines_state", """
+for path in ("/proc/stat", "/proc/meminfo", "/proc/loadavg", "/proc/self/status", "/proc/net/tcp", "/sys/class/net",
+             "/sys/class/dmi/id/product_name", "/sys/firmware", "/sys/kernel", "/dev/kmsg", "/run/docker.sock"):
+    fails(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1))""")
+attack("rare_calls", """
+refused("uselib", (134, None), b"/usr/lib/libc.so.6")
+refused("vhangup", (153, 58))
+refused("quotactl", (179, 60), 0, None, 0, None)
+refused("acct", (163, 89), None)
+refused("process_mrelease", 448, 0, 0)
+refused("memfd_secret", 447, 0)
+refused("set_mempolicy_home_node", 450, 0, 0, 0, 0)
+refused("cachestat", 451, 0, None, None, 0)
+refused("map_shadow_stack", 453, 0, 4096, 0)
+refused("futex_waitv", 449, None, 0, 0, None, 0)""")
+
 
 # ---- honest scripts ---------------------------------------------------------------------------------------
 
@@ -954,7 +1051,7 @@ honest("output_300k", "for i in range(30000): print(f'{i:09d}')", "".join(f"{i:0
 honest("asyncio", """
 import asyncio
 async def task(n):
-    await asyncio.sleep(0.03 - n / 100); print(n); return n
+    await asyncio.sleep(0.4 - n / 5); print(n); return n
 async def main(): print(await asyncio.gather(*map(task, range(3))))
 asyncio.run(main())""", "2\n1\n0\n[0, 1, 2]\n")
 honest("threads", """

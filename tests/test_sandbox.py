@@ -142,7 +142,7 @@ def test_an_exception_in_a_thread_shows_the_lines_too(box):
 
 def test_memory_that_runs_out_is_an_error_in_words(box):
     for code in ("x = []\nwhile True: x.append([])", "x = 'a'\nwhile True: x += x", "x = [0] * 10**12"):
-        result = box.run(code, timeout=30)
+        result = box.run(code, timeout=90)
         assert result.status == "error" and result.stderr.endswith("MemoryError\n")
 
 
@@ -262,7 +262,7 @@ def test_a_closed_sandbox_says_so_and_leaves_no_process():
     sandbox.close()
     sandbox.close()
     assert late.result().stdout == "done\n"
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(RuntimeError, match="shutdown"):
         sandbox.run("print(1)")
     assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
@@ -354,7 +354,7 @@ def test_a_weak_sandbox_kills_the_group_of_a_script():
 
 
 def test_layers_say_what_protects_this_machine(box):
-    assert set(box.layers) == {"seccomp", "landlock", "namespaces"}
+    assert set(box.layers) == {"seccomp", "landlock", "namespaces", "gate"}
     assert box.layers["seccomp"] is True and box.has("seccomp")
     assert box.describe_layers().startswith("sandbox: seccomp") and "passed" in self_test(box)
 
@@ -408,7 +408,7 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
     monkeypatch.setattr(module, "ARCHITECTURE", module.Architecture(architecture, column, 0, 0))
     pid = 4711
     limits = {**module.LIMITED, **module.limits_to_itself(pid)}
-    program = module.first_lines(pid) + module.other_lines(threads=True)
+    program = module.make_own_lines(pid) + module.make_common_lines(threads=True)
     assert len(program) // 8 <= 4096, "the kernel takes no more lines"
     refused = {row[column] for row in module.REFUSED.values()}
     ignored = {row[column] for row in module.IGNORED.values()}
@@ -438,7 +438,7 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
             ("fcntl", [0, 1024], error | 1), ("ioctl", [0, 0x5421], allow),
             ("ioctl", [0, 0x5412], error | 25)]:
         assert decide(program, architecture, number[name], arguments) == answer, (name, arguments)
-    without_threads = module.first_lines(pid) + module.other_lines(threads=False)
+    without_threads = module.make_own_lines(pid) + module.make_common_lines(threads=False)
     assert decide(without_threads, architecture, number["clone"], [0x3D0F00]) == error | 11  # EAGAIN
 
 
@@ -465,7 +465,7 @@ def test_plain_subprocesses_stand_in_on_macos(monkeypatch):
         assert late.status == "timeout" and children and wait_for(lambda: all(map(gone, children)))
 
 
-DARWIN = """
+PRETEND_DARWIN = """
 import importlib.util, os, signal, socket, sys, time, warnings
 warnings.simplefilter("ignore")
 sys.platform = "darwin"
@@ -481,6 +481,8 @@ import ctypes
 class NoLibc:  # whoever calls the kernel fails here
     def __getattr__(self, name): raise AttributeError("macOS has no " + name)
 sys.modules["sandbox"].libc = NoLibc()
+"""
+DARWIN = PRETEND_DARWIN + """
 try: Sandbox()
 except SandboxError as error: print(error)
 with Sandbox(timeout=60, allow_weak=True) as box:
@@ -490,6 +492,11 @@ with Sandbox(timeout=60, allow_weak=True) as box:
     print([future.result().stdout for future in futures])
     print(box.run("import time; print(1, flush=True); time.sleep(60)", timeout=3))
 """
+DARWIN_COMMAND = "import torch._dynamo, transformers  # which read what kind of machine this is\n" + PRETEND_DARWIN + """
+import runpy
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def test_what_a_trainer_uses_needs_nothing_of_linux():
@@ -498,9 +505,37 @@ def test_what_a_trainer_uses_needs_nothing_of_linux():
     assert run.returncode == 0, run.stderr
     refusal, layers, own, outputs, late = run.stdout.splitlines()
     assert "cannot confine scripts here" in refusal and "--allow-weak" in refusal
-    assert layers.startswith("weak sandbox: no seccomp (on darwin)")
+    assert layers.startswith("weak sandbox: no seccomp (on darwin,")
     assert "passed" in own and outputs == str(["1\n", "2\n", "3\n"])
     assert "status='timeout'" in late and "stdout='1\\n'" in late
+
+
+@pytest.mark.slow
+def test_the_commands_of_a_trainer_run_on_macos_with_allow_weak(tmp_path):
+    """At a size of seconds: without the flag one sentence that names it, with it a run that has a result."""
+    pytest.importorskip("torch")
+
+    def command(*words: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
+        return subprocess.run([sys.executable, "-c", DARWIN_COMMAND, *words], cwd=PROJECT, env=environment,
+                              capture_output=True, text=True)
+
+    small = ["--tasks", "rg/gcd", "--batch-size", "2", "--eval-n", "2", "--max-tokens", "60",
+             "--max-turn-tokens", "30", "--workers", "2"]
+    sft = ["sft.py", *small, "--per-task", "4", "--width", "32", "--copy-steps", "2", "--epochs", "1"]
+    grpo = ["grpo.py", *small, "--per-task", "2", "--stages", "1", "--steps-per-stage", "1", "--group-size", "2",
+            "--potential-samples", "1", "--val-n", "2", "--model", str(tmp_path / "sft")]
+    refused = command(*sft, "--out", str(tmp_path / "sft"))
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert "cannot confine scripts here" in refused.stderr and "--allow-weak" in refused.stderr
+    for words, name in ((sft, "sft"), (grpo, "grpo")):
+        done = command(*words, "--out", str(tmp_path / name), "--allow-weak")
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+        assert "accuracy" in json.loads((tmp_path / name / "eval.json").read_text())
+        log = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        assert json.loads(log[0])["sandbox"].startswith("weak sandbox: no seccomp (on darwin")
+    programs = [line for line in (tmp_path / "sft" / "data.jsonl").read_text().splitlines() if "```python" in line]
+    assert programs  # conversations with a script are kept only if it ran and its answer was right
 
 
 # ---- packages that are links ------------------------------------------------------------------------------
@@ -619,19 +654,6 @@ def test_no_script_can_pose_as_a_failure_of_the_sandbox(box):
         assert box.run(code).status in ("ok", "error", "signal")
 
 
-@pytest.mark.skipif(not ROOT or not shutil.which("unshare"), reason="needs root, to mount")
-def test_where_dev_shm_is_read_only_the_scratch_lies_elsewhere():
-    code = ("from sandbox import Sandbox\n"
-            "with Sandbox(workers=1, preload=(), disable=['namespaces']) as box:\n"
-            "    print(box.run('import os; print(os.getcwd())').stdout)")
-    shell = 'mount -o remount,bind,ro /dev/shm || exit 77; exec "$0" -c "$1"'
-    run = subprocess.run(["unshare", "-m", "sh", "-c", shell, sys.executable, code], cwd=PROJECT,
-                         capture_output=True, text=True)
-    if run.returncode == 77:
-        pytest.skip("/dev/shm is no mount of its own")
-    assert run.stdout.startswith(tempfile.gettempdir()), run.stderr
-
-
 @pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=str)
 def test_each_script_has_a_new_scratch_even_after_one_that_left_nothing(disable):
     code = "import os, time\nprint(time.time_ns() - os.stat('.').st_mtime_ns < 10**9 * SECONDS)"
@@ -703,14 +725,14 @@ def test_an_interrupted_run_does_not_confuse_the_next_one():
         timer = threading.Timer(0.3, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            sandbox.run("import time; time.sleep(60)\nprint('old')", timeout=60)
+            sandbox.run("import time; time.sleep(60)\nprint('old')", timeout=2)
         assert sandbox.run("print('new')").stdout == "new\n"
     signal.signal(signal.SIGINT, before)
 
 
 def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
     with Sandbox(workers=1, preload=()) as sandbox:
-        sandbox.settings["disable"] = ["namespaces"]
+        sandbox.team[0].settings = json.dumps(dict(preload=[], disable=["namespaces"]))
         sandbox.team[0].process.kill()
         sandbox.team[0].process.wait()
         assert "other layers" in sandbox.run("print(1)").stderr
