@@ -1,4 +1,8 @@
-"""Grids of numbers, letters and marks: turning, reading, finding shapes, spreading, games on boards."""
+"""Grids of numbers, letters and marks: turning, reading, finding shapes, spreading, board games.
+
+A grid is a list of rows. A cell is named by its row and its column: from 0 in the code, from 1 in
+most questions, which then say so.
+"""
 import inspect
 from collections import Counter
 from fractions import Fraction
@@ -25,8 +29,19 @@ def cells_of_ints(text: str) -> list[int]:
     return [integer(cell) for cell in cells(text)]
 
 
-# ---- turning and editing --------------------------------------------------------------------------------------------
-# Each operation is one expression. Its first line says in the question what it does, the rest goes into programs.
+def digits(rng: Random, height: int, width: int) -> list[list[int]]:
+    """A grid of random digits."""
+    return [[rng.randrange(10) for _ in range(width)] for _ in range(height)]
+
+
+def neighbours(r, c):
+    """The four cells that share a side with a cell."""
+    return {(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)}
+
+
+# ---- turning and editing -------------------------------------------------------------------------
+# The docstring of an operation is its order in the question, with its arguments in the braces.
+# What it returns is one expression: a line of the program.
 
 def rotate_90(m):
     """rotate it 90 degrees clockwise"""
@@ -94,13 +109,15 @@ OPERATIONS = {function.__name__: function for function in TURNS + EDITS}
 
 
 class Operations(Task, abstract=True):
-    """A matrix `m` and a list of operations on it, each a name with its arguments."""
+    """A matrix `m`, and operations on it: lists of a name and its arguments, ["replace", 2, 7]."""
 
     def ask(self, m: list[list], operations: list[list]) -> str:
         orders = [OPERATIONS[name].__doc__.format(*arguments) for name, *arguments in operations]
-        return f"Take this matrix:\n{show(m)}\n" + "".join(
-            f"{'Then' if i else 'First'} {order}. " if len(orders) > 1 else f"Now {order}. "
-            for i, order in enumerate(orders))
+        if len(orders) == 1:
+            told = f"Now {orders[0]}. "
+        else:
+            told = f"First {orders[0]}. " + "".join(f"Then {order}. " for order in orders[1:])
+        return f"Take this matrix:\n{show(m)}\n{told}"
 
     @staticmethod
     def solve(m, operations):
@@ -109,67 +126,86 @@ class Operations(Task, abstract=True):
         return m
 
     def program(self, instance: Instance) -> str:
-        """A line for each operation: its expression, after its arguments."""
+        """The expression of each operation, after a line for each of its arguments.
+
+            m = [[1, 2], [3, 4]]
+            k = 2
+            m = [[0 if cell % k == 0 else cell for cell in row] for row in m]
+            print(m)
+        """
         lines = [f"m = {instance.facts['m']}"]
         for name, *arguments in instance.facts["operations"]:
-            parameters = list(inspect.signature(OPERATIONS[name]).parameters)[1:]
-            lines += [f"{parameter} = {argument}" for parameter, argument in zip(parameters, arguments)]
-            lines.append("m = " + inspect.getsource(OPERATIONS[name]).split("return ")[1].strip())
+            function = OPERATIONS[name]
+            parameters = list(inspect.signature(function).parameters)
+            for parameter, argument in zip(parameters[1:], arguments):
+                lines.append(f"{parameter} = {argument}")
+            expression = inspect.getsource(function).split("return ")[1].strip()
+            lines.append(f"m = {expression}")
         return "\n".join([*lines, "print(m)\n"])
 
 
 class MatrixTransformation(Operations):
+    """Take this matrix: a B / # 7. First transpose it. Then rotate it 180 degrees."""
     suite = "symbench"
     parse = staticmethod(cells)
+    signs = "abcdefghkmnprstuvwxyzABCDEFGHKLMNPRSTUVWXYZ23456789#@+*%&=?!$"
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (2, 3), (3, 5), (5, 8))
         width, height = rng.randint(low, high), rng.randint(low, high)
-        m = [[rng.choice("abcdefghkmnprstuvwxyzABCDEFGHKLMNPRSTUVWXYZ23456789#@+*%&=?!$") for _ in range(width)]
-             for _ in range(height)]
-        count = rng.randint(*at(rng, level, (1, 1), (1, 3), (3, 4)))
-        operations = [[rng.choice(TURNS).__name__] for _ in range(count)]
+        m = [[rng.choice(self.signs) for _ in range(width)] for _ in range(height)]
+        number_of_turns = rng.randint(*at(rng, level, (1, 1), (1, 3), (3, 4)))
+        operations = [[rng.choice(TURNS).__name__] for _ in range(number_of_turns)]
         return self.ask(m, operations) + CELLS, dict(m=m, operations=operations)
 
 
 class ManipulateMatrix(Operations):
+    """Take this matrix: 1 2 3 / 4 5 6. First delete each row whose number is a multiple of 2."""
     parse = staticmethod(rows_of_ints)
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (2, 3), (4, 8), (8, 12))
         width = rng.randint(low, high)
-        m = start = [[rng.randrange(10) for _ in range(width)] for _ in range(rng.randint(low, high))]
-        operations = []
+        start = digits(rng, rng.randint(low, high), width)
+        m, operations = start, []
         for _ in range(rng.randint(*at(rng, level, (1, 1), (3, 6), (8, 12)))):
-            operations.append(self._draw(rng, m))
-            m = self.solve(m, operations[-1:])
+            operation = self._draw(rng, m)
+            m = self.solve(m, [operation])
+            operations.append(operation)
         return self.ask(start, operations) + ROWS, dict(m=start, operations=operations)
 
     @staticmethod
     def _draw(rng: Random, m: list[list[int]]) -> list:
-        """An operation that leaves something of `m`: only what has three or more rows or columns is cut."""
+        """An operation that leaves something of `m`: only what has three rows or more is cut."""
         height, width = len(m), len(m[0])
-        draws = [lambda: [rng.choice(TURNS).__name__],
-                 lambda: ["replace", rng.choice(rng.choice(m)), rng.randrange(10)],
-                 lambda: ["zero_multiples", rng.randint(2, 4)]]
+        # All turns together are as likely as one of the edits.
+        names = ["turn", "replace", "zero_multiples"]
         if min(height, width) > 2:
-            draws += [lambda: ["keep", rng.randint(1, 2), rng.randint(height - 1, height),
-                               rng.randint(1, 2), rng.randint(width - 1, width)],
-                      lambda: ["drop_rows", rng.randint(2, height)],
-                      lambda: ["drop_columns", rng.randint(2, width)]]
-        return rng.choice(draws)()
+            names += ["keep", "drop_rows", "drop_columns"]
+        name = rng.choice(names)
+        if name == "turn":
+            return [rng.choice(TURNS).__name__]
+        if name == "replace":
+            return [name, rng.choice(rng.choice(m)), rng.randrange(10)]
+        if name == "zero_multiples":
+            return [name, rng.randint(2, 4)]
+        if name == "keep":
+            rows = [rng.randint(1, 2), rng.randint(height - 1, height)]
+            return [name, *rows, rng.randint(1, 2), rng.randint(width - 1, width)]
+        return [name, rng.randint(2, height if name == "drop_rows" else width)]
 
 
 class RotateMatrix(Task):
+    """Rotate this matrix 450 degrees clockwise: 1 2 / 3 4."""
     parse = staticmethod(rows_of_ints)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(*at(rng, level, (2, 4), (4, 8), (10, 14)))
-        matrix = [[rng.randrange(10) for _ in range(n)] for _ in range(n)]
+        matrix = digits(rng, n, n)
         degrees = 90 * rng.randint(*at(rng, level, (1, 3), (1, 10), (1, 40)))
-        return f"Rotate this matrix {degrees} degrees clockwise:\n{show(matrix)}\n{ROWS}", \
-            dict(matrix=matrix, degrees=degrees)
+        question = f"Rotate this matrix {degrees} degrees clockwise:\n{show(matrix)}\n{ROWS}"
+        return question, dict(matrix=matrix, degrees=degrees)
 
     @staticmethod
     def solve(matrix, degrees):
@@ -178,18 +214,20 @@ class RotateMatrix(Task):
         return matrix
 
 
-# ---- reading and pooling --------------------------------------------------------------------------------------------
+# ---- reading and pooling -------------------------------------------------------------------------
 
 class SpiralMatrix(Task):
+    """The matrix 1 2 3 / 4 5 6 / 7 8 9 is read as 1 2 3 6 9 8 7 4 5."""
     split = "test"
     parse = staticmethod(ints)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        width, height = (rng.randint(*at(rng, level, (2, 4), (4, 8), (10, 14))) for _ in range(2))
-        matrix = [[rng.randrange(10) for _ in range(width)] for _ in range(height)]
-        return f"Read this matrix in a clockwise spiral, inwards from the top left corner:\n{show(matrix)}\n" \
-               "Answer with the list of its numbers in that order.", dict(matrix=matrix)
+        sizes = [rng.randint(*at(rng, level, (2, 4), (4, 8), (10, 14))) for _ in range(2)]
+        matrix = digits(rng, sizes[1], sizes[0])
+        question = ("Read this matrix in a clockwise spiral, inwards from the top left corner:\n"
+                    f"{show(matrix)}\nAnswer with the list of its numbers in that order.")
+        return question, dict(matrix=matrix)
 
     # Read the first row; then turn what is left, so that the next side is on top.
     @staticmethod
@@ -201,8 +239,14 @@ class SpiralMatrix(Task):
         return numbers
 
 
+def average(numbers):
+    return round(sum(numbers) / len(numbers), 2)
+
+
 class Pooling(Task):
+    """Move a 2 x 2 window over 1 2 3 / 4 5 6. What is the maximum at each place? 5, 6."""
     suite = "symbench"
+    uses = (average,)
 
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(*at(rng, level, (3, 3), (4, 6), (7, 9)))
@@ -210,16 +254,22 @@ class Pooling(Task):
         kind = rng.choice(("maximum", "minimum", "sum", "average"))
         low, high = at(rng, level, (0, 9), (-10, 20), (-99, 99))
         matrix = [[rng.randint(low, high) for _ in range(n)] for _ in range(n)]
-        decimals = ", rounded to two decimals" * (kind == "average")
-        return f"Move a {size} x {size} window over this grid in steps of one cell:\n{show(matrix)}\n" \
-               f"What is the {kind} at each place{decimals}? Answer row by row, separated by commas.", \
-            dict(matrix=matrix, size=size, kind=kind)
+        decimals = ", rounded to two decimals" if kind == "average" else ""
+        question = (f"Move a {size} x {size} window over this grid in steps of one cell:\n"
+                    f"{show(matrix)}\nWhat is the {kind} at each place{decimals}? "
+                    "Answer row by row, separated by commas.")
+        return question, dict(matrix=matrix, size=size, kind=kind)
 
     @staticmethod
     def solve(matrix, size, kind):
-        pool = {"maximum": max, "minimum": min, "sum": sum, "average": lambda w: round(sum(w) / len(w), 2)}[kind]
+        pool = {"maximum": max, "minimum": min, "sum": sum, "average": average}[kind]
         places = range(len(matrix) - size + 1)
-        return [pool([v for row in matrix[r:r + size] for v in row[c:c + size]]) for r in places for c in places]
+        pooled = []
+        for r in places:
+            for c in places:
+                window = [row[c:c + size] for row in matrix[r:r + size]]
+                pooled.append(pool(sum(window, [])))
+        return pooled
 
     def check(self, answer: str, instance: Instance) -> bool:
         given, facts = [number(cell) for cell in cells(answer)], instance.facts
@@ -227,46 +277,58 @@ class Pooling(Task):
             return given == self.solve(**facts)
         # Compared with the exact averages, as a third decimal of 5 may be rounded either way.
         sums = self.solve(facts["matrix"], facts["size"], "sum")
-        return len(given) == len(sums) and all(
-            abs(cell - Fraction(total, facts["size"] ** 2)) <= Fraction(6, 1000) for cell, total in zip(given, sums))
-
-    def program(self, instance: Instance) -> str:
-        matrix, size, kind = instance.facts.values()
-        pool = {"maximum": "max({})", "minimum": "min({})", "sum": "sum({})",
-                "average": f"round(sum({{}}) / {size ** 2}, 2)"}[kind]
-        window = pool.format(f"m[r + i][c + j] for i in range({size}) for j in range({size})")
-        return f"m = {matrix}\nn = range({len(matrix) - size + 1})\nprint([{window} for r in n for c in n])\n"
+        exact = [Fraction(total, facts["size"] ** 2) for total in sums]
+        return len(given) == len(exact) and all(
+            abs(one - other) <= Fraction(6, 1000) for one, other in zip(given, exact))
 
 
-# ---- finding shapes -------------------------------------------------------------------------------------------------
+# ---- finding shapes ------------------------------------------------------------------------------
+
+def blocks(rows):
+    """The lower right corners of all blocks of 3 x 3 equal letters."""
+    found = []
+    for r in range(2, len(rows)):
+        for c in range(2, len(rows[0])):
+            block = {letter for row in rows[r - 2:r + 1] for letter in row[c - 2:c + 1]}
+            if len(block) == 1:
+                found.append([r, c])
+    return found
+
 
 class PatternRecognition(Task):
+    """Where is the lower right corner of the one square of 3 x 3 or more equal letters?"""
     suite = "symbench"
     parse = staticmethod(ints)
+    uses = (blocks,)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (6, 6), (6, 15), (20, 30))
-        letters = ascii_uppercase[:at(rng, level, 26, 26, 4)]  # few letters: many blocks that are almost squares
+        # Few letters make many blocks that are almost squares.
+        letters = ascii_uppercase[:at(rng, level, 26, 26, 4)]
         while True:
             height, width = rng.randint(low, high), rng.randint(low, high)
             side, letter = rng.randint(3, min(height, width) // 2), rng.choice(letters)
             top, left = rng.randint(0, height - side), rng.randint(0, width - side)
-            rows = ["".join(letter if r - top in range(side) and c - left in range(side) else rng.choice(letters)
-                            for c in range(width)) for r in range(height)]
+            rows = []
+            for r in range(height):
+                row = ""
+                for c in range(width):
+                    inside = top <= r < top + side and left <= c < left + side
+                    row += letter if inside else rng.choice(letters)
+                rows.append(row)
             # With no 3 x 3 block outside the square, it is the only one and cannot grow.
-            blocks = sum(rows[r][c:c + 3] == rows[r + 1][c:c + 3] == rows[r + 2][c:c + 3] == rows[r][c] * 3
-                         for r in range(height - 2) for c in range(width - 2))
-            if blocks == (side - 2) ** 2:
+            if len(blocks(rows)) == (side - 2) ** 2:
                 break
-        return "One square of 3 x 3 or more is filled with one letter:\n" + "\n".join(rows) + \
-            "\nWhere is its lower right corner? Answer [row, column], both counted from 0.", dict(rows=rows)
+        drawing = "\n".join(rows)
+        question = (f"One square of 3 x 3 or more is filled with one letter:\n{drawing}\n"
+                    "Where is its lower right corner? Answer [row, column], both counted from 0.")
+        return question, dict(rows=rows)
 
+    # The square ends where its last 3 x 3 block ends.
     @staticmethod
     def solve(rows):
-        h, w = len(rows), len(rows[0])  # the square ends where its last 3 x 3 block ends
-        return max([r, c] for r in range(2, h) for c in range(2, w)
-                   if len({x for row in rows[r - 2:r + 1] for x in row[c - 2:c + 1]}) == 1)
+        return max(blocks(rows))
 
 
 def outline(top, left, bottom, right):
@@ -278,7 +340,8 @@ def outline(top, left, bottom, right):
 def decompositions(rows):
     """For each way to take a drawing apart the number of rectangles, or 0 where ink is left over."""
     from collections import Counter
-    ink = Counter({(r, c): ".#@".index(mark) for r, row in enumerate(rows) for c, mark in enumerate(row)})
+    ink = Counter({(r, c): ".#@".index(mark)
+                   for r, row in enumerate(rows) for c, mark in enumerate(row)})
 
     def take(count):
         first = next((cell for cell in ink if ink[cell]), None)
@@ -306,6 +369,7 @@ def decompositions(rows):
 
 
 class RectangleCount(Task):
+    """How many rectangles, of which the outlines are drawn and may cross, are on the canvas?"""
     split = "test"
     parse = staticmethod(integer)
     uses = (outline, decompositions)
@@ -317,17 +381,20 @@ class RectangleCount(Task):
             ink = Counter()
             for _ in range(rng.randint(low, high)):
                 top, left = rng.randint(0, height - 3), rng.randint(0, width - 3)
-                ink.update(outline(top, left, rng.randint(top + 2, height - 1), rng.randint(left + 2, width - 1)))
+                bottom = rng.randint(top + 2, height - 1)
+                ink.update(outline(top, left, bottom, rng.randint(left + 2, width - 1)))
             if max(ink.values()) > 2:
                 continue
             rows = ["".join(".#@"[ink[r, c]] for c in range(width)) for r in range(height)]
-            # Crossing outlines can be taken apart in several ways: all must have the same number of rectangles.
+            # Crossing outlines can be taken apart in several ways: all must have one number.
             ways = list(islice(decompositions(rows), 1000))
             if len(ways) < 1000 and len({*ways} - {0}) == 1:
                 break
         drawing = "\n".join(rows)
-        return 'A canvas shows outlines of rectangles, each at least 3 x 3: "#" is a cell on one outline, "@" a cell ' \
-               f"on two.\n{drawing}\nHow many rectangles are there? Answer with one integer.", dict(rows=rows)
+        question = ("A canvas shows outlines of rectangles, each at least 3 x 3: "
+                    f'"#" is a cell on one outline, "@" a cell on two.\n{drawing}\n'
+                    "How many rectangles are there? Answer with one integer.")
+        return question, dict(rows=rows)
 
     @staticmethod
     def solve(rows):
@@ -335,100 +402,119 @@ class RectangleCount(Task):
 
 
 class LargestIsland(Task):
+    """In 1 1 0 / 0 0 1 the largest island of ones that touch along a side has two cells."""
     parse = staticmethod(integer)
+    uses = (neighbours,)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (5, 6), (5, 10), (15, 25))
         height, width = rng.randint(low, high), rng.randint(low, high)
         matrix = [[0] * width for _ in range(height)]
-        for _ in range(rng.randint(1, high // 2)):  # random walks from random cells
+        # Random walks from random cells; a step over the edge stays where it is.
+        for _ in range(rng.randint(1, high // 2)):
             r, c = rng.randrange(height), rng.randrange(width)
             for _ in range(rng.randint(1, 2 * high)):
                 matrix[r][c] = 1
-                i, j = rng.choice(((0, 1), (1, 0), (0, -1), (-1, 0)))
-                r, c = min(max(r + i, 0), height - 1), min(max(c + j, 0), width - 1)
-        return f"Ones that touch along a side belong to one island:\n{show(matrix)}\n" \
-               "How many cells has the largest island? Answer with one integer.", dict(matrix=matrix)
+                down, right = rng.choice(((0, 1), (1, 0), (0, -1), (-1, 0)))
+                if r + down in range(height) and c + right in range(width):
+                    r, c = r + down, c + right
+        question = (f"Ones that touch along a side belong to one island:\n{show(matrix)}\n"
+                    "How many cells has the largest island? Answer with one integer.")
+        return question, dict(matrix=matrix)
 
     @staticmethod
     def solve(matrix):
         land = {(r, c) for r, row in enumerate(matrix) for c, cell in enumerate(row) if cell}
         largest = 0
         while land:
-            island = [land.pop()]
-            for r, c in island:  # grows while it is read
-                near = {(r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)} & land
-                island += near
+            shore, size = [land.pop()], 0
+            while shore:
+                near = neighbours(*shore.pop()) & land
                 land -= near
-            largest = max(largest, len(island))
+                shore += near
+                size += 1
+            largest = max(largest, size)
         return largest
 
 
-# ---- spreading ------------------------------------------------------------------------------------------------------
+# ---- spreading -----------------------------------------------------------------------------------
 
 class BinaryMatrix(Task):
+    """Replace each cell by its distance to the nearest 0: 1 1 0 becomes 2 1 0."""
     parse = staticmethod(rows_of_ints)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(*at(rng, level, (3, 4), (5, 10), (12, 16)))
-        zeros = at(rng, level, 0.4, 0.25, 0.1)
-        matrix = [[int(rng.random() > zeros) for _ in range(n)] for _ in range(n)]
-        matrix[rng.randrange(n)][rng.randrange(n)] = 0
-        return "Replace each cell by its distance to the nearest 0, in steps up, down, left or right:\n" \
-               f"{show(matrix)}\n{ROWS}", dict(matrix=matrix)
+        share = at(rng, level, 0.4, 0.25, 0.1)
+        matrix = [[int(rng.random() > share) for _ in range(n)] for _ in range(n)]
+        matrix[rng.randrange(n)][rng.randrange(n)] = 0  # at least one
+        question = ("Replace each cell by its distance to the nearest 0, "
+                    f"in steps up, down, left or right:\n{show(matrix)}\n{ROWS}")
+        return question, dict(matrix=matrix)
 
     @staticmethod
     def solve(matrix):
         n = range(len(matrix))
-        return [[min(abs(r - i) + abs(c - j) for i in n for j in n if not matrix[i][j]) for c in n] for r in n]
+        zeros = [(r, c) for r in n for c in n if matrix[r][c] == 0]
+        return [[min(abs(r - i) + abs(c - j) for i, j in zeros) for c in n] for r in n]
 
 
 class RottenOranges(Task):
+    """In 2 1 1 / 0 0 1 no orange is fresh after 3 minutes; in 2 0 1 one stays fresh for ever."""
     parse = staticmethod(integer)
+    uses = (neighbours,)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         stuck = rng.random() < 0.2
         low, high = at(rng, level, (4, 6), (10, 15), (20, 30))
         while True:
-            n, weights = rng.randint(low, high), (rng.randint(10, 30), 80, rng.randint(1, 8))
+            n = rng.randint(low, high)
+            # So many empty places and rotten oranges to 80 fresh ones.
+            weights = (rng.randint(10, 30), 80, rng.randint(1, 8))
             matrix = [rng.choices((0, 1, 2), weights, k=n) for _ in range(n)]
             if (self.solve(matrix) == -1) == stuck and any(1 in row for row in matrix):
                 break
-        return "0 is an empty place, 1 a fresh orange, 2 a rotten one. Each minute the fresh oranges directly above, " \
-               f"below, left and right of rotten ones rot.\n{show(matrix)}\nAfter how many minutes is no orange " \
-               "fresh? Answer with one integer, -1 if some stay fresh for ever.", dict(matrix=matrix)
+        question = ("0 is an empty place, 1 a fresh orange, 2 a rotten one. Each minute the fresh "
+                    "oranges directly above, below, left and right of rotten ones rot.\n"
+                    f"{show(matrix)}\nAfter how many minutes is no orange fresh? "
+                    "Answer with one integer, -1 if some stay fresh for ever.")
+        return question, dict(matrix=matrix)
 
     @staticmethod
     def solve(matrix):
-        cells = {(r, c): cell for r, row in enumerate(matrix) for c, cell in enumerate(row)}
-        fresh = {place for place in cells if cells[place] == 1}
-        rotten = {place for place in cells if cells[place] == 2}
+        places = [(r, c) for r in range(len(matrix)) for c in range(len(matrix[0]))]
+        fresh = {(r, c) for r, c in places if matrix[r][c] == 1}
+        rotten = {(r, c) for r, c in places if matrix[r][c] == 2}
         minutes = 0
         while fresh and rotten:
-            rotten = {(r + i, c + j) for r, c in rotten for i, j in ((0, 1), (1, 0), (0, -1), (-1, 0))} & fresh
+            # Only those that have just turned rotten still have fresh ones beside them.
+            rotten = {near for r, c in rotten for near in neighbours(r, c) & fresh}
             fresh -= rotten
             minutes += 1
         return -1 if fresh else minutes
 
 
-LIFE = "This is a board of Conway's Game of Life whose opposite edges are joined. In each step a cell with 3 living " \
-       "cells (1) among its 8 neighbours lives, one with 2 stays as it is, any other is dead (0).\n"
+LIFE = ("This is a board of Conway's Game of Life whose opposite edges are joined. "
+        "In each step a cell with 3 living cells (1) among its 8 neighbours lives, "
+        "one with 2 stays as it is, any other is dead (0).\n")
 
 
 def life(board):
     """The board one step later."""
     from collections import Counter
     n, near = len(board), (-1, 0, 1)
+    alive = [(r, c) for r in range(n) for c in range(n) if board[r][c]]
     # Each living cell counts once for itself and for each of its neighbours.
-    counts = Counter(((r + i) % n, (c + j) % n) for r in range(n) for c in range(n) if board[r][c]
-                     for i in near for j in near)
+    counts = Counter(((r + i) % n, (c + j) % n) for r, c in alive for i in near for j in near)
+    # With itself, a living cell that stays counts 3 or 4; a dead one that is born counts 3.
     return [[int(counts[r, c] in (3, 3 + board[r][c])) for c in range(n)] for r in range(n)]
 
 
 class GameOfLife(Task):
+    """What is the board after 2 steps?"""
     parse = staticmethod(rows_of_ints)
     uses = (life,)
 
@@ -438,10 +524,11 @@ class GameOfLife(Task):
         while True:
             n = rng.randint(low, high)
             board = [[int(rng.random() < 0.3) for _ in range(n)] for _ in range(n)]
-            if any(map(any, self.solve(board, steps))):
+            if any(map(any, self.solve(board, steps))):  # an empty board could be guessed
                 break
-        return f"{LIFE}{show(board)}\nWhat is the board after {steps} step{'s' * (steps > 1)}? {ROWS}", \
-            dict(board=board, steps=steps)
+        after = "1 step" if steps == 1 else f"{steps} steps"
+        question = f"{LIFE}{show(board)}\nWhat is the board after {after}? {ROWS}"
+        return question, dict(board=board, steps=steps)
 
     @staticmethod
     def solve(board, steps):
@@ -451,7 +538,11 @@ class GameOfLife(Task):
 
 
 class GameOfLifeHalting(Task):
-    """The number of living cells is drawn before the boards: boards with few cells are no likelier to die out."""
+    """Are all cells dead after 12 steps?
+
+    The number of living cells is drawn before the boards, so that those with few cells are no
+    likelier to die out.
+    """
     parse = staticmethod(yes_no)
     uses = (life,)
 
@@ -460,13 +551,14 @@ class GameOfLifeHalting(Task):
         n, steps = at(rng, level, (6, 5), (12, 20), (16, 40))
         alive = round(n * n * at(rng, level, 0.16, 0.1, 0.09) * rng.uniform(0.75, 1.25))
         while True:
-            cells = [1] * alive + [0] * (n * n - alive)
-            rng.shuffle(cells)
-            board = [cells[r * n:(r + 1) * n] for r in range(n)]
+            shuffled = [1] * alive + [0] * (n * n - alive)
+            rng.shuffle(shuffled)
+            board = [shuffled[r * n:(r + 1) * n] for r in range(n)]
             if self.solve(board, steps) is label:
                 break
-        return f"{LIFE}{show(board)}\nAre all cells dead after {steps} steps? Answer True or False.", \
-            dict(board=board, steps=steps)
+        question = (f"{LIFE}{show(board)}\nAre all cells dead after {steps} steps? "
+                    "Answer True or False.")
+        return question, dict(board=board, steps=steps)
 
     @staticmethod
     def solve(board, steps):
@@ -476,9 +568,10 @@ class GameOfLifeHalting(Task):
         return not any(map(any, board))
 
 
-# ---- games on boards ------------------------------------------------------------------------------------------------
+# ---- games on boards -----------------------------------------------------------------------------
 
 class LightPuzzles(Task):
+    """Button A switches (1, 1), (2, 2). Press A, B, A."""
     suite = "symbench"
     parse = staticmethod(cells_of_ints)
     program = Task.script
@@ -487,14 +580,18 @@ class LightPuzzles(Task):
         n = rng.randint(*at(rng, level, (2, 2), (3, 5), (6, 8)))
         lights = [[rng.randrange(2) for _ in range(n)] for _ in range(n)]
         places = [[r + 1, c + 1] for r in range(n) for c in range(n)]
-        buttons = {name: sorted(rng.sample(places, rng.randint(2, n * n // 2)))
-                   for name in ascii_uppercase[:rng.randint(*at(rng, level, (1, 2), (2, 3), (4, 6)))]}
-        presses = "".join(rng.choices(list(buttons), k=rng.randint(*at(rng, level, (1, 4), (2, 6), (10, 20)))))
-        effects = [f"Button {name} switches {', '.join(f'({r}, {c})' for r, c in cells)}."
-                   for name, cells in buttons.items()]
-        return f"Lights, 1 for on, with rows and columns counted from 1:\n{show(lights)}\n" + "\n".join(effects) + \
-            f"\nPress {', '.join(presses)}. {CELLS}", dict(lights=lights, buttons=buttons, presses=presses)
+        buttons, effects = {}, []
+        for name in ascii_uppercase[:rng.randint(*at(rng, level, (1, 2), (2, 3), (4, 6)))]:
+            buttons[name] = sorted(rng.sample(places, rng.randint(2, n * n // 2)))
+            switched = ", ".join(f"({r}, {c})" for r, c in buttons[name])
+            effects.append(f"Button {name} switches {switched}.\n")
+        length = rng.randint(*at(rng, level, (1, 4), (2, 6), (10, 20)))
+        presses = "".join(rng.choices(list(buttons), k=length))
+        question = ("Lights, 1 for on, with rows and columns counted from 1:\n"
+                    f"{show(lights)}\n{''.join(effects)}Press {', '.join(presses)}. {CELLS}")
+        return question, dict(lights=lights, buttons=buttons, presses=presses)
 
+    # A light that is switched an even number of times is as before.
     @staticmethod
     def solve(lights, buttons, presses):
         return [light ^ sum([r, c] in buttons[b] for b in presses) % 2
@@ -502,91 +599,111 @@ class LightPuzzles(Task):
 
 
 def turned(board, row, column, player):
-    """The enemy pieces between a new piece of the player and an older one, in all eight directions."""
+    """The enemy pieces between a new piece of the player and an older one, in all directions."""
     found, inside = [], range(len(board))
-    for i in (-1, 0, 1):
-        for j in (-1, 0, 1):
-            line, r, c = [], row + i, column + j
-            while r in inside and c in inside and board[r][c] not in (player, "*"):
-                line.append((r, c))
-                r, c = r + i, c + j
-            if r in inside and c in inside and board[r][c] == player:
-                found += line
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            between = []
+            r, c = row + down, column + right
+            while r in inside and c in inside and board[r][c] != "*":
+                if board[r][c] == player:
+                    found += between
+                    break
+                between.append((r, c))
+                r, c = r + down, c + right
     return found
 
 
+def play(board, move, player):
+    """Puts a piece of the player on the board and turns what it encloses."""
+    row, column = move[0] - 1, move[1] - 1
+    for r, c in turned(board, row, column, player):
+        board[r][c] = player
+    board[row][column] = player
+
+
 class Reversi(Task):
+    """Black moves first, then both in turn, at these places: [3, 4], [3, 3]."""
     suite = "symbench"
     parse = staticmethod(cells)
-    uses = (turned,)
+    uses = (turned, play)
 
     def make(self, rng: Random, level: int) -> tuple:
-        n, opening = at(rng, level, 4, 6, 8), rng.randint(*at(rng, level, (0, 3), (2, 6), (4, 8)))
+        n = at(rng, level, 4, 6, 8)
+        opening = rng.randint(*at(rng, level, (0, 3), (2, 6), (4, 8)))
         asked = rng.randint(*at(rng, level, (1, 2), (2, 4), (4, 6)))
-        while True:
-            board = [["*"] * n for _ in range(n)]
-            for r, c, piece in ((-1, -1, "1"), (0, 0, "1"), (-1, 0, "0"), (0, -1, "0")):
-                board[n // 2 + r][n // 2 + c] = piece
-            board, _ = self._play(rng, board, "0", opening)
-            player = "01"[opening % 2]
-            _, moves = self._play(rng, board, player, asked)
-            if len(moves) == asked:
-                break
-        return f"A Reversi board (0 black, 1 white, * empty):\n{show(board)}\n" \
-               f"{('Black', 'White')[int(player)]} moves first, then both in turn, at these places [row, column], " \
-               f"counted from 1: {', '.join(map(str, moves))}. At each move the enemy pieces in a straight line " \
-               "(also diagonal) between the new piece and another one of its colour, with no gap, change colour. " \
-               f"What is the board in the end? {CELLS}", dict(board=board, player=player, moves=moves)
+        middle, moves = n // 2, []
+        while len(moves) < asked:
+            after = [["*"] * n for _ in range(n)]
+            after[middle - 1][middle - 1] = after[middle][middle] = "1"
+            after[middle - 1][middle] = after[middle][middle - 1] = "0"
+            self._play_at_random(rng, after, range(opening))
+            board = [row[:] for row in after]
+            moves = self._play_at_random(rng, after, range(opening, opening + asked))
+        side = ("Black", "White")[opening % 2]
+        question = (f"A Reversi board (0 black, 1 white, * empty):\n{show(board)}\n{side} moves "
+                    "first, then both in turn, at these places [row, column], counted from 1: "
+                    f"{', '.join(map(str, moves))}. At each move the enemy pieces in a straight "
+                    "line (also diagonal) between the new piece and another one of its colour, "
+                    f"with no gap, change colour. What is the board in the end? {CELLS}")
+        return question, dict(board=board, player=str(opening % 2), moves=moves)
 
-    def _play(self, rng: Random, board: list[list[str]], player: str, count: int) -> tuple:
-        """The board after so many random legal moves (fewer where one side cannot move), and the moves."""
-        moves, n = [], range(len(board))
-        for _ in range(count):
-            legal = [[r + 1, c + 1] for r in n for c in n if board[r][c] == "*" and turned(board, r, c, player)]
+    @staticmethod
+    def _play_at_random(rng: Random, board: list[list[str]], turns: range) -> list[list[int]]:
+        """A legal move at each turn, until one side has none; Black has the even turns."""
+        moves, places = [], range(len(board))
+        for turn in turns:
+            player = str(turn % 2)
+            legal = [[r + 1, c + 1] for r in places for c in places
+                     if board[r][c] == "*" and turned(board, r, c, player)]
             if not legal:
                 break
-            moves.append(rng.choice(legal))
-            flat = self.solve(board, player, moves[-1:])
-            board = [flat[r * len(n):(r + 1) * len(n)] for r in n]
-            player = "10"[int(player)]
-        return board, moves
+            move = rng.choice(legal)
+            play(board, move, player)
+            moves.append(move)
+        return moves
 
     @staticmethod
     def solve(board, player, moves):
         board = [row[:] for row in board]
-        for row, column in moves:
-            for r, c in turned(board, row - 1, column - 1, player) + [(row - 1, column - 1)]:
-                board[r][c] = player
+        for move in moves:
+            play(board, move, player)
             player = "10"[int(player)]
         return [cell for row in board for cell in row]
 
 
 class Game2048(Task):
+    """The tile in row 2, column 1, takes the steps u, r: it slides, or merges with an equal one."""
     suite, split, name = "symbench", "test", "2048"
     parse = staticmethod(cells_of_ints)
 
     def make(self, rng: Random, level: int) -> tuple:
         n = rng.randint(*at(rng, level, (2, 3), (3, 5), (5, 7)))
-        moves = "".join(rng.choices("udlr", k=rng.randint(*at(rng, level, (2, 3), (3, 6), (10, 20)))))
+        length = rng.randint(*at(rng, level, (2, 3), (3, 6), (10, 20)))
+        moves = "".join(rng.choices("udlr", k=length))
         places = [(r, c) for r in range(n) for c in range(n)]
         board = [[0] * n for _ in range(n)]
         for r, c in rng.sample(places, rng.randint(n, min(2 * n, n * n))):
             board[r][c] = 2 ** rng.randint(1, at(rng, level, 2, 3, 4))
         start = rng.choice([[r + 1, c + 1] for r, c in places if board[r][c]])
-        return f"Tiles on a board (0 is an empty cell):\n{show(board)}\nThe tile in row {start[0]}, column " \
-               f"{start[1]}, counted from 1, takes the steps {', '.join(moves)} (u up, d down, l left, r right). " \
-               "Each moves it one cell: it slides into an empty cell; it merges with an equal tile into their sum, " \
-               "which takes the further steps; at the edge or another tile it stays. No other tile moves. " \
-               f"What is the board in the end? {ROWS}", dict(board=board, start=start, moves=moves)
+        question = (f"Tiles on a board (0 is an empty cell):\n{show(board)}\n"
+                    f"The tile in row {start[0]}, column {start[1]}, counted from 1, takes the "
+                    f"steps {', '.join(moves)} (u up, d down, l left, r right). Each moves it one "
+                    "cell: it slides into an empty cell; it merges with an equal tile into their "
+                    "sum, which takes the further steps; at the edge or another tile it stays. "
+                    f"No other tile moves. What is the board in the end? {ROWS}")
+        return question, dict(board=board, start=start, moves=moves)
 
     @staticmethod
     def solve(board, start, moves):
-        board, n = [row[:] for row in board], range(len(board))
+        steps = {"u": (-1, 0), "d": (1, 0), "l": (0, -1), "r": (0, 1)}
+        board = [row[:] for row in board]
+        inside = range(len(board))
         r, c = start[0] - 1, start[1] - 1
         for move in moves:
-            i, j = {"u": (-1, 0), "d": (1, 0), "l": (0, -1), "r": (0, 1)}[move]
-            if r + i in n and c + j in n and board[r + i][c + j] in (0, board[r][c]):
-                board[r + i][c + j] += board[r][c]
+            i, j = r + steps[move][0], c + steps[move][1]
+            if i in inside and j in inside and board[i][j] in (0, board[r][c]):
+                board[i][j] += board[r][c]
                 board[r][c] = 0
-                r, c = r + i, c + j
+                r, c = i, j
         return board
