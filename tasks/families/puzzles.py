@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tasks.base import Instance, Task, at, grid, items, show, value
-from tasks.families.logic import holds, placements
+from tasks.families.logic import holds, placed_further, placements, search_order
 
 
 def pairs(text: str) -> list[tuple[int, int]]:
@@ -652,7 +652,7 @@ class ConstrainedLinearArrangement(Task):
 
 class PermutationsAndCombinations(Task):
     suite, split = "symbench", "test"
-    uses = (holds, placements)
+    uses = (holds, search_order, placed_further, placements)
     RULES = {"at": "{} is at place {}", "not at": "{} is not at place {}", "before": "{} is left of {}",
              "next": "{} is next to {}", "not next": "{} is not next to {}", "apart": "{} and {} are {} places apart",
              "end": "{} is at an end"}
