@@ -137,6 +137,15 @@ def test_the_diagonal_of_a_letter_diagram_must_be_one_letter():
     assert len(accepted) == 96 and all(len({row[3 - r] for r, row in enumerate(rows)}) == 1 for rows in accepted)
 
 
+def test_a_diagonal_of_which_nothing_is_told_gets_a_letter_that_fits():
+    task = TASKS["symbench/letter_logic_diagram"]
+    puzzle = ["_dbc_", "_ac__", "bc__a", "c_a_d", "__da_"]
+    rows = [row.split(",") for row in task.solve(puzzle).splitlines()]
+    assert all(sorted(line) == list("abcde") for line in [*rows, *zip(*rows)])
+    assert all(old in ("_", new) for told, row in zip(puzzle, rows) for old, new in zip(told, row))
+    assert len({row[4 - r] for r, row in enumerate(rows)}) == 1
+
+
 def covers(puzzle: list[str]) -> int:
     """How many solutions a sudoku has, up to 2: exact cover by dancing over dicts, another way than the task's."""
     choices = {(r, c, v): [("cell", r, c), ("row", r, v), ("column", c, v), ("box", r // 3, c // 3, v)]

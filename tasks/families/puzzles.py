@@ -1,12 +1,13 @@
-"""Puzzles: numbers to combine, squares to fill, queens and colours to place, cards and books to order."""
+"""Puzzles: numbers to combine, squares to fill, queens and colours to place, cards to order."""
+import json
 import re
-from fractions import Fraction
-from itertools import permutations
+from itertools import combinations, permutations
+from math import isqrt
 from random import Random
 from typing import Any
 
 from tasks.base import Instance, Task, at, grid, items, show, value
-from tasks.families.logic import holds, placements
+from tasks.families.logic import holds, placed_further, placements, search_order
 
 
 def pairs(text: str) -> list[tuple[int, int]]:
@@ -20,7 +21,7 @@ def pairs(text: str) -> list[tuple[int, int]]:
 def mapping(text: str) -> dict[str, str]:
     """Assignments such as "A=1, B=2", {"0": 1, "1": 2} or "A = 1" one a line; nothing twice."""
     sides = text.strip("{}[]() \n.,;").replace(":", "=").split("=")
-    tight = "=".join(side.strip() for side in sides)  # no blanks around a sign: blanks part assignments
+    tight = "=".join(side.strip() for side in sides)  # blanks part assignments, not their sides
     parts = [re.fullmatch(r"[\"']?(\w+)[\"']?=[\"']?(\w+)[\"']?", part)
              for part in re.split(r"[\s,;]+", tight)]
     found = {part[1]: part[2] for part in parts}
@@ -29,318 +30,389 @@ def mapping(text: str) -> dict[str, str]:
     return found
 
 
-# ---- numbers to combine ---------------------------------------------------------------------------------------------
+# ---- numbers to combine --------------------------------------------------------------------------
+
+def splits(chosen):
+    """Every way to part the chosen into two groups, the smaller one first."""
+    from itertools import combinations
+    for size in range(1, len(chosen) // 2 + 1):
+        for part in combinations(chosen, size):
+            yield part, tuple(i for i in chosen if i not in part)
+
+
+def combined(one, other):
+    """From the values of two groups, each with its expression, those of both together."""
+    found = {}
+    for a, x in one.items():
+        for b, y in other.items():
+            found[a + b] = f"({x} + {y})"
+            found[a * b] = f"({x} * {y})"
+            found[a - b] = f"({x} - {y})"
+            found[b - a] = f"({y} - {x})"
+            if b:
+                found[a / b] = f"({x} / {y})"
+            if a:
+                found[b / a] = f"({y} / {x})"
+    return found
+
+
+def search(chosen, goal, values):
+    """An expression over the chosen numbers that has the value `goal`, or None."""
+    if chosen in values:
+        return values[chosen].get(goal)
+    for part, rest in splits(chosen):
+        for b, y in values[part].items():
+            # If y is one side, which value x must the other one have? x + y = goal, and so on.
+            needs = {"({x} + {y})": goal - b, "({x} - {y})": goal + b, "({y} - {x})": b - goal}
+            if b:
+                needs |= {"({x} * {y})": goal / b, "({x} / {y})": goal * b}
+            if b and goal:
+                needs["({y} / {x})"] = b / goal
+            for form, need in needs.items():
+                x = search(rest, need, values)
+                if x:
+                    return form.format(x=x, y=y)
+
 
 def reach(numbers, target):
-    """An expression that uses every number once and has this value, or None."""
+    """An expression that uses each of up to six numbers once and has this value, or None."""
     from fractions import Fraction
-    from functools import lru_cache
     from itertools import combinations
+    everything = tuple(range(len(numbers)))
+    # Every value of one, two or three of the numbers, with an expression.
+    values = {(i,): {Fraction(numbers[i]): str(numbers[i])} for i in everything}
+    for size in (2, 3):
+        for chosen in combinations(everything, size):
+            values[chosen] = {}
+            for part, rest in splits(chosen):
+                values[chosen] |= combined(values[part], values[rest])
+    return search(everything, Fraction(target), values)
 
-    def splits(chosen):
-        for size in range(1, len(chosen) // 2 + 1):
-            for part in combinations(chosen, size):
-                yield part, tuple(i for i in chosen if i not in part)
 
-    @lru_cache(None)
-    def values(chosen):  # every value of up to three of the numbers, with an expression
-        if len(chosen) == 1:
-            return {Fraction(numbers[chosen[0]]): str(numbers[chosen[0]])}
-        found = {}
-        for part, rest in splits(chosen):
-            for a, x in values(part).items():
-                for b, y in values(rest).items():
-                    found |= {a + b: f"({x} + {y})", a * b: f"({x} * {y})"}
-                    found |= {a - b: f"({x} - {y})", b - a: f"({y} - {x})"}
-                    if b:
-                        found[a / b] = f"({x} / {y})"
-                    if a:
-                        found[b / a] = f"({y} / {x})"
-        return found
+def whole_steps(a: int, b: int) -> dict[str, int]:
+    """What a and b make by each sign, a division only if it leaves no rest."""
+    results = {"+": a + b, "-": a - b, "*": a * b}
+    if b and a % b == 0:
+        results["/"] = a // b
+    return results
 
-    def find(chosen, goal):  # more numbers: from the value of some, which value must the others have?
-        if len(chosen) <= 3:
-            return values(chosen).get(goal)
-        for part, rest in splits(chosen):
-            for b, y in values(part).items():
-                needs = [(goal - b, "({x} + {y})"), (goal + b, "({x} - {y})"), (b - goal, "({y} - {x})")]
-                if b:
-                    needs += [(goal / b, "({x} * {y})"), (goal * b, "({x} / {y})")]
-                if b and goal:
-                    needs.append((b / goal, "({y} / {x})"))
-                for need, form in needs:
-                    x = find(rest, need)
-                    if x:
-                        return form.format(x=x, y=y)
 
-    return find(tuple(range(len(numbers))), Fraction(target))
+def reached_in_turn(numbers: list[int], target: int) -> bool:
+    """Whether whole steps in some order, as in ((a + b) * c) - d, make the target."""
+    for first, *others in permutations(numbers):
+        reached = {first}
+        for n in others:
+            reached = {result for a in reached for result in whole_steps(a, n).values()}
+        if target in reached:
+            return True
+    return False
+
+
+def reached_undivided(numbers: list[int], target: int) -> bool:
+    """Whether + - * make the target: two numbers become one, until one is left."""
+    if len(numbers) == 1:
+        return numbers == [target]
+    for i, j in combinations(range(len(numbers)), 2):
+        a, b = numbers[i], numbers[j]
+        others = [n for k, n in enumerate(numbers) if k not in (i, j)]
+        for result in (a + b, a - b, b - a, a * b):
+            if reached_undivided([*others, result], target):
+                return True
+    return False
+
+
+def reached_by_division_alone(numbers: list[int], target: int) -> bool:
+    """Whether the numbers make the target, but not without a division."""
+    return bool(reach(numbers, target)) and not reached_undivided(numbers, target)
 
 
 class Reach(Task, abstract=True):
-    """Combine numbers to a target: every expression that uses each once and has the value is right."""
-    uses = (reach,)
+    """Numbers make a target: every expression that uses each once and has the value is right."""
+    uses = (splits, combined, search, reach)
+    QUESTION = ("Make {} from {}: use each number once, with brackets and + - * / between values. "
+                "Answer with the expression.")
+    # At level 1 some order in turn does: names for the numbers and signs, and the expression.
+    IN_TURN = {3: ("a, b, c", "p, q", "({a}{p}{b}){q}{c}"),
+               4: ("a, b, c, d", "p, q, r", "(({a}{p}{b}){q}{c}){r}{d}")}
 
     @staticmethod
     def solve(numbers, target):
         return reach(numbers, target)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        facts, used = instance.facts, []
-        text = re.sub(r"\\(times|cdot|div)\b", lambda sign: "/" if sign[1] == "div" else "*", answer)
+        numbers, target = instance.facts["numbers"], instance.facts["target"]
+        text = re.sub(r"\\(?:times|cdot)\b", "*", answer)
+        text = re.sub(r"\\div\b", "/", text)
         text = text.translate(str.maketrans("×·xX÷−–[]{}", "****/--()()"))
         text, _, right = text.strip().strip("`").partition("=")
-        # No power, and no sign before a number: only the four operations between two values.
-        if not re.fullmatch(r"[\d\s()+*/-]+", text) or re.search(r"\*\s*\*|(^|[(+*/-])\s*[+-]", text):
+        if right.strip() not in ("", str(target)):
             return False
-        result = value(text, const=lambda digits: used.append(int(digits)) or Fraction(digits))
-        return (sorted(used) == sorted(facts["numbers"]) and result == facts["target"]
-                and right.strip() in ("", str(facts["target"])))
-
-    @staticmethod
-    def folds(numbers: list[int], target: int) -> bool:
-        """Whether whole steps from left to right, as in ((a + b) * c) - d, reach the target in some order."""
-        for first, *others in permutations(numbers):
-            reached = {first}
-            for n in others:
-                reached = {v for a in reached for v in (a + n, a - n, a * n, *([a // n] if a % n == 0 else []))}
-            if target in reached:
-                return True
-        return False
+        # No power, and no sign before a number: only the four operations between two values.
+        signed_or_power = re.search(r"\*\s*\*|(^|[(+*/-])\s*[+-]", text)
+        if signed_or_power or not re.fullmatch(r"[\d\s()+*/-]+", text):
+            return False
+        used = [int(digits) for digits in re.findall(r"\d+", text)]
+        return sorted(used) == sorted(numbers) and value(text) == target
 
     def program(self, instance: Instance) -> str:
-        numbers, target = instance.facts["numbers"], instance.facts["target"]
         if instance.level > 1:
             return super().program(instance)
-        n = len(numbers)
-        names, signs = ", ".join("abcd"[:n]), ", ".join("pqr"[:n - 1])
-        form = {3: "({a}{p}{b}){q}{c}", 4: "(({a}{p}{b}){q}{c}){r}{d}"}[n]
-        return (f"from itertools import *\nprint(next(e for {names} in permutations({numbers})\n"
-                f"for {signs} in product('+-*/', repeat={n - 1})\nif eval(e := f'{form}') == {target}))\n")
+        numbers, target = instance.facts["numbers"], instance.facts["target"]
+        names, signs, expression = self.IN_TURN[len(numbers)]
+        return ("from itertools import *\n"
+                f"print(next(e for {names} in permutations({numbers})\n"
+                f"for {signs} in product('+-*/', repeat={len(numbers) - 1})\n"
+                f"if eval(e := f'{expression}') == {target}))\n")
 
 
 class Game24(Reach):
+    """Make 24 from 3, 3, 8, 8: use each number once. -> 8 / (3 - 8 / 3)"""
     suite = "symbench"
 
     def make(self, rng: Random, level: int) -> tuple:
-        wanted = at(rng, level, lambda n: self.folds(n, 24), lambda n: reach(n, 24), self._divides)
-        while True:
+        reached = at(rng, level, reached_in_turn, reach, reached_by_division_alone)
+        numbers = []
+        while not numbers or not reached(numbers, 24):
             numbers = [rng.randint(1, 13) for _ in range(4)]
-            if wanted(numbers):
-                break
         listed = ", ".join(map(str, numbers))
-        return (f"Make 24 from {listed}: use each number once, with brackets and + - * / between values. "
-                "Answer with the expression.", dict(numbers=numbers, target=24))
-
-    @staticmethod
-    def _divides(numbers: list[int]) -> bool:
-        """Whether 24 can be reached, but not without a division."""
-        def without(left: list[int]) -> bool:
-            return left == [24] or any(
-                without([*left[:i], *left[i + 1:j], *left[j + 1:], v])
-                for j, b in enumerate(left) for i, a in enumerate(left[:j]) for v in (a + b, a - b, b - a, a * b))
-
-        return bool(reach(numbers, 24)) and not without(numbers)
+        return self.QUESTION.format(24, listed), dict(numbers=numbers, target=24)
 
 
 class Countdown(Reach):
+    """Make 27 from 4, 3, 15: use each number once. -> (15 + 4 * 3)"""
+
     def make(self, rng: Random, level: int) -> tuple:
-        fewest, most, top, low, high = at(rng, level, (3, 3, 25, 1, 100), (4, 5, 100, 10, 999), (6, 6, 100, 100, 999))
-        while True:
+        fewest, most, top, low, high = at(rng, level, (3, 3, 25, 1, 100), (4, 5, 100, 10, 999),
+                                          (6, 6, 100, 100, 999))
+        fits = False
+        while not fits:
             numbers = [rng.randint(1, top) for _ in range(rng.randint(fewest, most))]
             target, expression = self._combine(rng, numbers)
-            if low <= target <= high and (level > 1 or self.folds(numbers, target)):
-                break
+            fits = low <= target <= high and (level > 1 or reached_in_turn(numbers, target))
         listed = ", ".join(map(str, numbers))
-        return (f"Make {target} from {listed}: use each number once, with brackets and + - * / between values. "
-                "Answer with the expression.", dict(numbers=numbers, target=target), expression)
+        facts = dict(numbers=numbers, target=target)
+        return self.QUESTION.format(target, listed), facts, expression
 
-    @staticmethod
-    def _combine(rng: Random, numbers: list[int]) -> tuple[int, str]:
+    def _combine(self, rng: Random, numbers: list[int]) -> tuple[int, str]:
         """Random whole steps from the numbers to one value, as an expression."""
         left = [(n, str(n)) for n in numbers]
         while len(left) > 1:
-            (a, x), (b, y) = (left.pop(rng.randrange(len(left))) for _ in "ab")
-            results = {"+": a + b, "-": a - b, "*": a * b} | ({"/": a // b} if b and a % b == 0 else {})
+            a, x = left.pop(rng.randrange(len(left)))
+            b, y = left.pop(rng.randrange(len(left)))
+            results = whole_steps(a, b)
             sign = rng.choice(list(results))
             left.append((results[sign], f"({x} {sign} {y})"))
         return left[0]
 
 
+def digits_for(letters, weight, leading, digits, left):
+    """A different digit for each letter so that the digits times the weights, and `left`, make 0.
+
+    `digits` holds those of the first letters, the heaviest; None if the others cannot make up.
+    """
+    others = letters[len(digits):]
+    if abs(left) > 9 * sum(abs(weight[letter]) for letter in others):
+        return None
+    if not others:
+        return digits
+    letter = others[0]
+    for digit in range(10):
+        if digit not in digits.values() and not (digit == 0 and letter in leading):
+            wider = {**digits, letter: digit}
+            found = digits_for(letters, weight, leading, wider, left + digit * weight[letter])
+            if found:
+                return found
+
+
 class Cryptarithm(Task):
+    """AB + BB = CAA. Each letter stands for a different digit. -> A=8, B=9, C=1"""
     split = "test"
+    uses = (digits_for,)
 
     def make(self, rng: Random, level: int) -> tuple:
         fewest, most, low, high = at(rng, level, (2, 2, 2, 3), (2, 3, 3, 5), (3, 4, 5, 6))
         lengths = [rng.randint(low, high) for _ in range(rng.randint(fewest, most))]
         numbers = [rng.randrange(10 ** (length - 1), 10 ** length) for length in lengths]
         letters = rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10)
-        *addends, total = ("".join(letters[int(d)] for d in str(n)) for n in (*numbers, sum(numbers)))
-        used = sorted(set("".join([*addends, total])))
-        return (f"{' + '.join(addends)} = {total}. Each letter stands for a different digit, no two for the same, "
-                "and no number begins with 0. Answer in the form A=1, B=2 with every letter.", dict(addends=addends, total=total),
-                ", ".join(f"{letter}={letters.index(letter)}" for letter in used))
+        words = ["".join(letters[int(digit)] for digit in str(n)) for n in [*numbers, sum(numbers)]]
+        addends, total = words[:-1], words[-1]
+        question = (f"{' + '.join(addends)} = {total}. Each letter stands for a different digit, "
+                    "no two for the same, and no number begins with 0. "
+                    "Answer in the form A=1, B=2 with every letter.")
+        used = sorted(set("".join(words)))
+        answer = ", ".join(f"{letter}={letters.index(letter)}" for letter in used)
+        return question, dict(addends=addends, total=total), answer
 
     @staticmethod
     def solve(addends, total):
+        # AB + BB = CAA says 10 A + B + 11 B - 100 C - 11 A = 0: -A + 12 B - 100 C = 0.
         weight = {}
-        for word, sign in [*((word, 1) for word in addends), (total, -1)]:
+        for word in [*addends, total]:
+            sign = -1 if word == total else 1
             for power, letter in enumerate(reversed(word)):
                 weight[letter] = weight.get(letter, 0) + sign * 10 ** power
         letters = sorted(weight, key=lambda letter: -abs(weight[letter]))
-
-        def search(digits, left):  # the heaviest letters first; the others must be able to make up for what is left
-            rest = letters[len(digits):]
-            if abs(left) > 9 * sum(abs(weight[letter]) for letter in rest):
-                return None
-            if not rest:
-                return digits
-            for digit in range(any(word[0] == rest[0] for word in [*addends, total]), 10):
-                if digit not in digits.values():
-                    found = search({**digits, rest[0]: digit}, left + digit * weight[rest[0]])
-                    if found:
-                        return found
-
-        return ", ".join(f"{letter}={digit}" for letter, digit in sorted(search({}, 0).items()))
+        leading = [word[0] for word in [*addends, total]]
+        digits = digits_for(letters, weight, leading, {}, 0)
+        return ", ".join(f"{letter}={digits[letter]}" for letter in sorted(digits))
 
     def check(self, answer: str, instance: Instance) -> bool:
-        *addends, total = words = [*instance.facts["addends"], instance.facts["total"]]
+        words = [*instance.facts["addends"], instance.facts["total"]]
         digits = mapping(answer.upper())
         if set(digits) != set("".join(words)) or len(set(digits.values())) < len(digits):
             return False
-        *parts, result = ("".join(digits[letter] for letter in word) for word in words)
-        return (all(re.fullmatch("[0-9]", digit) for digit in digits.values())
-                and all(n[0] != "0" for n in (*parts, result)) and sum(map(int, parts)) == int(result))
+        if not all(re.fullmatch("[0-9]", digit) for digit in digits.values()):
+            return False
+        *numbers, total = ["".join(digits[letter] for letter in word) for word in words]
+        return (not any(number.startswith("0") for number in [*numbers, total])
+                and sum(map(int, numbers)) == int(total))
 
 
-# ---- squares to fill ------------------------------------------------------------------------------------------------
+# ---- squares to fill -----------------------------------------------------------------------------
 
-def units(n, boxed=False):
-    """The rows and columns of an n x n square and, for a sudoku, its boxes: lists of cell numbers."""
-    lines = [[r * n + c for c in range(n)] for r in range(n)]
+# The cells of an n x n square are numbered from 0, row by row, and hold 1 to n, or 0 if empty.
+
+def lines(n):
+    """The rows and columns of an n x n square: lists of cells."""
+    rows = [list(range(n * r, n * r + n)) for r in range(n)]
+    columns = [list(range(c, n * n, n)) for c in range(n)]
+    return rows + columns
+
+
+def sudoku_groups(n):
+    """The rows, the columns and the boxes of an n x n sudoku."""
     k = round(n ** 0.5)
-    boxes = [[r * n + c for r in range(n) for c in range(n) if (r // k, c // k) == (i, j)]
-             for i in range(k) for j in range(k)]
-    return lines + [list(column) for column in zip(*lines)] + (boxes if boxed else [])
+    boxes = [[n * r + c for r in range(i, i + k) for c in range(j, j + k)]
+             for i in range(0, n, k) for j in range(0, n, k)]
+    return lines(n) + boxes
 
 
-def fillings(cells, groups, less=()):
-    """Every way to replace 0s by 1, 2, ... so that no group repeats a value, and cell a < cell b for (a, b) in less."""
-    cells, full = list(cells), 2 ** len(groups[0]) - 1
-    member = [[g for g, group in enumerate(groups) if c in group] for c in range(len(cells))]
-    used = [sum(1 << cells[c] - 1 for c in group if cells[c]) for group in groups]
+def choices_in(cells, n):
+    """The numbers that each cell may hold: the one that is given, or any."""
+    return {c: {number} if number else set(range(1, n + 1)) for c, number in enumerate(cells)}
 
-    def choices(c):  # a bit for each value that cell c may have
-        mask = full
-        for g in member[c]:
-            mask &= ~used[g]
+
+def fillings(choices, groups, less=()):
+    """Every way to choose for each cell, as dicts, so that no group holds a number twice.
+
+    For (a, b) in `less`, cell a holds less than cell b.
+    """
+    if not choices:
+        yield {}
+        return
+    cell = min(choices, key=lambda c: len(choices[c]))
+    for number in sorted(choices[cell]):
+        # What the other cells may still hold.
+        left = {c: numbers for c, numbers in choices.items() if c != cell}
+        for group in groups:
+            if cell in group:
+                for c in group:
+                    if c in left:
+                        left[c] = left[c] - {number}
         for a, b in less:
-            if a == c and cells[b]:
-                mask &= (1 << cells[b] - 1) - 1
-            if b == c and cells[a]:
-                mask &= -1 << cells[a]
-        return mask
+            if a == cell and b in left:
+                left[b] = {n for n in left[b] if n > number}
+            if b == cell and a in left:
+                left[a] = {n for n in left[a] if n < number}
+        for found in fillings(left, groups, less):
+            yield {cell: number, **found}
 
-    def search():
-        best, fewest = None, 99
-        for c, number in enumerate(cells):
-            if not number:
-                count = choices(c).bit_count()
-                if count < fewest:
-                    best, fewest = c, count
-                    if count < 2:
-                        break
-        if best is None:
-            yield list(cells)
-            return
-        mask = choices(best)
-        for number in range(1, full.bit_length() + 1):
-            bit = 1 << number - 1
-            if mask & bit:
-                cells[best] = number
-                for g in member[best]:
-                    used[g] ^= bit
-                yield from search()
-                cells[best] = 0
-                for g in member[best]:
-                    used[g] ^= bit
 
-    return search()
+def text_of(cells, gap="", symbols="0123456789"):
+    """The square as text, a symbol for each number: "12\\n21"."""
+    n = round(len(cells) ** 0.5)
+    rows = [[symbols[cells[c]] for c in range(i, i + n)] for i in range(0, n * n, n)]
+    return "\n".join(gap.join(row) for row in rows)
 
 
 def complete(rng: Random, cells: list[int], groups: list[list[int]]) -> list[int]:
-    """A random filling of a square: the search meets the cells in random order, and the values swap their names."""
-    order = rng.sample(range(len(cells)), len(cells))
-    start = [cells[order.index(i)] for i in range(len(cells))]
-    found = next(fillings(start, [[order[c] for c in group] for group in groups]))
-    names = rng.sample(range(1, len(groups[0]) + 1), len(groups[0]))
-    return [names[found[i] - 1] for i in order]
+    """A random filling: the cells are met in random order, and the numbers swap their names."""
+    n = isqrt(len(cells))
+    choices = choices_in(cells, n)
+    turn = rng.sample(range(len(cells)), len(cells))
+    shuffled = {c: choices[c] for c in sorted(choices, key=lambda c: turn[c])}
+    found = next(fillings(shuffled, groups))
+    names = rng.sample(range(1, n + 1), n)
+    return [names[found[c] - 1] for c in range(len(cells))]
 
 
-def carve(rng: Random, cells: list[int], blanks: int, groups: list[list[int]], less: list = ()) -> list[int]:
+def carve(rng: Random, cells: list[int], blanks: int, groups: list[list[int]],
+          less: list = ()) -> list[int]:
     """The cells with up to so many of them emptied that no other filling becomes possible."""
-    puzzle, ghost = list(cells), len(cells)
-    for c in rng.sample(range(ghost), ghost):
+    puzzle = list(cells)
+    for c in rng.sample(range(len(cells)), len(cells)):
         if puzzle.count(0) == blanks:
             break
         puzzle[c] = 0
-        # An extra cell that holds the old value, in a group with cell c: is there a filling with another value at c?
-        if next(fillings([*puzzle, cells[c]], [*groups, [c, ghost]], less), None):
+        # Is there a filling with another number in this cell? Then it stays.
+        choices = choices_in(puzzle, isqrt(len(cells)))
+        choices[c].remove(cells[c])
+        if any(fillings(choices, groups, less)):
             puzzle[c] = cells[c]
     return puzzle
 
 
-def rows(cells, symbols="0123456789"):
-    """The cells of a square as text, from a symbol for each number."""
-    n = round(len(cells) ** 0.5)
-    return "\n".join(" ".join(symbols[c] for c in cells[i:i + n]) for i in range(0, n * n, n))
-
-
 def board(text: str, n: int) -> list[list[str]]:
     """An n x n square; the cells of a row may stand together, as in 1234."""
-    lines = [list(line[0]) if len(line) == 1 else line for line in grid(text)]
-    if [len(line) for line in lines] != [n] * n:
+    rows = [list(row[0]) if len(row) == 1 else row for row in grid(text)]
+    if [len(row) for row in rows] != [n] * n:
         raise ValueError(f"not a square of side {n}")
-    return lines
+    return rows
 
 
 class Filling(Task, abstract=True):
-    """A square to fill: `facts["puzzle"]` holds the rows as text, symbols[0] marks an empty cell."""
-    symbols, boxed = "0123456789", False
-
-    def numbers(self, lines: list) -> list[int]:
-        return [list(self.symbols).index(cell) for line in lines for cell in line]
+    """A square to fill: `facts["puzzle"]` holds its rows, symbols[0] marks an empty cell."""
+    uses = (lines, choices_in, fillings, text_of)
+    groups = staticmethod(lines)
+    symbols = "0123456789"
 
     def check(self, answer: str, instance: Instance) -> bool:
         puzzle = instance.facts["puzzle"]
         n = len(puzzle)
-        given, cells = self.numbers(puzzle), self.numbers(board(answer.lower(), n))
-        return (all(number in (0, cells[c]) for c, number in enumerate(given)) and self.fits(cells, instance.facts)
-                and all(sorted(cells[c] for c in group) == [*range(1, n + 1)] for group in units(n, self.boxed)))
+        given = self._numbers(puzzle)
+        cells = self._numbers(board(answer.lower(), n))
+        kept = all(number in (0, cells[c]) for c, number in enumerate(given))
+        full = list(range(1, n + 1))
+        filled = all(sorted(cells[c] for c in group) == full for group in self.groups(n))
+        return kept and filled and self.fits(cells, instance.facts)
 
     def fits(self, cells: list[int], facts: dict[str, Any]) -> bool:
+        """Whether the cells do what the task asks for besides."""
         return True
+
+    def _numbers(self, rows: list) -> list[int]:
+        return [list(self.symbols).index(cell) for row in rows for cell in row]
 
 
 class Sudoku(Filling):
-    uses = (units, fillings, rows)
-    side, blanks, boxed = 9, ((20, 30), (30, 45), (46, 52)), True
+    """Fill in this sudoku; every row, column and 3 x 3 box holds 1 to 9 once each."""
+    uses = (lines, sudoku_groups, choices_in, fillings, text_of)
+    groups = staticmethod(sudoku_groups)
+    side = 9
+    blanks = ((20, 30), (30, 45), (46, 52))
 
     def make(self, rng: Random, level: int) -> tuple:
-        n, groups = self.side, units(self.side, True)
+        n = self.side
+        groups = sudoku_groups(n)
         cells = complete(rng, [0] * n * n, groups)
-        puzzle = rows(carve(rng, cells, rng.randint(*at(rng, level, *self.blanks)), groups)).replace(" ", "").split()
-        listed, k = "\n".join(puzzle), round(n ** 0.5)
-        return (f"Fill in this sudoku, in which 0 marks an empty cell.\n{listed}\nEvery row, column and {k} x {k} box "
-                f"holds 1 to {n} once each. Answer with {n} rows of {n} digits.", dict(puzzle=puzzle), rows(cells))
+        blanks = rng.randint(*at(rng, level, *self.blanks))
+        listed, k = text_of(carve(rng, cells, blanks, groups)), isqrt(n)
+        question = (f"Fill in this sudoku, in which 0 marks an empty cell.\n{listed}\n"
+                    f"Every row, column and {k} x {k} box holds 1 to {n} once each. "
+                    f"Answer with {n} rows of {n} digits.")
+        return question, dict(puzzle=listed.split()), text_of(cells, " ")
 
     @staticmethod
     def solve(puzzle):
-        cells = [int(cell) for row in puzzle for cell in row]
-        return rows(next(fillings(cells, units(len(puzzle), True))))
+        n = len(puzzle)
+        choices = choices_in([int(cell) for row in puzzle for cell in row], n)
+        found = next(fillings(choices, sudoku_groups(n)))
+        return text_of(found, " ")
 
 
 class MiniSudoku(Sudoku):
-    side, blanks = 4, ((6, 8), (8, 10), (10, 12))
+    side = 4
+    blanks = ((6, 8), (8, 10), (10, 12))
 
 
 class StandardSudoku(Sudoku):
@@ -349,88 +421,108 @@ class StandardSudoku(Sudoku):
 
 
 class Futoshiki(Filling):
-    uses = (units, fillings, rows)
+    """Fill in this square; every row and column holds 1 to 4 once each, and r1c2 < r1c3."""
 
     def make(self, rng: Random, level: int) -> tuple:
         n = at(rng, level, 4, 5, 6)
-        groups = units(n)
-        cells = complete(rng, [0] * n * n, groups)
-        neighbours = [(r * n + c, r * n + c + step) for r in range(n) for c in range(n)
-                      for step, inside in ((1, c < n - 1), (n, r < n - 1)) if inside]
-        less = [sorted(pair, key=cells.__getitem__) for pair in rng.sample(neighbours, n * n // 3)]
-        puzzle = rows(carve(rng, cells, n * n, groups, less)).replace(" ", "").split()
-        less = [[a // n + 1, a % n + 1, b // n + 1, b % n + 1] for a, b in less]
-        told = ", ".join("r{}c{} < r{}c{}".format(*pair) for pair in less)
-        listed = "\n".join(puzzle)
-        return (f"Fill in this square, in which 0 marks an empty cell.\n{listed}\nEvery row and column holds 1 to {n} "
-                f"once each, and {told} (r1c2 is row 1, column 2). Answer with {n} rows of {n} digits.",
-                dict(puzzle=puzzle, less=less), rows(cells))
+        cells = complete(rng, [0] * n * n, lines(n))
+        neighbours = []
+        for c in range(n * n):
+            if c % n < n - 1:
+                neighbours.append((c, c + 1))
+            if c + n < n * n:
+                neighbours.append((c, c + n))
+        signs = [sorted(pair, key=lambda c: cells[c])
+                 for pair in rng.sample(neighbours, n * n // 3)]
+        listed = text_of(carve(rng, cells, n * n, lines(n), signs))
+        # As the question tells them: row and column of either cell, counted from 1.
+        less = [[a // n + 1, a % n + 1, b // n + 1, b % n + 1] for a, b in signs]
+        told = ", ".join(f"r{r}c{c} < r{s}c{d}" for r, c, s, d in less)
+        question = (f"Fill in this square, in which 0 marks an empty cell.\n{listed}\n"
+                    f"Every row and column holds 1 to {n} once each, "
+                    f"and {told} (r1c2 is row 1, column 2). Answer with {n} rows of {n} digits.")
+        return question, dict(puzzle=listed.split(), less=less), text_of(cells, " ")
 
     @staticmethod
     def solve(puzzle, less):
         n = len(puzzle)
-        less = [((r - 1) * n + c - 1, (s - 1) * n + d - 1) for r, c, s, d in less]
-        return rows(next(fillings([int(cell) for row in puzzle for cell in row], units(n), less)))
+        choices = choices_in([int(cell) for row in puzzle for cell in row], n)
+        signs = [((r - 1) * n + c - 1, (s - 1) * n + d - 1) for r, c, s, d in less]
+        found = next(fillings(choices, lines(n), signs))
+        return text_of(found, " ")
 
     def fits(self, cells: list[int], facts: dict[str, Any]) -> bool:
         n = len(facts["puzzle"])
-        return all(cells[(r - 1) * n + c - 1] < cells[(s - 1) * n + d - 1] for r, c, s, d in facts["less"])
+        return all(cells[(r - 1) * n + c - 1] < cells[(s - 1) * n + d - 1]
+                   for r, c, s, d in facts["less"])
 
 
 class LetterLogicDiagram(Filling):
+    """Replace each _ by a letter; rows and columns hold a to e once, the diagonal one letter."""
     suite = "symbench"
-    uses = (units, fillings, rows)
     symbols = "_abcdefgh"
 
     def make(self, rng: Random, level: int) -> tuple:
         n, low, high = at(rng, level, (5, 10, 15), (7, 15, 30), (8, 30, 40))
         diagonal = range(n - 1, n * n - 1, n - 1)
-        cells = complete(rng, [int(c in diagonal) for c in range(n * n)], units(n))
-        empty = rng.sample(range(n * n), rng.randint(low, high))
-        listed = rows([0 if c in empty else number for c, number in enumerate(cells)], self.symbols).replace(" ", "")
-        return (f"Replace each _ by a letter:\n{listed}\nEvery row and column must hold a to {self.symbols[n]} once "
-                "each, and the diagonal from top right to bottom left one and the same letter. "
-                f"Answer with {n} rows of {n} letters, separated by commas.", dict(puzzle=listed.split()))
+        ones = [1 if c in diagonal else 0 for c in range(n * n)]
+        cells = complete(rng, ones, lines(n))
+        for c in rng.sample(range(n * n), rng.randint(low, high)):
+            cells[c] = 0
+        listed = text_of(cells, symbols=self.symbols)
+        question = (f"Replace each _ by a letter:\n{listed}\n"
+                    f"Every row and column must hold a to {self.symbols[n]} once each, and the "
+                    "diagonal from top right to bottom left one and the same letter. "
+                    f"Answer with {n} rows of {n} letters, separated by commas.")
+        return question, dict(puzzle=listed.split())
 
     @staticmethod
     def solve(puzzle):
-        n, letters = len(puzzle), "_abcdefgh"
-        given = [letters.index(cell) for row in puzzle for cell in row]
+        n = len(puzzle)
+        letters = "_abcdefgh"
+        choices = choices_in([letters.index(cell) for row in puzzle for cell in row], n)
+        # The diagonal may hold what all of its cells may hold.
         diagonal = range(n - 1, n * n - 1, n - 1)
-        for number in {given[c] for c in diagonal} - {0} or range(1, n + 1):  # the letter of the diagonal
-            cells = [number if c in diagonal else cell for c, cell in enumerate(given)]
-            found = next(fillings(cells, units(n)), None)
-            if found:
-                return rows(found, letters).replace(" ", ",")
+        for number in sorted(set.intersection(*(choices[c] for c in diagonal))):
+            one = choices | {c: {number} for c in diagonal}
+            for found in fillings(one, lines(n)):
+                return text_of(found, ",", letters)
 
     def fits(self, cells: list[int], facts: dict[str, Any]) -> bool:
         n = len(facts["puzzle"])
         return len({cells[c] for c in range(n - 1, n * n - 1, n - 1)}) == 1
 
 
-# ---- queens and colours ---------------------------------------------------------------------------------------------
+# ---- queens and colours --------------------------------------------------------------------------
 
-def queens(choices):
-    """Every way to place a queen in each row, in one of the columns given for it, so that none attack each other."""
-    def place(columns):
-        row = len(columns)
-        if row == len(choices):
-            yield columns
-            return
-        for c in choices[row]:
-            if all(c != d and abs(c - d) != row - r for r, d in enumerate(columns)):
-                yield from place([*columns, c])
+def queens(choices, columns=()):
+    """Every way to place a queen in each row, in a column given for it, so that none attacks.
 
-    return place([])
+    `columns` holds those of the first rows.
+    """
+    row = len(columns)
+    if row == len(choices):
+        yield columns
+        return
+    for c in choices[row]:
+        if all(c != d and abs(c - d) != row - r for r, d in enumerate(columns)):
+            yield from queens(choices, (*columns, c))
 
 
 def peaceful(cells: list[tuple[int, int]], n: int) -> bool:
-    """Whether the cells are on an n x n board, one in each row, column and at most one in each diagonal."""
-    lines = ({r for r, c in cells}, {c for r, c in cells}, {r + c for r, c in cells}, {r - c for r, c in cells})
-    return all(len(line) == len(cells) == n for line in lines) and all(0 <= x < n for cell in cells for x in cell)
+    """Whether n cells of an n x n board share no row, column or diagonal."""
+    rows, columns = {r for r, c in cells}, {c for r, c in cells}
+    falling, rising = {r - c for r, c in cells}, {r + c for r, c in cells}
+    apart = all(len(line) == len(cells) for line in (rows, columns, falling, rising))
+    return apart and rows == columns == set(range(n))
 
 
 class NQueens(Task):
+    """Add queens to this board; there must be 5 in all, and no two in one row, column or diagonal.
+
+        Q____
+        _____   and three more rows
+    """
     split = "test"
     uses = (queens,)
 
@@ -439,243 +531,312 @@ class NQueens(Task):
         low, high, fewest, most = at(rng, level, (5, 7, 2, 3), (8, 8, 3, 6), (10, 10, 6, 9))
         n = rng.randint(low, high)
         columns = next(queens([rng.sample(range(n), n) for _ in range(n)]))
-        kept = rng.sample(range(n), n - rng.randint(fewest, most))
-        puzzle = ["".join("Q" if r in kept and c == columns[r] else "_" for c in range(n)) for r in range(n)]
+        puzzle = ["_" * n] * n
+        for r in rng.sample(range(n), n - rng.randint(fewest, most)):
+            puzzle[r] = "_" * columns[r] + "Q" + "_" * (n - 1 - columns[r])
         listed = "\n".join(puzzle)
-        return (f"Add queens (Q) to this board:\n{listed}\nThere must be {n} in all, and no two in one row, column or "
-                f"diagonal. Answer with {n} rows of Q and _.", dict(puzzle=puzzle))
+        question = (f"Add queens (Q) to this board:\n{listed}\nThere must be {n} in all, "
+                    "and no two in one row, column or diagonal. "
+                    f"Answer with {n} rows of Q and _.")
+        return question, dict(puzzle=puzzle)
 
     @staticmethod
     def solve(puzzle):
         n = len(puzzle)
-        columns = next(queens([[row.index("Q")] if "Q" in row else range(n) for row in puzzle]))
+        choices = [[row.index("Q")] if "Q" in row else range(n) for row in puzzle]
+        columns = next(queens(choices))
         return "\n".join("_" * c + "Q" + "_" * (n - 1 - c) for c in columns)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        puzzle = instance.facts["puzzle"]
-        lines = board(answer.upper(), len(puzzle))
-        cells = [(r, c) for r, line in enumerate(lines) for c, cell in enumerate(line) if cell == "Q"]
-        return (peaceful(cells, len(puzzle)) and {cell for line in lines for cell in line} == {"Q", "_"}
-                and all((r, c) in cells for r, row in enumerate(puzzle) for c, cell in enumerate(row) if cell == "Q"))
+        n = len(instance.facts["puzzle"])
+        rows = ["".join(row) for row in board(answer.upper(), n)]
+        if set("".join(rows)) != {"Q", "_"}:
+            return False
+        cells = [(r, c) for r in range(n) for c in range(n) if rows[r][c] == "Q"]
+        kept = all("Q" not in given or given == row
+                   for given, row in zip(instance.facts["puzzle"], rows))
+        return kept and peaceful(cells, n)
 
 
 class EightQueens(Task):
+    """On this board 1 is a queen and X a forbidden cell: add queens until there are 8."""
     suite, split = "symbench", "test"
     uses = (queens,)
 
     def make(self, rng: Random, level: int) -> tuple:
-        queens_given, crosses = at(rng, level, (4, 5), (1, 4), (0, 3)), at(rng, level, (0, 2), (2, 8), (8, 16))
+        fewest, most = at(rng, level, (4, 5), (1, 4), (0, 3))
+        crosses = at(rng, level, (0, 2), (2, 8), (8, 16))
         columns = next(queens([rng.sample(range(8), 8) for _ in range(8)]))
-        given = sorted(rng.sample(range(8), rng.randint(*queens_given)))
+        given = rng.sample(range(8), rng.randint(fewest, most))
         free = [(r, c) for r in range(8) for c in range(8) if c != columns[r]]
-        forbidden = rng.sample(free, rng.randint(*crosses))
-        puzzle = ["".join("1" if r in given and c == columns[r] else "X" if (r, c) in forbidden else "0"
-                          for c in range(8)) for r in range(8)]
+        cells = [["0"] * 8 for _ in range(8)]
+        for r in given:
+            cells[r][columns[r]] = "1"
+        for r, c in rng.sample(free, rng.randint(*crosses)):
+            cells[r][c] = "X"
+        puzzle = ["".join(row) for row in cells]
         listed = "\n".join(puzzle)
-        return (f"On this board 1 is a queen and X a forbidden cell:\n{listed}\nAdd queens so that there are 8, no two "
-                "in one row, column or diagonal. Rows and columns count from 0. "
-                "Answer with the row and column of all 8, as in 0 4, 1 6.", dict(puzzle=puzzle))
+        question = (f"On this board 1 is a queen and X a forbidden cell:\n{listed}\n"
+                    "Add queens so that there are 8, no two in one row, column or diagonal. "
+                    "Rows and columns count from 0. "
+                    "Answer with the row and column of all 8, as in 0 4, 1 6.")
+        return question, dict(puzzle=puzzle)
 
     @staticmethod
     def solve(puzzle):
-        free = [[row.index("1")] if "1" in row else [c for c in range(8) if row[c] == "0"] for row in puzzle]
-        return ", ".join(f"{r} {c}" for r, c in enumerate(next(queens(free))))
+        choices = []
+        for row in puzzle:
+            mark = "1" if "1" in row else "0"
+            choices.append([c for c in range(8) if row[c] == mark])
+        columns = next(queens(choices))
+        return ", ".join(f"{r} {c}" for r, c in enumerate(columns))
 
     def check(self, answer: str, instance: Instance) -> bool:
         puzzle, cells = instance.facts["puzzle"], pairs(answer)
-        given = sum(row.count("1") for row in puzzle)
-        return peaceful(cells, 8) and given == [puzzle[r][c] for r, c in cells].count("1") \
-            and all(puzzle[r][c] != "X" for r, c in cells)
+        if not peaceful(cells, 8):
+            return False
+        marks = "".join(puzzle[r][c] for r, c in cells)
+        return "X" not in marks and marks.count("1") == "".join(puzzle).count("1")
 
 
 class GraphColor(Task):
+    """Colour the vertices 0 to 2 so that no edge joins two of one colour. Edges: 0-1, 1-2."""
     split = "test"
+    uses = (fillings,)
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high, chance = at(rng, level, (6, 6, 0.3), (10, 12, 0.35), (15, 20, 0.3))
         n = rng.randint(low, high)
         colours = rng.sample([1 + v % 3 for v in range(n)], n)
-        edges = [[a, b] for b in range(n) for a in range(b) if colours[a] != colours[b] and rng.random() < chance]
+        edges = []
+        for b in range(n):
+            for a in range(b):
+                if colours[a] != colours[b] and rng.random() < chance:
+                    edges.append([a, b])
         told = ", ".join(f"{a}-{b}" for a, b in edges)
-        return (f"Colour the vertices 0 to {n - 1} with colours 1, 2, 3 so that no edge joins two of one colour. "
-                f'Edges: {told}. Answer in JSON, such as {{"0": 2, "1": 3}}.', dict(n=n, edges=edges))
+        question = (f"Colour the vertices 0 to {n - 1} with colours 1, 2, 3 "
+                    f"so that no edge joins two of one colour. Edges: {told}. "
+                    'Answer in JSON, such as {"0": 2, "1": 3}.')
+        return question, dict(n=n, edges=edges)
 
     @staticmethod
     def solve(n, edges):
-        near = [[a + b - v for a, b in edges if v in (a, b)] for v in range(n)]
-
-        def extend(colour):  # the vertex with fewest colours left comes next
-            free = {v: {1, 2, 3} - {colour.get(u) for u in near[v]} for v in range(n) if v not in colour}
-            if not free:
-                return colour
-            v = min(free, key=lambda v: len(free[v]))
-            for c in sorted(free[v]):
-                found = extend({**colour, v: c})
-                if found:
-                    return found
-
-        colour = extend({})
-        return "{" + ", ".join(f'"{v}": {colour[v]}' for v in range(n)) + "}"
+        import json
+        found = next(fillings({v: {1, 2, 3} for v in range(n)}, edges))
+        return json.dumps({v: found[v] for v in range(n)})
 
     def check(self, answer: str, instance: Instance) -> bool:
-        colour, n = mapping(answer), instance.facts["n"]
-        return (set(colour) == {str(v) for v in range(n)} and set(colour.values()) <= {"1", "2", "3"}
-                and all(colour[str(a)] != colour[str(b)] for a, b in instance.facts["edges"]))
+        colours, n = mapping(answer), instance.facts["n"]
+        if set(colours) != {str(v) for v in range(n)}:
+            return False
+        return (set(colours.values()) <= {"1", "2", "3"}
+                and all(colours[str(a)] != colours[str(b)] for a, b in instance.facts["edges"]))
 
     def program(self, instance: Instance) -> str:
-        n, edges = instance.facts["n"], instance.facts["edges"]
         if instance.level > 1:
             return super().program(instance)
+        n, edges = instance.facts["n"], instance.facts["edges"]
         return ("from itertools import *\n"
                 f"print(next(dict(enumerate(c)) for c in product([1,2,3], repeat={n})\n"
                 f"if all(c[a] != c[b] for a, b in {edges})))\n")
 
 
-# ---- cells, cards and books to choose -------------------------------------------------------------------------------
+# ---- cells, cards and books to choose ------------------------------------------------------------
 
 def fair(grid, chosen, limit):
-    """Whether the chosen numbers in each row and column have a product above 0 or, given a limit, a sum up to it."""
+    """Whether what is chosen in each row and column keeps the limit.
+
+    That is the greatest sum or, if None, says that the product must be above 0.
+    """
     import math
     for axis in (0, 1):
         for line in {cell[axis] for cell in chosen}:
-            numbers = [grid[r][c] for r, c in chosen if (r, c)[axis] == line]
-            if (math.prod(numbers) <= 0) if limit is None else (sum(numbers) > limit):
+            numbers = [grid[cell[0]][cell[1]] for cell in chosen if cell[axis] == line]
+            broken = math.prod(numbers) <= 0 if limit is None else sum(numbers) > limit
+            if broken:
                 return False
     return True
 
 
+def joined(boxes, room, chosen):
+    """The chosen cells, then with some of the boxes as well; all are dicts number -> cell."""
+    yield chosen
+    for i, box in enumerate(boxes):
+        if len(box) <= room and not chosen.keys() & box.keys():
+            yield from joined(boxes[i + 1:], room - len(box), chosen | box)
+
+
+def with_products(grid, cells, count, negatives):
+    """Choices of different numbers, the first cell's among them, with all products above 0.
+
+    The four corners of a rectangle, a box, may all be negative; positive numbers never hurt.
+    """
+    from itertools import combinations
+    corner = cells[0]
+    positive = {grid[r][c]: (r, c) for r, c in reversed(cells) if grid[r][c] > 0}
+    others = sorted(positive.values(), key=lambda cell: cell != corner)
+    lines = list(combinations(range(len(grid)), 2))
+    boxes = []
+    for r, s in lines:
+        for c, d in lines:
+            box = {grid[i][j]: (i, j) for i, j in ((r, c), (r, d), (s, c), (s, d))}
+            if len(box) == 4 and max(box) < 0:
+                boxes.append(box)
+    room = count - 1 if corner in others else count
+    for joint in joined(boxes, room, {}):
+        chosen = list(joint.values())
+        chosen += others[:count - len(chosen)]
+        if len(joint) >= negatives and corner in chosen and len(chosen) == count:
+            yield chosen
+
+
 class LogicPuzzle(Task):
+    """Choose 4 cells with different numbers from this square; no line may add up to more than 5."""
     suite = "symbench"
-    uses = (fair,)
+    uses = (fair, joined, with_products)
 
     def make(self, rng: Random, level: int) -> tuple:
-        # Small squares bound the sums; in larger ones, where that would be long to search, products are positive.
-        n, count, top = rng.choice(at(rng, level, [(2, 3, 8), (3, 4, 8)], [(4, 6, 10), (5, 9, 12), (6, 12, 15)],
+        n, count, top = rng.choice(at(rng, level, [(2, 3, 8), (3, 4, 8)],
+                                      [(4, 6, 10), (5, 9, 12), (6, 12, 15)],
                                       [(8, 18, 18), (9, 20, 20), (10, 25, 20)]))
         answer = None
         while answer is None:
-            grid = [[rng.randint(1, top) * rng.choice((1, 1, 1, -1, -1)) for _ in range(n)] for _ in range(n)]
-            limit, negatives = (rng.randint(0, top), 0) if n < 4 else (None, 4 if n < 8 else 8)
+            grid = [[rng.randint(1, top) * rng.choice((1, 1, 1, -1, -1)) for _ in range(n)]
+                    for _ in range(n)]
+            # Small squares bound the sums; in larger ones, where that would be long to search,
+            # products are positive.
+            limit = rng.randint(0, top) if n < 4 else None
+            negatives = 0 if n < 4 else 4 if n < 8 else 8
             facts = dict(grid=grid, count=count, limit=limit, negatives=negatives)
             answer = self.solve(**facts)
         rule = "a product above 0" if limit is None else f"a sum of at most {limit}"
         also = f" At least {negatives} of the numbers must be negative." if negatives else ""
-        return (f"Choose {count} cells with {count} different numbers from this square:\n{show(grid)}\nThe one at the "
-                "top right must be among them, and in every row and column the chosen numbers, if any, must have "
-                f"{rule}.{also} Rows and columns count from 0. Answer with the row and column of each, as in 0 1, 2 0.",
-                facts, answer)
+        question = (f"Choose {count} cells with {count} different numbers from this square:\n"
+                    f"{show(grid)}\nThe one at the top right must be among them, and in every row "
+                    f"and column the chosen numbers, if any, must have {rule}.{also} "
+                    "Rows and columns count from 0. "
+                    "Answer with the row and column of each, as in 0 1, 2 0.")
+        return question, facts, answer
 
     @staticmethod
     def solve(grid, count, limit, negatives):
         from itertools import combinations
         n = len(grid)
-        corner = (0, n - 1)
-        cells = [corner] + [(r, c) for r in range(n) for c in range(n) if (r, c) != corner]
-        value = {(r, c): grid[r][c] for r, c in cells}
-
-        def show(chosen):
-            return ", ".join(f"{r} {c}" for r, c in chosen)
-
-        if limit is not None:
-            for chosen in combinations(cells, count):
-                if corner in chosen and len({value[cell] for cell in chosen}) == count and fair(grid, chosen, limit):
-                    return show(chosen)
-            return None
-        # Products: the four corners of a rectangle may all be negative; positive numbers never hurt.
-        positive = {value[cell]: cell for cell in reversed(cells) if value[cell] > 0}
-        lines = list(combinations(range(n), 2))
-        boxes = [[(r, c), (r, d), (s, c), (s, d)] for r, s in lines for c, d in lines]
-        boxes = [box for box in boxes if all(value[cell] < 0 for cell in box)]
-
-        def extend(chosen, boxes):
-            if len({value[cell] for cell in chosen}) < len(chosen) or len(chosen) > count - (value[corner] > 0):
-                return None
-            if len(chosen) >= max(negatives, count - len(positive)) and (value[corner] > 0 or corner in chosen):
-                others = sorted(positive.values(), key=lambda cell: cell != corner)
-                return chosen + others[:count - len(chosen)]
-            for i, box in enumerate(boxes):
-                found = extend(chosen + box, boxes[i + 1:])
-                if found:
-                    return found
-
-        chosen = extend([], boxes)
-        return chosen and show(chosen)
+        cells = [(r, c) for r in range(n) for c in range(n)]
+        cells.remove((0, n - 1))
+        cells.insert(0, (0, n - 1))
+        if limit is None:
+            candidates = with_products(grid, cells, count, negatives)
+        else:
+            candidates = ([cells[0], *others] for others in combinations(cells[1:], count - 1))
+        for chosen in candidates:
+            different = len({grid[r][c] for r, c in chosen}) == count
+            if different and fair(grid, chosen, limit):
+                return ", ".join(f"{r} {c}" for r, c in chosen)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        grid, count, limit, negatives = (instance.facts[name] for name in ("grid", "count", "limit", "negatives"))
-        chosen, n = pairs(answer), len(grid)
-        if not all(r < n and c < n for r, c in chosen):
+        grid, count, limit, negatives = instance.facts.values()
+        n, chosen = len(grid), pairs(answer)
+        if not all(r < n and c < n for r, c in chosen) or (0, n - 1) not in chosen:
             return False
         numbers = [grid[r][c] for r, c in chosen]
-        return (len(chosen) == len(set(numbers)) == count and (0, n - 1) in chosen and fair(grid, chosen, limit)
-                and sum(number < 0 for number in numbers) >= negatives)
+        return (len(chosen) == len(set(numbers)) == count
+                and sum(number < 0 for number in numbers) >= negatives
+                and fair(grid, chosen, limit))
 
 
 def outcomes(mine, others, beats):
     """What each of my cards achieves against the other's card of that round."""
-    return ["win" if b in beats[a] else "loss" if a in beats[b] else "draw" for a, b in zip(mine, others)]
+    results = []
+    for a, b in zip(mine, others):
+        results.append("win" if b in beats[a] else "loss" if a in beats[b] else "draw")
+    return results
 
 
 class ConstrainedLinearArrangement(Task):
+    """Two players hold the cards A, B, C, D; A beats B. Mine were: A win. Which has the other?"""
     suite = "symbench"
     uses = (outcomes,)
-    GAMES = [  # the cards, what each of them beats, the rule in words
-        ("ABCD", "B C D A", "A beats B, B beats C, C beats D and D beats A; any other two cards draw"),
-        ("PQRST", "RT SP TQ PR QS", "In the circle P, Q, R, S, T, P each card feeds the next and tames the one "
-         "after that. A card loses to the card that it feeds and to the one that tames it; equal cards draw"),
-        ("ABCDEFGH", "H A AB ABC ABCD ABCDE ABCDEF BCDEFG", "A later letter beats an earlier one, except that A beats "
-         "H; equal cards draw")]
+    # The cards, what each of them beats, the rule in words.
+    GAMES = [
+        ("ABCD", "B C D A",
+         "A beats B, B beats C, C beats D and D beats A; any other two cards draw"),
+        ("PQRST", "RT SP TQ PR QS",
+         "In the circle P, Q, R, S, T, P each card feeds the next and tames the one after that. A "
+         "card loses to the card that it feeds and to the one that tames it; equal cards draw"),
+        ("ABCDEFGH", "H A AB ABC ABCD ABCDE ABCDEF BCDEFG",
+         "A later letter beats an earlier one, except that A beats H; equal cards draw")]
 
     def make(self, rng: Random, level: int) -> tuple:
-        number, low, high = at(rng, level, (rng.randrange(2), 3, 3), (rng.randrange(3), 4, 5), (2, 7, 8))
-        cards, beaten, rule = self.GAMES[number]
+        easy, default = rng.randrange(2), rng.randrange(3)
+        game, low, high = at(rng, level, (easy, 3, 3), (default, 4, 5), (2, 7, 8))
+        cards, beaten, rule = self.GAMES[game]
         beats = dict(zip(cards, beaten.split()))
         rounds = min(rng.randint(low, high), len(cards))
-        mine, other = rng.sample(cards, rounds), rng.sample(cards, rounds)
+        mine = rng.sample(cards, rounds)
+        other = rng.sample(cards, rounds)
         results = outcomes(mine, other, beats)
-        told = ", ".join(f"{a} {result}" for a, result in zip(mine, results))
-        return (f"Two players hold the cards {', '.join(cards)} each and play each card at most once. {rule}. My cards "
-                f"and results were: {told}. Which cards can the other have played? Answer with the letters in order.",
-                dict(mine=mine, results=results, beats=beats), ", ".join(other))
+        told = ", ".join(f"{card} {result}" for card, result in zip(mine, results))
+        question = (f"Two players hold the cards {', '.join(cards)} each and play each card at "
+                    f"most once. {rule}. My cards and results were: {told}. "
+                    "Which cards can the other have played? Answer with the letters in order.")
+        return question, dict(mine=mine, results=results, beats=beats), ", ".join(other)
 
     @staticmethod
     def solve(mine, results, beats):
         from itertools import permutations
-        tries = permutations(beats, len(mine))
-        return ", ".join(next(cards for cards in tries if outcomes(mine, cards, beats) == results))
+        for cards in permutations(beats, len(mine)):
+            if outcomes(mine, cards, beats) == results:
+                return ", ".join(cards)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        facts, cards = instance.facts, "".join(items(answer.upper()))
-        return (len(cards) == len(set(cards)) == len(facts["mine"]) and set(cards) <= set(facts["beats"])
-                and outcomes(facts["mine"], cards, facts["beats"]) == facts["results"])
+        mine, results, beats = instance.facts.values()
+        cards = "".join(items(answer.upper()))
+        return (len(cards) == len(set(cards)) == len(mine) and set(cards) <= set(beats)
+                and outcomes(mine, cards, beats) == results)
 
 
 class PermutationsAndCombinations(Task):
+    """Put the books A, B, C, D at places 1 to 4. A is left of B. C is at place 1. -> C, A, B, D"""
     suite, split = "symbench", "test"
-    uses = (holds, placements)
-    RULES = {"at": "{} is at place {}", "not at": "{} is not at place {}", "before": "{} is left of {}",
-             "next": "{} is next to {}", "not next": "{} is not next to {}", "apart": "{} and {} are {} places apart",
+    uses = (holds, search_order, placed_further, placements)
+    RULES = {"at": "{} is at place {}", "not at": "{} is not at place {}",
+             "before": "{} is left of {}", "next": "{} is next to {}",
+             "not next": "{} is not next to {}", "apart": "{} and {} are {} places apart",
              "end": "{} is at an end"}
 
     def make(self, rng: Random, level: int) -> tuple:
+        every = sorted(self.RULES)
         kinds, low, high, more = at(rng, level, (("at", "not at", "before"), 4, 4, -1),
-                                    (sorted(self.RULES), 6, 9, 2), (sorted(self.RULES), 10, 12, 2))
+                                    (every, 6, 9, 2), (every, 10, 12, 2))
         n = rng.randint(low, high)
         books = "ABCDEFGHIJKL"[:n]
         order = rng.sample(books, n)
+        rules = self._rules(rng, kinds, order, n + more)
+        told = ". ".join(self.RULES[kind].format(*rest) for kind, *rest in rules)
+        question = (f"Put the books {', '.join(books)} at places 1 to {n}, from left to right. "
+                    f"{told}. Answer with the letters in order.")
+        return question, dict(books=books, rules=rules), ", ".join(order)
+
+    def _rules(self, rng: Random, kinds: list[str], order: list[str], count: int) -> list[list]:
+        """Different rules that are true of the order."""
         place = {book: i for i, book in enumerate(order, 1)}
         rules = []
-        while len(rules) < n + more:
-            kind, (a, b) = rng.choice(kinds), rng.sample(books, 2)
+        while len(rules) < count:
+            kind = rng.choice(kinds)
+            a, b = rng.sample(sorted(order), 2)
             steps = abs(place[a] - place[b])
-            rule = {"at": [kind, a, place[a]], "not at": [kind, a, rng.randint(1, n)], "end": [kind, a, n],
-                    "apart": [kind, a, b, steps]}.get(kind, [kind, a, b])
-            if holds(rule, place) and rule not in rules and (kind != "apart" or steps > 1) \
-                    and [kind, b, a] not in rules and (kind != "at" or rng.random() < 0.5):
+            told = {"at": [a, place[a]], "not at": [a, rng.randint(1, len(order))],
+                    "end": [a, len(order)], "apart": [a, b, steps]}
+            rule = [kind, *told.get(kind, [a, b])]
+            told_before = rule in rules or [kind, b, a] in rules
+            neighbours_apart = kind == "apart" and steps == 1
+            if not holds(rule, place) or told_before or neighbours_apart:
+                continue
+            # A place tells much: every other one is left out.
+            if kind != "at" or rng.random() < 0.5:
                 rules.append(rule)
-        told = ". ".join(self.RULES[kind].format(*rest) for kind, *rest in rules)
-        return (f"Put the books {', '.join(books)} at places 1 to {n}, from left to right. {told}. "
-                "Answer with the letters in order.", dict(books=books, rules=rules), ", ".join(order))
+        return rules
 
     @staticmethod
     def solve(books, rules):
@@ -691,7 +852,13 @@ class PermutationsAndCombinations(Task):
     def program(self, instance: Instance) -> str:
         if instance.level > 1:
             return super().program(instance)
-        books, rules = instance.facts["books"], instance.facts["rules"]
-        tests = " and ".join(f"p.index('{a}') < p.index('{b}')" if kind == "before" else
-                             f"p[{b - 1}] {'=' if kind == 'at' else '!'}= '{a}'" for kind, a, b in rules)
-        return f"from itertools import permutations\nprint(*next(p for p in permutations('{books}')\nif {tests}))\n"
+        tests = []
+        for kind, a, b in instance.facts["rules"]:
+            if kind == "before":
+                tests.append(f"p.index('{a}') < p.index('{b}')")
+            else:
+                sign = "==" if kind == "at" else "!="
+                tests.append(f"p[{b - 1}] {sign} '{a}'")
+        return ("from itertools import permutations\n"
+                f"print(*next(p for p in permutations('{instance.facts['books']}')\n"
+                f"if {' and '.join(tests)}))\n")

@@ -106,7 +106,7 @@ class Sokoban(Search):
             # The goals are where the boxes can be brought in as many steps as the level wants.
             start, moves, _ = self.rules(["".join(row) for row in cells])
             fewest = {}  # steps to each placement of the boxes
-            for (_, placed), path in islice(reach([start], moves), 3000):
+            for (_, placed), path in islice(reach(start, moves), 3000):
                 fewest.setdefault(placed, len(path))
             ends = [placed for placed, steps in fewest.items()
                     if low <= steps <= high and all(cells[r][c] == "." for r, c in placed)]
@@ -191,7 +191,7 @@ class RushHour(Search):
                 state, moves, _ = self.rules(rows)
                 rows = self._slide(rows, rng.choice([step for step, _ in moves(state)]))
             start, moves, done = self.rules(rows)
-            found = islice(reach([start], moves), 1500)
+            found = islice(reach(start, moves), 1500)
             path = next((path for state, path in found if done(state)), [])
         # Walk along it until as few moves are left as the level wants.
         left = rng.randint(low, min(high, len(path)))
@@ -385,7 +385,7 @@ class PathPlan(Task):
                 return [(b, b) for b in corners + [stop]
                         if not any(clip(a, b, wall) for wall in walls)]
 
-            path += next(way for point, way in reach([path[-1]], moves) if point == stop)
+            path += next(way for point, way in reach(path[-1], moves) if point == stop)
         return path
 
     def check(self, answer: str, instance: Instance) -> bool:
