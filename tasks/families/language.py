@@ -16,10 +16,16 @@ def entries(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(";")]
 
 
-class Reading(Choice, abstract=True):
-    """A choice that is read, not computed."""
+class Reading(Task, abstract=True):
+    """A question that is read, not computed. `facts["why"]` is what a reader would say in a word.
+
+        The guard met the cook when he felt cold.  ->  Both fit, so the answer is C.
+    """
     suite = "bbh"
     program = None
+
+    def rationale(self, instance: Instance) -> str:
+        return f"{instance.facts['why']}, so the answer is {instance.expect}."
 
 
 # ---- who is meant --------------------------------------------------------------------------------
@@ -95,8 +101,12 @@ SETTINGS = [
 ]
 
 
-class DisambiguationQa(Reading):
+class DisambiguationQa(Reading, Choice):
     """Tellers speak of themselves, askers of others, reasons fit one role or both.
+
+        The guard met the cook when he felt cold.
+        Who is "he"? Choose C if both fit equally well.
+        (A) the guard  (B) the cook  (C) unclear
 
     Grade B: the verb alone mostly gives the rule, and so the answer.
     """
@@ -109,32 +119,29 @@ class DisambiguationQa(Reading):
         jobs, readings = at(rng, level, easy, hard, hard)
         pronoun = rng.choice(at(rng, level, ("he", "she"), ("he", "she", "they"), ("they",)))
         if level > 2 and label != "C" and rng.random() < 0.25:
-            role, other, *reasons = rng.choice(ROLES)
-            people = [role, other] if rng.random() < 0.5 else [other, role]
-            # The reason of the one who is meant: (A) the first, (B) the second.
-            meant = people["AB".index(label)]
-            reason = reasons[[role, other].index(meant)]
-            verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
-            deed = f"{verb} the {{y}} because {{he}} {reason}"
+            people, deed = self._roles(rng, label)
+            why = "The reason fits only one of the two roles"
         else:
             people = rng.sample(jobs, 2)
-            deed = rng.choice(rng.choice([deeds for tag, _, deeds in readings if tag == label]))
+            _, why, deeds = rng.choice([reading for reading in readings if reading[0] == label])
+            deed = rng.choice(deeds)
         sentence = f"The {people[0]} {deed.format(y=people[1], he=pronoun)}."
         if level > 3:
             sentence = rng.choice(SETTINGS) + sentence[0].lower() + sentence[1:]
         block = f"(A) the {people[0]}\n(B) the {people[1]}\n(C) unclear"
-        return (f"{sentence}\nWho is \"{pronoun}\"? Choose C if both fit equally well.\n{block}\n"
-                "Answer A, B or C.",
-                dict(sentence=sentence, people=people, pronoun=pronoun, options=block), label)
+        question = (f"{sentence}\nWho is \"{pronoun}\"? Choose C if both fit equally well.\n"
+                    f"{block}\nAnswer A, B or C.")
+        return question, dict(options=block, why=why), label
 
-    def rationale(self, instance: Instance) -> str:
-        facts = instance.facts
-        rule = "The reason fits only one of the two roles"
-        for _, why, deeds in READINGS:
-            told = [deed.format(y=facts["people"][1], he=facts["pronoun"]) for deed in deeds]
-            if any(deed in facts["sentence"] for deed in told):
-                rule = why
-        return f"{rule}, so the answer is {instance.expect}."
+    @staticmethod
+    def _roles(rng: Random, label: str) -> tuple[list[str], str]:
+        """Two people, and a deed whose reason only the first (A) or the second (B) can have."""
+        role, other, reason, other_reason = rng.choice(ROLES)
+        people = [role, other] if rng.random() < 0.5 else [other, role]
+        if people["AB".index(label)] == other:
+            reason = other_reason
+        verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
+        return people, f"{verb} the {{y}} because {{he}} {reason}"
 
 
 # ---- sarcasm -------------------------------------------------------------------------------------
@@ -205,8 +212,11 @@ COMMENTS = COMMENTS_EASY[:3] + [
 ]
 
 
-class Snarks(Reading):
+class Snarks(Reading, Choice):
     """Sarcastic is the statement whose comment goes against its news.
+
+        (A) I lost the keys. Great!
+        (B) I lost the keys. Awful!
 
     Its twin differs in the comment or in the news, and is meant as it is said.
     """
@@ -216,24 +226,26 @@ class Snarks(Reading):
         parts = at(rng, level, 0, 1, 2)  # pieces of news in a statement; 0 stands for an easy one
         if parts:
             good, bad = rng.choice(COMMENTS)
-            news = [self._joined(told) for told in zip(*rng.sample(NEWS, parts))]
+            bad_news, good_news = map(self._joined, zip(*rng.sample(NEWS, parts)))
         else:
             good, bad = rng.choice(COMMENTS_EASY)
             subject = rng.choice(("I", "We"))
-            news = [f"{subject} {deed}" for deed in rng.choice(NEWS_EASY)]
-        bad_news, good_news = news
-        # Either bad news with a good comment, or good news with a bad comment.
-        if rng.randrange(2) == 0:
-            snark, other_news, other_comment = [bad_news, good], good_news, bad
-        else:
-            snark, other_news, other_comment = [good_news, bad], bad_news, good
-        news_differ = level > 1 and rng.random() < 0.5
-        twin = [other_news, snark[1]] if news_differ else [snark[0], other_comment]
+            bad_news, good_news = (f"{subject} {deed}" for deed in rng.choice(NEWS_EASY))
+        news = {"bad": bad_news, "good": good_news}
+        comments = {"bad": bad, "good": good}
+
+        kind, called = rng.choice((("bad", "good"), ("good", "bad")))
+        snark = f"{news[kind]}. {comments[called]}"
+        # The twin has the same comment with other news, or the same news with another comment.
+        meant = called if level > 1 and rng.random() < 0.5 else kind
+        twin = f"{news[meant]}. {comments[meant]}"
         statements = [snark, twin] if rng.random() < 0.5 else [twin, snark]
-        shown = "\n".join(f"({tag}) {told}. {comment}"
-                          for tag, (told, comment) in zip("AB", statements))
-        return (f"Which one is sarcastic?\n{shown}\nAnswer A or B.",
-                dict(statements=statements, options=shown), "AB"[statements.index(snark)])
+
+        block = f"(A) {statements[0]}\n(B) {statements[1]}"
+        label = "AB"[statements.index(snark)]
+        why = f"In {label} the news is {kind} but is called {called}"
+        question = f"Which one is sarcastic?\n{block}\nAnswer A or B."
+        return question, dict(options=block, why=why), label
 
     @staticmethod
     def _joined(news: tuple[str, ...]) -> str:
@@ -241,13 +253,6 @@ class Snarks(Reading):
         first, *others = news
         lowered = [text if text.startswith("I ") else text[0].lower() + text[1:] for text in others]
         return ", and ".join([first, *lowered])
-
-    def rationale(self, instance: Instance) -> str:
-        _, comment = instance.facts["statements"]["AB".index(instance.expect)]
-        praise = [good for good, _ in COMMENTS]
-        news, verdict = ("bad", "good") if comment in praise else ("good", "bad")
-        return (f"In {instance.expect} the news is {news} but is called {verdict}, "
-                f"so the answer is {instance.expect}.")
 
 
 # ---- cause and intention -------------------------------------------------------------------------
@@ -347,33 +352,27 @@ ASIDES = [
 ]
 
 
-class CausalJudgement(Task):
-    """Ten structures of stories on whose causes and intentions nearly everybody agrees."""
-    suite, grade = "bbh", "C"
-    program = None
+class CausalJudgement(Reading):
+    """Ten structures of stories on whose causes and intentions nearly everybody agrees.
+
+        Grace dropped the vase, so it broke. Leo was in bed.
+        Did Grace cause that? Answer Yes or No.
+    """
+    grade = "C"
     parse = staticmethod(yes_no)
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("Yes", "No"))
         stories = at(rng, level, STORIES_EASY, STORIES, STORIES[2:])
-        fitting = [story for story in stories if story[0] == label]
-        _, text, question, _, settings = rng.choice(fitting)
+        _, *texts, settings = rng.choice([story for story in stories if story[0] == label])
         x, y = (name for name, _ in rng.sample(NAMES, 2))
         setting = rng.choice(settings)
-        story, question = (part.format(*setting, x=x, y=y) for part in (text, question))
+        story, asked, why = (text.format(*setting, x=x, y=y) for text in texts)
         if level > 3:
             before, after = rng.sample(ASIDES, 2)
             story = f"{before} {story} {after}"
         hint = "" if level == 1 else " as most people would,"
-        facts = dict(story=story, question=question, people=[x, y])
-        return f"{story}\n{question} Answer{hint} Yes or No.", facts, label
-
-    def rationale(self, instance: Instance) -> str:
-        story, question, (x, y) = instance.facts.values()
-        why = next(why for label, text, asked, why, settings in STORIES for setting in settings
-                   if label == instance.expect and text.format(*setting, x=x, y=y) in story
-                   and asked.format(*setting, x=x, y=y) == question)
-        return f"{why.format(x=x, y=y)}, so the answer is {instance.expect}."
+        return f"{story}\n{asked} Answer{hint} Yes or No.", dict(why=why), label
 
 
 # ---- films ---------------------------------------------------------------------------------------
@@ -426,8 +425,12 @@ NEAR = [
 ]
 
 
-class MovieRecommendation(Reading):
-    """Most alike are two films of one kind; decoys are never of a kind near to it."""
+class MovieRecommendation(Reading, Choice):
+    """Most alike are two films of one kind; decoys are never of a kind near to it.
+
+        Which film is most like High Noon?
+        (A) Alien  (B) Rio Bravo  (C) Shrek
+    """
     grade = "C"
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -439,13 +442,9 @@ class MovieRecommendation(Reading):
         others = rng.sample(far, decoys)
         block, label = options(rng, right, [rng.choice(FILMS[other]) for other in others])
         named = f"{', '.join(liked[:-1])} and {liked[-1]}"
-        return (f"Which film is most like {named}?\n{block}\nAnswer with the letter.",
-                dict(liked=liked, options=block), label)
-
-    def rationale(self, instance: Instance) -> str:
-        kind = next(kind for kind, titles in FILMS.items() if instance.facts["liked"][0] in titles)
-        right = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
-        return f"The films named are {kind}, and so is {right}, so the answer is {instance.expect}."
+        question = f"Which film is most like {named}?\n{block}\nAnswer with the letter."
+        why = f"The films named are {kind}, and so is {right}"
+        return question, dict(options=block, why=why), label
 
 
 # ---- names spoilt by one letter ------------------------------------------------------------------
@@ -503,8 +502,11 @@ PAIRS = {word[i:i + 2] for word in WORDS for i in range(len(word) - 1)}
 CONSONANTS = "bcdfghklmnprstw"  # without the rare ones, which no pun puts in
 
 
-class RuinNames(Reading):
+class RuinNames(Reading, Choice):
     """Funny is the edit that leaves real words.
+
+        Which one-letter edit of "jaws" is a funny name?
+        (A) jaks  (B) jars
 
     A decoy has two consonants side by side that no word has. All options of a question are equally
     long and have equally many vowels, so that neither length nor vowels nor rare letters tell.
@@ -523,8 +525,10 @@ class RuinNames(Reading):
         count_before = rng.randint(max(0, count - len(after)), min(count, len(before)))
         decoys = rng.sample(before, count_before) + rng.sample(after, count - count_before)
         block, label = options(rng, pun, decoys)
-        return (f'Which one-letter edit of "{name}" is a funny name?\n{block}\n'
-                "Answer with the letter.", dict(name=name, options=block), label)
+        question = (f'Which one-letter edit of "{name}" is a funny name?\n{block}\n'
+                    "Answer with the letter.")
+        why = f"Only {pun} still consists of real words"
+        return question, dict(options=block, why=why), label
 
     @staticmethod
     def _decoys(name: str, insert: bool) -> list[str]:
@@ -543,10 +547,6 @@ class RuinNames(Reading):
                 if any(not set(pair) & set("aeiouy ") for pair in pairs - PAIRS):
                     decoys.add(decoy)
         return sorted(decoys)
-
-    def rationale(self, instance: Instance) -> str:
-        pun = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
-        return f"Only {pun} still consists of real words, so the answer is {instance.expect}."
 
 
 # ---- faults in translations ----------------------------------------------------------------------
@@ -683,46 +683,52 @@ FAULTS = dict(name="a name was changed",
               extra="a part was left out")
 
 
-class SalientTranslationErrorDetection(Reading):
-    """One slot of a sentence is translated wrongly; the kind of that slot is the answer."""
+class SalientTranslationErrorDetection(Reading, Choice):
+    """One slot of a sentence is translated wrongly; the kind of that slot is the answer.
+
+        German: Das Haus in Rom ist alt.
+        English: The house in Rome is green.
+        (A) a name was changed  (B) an adjective or adverb was changed, but not to its opposite  ...
+    """
     grade = "B"
 
     def make(self, rng: Random, level: int) -> tuple:
         frames, count, kinds = at(rng, level, (FRAMES_EASY, 1, 3), (FRAMES, 1, 6), (FRAMES, 2, 6))
-        kinds = list(FAULTS)[:kinds]
-        kind, faulty = rng.choice(kinds), rng.randrange(count)
-        pairs = [self._translate(rng, frame, kind if i == faulty else "") for i, frame in
-                 enumerate(rng.sample(frames, count))]
+        faults = list(FAULTS)[:kinds]
+        fault, faulty = rng.choice(faults), rng.randrange(count)
+        pairs = [self._translate(rng, frame, fault if i == faulty else "")
+                 for i, frame in enumerate(rng.sample(frames, count))]
         german, english = map(" ".join, zip(*pairs))
-        others = [FAULTS[other] for other in kinds if other != kind]
-        block, label = options(rng, FAULTS[kind], others)
-        return (f"German: {german}\nEnglish: {english}\nWhat is wrong in the English?\n{block}\n"
-                "Answer with the letter.",
-                dict(german=german, english=english, options=block), label)
+        wrong = [FAULTS[other] for other in faults if other != fault]
+        block, label = options(rng, FAULTS[fault], wrong)
+        question = (f"German: {german}\nEnglish: {english}\nWhat is wrong in the English?\n"
+                    f"{block}\nAnswer with the letter.")
+        why = f"Compared part by part, {FAULTS[fault]}"
+        return question, dict(options=block, why=why), label
 
-    def _translate(self, rng: Random, frame: tuple, fault: str) -> tuple[str, str]:
+    @staticmethod
+    def _translate(rng: Random, frame: tuple, fault: str) -> tuple[str, str]:
         """A German sentence and its English translation, in which one slot may be wrong."""
         german, english, *lexicons = frame
         year = rng.randint(1600, 1990)
-        # slot -> (German, English) of all that may fill it; a number is the same in both.
+        # slot -> [German, English] of all that may fill it
         slots = "name", "noun", "adjective", "sense", "extra"
         pairs = {slot: [entry.split("/") for entry in entries(lexicon)]
                  for slot, lexicon in zip(slots, lexicons)}
-        chosen = {slot: rng.choice(pairs[slot]) for slot in pairs}
+        chosen = {slot: rng.choice(pairs[slot]) for slot in slots}
+        # A number is the same in both languages.
         changes = (0, -100, -30, -10, -1, 1, 10, 30, 100)
         pairs["number"] = [[str(year + change)] * 2 for change in changes]
         chosen["number"] = pairs["number"][0]
+
+        source = {slot: pair[0] for slot, pair in chosen.items()}
         target = {slot: pair[1] for slot, pair in chosen.items()}
         if fault:
             target[fault] = rng.choice([pair[1] for pair in pairs[fault] if pair != chosen[fault]])
-        if fault == "extra":
+        if fault == "extra":  # left out, not changed; so are the blanks around it
             target["extra"] = ""
         english = " ".join(english.format(**target).split()).replace(" ,", ",").replace(" ;", ";")
-        return german.format(**{slot: pair[0] for slot, pair in chosen.items()}), english
-
-    def rationale(self, instance: Instance) -> str:
-        fault = instance.facts["options"].splitlines()["ABCDEF".index(instance.expect)][4:]
-        return f"Compared part by part, {fault}, so the answer is {instance.expect}."
+        return german.format(**source), english
 
 
 # ---- the order of adjectives ---------------------------------------------------------------------
@@ -741,8 +747,12 @@ OBJECTS = """bag ball box car chair clock cup dog hat house jar kettle knife lam
 table vase""".split()
 
 
-class Hyperbaton(Reading):
-    """Two orders of the same adjectives; the rule of their order is told in the question."""
+class Hyperbaton(Reading, Choice):
+    """Two orders of the same adjectives; the rule of their order is told in the question.
+
+        (A) big old car
+        (B) old big car
+    """
     split = "test"
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -757,14 +767,10 @@ class Hyperbaton(Reading):
             rng.shuffle(wrong)
         thing = rng.choice(OBJECTS)
         block, label = options(rng, " ".join([*right, thing]), [" ".join([*wrong, thing])])
-        return (f"English puts adjectives in this order: {', '.join(KINDS)}. Which is right?\n"
-                f"{block}\nAnswer A or B.", dict(options=block), label)
-
-    def rationale(self, instance: Instance) -> str:
-        text = instance.facts["options"].splitlines()["AB".index(instance.expect)][4:]
-        kinds = [f"{word} ({kind})" for word in text.split()[:-1]
-                 for kind in KINDS if word in ADJECTIVES[kind]]
-        return f"The order is {', '.join(kinds)}, so the answer is {instance.expect}."
+        question = (f"English puts adjectives in this order: {', '.join(KINDS)}. Which is right?\n"
+                    f"{block}\nAnswer A or B.")
+        order = ", ".join(f"{word} ({kind})" for word, kind in zip(right, kinds))
+        return question, dict(options=block, why=f"The order is {order}"), label
 
 
 # ---- sports --------------------------------------------------------------------------------------
@@ -826,31 +832,27 @@ SPORT_ENTRIES = {
 SPORTS = {sport: tuple(map(entries, parts)) for sport, parts in SPORT_ENTRIES.items()}
 
 
-class SportsUnderstanding(Task):
-    """Plausible is what keeps to one sport: the player's, the deed's and the event's."""
-    suite, split, grade = "bbh", "test", "B"
-    program = None
+class SportsUnderstanding(Reading):
+    """Plausible is what keeps to one sport: the player's, the deed's and the event's.
+
+        Is this plausible, that is, does all of it belong to one sport?
+        "Kobe Bryant hit a home run in the NBA playoffs."
+    """
+    split, grade = "test", "B"
     parse = staticmethod(yes_no)
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("yes", "no"))
         known, event_share = at(rng, level, (5, 0), (23, 0.3), (23, 1))
         sports = [rng.choice(list(SPORTS))] * 3  # of the player, the deed, the event
-        with_event = rng.random() < event_share
+        told = 3 if rng.random() < event_share else 2  # without the event there are two
         if label == "no":
-            odd = rng.randrange(3 if with_event else 2)
+            odd = rng.randrange(told)
             sports[odd] = rng.choice([sport for sport in SPORTS if sport != sports[odd]])
-        player, deed, event = (rng.choice(SPORTS[sport][part][:known])
-                               for part, sport in enumerate(sports))
-        where = f" in {event}" if with_event else ""
-        sentence = f"{player} {deed}{where}."
-        return (f"Is this plausible, that is, does all of it belong to one sport? \"{sentence}\" "
-                "Answer yes or no.",
-                dict(sentence=sentence), label)
-
-    def rationale(self, instance: Instance) -> str:
-        sentence = instance.facts["sentence"]
-        found = [(entry, sport) for part in range(3) for sport, parts in SPORTS.items()
-                 for entry in parts[part] if entry in sentence]
-        told = ", ".join(f"\"{entry}\" belongs to {sport}" for entry, sport in found)
-        return f"{told}, so the answer is {instance.expect}."
+        parts = [rng.choice(SPORTS[sport][part][:known]) for part, sport in enumerate(sports)]
+        player, deed, event = parts
+        sentence = f"{player} {deed} in {event}." if told == 3 else f"{player} {deed}."
+        question = (f"Is this plausible, that is, does all of it belong to one sport? "
+                    f"\"{sentence}\" Answer yes or no.")
+        belongs = [f"\"{part}\" belongs to {sport}" for part, sport in zip(parts, sports)]
+        return question, dict(why=", ".join(belongs[:told])), label

@@ -17,7 +17,8 @@ COLOURS = ["black", "blue", "brown", "gold", "green", "grey", "orange", "pink", 
 
 def listed(parts: list[str]) -> str:
     """a, b and c"""
-    return ", ".join(parts[:-1]) + " and " * (len(parts) > 1) + parts[-1]
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def a(words: str) -> str:
@@ -58,12 +59,14 @@ class Aiw(Formula):
 
 
 class LegCounting(Task):
+    """How many legs do 3 spiders and 1 duck have in all? The legs of each kind must be known."""
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         kinds = rng.sample(sorted(ANIMALS), rng.randint(*at(rng, level, (2, 3), (3, 10), (10, 15))))
         animals = {kind: rng.randint(1, at(rng, level, 5, 15, 100)) for kind in kinds}
-        told = listed([f"{count} {kind}{'s' * (count > 1)}" for kind, count in animals.items()])
+        told = listed([f"1 {kind}" if count == 1 else f"{count} {kind}s"
+                       for kind, count in animals.items()])
         legs = sum(count * ANIMALS[kind] for kind, count in animals.items())
         return (f"How many legs do {told} have in all? Answer with one integer.",
                 dict(animals=animals), legs)
@@ -74,6 +77,7 @@ class LegCounting(Task):
 
 
 class NeedleHaystack(Task):
+    """Ann likes tea. Bob loathes chess. ... Who loathes chess? One sentence of many says it."""
     program = None
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -175,6 +179,10 @@ class FamilyRelationships(Task):
 
 
 class ColorCubeRotation(Task):
+    """A cube with a named colour on each face is turned; which colour is then on one face?
+
+    Each turn brings a face to the top: "front, then left" is two quarter turns.
+    """
     split = "test"
     faces = ["top", "bottom", "front", "back", "left", "right"]
 
@@ -445,6 +453,7 @@ COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 
 class ObjectCounting(Task):
+    """I have two pears, a harp and three limes. How many fruits do I have?"""
     suite, split = "bbh", "test"
     parse = staticmethod(integer)
 
