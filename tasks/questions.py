@@ -1,4 +1,5 @@
 """Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
+import hashlib
 import json
 import re
 import sys
@@ -146,10 +147,21 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield line_number, found
 
 
+# The purposes of a user's own questions, in fifths: three to train on.
+OWN_PURPOSES = ("rl", "rl", "rl", "val", "eval")
+
+
+def own_purpose(question: str) -> str:
+    """What a user's own question is for: the SHA-256 of its text decides, so a copy goes along."""
+    digest = hashlib.sha256(question.encode()).digest()
+    return OWN_PURPOSES[digest[0] % len(OWN_PURPOSES)]
+
+
 def read_questions(path: str) -> list[Instance]:
     """A user's own questions: JSON lines with "question" and "answer".
 
-    An answer in GSM8K's form, "a derivation #### 72", stands for what is behind its last ####.
+    An answer in GSM8K's form, "a derivation #### 72", stands for what is behind its last ####. The
+    number of its line is a question's seed.
     """
     questions = []
     for i, line in read_jsonl(path):
@@ -160,10 +172,20 @@ def read_questions(path: str) -> list[Instance]:
         expect = str(answer).split("####")[-1].strip()
         if not expect:
             raise SystemExit(f"{path}, line {i}: the answer is empty")
-        questions.append(Instance(f"user/{Path(path).stem}", i, 0, "eval", question, {}, expect))
+        questions.append(Instance(f"user/{Path(path).stem}", i, 0, own_purpose(question), question,
+                                  {}, expect))
     if not questions:
         raise SystemExit(f"{path} holds no question")
     return questions
+
+
+def own_questions(path: str, purpose: str) -> list[Instance]:
+    """Those questions of a user's file that are for `purpose`, each once; none ends the program."""
+    chosen = {q.question: q for q in read_questions(path) if q.purpose == purpose}
+    if not chosen:
+        raise SystemExit(f"--questions {path} holds no question for {purpose!r}: of its questions "
+                         "three in five train, one validates and one is held out, by their text")
+    return list(chosen.values())
 
 
 def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
