@@ -37,7 +37,7 @@ from r1ci import (Chat, Interpreter, TokenScores, check_model, checked_sandbox, 
                   token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
-                 optimizer_step, start_training)
+                 optimizer_step, reduce_over_replicas, start_training)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -532,7 +532,8 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
     metrics = UpdateMetrics()
     skipped = 0
     for _ in range(algorithm.updates):
-        for batch in batches:
+        for number, batch in enumerate(batches, 1):
+            reduce_over_replicas(model, number == len(batches))
             scores = learner.score(model, batch)
             # What the ratio compares with. One update: the policy that has just spoken, so it is 1.
             old_logps = scores.logps.detach() if batch.old_logps is None else batch.old_logps
@@ -570,7 +571,7 @@ class UpdateMetrics:
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
 
-        dp_mean      mean of |difference of the probabilities|: above 0.01 there is a bug
+        dp_mean      mean of |difference of the probabilities|: above 0.02 there is a bug
         dlogp_max    largest |difference of the log-probabilities|
         sampler_kl   KL(sampler || trainer), estimated as in `kl_estimate`
     """

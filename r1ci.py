@@ -36,10 +36,11 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+# On Hopper torch prefers cuDNN's attention, which plans anew for every shape, and ours all differ.
+os.environ.setdefault("TORCH_CUDNN_SDPA_DEPRIORITIZED", "1")
 
 import argparse
 import functools
-import inspect
 import json
 import re
 from collections import Counter, deque
@@ -121,14 +122,15 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        # In float32: the mean of squares of a bf16 row loses half of its few digits.
-        y = x.float()
-        y = y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + self.eps)
-        return self.weight * y.to(x.dtype)
+        # One kernel on CUDA, in float32 inside: a bf16 mean of squares loses half of its digits.
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 class Rope(NamedTuple):
-    """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads)."""
+    """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads).
+
+    The sine has a minus in its first half: that of the rotation [x, y] -> [x c - y s, y c + x s].
+    """
 
     cos: Tensor
     sin: Tensor
@@ -139,14 +141,15 @@ def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> R
     exponents = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32)
     frequencies = 1.0 / config.rope_theta ** (exponents / config.head_dim)  # [head_dim / 2]
     angles = positions[..., None].float() * frequencies  # [..., T, head_dim / 2]
-    angles = torch.cat((angles, angles), dim=-1).unsqueeze(-3)  # [..., 1, T, head_dim]
-    return Rope(angles.cos().to(dtype), angles.sin().to(dtype))
+    cos = torch.cat((angles.cos(), angles.cos()), dim=-1)  # [..., T, head_dim]
+    sin = torch.cat((-angles.sin(), angles.sin()), dim=-1)
+    return Rope(cos.unsqueeze(-3).to(dtype), sin.unsqueeze(-3).to(dtype))
 
 
 def apply_rope(x: Tensor, rope: Rope) -> Tensor:
     """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle: [B, heads, T, head_dim]."""
-    first, second = x.chunk(2, dim=-1)
-    return x * rope.cos + torch.cat((-second, first), dim=-1) * rope.sin
+    swapped = x.roll(x.shape[-1] // 2, dims=-1)   # the halves change places
+    return torch.addcmul(x * rope.cos, swapped, rope.sin)
 
 
 class Attention(nn.Module):
@@ -311,7 +314,8 @@ def chunk_logps(
 ) -> tuple[Tensor, Tensor]:
     """hidden [n, D], weight [V, D], targets [n] -> log-probabilities, entropies [n], float32."""
     logits = F.linear(hidden, weight).float().div_(temperature)  # [n, V]
-    logits[:, vocab_size:] = -torch.inf  # rows of the vocabulary that no token has
+    with torch.no_grad():  # no copy for a gradient that is 0
+        logits[:, vocab_size:] = -torch.inf  # rows of the vocabulary that no token has
     logps = F.log_softmax(logits, dim=-1)
     with torch.no_grad():
         entropies = torch.special.entr(logps.exp()).sum(-1)  # entr(p) = -p log p
@@ -352,6 +356,7 @@ class KVCache:
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
         self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
+        self.served = config.num_attention_heads // heads              # heads of a key-value head
         self.varlen = varlen_kernel(device, dtype)
 
     def access(self, slots: slice | Tensor, positions: Tensor, length: int) -> "CacheAccess":
@@ -364,6 +369,7 @@ class KVCache:
         read = torch.arange(length, device=positions.device)           # [length]
         later = read > positions[:, None, :, None]                     # [B, 1, T, length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
+        mask = mask.repeat(1, 1, self.served, 1)                       # [B, 1, (H / K) T, length]
         used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
         return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
                            mask=mask, used=used)
@@ -376,21 +382,23 @@ class KVCache:
         if access.length == 0:
             return causal_attention(q, k, v)
         one_token = q.shape[2] == 1
-        if one_token and self.varlen:
+        if one_token and self.varlen and isinstance(access.slots, slice):
             return self.decode_varlen(flat, q, access)
         keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
         values = self.kv[1, layer, access.slots, :, :access.length]
-        if one_token:
+        if one_token and not q.is_cuda:
             return self.decode(keys, values, q, access.mask)
         return self.extend(keys, values, q, access.mask)
 
     def extend(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
-        """Several new tokens a row, after those that are stored."""
-        served = q.shape[1] // keys.shape[1]
-        # Where there is a mask, CUDA's fast kernels know no groups of heads: repeat the keys.
-        keys = keys.repeat_interleave(served, dim=1)                   # [B, H, length, head_dim]
-        values = values.repeat_interleave(served, dim=1)
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        """New tokens of each row, after those that are stored.
+
+        The heads that share a key-value head stand as more queries of it, so no key is copied.
+        """
+        B, H, T, head_dim = q.shape
+        q = q.reshape(B, keys.shape[1], self.served * T, head_dim)     # [B, K, (H / K) T, head_dim]
+        y = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        return y.reshape(B, H, T, head_dim)
 
     def decode(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
         """One new token a row, by hand: it takes two thirds of the time of SDPA on a CPU."""
@@ -413,7 +421,7 @@ class KVCache:
         q = q.reshape(B * K, H // K, head_dim)
         queries = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)   # borders, too
         y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None], cu_seq_q=queries,
-                        cu_seq_k=self.borders[:B * K + 1], max_q=1, max_k=self.capacity,
+                        cu_seq_k=self.borders[:B * K + 1], max_q=1, max_k=access.length,
                         seqused_k=access.used, enable_gqa=H != K)
         return y.view(B, H, 1, head_dim)
 
@@ -436,17 +444,23 @@ class CacheAccess:
     rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor      # [B * K * T] where the new keys and values go
     length: int             # tokens read of every slot; 0: new rows, which read nothing stored
-    mask: Tensor            # [B, 1, T, length] 0 where a query may look, else -inf
+    mask: Tensor            # [B, 1, (H / K) T, length] 0 where a query may look, else -inf
     used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
-    """The CUDA kernel that reads rows at their true lengths (torch 2.13; half precision)."""
+    """The CUDA kernel that reads rows at their true lengths (half precision)."""
     if device.type != "cuda" or dtype == torch.float32:
         return None
-    from torch.nn.attention.varlen import varlen_attn
-    known = inspect.signature(varlen_attn).parameters
-    return varlen_attn if "seqused_k" in known else None
+    return flash_varlen
+
+
+def flash_varlen(query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor,
+                 max_q: int, max_k: int, seqused_k: Tensor, enable_gqa: bool) -> Tensor:
+    """What torch's varlen_attn calls; that itself knows `seqused_k` only since torch 2.12."""
+    return torch.ops.aten._flash_attention_forward(
+        query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, 0.0, False, False,
+        seqused_k=seqused_k)[0]
 
 
 # ---- 3. the chat format --------------------------------------------------------------------------
@@ -593,15 +607,34 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
     decides a token, and no row depends on which others decode beside it.
     """
-    logps = F.log_softmax(logits / (temperature or 1), dim=-1)
+    probs = F.softmax(logits / (temperature or 1), dim=-1)             # [B, V]
     if temperature == 0:
         tokens = logits.argmax(-1)
     else:
-        cumulative = logps.double().exp().cumsum(-1)                   # [B, V]
-        # Below the total by a margin: a number rounded up to it would choose behind the last token.
-        wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * cumulative[:, -1:]
-        tokens = torch.searchsorted(cumulative, wanted, right=True).squeeze(-1)
-    return tokens, logps.gather(-1, tokens[:, None]).squeeze(-1)
+        tokens = invert(probs, noise)
+    return tokens, probs.gather(-1, tokens[:, None]).squeeze(-1).log()
+
+
+SAMPLE_BLOCK = 512   # tokens; a vocabulary of 150,000 has 300 blocks
+
+
+def invert(probs: Tensor, noise: Tensor) -> Tensor:
+    """probs [B, V], noise [B] -> the tokens [B] at which the sums of probs first exceed the noise.
+
+    In two steps, since float64 sums over a whole vocabulary take long: first the block of tokens
+    within which that happens, then the token.
+    """
+    missing = -probs.shape[1] % SAMPLE_BLOCK
+    blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
+    ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
+    # Below the total by a margin: a number rounded up to it would choose behind the last token.
+    wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
+    chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
+    wanted = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                # within the block
+    block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
+    sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
+    wanted = torch.minimum(wanted, sums[:, -1:] * (1 - 1e-12))
+    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, wanted, right=True)).squeeze(-1)
 
 
 PREFILL_TOKENS = 8192   # computed together, padding included
@@ -815,7 +848,8 @@ class DecodeGraphs:
         if self.on_cuda:
             # Recording runs nothing: the rows do not advance twice.
             self.graphs[count, longest] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graphs[count, longest], pool=self.pool):
+            with torch.cuda.graph(self.graphs[count, longest], pool=self.pool,
+                                  capture_error_mode="thread_local"):   # nccl's thread may query
                 sampler.step(count, longest)
 
 
@@ -1018,8 +1052,8 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int,
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
     """
-    # In flight are at most four rows a slot: each of them keeps its keys and values.
-    new = min(waiting, slots - running, 4 * slots - running - calling)
+    # In flight are at most two rows a slot: each of them keeps its keys and values.
+    new = min(waiting, slots - running, 2 * slots - running - calling)
     # Behind the new rows come those that called, in the order of their calls.
     back = min(calling if running == 0 else due, slots - running - new)
     # Entering costs as much as several steps: wait until at least half as many as run can come.

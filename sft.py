@@ -41,6 +41,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -122,7 +123,8 @@ def start_world(device: str = "auto") -> World:
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(place)
     if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
-        dist.init_process_group(backend)
+        # Ranks wait for each other where one writes or loads alone; torchrun notices the dead.
+        dist.init_process_group(backend, timeout=timedelta(hours=2))
     else:   # FSDP and checkpoints ask for a group even then
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     return World(dist.get_rank(), dist.get_world_size(), place)
@@ -252,6 +254,12 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
     empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
     batches += [Batch([], empty, empty)] * (most - len(groups))
     return batches, 1 - real_tokens / max(padded_tokens, 1)
+
+
+def reduce_over_replicas(model: nn.Module, wanted: bool) -> None:
+    """Whether the next backward pass sums gradients over the replicas: a step's last one, once."""
+    if hasattr(model, "set_requires_all_reduce"):   # sharded
+        model.set_requires_all_reduce(wanted)
 
 
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
@@ -450,7 +458,8 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
     total = world.sum(sum(sum(loss_mask[1:]) for loss_mask in loss_masks))[0]
     batches, padding = make_batches(ids, loss_masks, micro_tokens, world)
     loss_sum = torch.zeros((), device=world.device)
-    for batch in batches:
+    for number, batch in enumerate(batches, 1):
+        reduce_over_replicas(model, number == len(batches))
         scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)   # logps: [N]
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total

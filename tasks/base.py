@@ -408,7 +408,13 @@ def amount(text: str) -> Any:
 
 def items(text: str) -> list[str]:
     """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes."""
-    text = re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+−\d.])", r"\1=", str(text).strip())  # x = 3 is one part
+    # "x = 3" is one part.
+    return cells(re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+−\d.])", r"\1=", str(text)))
+
+
+def cells(text: str) -> list[str]:
+    """The parts of a row, whatever they are: "n = 4" has three."""
+    text = str(text).strip()
     if text[:1] in "[(" and text[-1:] in ")]":
         text = text[1:-1]
     parts = text.split(",") if "," in text else text.split()
@@ -429,7 +435,7 @@ def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
             raise ValueError("text between the rows of a grid")
     else:
         rows = [line.strip().strip("[],") for line in text.splitlines() if line.strip()]
-    return [[cell(part) for part in items(row)] for row in rows]
+    return [[cell(part) for part in cells(row)] for row in rows]
 
 
 def literal(text: str) -> Any:

@@ -378,7 +378,9 @@ class ComplexArithmetic(Task):
     def parse(text: str) -> tuple[int, int]:
         """(real part, imaginary part): "z = 3 - i" -> (3, -1), "-9 + -11i" -> (-9, -11)."""
         text = norm(text).split("=")[-1].replace("−", "-").replace("j", "i")
-        text = re.sub(r"\\cdot|\\,|[\s()*·]", "", text).replace("+-", "-")
+        text = re.sub(r"\\cdot|\\,|[\s*·]", "", text)
+        # Brackets around the whole or a part, as in (3) + (-4)i: none may open within a number.
+        text = re.sub(r"(?<!\d)\(([+-]?[\di+-]*)\)(?!\d)", r"\1", text).replace("+-", "-")
         terms = re.findall(r"[+-]?[^+-]+", text)
         if not terms or "".join(terms) != text:
             raise ValueError("not a complex number")

@@ -1,7 +1,6 @@
 """Logic: truth values, formulas, syllogisms, liars, and orders found from clues."""
 import re
 from collections.abc import Iterator
-from itertools import product
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, integer, ints, items, norm, options, yes_no

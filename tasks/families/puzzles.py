@@ -1,5 +1,4 @@
 """Puzzles: numbers to combine, squares to fill, queens and colours to place, cards to order."""
-import json
 import re
 from itertools import combinations, permutations
 from math import isqrt
