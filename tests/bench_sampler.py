@@ -387,7 +387,7 @@ def main() -> None:
     add("--rounds", type=int, default=3,
         help="of each comparison, after one to warm up (default: 3)")
     add("--context", type=int, default=600,
-        help="mean tokens in the cache of a row, for decode (default: 512)")
+        help="mean tokens in the cache of a row, for decode (default: 600)")
     add("--steps", type=int, default=64, help="timed for decode (default: 64)")
     args = parser.parse_args()
     device = torch.device(args.device)
