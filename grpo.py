@@ -47,12 +47,13 @@ from sandbox import Sandbox
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protocol_flags,
                                 extract_answer, extract_code, protocol_of, real, whole)
-from tasks.questions import TINY_TASKS, draw_questions, parse_tasks, read_pass_rates
+from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
+                             read_pass_rates)
 from tasks.report import (BEHAVIOURS, check_tool_failures, explain_group, explain_tokens,
                           paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]       # one for each of them
+Numbers = list[list[float]]       # a number for each answer of each group
 
 
 # ---- 1. potential --------------------------------------------------------------------------------
@@ -67,7 +68,10 @@ def potential(pass_rate: float) -> float:
 
 @dataclass(kw_only=True)
 class Actor(Interpreter):
-    """An interpreter whose model is a plain copy of the policy, and how it answers questions."""
+    """The side that samples: an interpreter whose model is a plain copy of the policy.
+
+    The side that trains is `Learner` (section 6), from whose weights `refresh` copies.
+    """
     protocol: Protocol          # how conversations are held in training
     eval_temperature: float     # of sampling in validation and evaluation
     seed: int
@@ -215,9 +219,9 @@ class FailureWatch:
     knows how to break it could choose what it is trained on. A measurement of p or an evaluation
     makes enough calls to be judged alone (`check_tool_failures`); a step may have few.
     """
-    STEPS = 10      # one small step says little: 2 of its 11 calls may fail
-    LEAST = 5
-    SHARE = 0.02
+    STEPS = 10      # newest steps that are judged together: a small one alone says little
+    LEAST = 5       # failures; fewer say nothing
+    SHARE = 0.02    # of the calls that may fail
 
     def __init__(self) -> None:
         self.recent: deque[list[float]] = deque(maxlen=self.STEPS)   # [failed, calls] of each step
@@ -273,7 +277,8 @@ REWARDS = {"v1": reward_v1, "v2": reward_v2}
 def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, behind words or none, without an answer beside it."""
     marks = FORMATS[format_name]
-    # How often one block has the mark that closes it: tags once; a fence opens with it, too: twice.
+    # How often one block has the mark that closes it: <code>...</code> has one </code>, but a
+    # fence, ```python ... ```, has two ```.
     closing_marks = marks.show_code("print(1)").count(marks.code_close)
     return (extract_code(text, format_name) is not None
             and text.count(marks.code_close) == closing_marks
@@ -332,7 +337,8 @@ def advantages_of(rewards: Numbers, method: str, divide_by_std: bool,
 class Algorithm:
     """The choices that make the algorithm; each is the flag of its name.
 
-    The defaults here are the flags' defaults. What has none is a flag of all training programs.
+    The defaults here are the flags' defaults. The two fields without one are flags of sft.py, too,
+    where their defaults stand (`add_training_flags`).
     """
     reward: str = "v1"              # v1 | v2
     advantage: str = "grpo"         # grpo | reinforce++ | ppo
@@ -376,7 +382,8 @@ def token_weight(length: int, answers: float, tokens: float, algorithm: Algorith
 
     sequence    mean over answers of the mean over their tokens (GRPO: DeepSeekMath, equation 3)
     token       mean over all tokens (DAPO, equation 8)
-    constant    sum over answers * max_tokens: long answers count more (Dr. GRPO, section 3.2)
+    constant    sum over all tokens / (answers * max_tokens): long answers count more (Dr. GRPO,
+                section 3.2)
     """
     if algorithm.norm == "sequence":
         return 1 / (answers * max(length, 1))
@@ -385,12 +392,12 @@ def token_weight(length: int, answers: float, tokens: float, algorithm: Algorith
     return 1 / (answers * algorithm.max_tokens)
 
 
-def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algorithm: Algorithm,
-                   world: World) -> list[Sample]:
+def choose_samples(groups: Groups, rewards: Numbers, advantages: list[list[float | None]],
+                   algorithm: Algorithm, world: World) -> list[Sample]:
     """This rank's answers that enter the update.
 
-    Where all rewards of a group are equal the advantages are 0: its answers count in the mean, and
-    are left out of the work, since their gradient is 0. But the KL term needs them.
+    An answer whose advantage is 0 (with GRPO, all of a group with equal rewards) has no gradient:
+    it counts in the mean and is left out of the work. But the KL term needs it.
     """
     samples = []
     answers = 0
@@ -400,7 +407,7 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: Numbers, algori
             mask = trained_mask(t, algorithm.mask_tool_output)
             answers += 1
             tokens += sum(mask)
-            if advantage != 0.0 or algorithm.kl_coef > 0:
+            if advantage is None or advantage != 0 or algorithm.kl_coef > 0:   # None: PPO
                 samples.append(Sample(t, mask, reward, advantage))
     all_answers, all_tokens = world.sum(answers, tokens)
     for sample in samples:
@@ -549,7 +556,8 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # The old policy against the sampler: equal in every update, and so is their mean.
+            # The old policy against the sampler, which is the same in every update, and the entropy
+            # of the present policy, whose mean over the updates is logged.
             metrics.compare(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
@@ -637,6 +645,8 @@ def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: 
     return actor.assess(chosen, f"stage {stage}")["accuracy"]
 
 
+# BEHAVIOURS (tasks/report.py): code_rate, calls, failed_calls, text_rate, response_len, self_check,
+# recovery, switches.
 ANSWER_METRICS = ("pass_rate", *BEHAVIOURS, "truncated", "void", "tool_failure")
 
 
@@ -766,21 +776,31 @@ def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
     return Progress(before, pass_rates)
 
 
+def read_own(args: argparse.Namespace) -> tuple[list[Instance], list[Instance], list[Instance]]:
+    """What --questions FILE gives to training, validation and the held-out score."""
+    return (own_questions(args.questions, "rl", args.per_task),
+            own_questions(args.questions, "val", args.val_n),
+            own_questions(args.questions, "eval", args.eval_n))
+
+
 def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
           tasks: list[tuple[str, int]]) -> None:
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
     # No question has two purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
-    questions = draw_questions(tasks, "rl", args.per_task, args.seed)
-    validation = draw_questions(tasks, "val", args.val_n)
-    held_out = draw_questions(tasks, "eval", args.eval_n)
+    if args.questions:
+        questions, validation, held_out = read_own(args)
+    else:
+        questions = draw_questions(tasks, "rl", args.per_task, args.seed)
+        validation = draw_questions(tasks, "val", args.val_n)
+        held_out = draw_questions(tasks, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
     algorithm = learner.algorithm
-    plain_copy = load_model(args.model, world.device, compute_dtype(world.device)).eval()
-    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+    actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
     # 1. Potential.
     progress = start(args, run, learner, actor, questions=questions, held_out=held_out)
@@ -822,7 +842,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
             # 6. Loss and update.
             if not args.keep_sampler:
-                free_weights(plain_copy)
+                free_weights(actor.model)   # `actor.refresh` brings them back
             lr = args.lr * min(step / max(args.warmup, 1), 1)
             samples = choose_samples(groups, rewards, advantages, algorithm, world=world)
             learned = update(learner, samples, lr)
@@ -873,8 +893,8 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     best = run.checkpoints / f"step-{progress.best_step:06d}"
     free_weights(actor.model)
     actor.model = load_model(best, world.device, compute_dtype(world.device)).eval()
-    # On CUDA that is bf16, and the file shall hold float32. Rank 0 alone writes it: these weights
-    # are whole on every rank, so nothing is gathered, and the others need no second copy.
+    # On CUDA that copy is bf16, and the file shall hold float32: rank 0, which writes it, loads it
+    # again. All ranks call `run.finish`, but what the others pass is not written.
     saved = actor.model
     if compute_dtype(world.device) != torch.float32 and world.main:
         saved = load_model(best)
@@ -908,8 +928,11 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
     model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
-    # Of two questions of each task, the first whose answers earn different rewards.
-    asked = draw_questions(tasks, "rl", 2, args.seed)
+    # Of two questions of each task (eight of a file), the first with different rewards.
+    if args.questions:
+        asked = own_questions(args.questions, "rl", 8)
+    else:
+        asked = draw_questions(tasks, "rl", 2, args.seed)
     groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
     reward_of = REWARDS[algorithm.reward]
     varied = [group for group in groups if has_variance(list(map(reward_of, group)))]
@@ -938,6 +961,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
         advantage = torch.full_like(old, sample.advantage)
         clipped = []
         for log_ratio, its_advantage in zip((new - old).split(1), advantage.split(1)):
+            # One token at a time: policy_loss returns only the share that is clipped.
             _, share = policy_loss(log_ratio, its_advantage, torch.ones_like(log_ratio),
                                    clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
             clipped.append(share.item() > 0)
@@ -1011,8 +1035,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_run_flags(parser, "runs/grpo")
     add = parser.add_argument_group("questions").add_argument
     add("--model", default="runs/sft", help="Hugging Face directory or hub id to start from")
-    add("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    add("--tasks", default=TINY_TASKS, help=TASKS_HELP)
     add("--level", type=int, choices=LEVELS, default=1, help="level of the questions")
+    add("--questions", metavar="FILE",
+        help="your own in place of --tasks, as one task: JSON lines of question and answer; by the "
+             "hash of its text a question trains (3 in 5), validates (1) or is held out (1)")
     add("--per-task", type=whole(1), default=60, help="training questions of each task")
 
     add = parser.add_argument_group("curriculum (steps 1 and 2)").add_argument
@@ -1084,6 +1111,8 @@ def main() -> None:
     args = parser.parse_args()
     check_flags(parser, args)
     tasks = parse_tasks(args.tasks, args.level)
+    if args.questions:
+        read_own(args)  # a wrong file ends the program before --out is touched
     world = start_training(parser, args)
     check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:

@@ -63,8 +63,8 @@ from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
                                 add_protocol_flags, cut_template, keyed_bytes, protocol_of,
                                 read_turn, system_prompts, tool_text, whole)
-from tasks.questions import (draw_questions, grade, parse_tasks, read_bbh, read_json,
-                             read_jsonl, read_questions)
+from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
+                             read_bbh, read_json, read_jsonl, read_questions)
 from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table)
 from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
@@ -76,7 +76,8 @@ from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_a
 class Family:
     """In what a family of models differs from the others.
 
-    To add one, add a line to FAMILIES, and to `refuse_config` what it has and this code has not.
+    To add one, add a line to FAMILIES, and to `refuse_config` what it has and this code has not; a
+    new kind of layer also needs a field here, and its use in Attention or Block.
     """
     architecture: str         # the class that transformers opens its files with
     qkv_bias: bool = False    # biases on the projections of queries, keys and values
@@ -170,7 +171,11 @@ class Attention(nn.Module):
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
     def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
-        """x [B, T, D] -> [B, T, D]. Without access to a cache (training) rows begin here."""
+        """x [B, T, D] -> [B, T, D].
+
+        access: where in the KV cache this pass writes and reads (`CacheAccess`, section 2); None in
+        training, where every row begins at position 0.
+        """
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_dim)               # [B, T, H, head_dim]
         k = self.k_proj(x).view(B, T, -1, self.head_dim)               # [B, T, K, head_dim]
@@ -314,8 +319,10 @@ def chunk_logps(
 ) -> tuple[Tensor, Tensor]:
     """hidden [n, D], weight [V, D], targets [n] -> log-probabilities, entropies [n], float32."""
     logits = F.linear(hidden, weight).float().div_(temperature)  # [n, V]
-    with torch.no_grad():  # no copy for a gradient that is 0
-        logits[:, vocab_size:] = -torch.inf  # rows of the vocabulary that no token has
+    # Rows of the vocabulary that no token has. In place and unseen by autograd, which is sound:
+    # their probability is 0, and so is their gradient. `masked_fill` would keep a second [n, V].
+    with torch.no_grad():
+        logits[:, vocab_size:] = -torch.inf
     logps = F.log_softmax(logits, dim=-1)
     with torch.no_grad():
         entropies = torch.special.entr(logps.exp()).sum(-1)  # entr(p) = -p log p
@@ -369,14 +376,21 @@ class KVCache:
         read = torch.arange(length, device=positions.device)           # [length]
         later = read > positions[:, None, :, None]                     # [B, 1, T, length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
+        # Once for each of the H / K heads that `extend` lays behind each other as queries.
         mask = mask.repeat(1, 1, self.served, 1)                       # [B, 1, (H / K) T, length]
         used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
         return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
                            mask=mask, used=used)
 
     def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
-        flat = self.kv[:, layer].flatten(1, 3)                     # [2, slots * K * C, head_dim]
+        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row.
+
+            new rows: nothing stored is read      causal_attention
+            one token of rows that decode         decode; on CUDA decode_varlen (half precision)
+            all else, such as a script's output   extend; on CUDA one token in float32, too
+        """
+        # A view, so what is written there is in the cache: [2, slots * K * C, head_dim].
+        flat = self.kv[:, layer].view(2, -1, q.shape[-1])
         flat[0].index_copy_(0, access.flat_index, k.flatten(0, 2))
         flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
         if access.length == 0:
@@ -440,12 +454,12 @@ class KVCache:
 class CacheAccess:
     """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
     cache: KVCache
-    slots: slice | Tensor   # of the rows
+    slots: slice | Tensor   # a slice: the first slots, whose rows decode; a tensor: any, filled
     rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor      # [B * K * T] where the new keys and values go
     length: int             # tokens read of every slot; 0: new rows, which read nothing stored
     mask: Tensor            # [B, 1, (H / K) T, length] 0 where a query may look, else -inf
-    used: Tensor            # [B * K] tokens of each row's own, for the kernel that reads just them
+    used: Tensor            # [B * K] each row's own tokens; asked for by `decode_varlen` alone
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
@@ -510,10 +524,11 @@ class Chat:
         counts its marks as special, so `split_special_tokens` alone would not do. For ChatML the
         pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): the place behind a "<" and before the rest.
         """
-        pieces = {i for piece in [*self.between.values(), [self.end]] for i in piece if i in added}
+        pieces = [*self.between.values(), [self.end]]
+        mark_ids = {i for piece in pieces for i in piece if i in added}
         rests = []
-        for mark in sorted(added[i].content for i in pieces):
-            if mark.startswith("<") and mark.endswith(">"):
+        for mark in sorted(added[i].content for i in mark_ids):
+            if mark.startswith("<") and mark.endswith(">"):   # others: `split_special_tokens`
                 rests.append(re.escape(mark[1:]))
         if not rests:
             return re.compile("(?!)")   # matches nowhere
@@ -548,7 +563,9 @@ class Chat:
 
 
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
-    """A conversation as (ids, loss_mask), token for token what the rollout makes of it.
+    """A conversation as (ids, loss_mask), in the pieces of which the rollout makes it.
+
+    So both agree token for token wherever the model samples the ids by which the tokenizer writes.
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -590,7 +607,7 @@ class Row:
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token behind the prompt
     group: list["Row"]            # the rows of its question
-    line: int = 0                 # its line in the sampler's tables, for good
+    line: int = 0                 # its line in the tables of tokens and noise (see `Sampler`)
     turn_start: int = 0           # the length at which its present turn began
     stop: int = 0                 # the length at which a budget ends the turn
     # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
@@ -622,7 +639,10 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     """probs [B, V], noise [B] -> the tokens [B] at which the sums of probs first exceed the noise.
 
     In two steps, since float64 sums over a whole vocabulary take long: first the block of tokens
-    within which that happens, then the token.
+    within which that happens, then the token. Noise .5 in blocks of 2 tokens instead of 512:
+
+        probs   .1  .2  |  .3  .4        the sums at the ends of the blocks: .3 and 1. Block 1
+        sums in block 1:   .3  .7        .2 is left of the noise: the first token of it
     """
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
@@ -630,11 +650,12 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     # Below the total by a margin: a number rounded up to it would choose behind the last token.
     wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
-    wanted = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                # within the block
+    left = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
     sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
-    wanted = torch.minimum(wanted, sums[:, -1:] * (1 - 1e-12))
-    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, wanted, right=True)).squeeze(-1)
+    # The same margin here: two ways to add up a block differ in their last digits.
+    left = torch.minimum(left, sums[:, -1:] * (1 - 1e-12))
+    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, left, right=True)).squeeze(-1)
 
 
 PREFILL_TOKENS = 8192   # computed together, padding included
@@ -649,20 +670,20 @@ class Sampler:
         slot    where its keys and values stand in the cache while it decodes. The first slots are
                 taken: when a row leaves, the last one moves into its slot
 
-    `state` says what stands in the slots:
+    The same facts exist twice: on the device, where a step changes them without asking the host,
+    and on the host, which counts along, since a step adds one to all lengths. What rows sample
+    stays on the device until one has an event: a token that the host watches for, or its stop.
+    `state` (host_state on the host) says what stands in the slots:
 
                   slot 0   slot 1   slot 2
         line           7        3        R    of a free slot, the spare one
         length       131       88        1    tokens of the row so far
         stop         260      215        C    the length at which its turn must end
 
-    What rows sample stays on the device until one has an event: a token that the host watches for,
-    or its stop. A step adds one to all lengths, so the host never has to ask for them:
-
         copy                     on        written by
         ids, logps               device    a step (`step`); a row that enters (`fill_slots`)
-        state                    device    a step; `copy_state`, which copies host_state
-        host_state, rows         host      rows that enter and leave; `decode`, after a step
+        state                    device    a step, which adds one; `copy_state`, from host_state
+        host_state, rows         host      rows that enter and leave; `decode`, which adds one, too
         row.trajectory           host      `decode`, when the row has an event
 
     A step feeds a row's newest id: the cache always lacks just that one. CUDA graphs are recorded
@@ -703,28 +724,30 @@ class Sampler:
     def enter(self, rows: list[Row]) -> None:
         """Let rows decode: what the cache does not know of them is computed first.
 
-        A group's prompt is computed once, by its first row, which enters before the others. Rows a,
-        b and c of a group, and two free slots:
+        A group's prompt is computed once, by its first row. Rows wait in the order of their groups,
+        so that one enters before the others or together with them. Rows a, b and c of a group, and
+        two free slots:
 
             enter([a, b])   a computes the prompt: prompt_kv of b and c. b starts from it
             a calls         it leaves with its past_kv, and reads what its script printed
             enter([a, c])   a starts from past_kv and computes the output alone; c from prompt_kv
         """
-        returning = [row for row in rows if row.past_kv is not None]
-        sharing = [row for row in rows if row.prompt_kv is not None]
-        new = [row for row in rows if row.past_kv is None and row.prompt_kv is None]
-        first = [row for row in new if row is row.group[0]]
-        self.fill_slots(returning)
-        self.fill_slots(sharing)
+        # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
+        first = [row for row in rows if row is row.group[0] and row.past_kv is None]
         first_slot = len(self.rows)
         self.fill_slots(first)
         for slot, row in enumerate(first, first_slot):
-            if len(row.group) > 1:
-                prompt_kv = self.cache.save(slot, row.trajectory.prompt_len - 1)
-                for other in row.group[1:]:
-                    other.prompt_kv = prompt_kv
-        self.fill_slots([row for row in new if row is not row.group[0]])
+            self.share_prompt(slot, row)
+        self.fill_slots([row for row in rows if row not in first])
         self.copy_state()
+
+    def share_prompt(self, slot: int, first: Row) -> None:
+        """Let the other rows of a group start from the prompt that its first row has computed."""
+        others = first.group[1:]
+        if others:
+            prompt_kv = self.cache.save(slot, first.trajectory.prompt_len - 1)
+            for row in others:
+                row.prompt_kv = prompt_kv
 
     def fill_slots(self, rows: list[Row]) -> None:
         """Give rows the next slots, with all but their newest id in the cache."""
@@ -790,6 +813,7 @@ class Sampler:
         """
         lines, old_lengths, stops = self.state[:, :count]
         access = self.cache.access(slice(count), (old_lengths - 1)[:, None], longest)
+        # A row of length n has its newest id in column n - 1, and gets the next in column n.
         newest = self.ids[lines, old_lengths - 1][:, None]             # [B, 1]
         logits = self.model(newest, access)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
@@ -1026,7 +1050,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             # 2. One token for every row.
             events = sampler.decode()
             step += 1
-            # 3. Look at the rows with an event, last slot first: the last row fills a free slot.
+            # 3. Look at the rows with an event, from the last slot down: when a row leaves, the
+            # row of the last slot takes its place, and that one has been looked at by then.
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
@@ -1472,15 +1497,29 @@ def command_line(description: str | None = None, **further: Any) -> argparse.Arg
                                    **further)
 
 
+def training_flags(model: str) -> dict[str, Any]:
+    """The flags of the run that made a model; none, if no run of this project did."""
+    log = Path(model) / "metrics.jsonl"
+    if not log.exists():
+        return {}
+    _, first = next(read_jsonl(log), (0, {}))
+    return first.get("flags", {})
+
+
 def command_ask(args: argparse.Namespace) -> None:
-    question = Instance("user/ask", seed=0, level=0, purpose="eval", question=args.question,
-                        facts={}, expect="")
+    if (args.question is None) == (args.task is None):
+        raise SystemExit("ask needs a question or --task NAME")
+    if args.task:
+        [question, *_] = draw_questions(parse_tasks(args.task, args.level), "eval", 1, args.seed)
+    else:
+        question = Instance("user/ask", seed=0, level=0, purpose="eval", question=args.question,
+                            facts={}, expect="")
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
 
     def write(text: str, sampled: bool) -> None:
         print(paint(text, GREEN if sampled else GREY), end="", flush=True)
 
-    print(paint(args.question, GREY))
+    print(paint(question.question, GREY))
     with checked_sandbox(1, args.code_timeout, args.allow_weak) as sandbox:
         if endpoint:
             planned = Conversation(question, 0, protocol_of(args))
@@ -1492,6 +1531,8 @@ def command_ask(args: argparse.Namespace) -> None:
             interpreter = Interpreter(model, chat, sandbox, on_append=write)
             [[t]] = rollout(interpreter, [question], 1, protocol_of(args), key=(args.seed, "ask"))
     print("\n" + paint(how_it_ended(t, protocol_of(args)), BOLD))
+    if args.task:
+        print("right" if t.reward == 1 else f"wrong: expected {question.expect}")
 
 
 def how_it_ended(t: Trajectory, protocol: Protocol) -> str:
@@ -1522,13 +1563,15 @@ def command_eval(args: argparse.Namespace) -> None:
         raise SystemExit(f"--json {args.json}: its directory does not exist")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
-    if args.questions:
-        questions = read_questions(args.questions)
-    elif args.bbh:
+    if args.bbh:
         questions = read_bbh(args.bbh, args.n)
+    elif args.questions and args.purpose:
+        questions = own_questions(args.questions, args.purpose, args.n)
+    elif args.questions:
+        questions = read_questions(args.questions)
     else:
-        tasks = parse_tasks(args.tasks, args.level)
-        questions = draw_questions(tasks, args.purpose, args.n, args.question_seed)
+        tasks = parse_tasks(args.tasks or "train", args.level)
+        questions = draw_questions(tasks, args.purpose or "eval", args.n, args.question_seed)
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if not endpoint:
         model, chat = open_model(args)
@@ -1575,13 +1618,16 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
 
 
 def command_show(args: argparse.Namespace) -> None:
-    directory = Path(args.model or Path(args.file).parent)
+    file = Path(args.file)
+    if file.is_dir():
+        file = file / "trajectories.jsonl"
+    directory = Path(args.model or file.parent)
     decode = None
     if (directory / "tokenizer.json").exists():
         decode = Chat(load_tokenizer(directory)).decode
-    for i, (number, line) in enumerate(read_jsonl(args.file)):
+    for i, (number, line) in enumerate(read_jsonl(file)):
         if not isinstance(line.get("messages"), list):
-            raise SystemExit(f'{args.file}, line {number}: no "messages"')
+            raise SystemExit(f'{file}, line {number}: no "messages"')
         if args.first <= i < args.first + args.n:
             print(paint_trajectory(line, decode))
 
@@ -1612,19 +1658,21 @@ def main() -> None:
                                      parser_class=command_line)
 
     ask = commands.add_parser("ask", help="hold one conversation, streamed")
-    ask.add_argument("question", help="what to ask")
+    ask.add_argument("question", nargs="?", help="what to ask")
+    ask.add_argument("--task", metavar="NAME", help="or a question of a task; --seed draws")
+    ask.add_argument("--level", type=int, choices=LEVELS, default=1, help="of that question")
     add_model_flags(ask, MODES)
     ask.set_defaults(run=command_ask)
 
     evaluation = commands.add_parser("eval", help="accuracy, per task")
     add = evaluation.add_argument
-    add("--tasks", default="train",
-        help="names, name@level, suites, train, test or all, with commas between; -name leaves out")
+    add("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, else train)")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--n", type=whole(1), default=50, help="questions per task")
     add("--samples", type=whole(1), default=1, help="answers per question")
-    add("--purpose", choices=("eval", "val", "sft"), default="eval",
-        help="which questions: held-out ones, validation, or those that supervised data is made of")
+    add("--purpose", choices=("eval", "val", "rl", "sft"),
+        help="which questions: held-out ones, validation, those that GRPO trains on, or those that "
+             "supervised data is made of (default: eval; of --questions, all)")
     add("--question-seed", type=int, default=0, help="another set of questions")
     add("--questions", metavar="FILE", help="JSON lines of your own: question, answer")
     add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
@@ -1635,7 +1683,7 @@ def main() -> None:
     evaluation.set_defaults(run=command_eval)
 
     show = commands.add_parser("show", help="saved trajectories in colour")
-    show.add_argument("file", help="a trajectories.jsonl")
+    show.add_argument("file", metavar="RUN", help="a run's directory, or a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
     show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
     show.add_argument("--n", type=whole(1), default=5, help="how many")
@@ -1647,6 +1695,21 @@ def main() -> None:
     page.set_defaults(run=command_page)
 
     args = parser.parse_args()
+    # A model is asked as it was trained. Parsed again, so that what is typed still wins.
+    if args.run in (command_ask, command_eval):
+        known = training_flags(args.model)
+        own = {name: known[name] for name in ("level", "format") if name in known}
+        ask.set_defaults(**own)
+        if args.run == command_eval and not (args.tasks or args.questions or args.bbh):
+            if known.get("questions"):
+                own.update(questions=known["questions"], purpose="eval")
+            else:
+                own["tasks"] = known.get("tasks", "train")
+            if known:
+                print(f"asking what {args.model} was trained on: "
+                      f"{own.get('questions') or own['tasks']}")
+        evaluation.set_defaults(**own)
+        args = parser.parse_args()
     args.run(args)
 
 

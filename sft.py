@@ -4,8 +4,8 @@
     torchrun --nproc_per_node 8 sft.py --model DIR --lr 1e-5   a pre-trained model on eight GPUs
 
 First comes how to train, whatever the loss is (grpo.py trains by it, too): the ranks, weights
-sharded over them by hand (FSDP2), micro-batches of a budget of tokens, the optimiser's step. Then
-supervised fine-tuning:
+sharded over them (torch's fully_shard, applied by hand), micro-batches of a budget of tokens, the
+optimiser's step. Then supervised fine-tuning:
 
 1. Write conversations from the tasks' own programs: code and answer, answer in words, code that
    checks, code that fails and is corrected (how, and how often: write_messages and FORMS in
@@ -134,7 +134,9 @@ def start_world(device: str = "auto") -> World:
 
 def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = False,
           checkpointing: bool = False) -> CausalLM:
-    """FSDP2 by hand: every block, then the rest. float32 master weights, and bf16 compute on CUDA.
+    """FSDP2: torch's fully_shard round every block, then round the rest.
+
+    Master weights are float32; on CUDA the model computes in bf16.
 
         at rest                   rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...
         before a block runs,
@@ -194,6 +196,9 @@ def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
     return weights
 
 
+# For grpo.py, which holds the policy twice: sharded, to train it, and as a plain copy that is whole
+# on every rank, to sample from.
+
 def free_weights(plain_copy: CausalLM) -> None:
     """Give the memory of the copy that samples to the update; `copy_weights` brings it back."""
     for parameter in plain_copy.parameters():
@@ -250,14 +255,15 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
         padded_ids = pad([ids[i] for i in group], 0, world.device)
         padded_mask = pad([loss_masks[i] for i in group], 0, world.device)
         batches.append(Batch(group, padded_ids, padded_mask))
-    # One row of two tokens with mask 0: no token is scored, so its loss and its gradients are 0.
+    # One row of two tokens with mask 0: no token is scored. The loss is a sum over none of them, 0,
+    # but backward runs through the model all the same, and makes the collective calls.
     empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
     batches += [Batch([], empty, empty)] * (most - len(groups))
     return batches, 1 - real_tokens / max(padded_tokens, 1)
 
 
 def reduce_over_replicas(model: nn.Module, wanted: bool) -> None:
-    """Whether the next backward pass sums gradients over the replicas: a step's last one, once."""
+    """With --replicas: only a step's last backward pass sums gradients over them; is this it?"""
     if hasattr(model, "set_requires_all_reduce"):   # sharded
         model.set_requires_all_reduce(wanted)
 
@@ -342,12 +348,12 @@ def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[
         HOLE 5 and 6?
         What is the product of 7?
 
-    Then "What is the product of" is chosen, and so on. What stands in fewer than `share` of the
-    texts is not worth a token.
+    Then "What is the product of" is chosen, and so on. What stands less often than in `share` of
+    the texts is not worth a token.
     """
     left, phrases = list(texts), []
     for _ in range(count):
-        # In how many of the texts does each sequence of up to twelve words stand?
+        # How often does each sequence of up to twelve words stand in the different texts?
         found: Counter = Counter()
         for text in set(left):
             # Words, each with the blank before it; digits, quotes and holes end a phrase.

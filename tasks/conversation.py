@@ -226,6 +226,7 @@ def find_fences(text: str) -> list[Fenced]:
         if mark and not ticks:
             ticks, language = mark[1], mark[2].lower()
             start, inside = offset, offset + len(line) + 1
+        # Any line with enough ticks closes, whatever follows them: a rollout stops at the ticks.
         elif mark and len(mark[1]) >= len(ticks):
             end = offset + mark.start(1) + len(ticks)
             fences.append(Fenced(language, start, inside, offset, end, closed=True))
@@ -346,17 +347,21 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
 
     talk = ("user", "assistant", "user", "assistant", "user")
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # Sound if a conversation of one question opens and closes as a long one, the pieces are the
-    # same in every turn, the generation prompt opens as a turn does, and so with a system prompt.
-    sound = (
-        first
-        and plain
-        and first == [plain[0], plain[-1]]
-        and plain[1:3] == plain[3:5]
-        and plain[-1].startswith(plain[1])
-        and (not system or system[2:] == plain[1:])
-    )
-    if not sound:
+    # plain:   [before the user, user -> assistant, assistant -> user, and these two again,
+    #           user -> what the model continues]
+    # system:  [before the system, system -> user, and then as plain from its second piece on]
+    conditions = [
+        first and plain,
+        # A conversation of one question opens and closes as a long one.
+        first and plain and first == [plain[0], plain[-1]],
+        # The pieces are the same in every turn.
+        plain and plain[1:3] == plain[3:5],
+        # What the model continues opens as its turns do; it may go on, with <think> for example.
+        plain and plain[-1].startswith(plain[1]),
+        # And so behind a system prompt.
+        plain and (not system or system[2:] == plain[1:]),
+    ]
+    if not all(conditions):
         raise SystemExit(
             f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
             "pieces between messages, the same in every turn"

@@ -179,13 +179,14 @@ def read_questions(path: str) -> list[Instance]:
     return questions
 
 
-def own_questions(path: str, purpose: str) -> list[Instance]:
-    """Those questions of a user's file that are for `purpose`, each once; none ends the program."""
+def own_questions(path: str, purpose: str, n: int) -> list[Instance]:
+    """The first n different questions of a user's file that are for `purpose`."""
     chosen = {q.question: q for q in read_questions(path) if q.purpose == purpose}
-    if not chosen:
+    if n > 0 and not chosen:
         raise SystemExit(f"--questions {path} holds no question for {purpose!r}: of its questions "
-                         "three in five train, one validates and one is held out, by their text")
-    return list(chosen.values())
+                         "three in five train (rl), one validates (val), one is held out (eval), "
+                         "by the hash of their text")
+    return list(chosen.values())[:n]
 
 
 def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:

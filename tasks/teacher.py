@@ -35,7 +35,8 @@ from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
                                 keyed_bytes, protocol_of, read_turn, real, system_prompts,
                                 tool_text, whole)
-from tasks.questions import TINY_TASKS, draw_questions, grade, parse_tasks, read_jsonl
+from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, grade, own_questions,
+                             parse_tasks, read_jsonl)
 from tasks.report import check_tool_failures, count_switches, tool_failures
 
 
@@ -470,7 +471,14 @@ def collect(args: argparse.Namespace, sandbox: Sandbox) -> None:
     """Every conversation goes to collected.jsonl as it ends, wrong ones too."""
     log = Path(args.out) / "collected.jsonl"
     earlier = read_collected(log) if args.resume else []
-    questions = draw_questions(parse_tasks(args.tasks, args.level), "sft", args.per_task, args.seed)
+    if args.questions and args.teacher == "programs":
+        raise SystemExit("--questions needs a --teacher that answers them: only the project's own "
+                         "tasks have programs")
+    if args.questions:
+        questions = own_questions(args.questions, "rl", args.per_task)
+    else:
+        tasks = parse_tasks(args.tasks, args.level)
+        questions = draw_questions(tasks, "sft", args.per_task, args.seed)
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", encoding="utf-8") as file:
         lines = list(earlier)
@@ -761,8 +769,10 @@ def main() -> None:
     collecting = commands.add_parser("collect", help="write or ask for conversations")
     add = collecting.add_argument
     add("--teacher", default="programs", help="programs, or URL#name of a served model")
-    add("--tasks", default=TINY_TASKS, help="names, name@level, suites, train or all")
+    add("--tasks", default=TINY_TASKS, help=TASKS_HELP)
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
+    add("--questions", metavar="FILE",
+        help="the training part of your own in place of --tasks: JSON lines of question and answer")
     add("--per-task", type=whole(1), default=50, help="questions per task")
     add("--per-question", type=whole(1), default=4, help="conversations about each")
     add("--wordings", choices=WORDINGS, default="all", help="of the system prompt")

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
-import r1ci   # before torch: it chooses how memory grows
+# Before torch: r1ci.py chooses how memory grows.
+from r1ci import CacheAccess, KVCache, ModelConfig, RMSNorm
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from r1ci import CacheView, KVCache, ModelConfig, RMSNorm
 
 DEVICE = torch.device("cuda")
 
@@ -112,20 +112,10 @@ def floor() -> None:
           f"{1e3 * milliseconds(lambda: x * 1.0, repeats=500):.2f} us")
 
 
-def flash_operator(query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor,
-                   max_q: int, max_k: int, seqused_k: Tensor, enable_gqa: bool) -> Tensor:
-    """What torch's varlen_attn wraps, for a torch whose varlen_attn does not know `seqused_k`."""
-    operator = torch.ops.aten._flash_attention_forward
-    return operator(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, 0.0, False, False,
-                    seqused_k=seqused_k)[0]
-
-
 @torch.no_grad()
 def kernel() -> None:
     """By KVCache itself: B rows of random lengths, one new token each."""
     torch.manual_seed(0)
-    found = r1ci.varlen_kernel(DEVICE, torch.bfloat16)
-    print("r1ci.py decodes by", "the kernel" if found else "the mask; the kernel is called anyway")
     worst = 0.0
     for head_dim, kv_heads, served in ((128, 2, 8), (64, 2, 7), (128, 4, 7), (128, 8, 1)):
         for rows in (1, 16, 64, 256):
@@ -134,24 +124,22 @@ def kernel() -> None:
             config = ModelConfig(vocab_size=8, hidden_size=heads * head_dim, num_hidden_layers=2,
                                  num_attention_heads=heads, num_key_value_heads=kv_heads)
             cache = KVCache(config, rows, capacity, DEVICE, torch.bfloat16)
-            if cache.varlen is None:   # before torch 2.12
-                cache.varlen = flash_operator
             cache.kv.normal_()
             lengths = torch.randint(1, capacity, (rows,), device=DEVICE)
-            view = cache.view(slice(rows), (lengths - 1)[:, None], capacity)
+            access = cache.access(slice(rows), (lengths - 1)[:, None], capacity)
             q = random(rows, heads, 1, head_dim)
-            worst = max(worst, compare(cache, view, q, lengths))
+            worst = max(worst, compare(cache, access, q, lengths))
     print(f"largest error {worst:.4f} (bar 0.01)")
     if worst > 0.01:
         raise SystemExit("the kernel for true lengths is wrong here")
 
 
-def compare(cache: KVCache, view: CacheView, q: Tensor, lengths: Tensor) -> float:
+def compare(cache: KVCache, access: CacheAccess, q: Tensor, lengths: Tensor) -> float:
     """Error of the decode kernel against float64 on a few rows, with times of both ways."""
     rows, heads, _, head_dim = q.shape
     flat = cache.kv[:, 1].flatten(1, 3)
     keys, values = cache.kv[0, 1], cache.kv[1, 1]
-    got = cache.decode_varlen(flat, q, view)
+    got = cache.decode_varlen(flat, q, access)
     worst = 0.0
     for row in range(min(rows, 8)):
         served = heads // keys.shape[1]
@@ -160,8 +148,8 @@ def compare(cache: KVCache, view: CacheView, q: Tensor, lengths: Tensor) -> floa
         scores = q[row].double() @ k.transpose(1, 2) * head_dim ** -0.5
         expected = scores.softmax(-1) @ v
         worst = max(worst, float((got[row] - expected).norm() / expected.norm()))
-    by_kernel = in_graph(lambda: cache.decode_varlen(flat, q, view))
-    by_mask = in_graph(lambda: cache.decode(keys, values, q, view))
+    by_kernel = in_graph(lambda: cache.decode_varlen(flat, q, access))
+    by_mask = in_graph(lambda: cache.extend(keys, values, q, access.mask))
     read = 4 * head_dim * keys.shape[1] * int(lengths.sum())   # bytes of keys and values
     print(f"{rows:3d} rows, {heads} heads by {keys.shape[1]} of {head_dim}: error {worst:.4f}, "
           f"{1e3 * by_kernel:.0f} us ({read / by_kernel / 1e9:.2f} TB/s); by the mask "
