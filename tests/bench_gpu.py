@@ -9,6 +9,7 @@
 
 A part that fails says so, and the program ends with status 1 when the others are done.
 """
+import argparse
 import sys
 import time
 import traceback
@@ -161,14 +162,17 @@ PARTS = {"limits": limits, "attention": attention, "floor": floor, "kernel": ker
 
 
 def main() -> None:
-    unknown = set(sys.argv[1:]) - set(PARTS)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; none: all")
+    args = parser.parse_args()
+    unknown = sorted(set(args.parts) - set(PARTS))
     if unknown:
-        raise SystemExit(f"unknown parts: {', '.join(sorted(unknown))}; there are "
-                         f"{', '.join(PARTS)}")
+        parser.error(f"unknown parts: {', '.join(unknown)}; there are {', '.join(PARTS)}")
     if not torch.cuda.is_available():
         raise SystemExit("no CUDA device is available")
     failed = []
-    for name in sys.argv[1:] or PARTS:
+    for name in args.parts or PARTS:
         print(f"\n== {name}", flush=True)
         try:
             PARTS[name]()
