@@ -47,3 +47,20 @@ def test_original_big_bench_hard_files_are_read_and_graded(tmp_path, capsys):
         questions.read_bbh(tmp_path, 10)
     with pytest.raises(SystemExit, match="no .*json"):
         questions.read_bbh(tmp_path / "nothing", 10)
+
+
+def test_a_users_own_questions_are_shared_out_by_their_text(tmp_path):
+    path = tmp_path / "sums.jsonl"
+    lines = [json.dumps(dict(question=f"What is {a} + 5?", answer=a + 5)) for a in range(300)]
+    path.write_text("\n".join(lines + lines[:20]) + "\n")    # twenty questions stand there twice
+    parts = {purpose: questions.own_questions(path, purpose, 1000) for purpose in ("rl", "val", "eval")}
+    texts = {purpose: {q.question for q in part} for purpose, part in parts.items()}
+    assert all(len(texts[purpose]) == len(parts[purpose]) for purpose in parts)     # each once
+    assert sum(map(len, texts.values())) == len(set().union(*texts.values())) == 300
+    assert 150 < len(texts["rl"]) < 210 and min(len(texts["val"]), len(texts["eval"])) > 40
+    assert questions.own_questions(path, "val", 3) == parts["val"][:3]
+    path.write_text("\n".join(reversed(lines)))                                     # their order changes nothing
+    assert {q.question for q in questions.own_questions(path, "eval", 1000)} == texts["eval"]
+    path.write_text(json.dumps(dict(question=parts["rl"][0].question, answer=1)))
+    with pytest.raises(SystemExit, match="no question for 'val'"):
+        questions.own_questions(path, "val", 1)

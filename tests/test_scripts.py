@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 import sft
+from tasks.questions import own_questions
 
 ROOT = Path(__file__).parent.parent
 SFT = ["sft.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "12", "--width", "32",
@@ -225,6 +226,40 @@ def test_evaluation_asking_and_showing_work_on_a_trained_model(grpo_run, tmp_pat
     assert "What is 2 + 2?" in inside("r1ci.py", "ask", "What is 2 + 2?", *common)
     shown = inside("r1ci.py", "show", tmp_path / "t.jsonl", "--model", grpo_run, "--n", "2")
     assert shown.count("stop_reason") == 2 and "<|im_start|>assistant" in shown
+
+
+def test_a_model_is_asked_what_it_was_trained_on(grpo_run, sft_run, tmp_path):
+    flags = json.loads((grpo_run / "metrics.jsonl").read_text().splitlines()[0])["flags"]
+    out = inside("r1ci.py", "eval", "--model", grpo_run, "--n", "1", "--workers", "1")
+    assert f"asking what {grpo_run} was trained on: {flags['tasks']}" in out
+    assert out.count("rg/") == flags["tasks"].count("rg/") * 2      # named in that line and in the table
+    asked = inside("r1ci.py", "ask", "--task", "rg/gcd", "--model", grpo_run)
+    assert "greatest common divisor" in asked and ("right" in asked or "wrong: expected" in asked)
+    assert "ask needs a question or --task" in refusal("r1ci.py", "ask", "--model", grpo_run)
+    assert "<|im_start|>" in inside("r1ci.py", "show", grpo_run, "--n", "1")
+
+
+def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
+    """It trains on none of those that are held out, and `eval` then asks just these."""
+    path = tmp_path / "sums.jsonl"
+    lines = [dict(question=f"What is {a} + {a + 7}?", answer=2 * a + 7) for a in range(40)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    inside(*GRPO, "--model", sft_run, "--questions", path, "--out", tmp_path / "run")
+    trained = [json.loads(line) for line in (tmp_path / "run/pass_rates.jsonl").read_text().splitlines()]
+    assert trained and {line["task"] for line in trained} == {"user/sums"}
+    held_out = {q.seed for q in own_questions(path, "eval", 40)}
+    assert held_out and held_out.isdisjoint(line["seed"] for line in trained)
+    asked = tmp_path / "t.jsonl"
+    inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked)
+    assert {json.loads(line)["seed"] for line in asked.read_text().splitlines()} == held_out
+    assert "line 2" in refusal(*GRPO, "--questions", broken_line(tmp_path), "--out", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def broken_line(directory: Path) -> Path:
+    path = directory / "broken.jsonl"
+    path.write_text('{"question": "1 + 1?", "answer": 2}\n{"question": 3}\n')
+    return path
 
 
 def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
