@@ -12,9 +12,9 @@ A script's way through three kinds of process, and through this file from top to
                                  |  four files in memory: source,         exit code,  ^
                                  v  stdin, stdout, stderr                     times   |
     worker                  ForkServer.serve -> fork -> watch, kill, reap, new scratch
-                                                  |       ^
-                                                  v       |  its threads ask, its end is seen
-    script                        confine -> run_script --+
+                                                  |
+                                                  v
+    script                                     confine -> run_script
 
 The scripts come from a policy that is rewarded for whatever works, thousands of them a step. So
 each core has a worker: a process, started by exec, with numpy, sympy and the common standard
@@ -143,7 +143,7 @@ class Architecture:
     """What differs between processors: the numbers of system calls, and by what name the kernel
     tells a filter whose numbers they are."""
     audit: int
-    column: int  # of the tables of system calls
+    column: int  # its column in the tables of parse_table, below
     seccomp: int
     pivot_root: int
 
@@ -213,7 +213,9 @@ class Sandbox(AbstractContextManager):
                  disable: Sequence[str] = ()):
         self.timeout, self.max_output = timeout, max_output
         self.missing = []
-        # Where we know no layer there are no workers: each script is a plain subprocess.
+        # `workers` is how many there are, `team` holds them. On a system for which we know no layer
+        # the team stays empty: each script is a plain subprocess, `workers` of them at once. Then
+        # `layers` keeps what it holds here: every layer is missing, because of the system.
         self.team, self.workers = [], workers or os.cpu_count()
         self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
         if sys.platform == "linux" and ARCHITECTURE:
@@ -341,11 +343,11 @@ class Worker:
     def ready(self) -> None:
         """Waits for its hello. One that died after its last script is no fault of the next script:
         it starts anew."""
-        if self.hello and self.process.poll() is not None:
+        if self.hello and self.process.poll() is not None:  # it died while idle
             self.stop()
-        if self.process is None:
+        if self.process is None:  # it was never started, or it was stopped
             self.start()
-        if self.hello is None:
+        if self.hello is None:  # it is started, and still warming up
             self.hello = self.receive(timeout=120)
 
     def receive(self, timeout: float) -> dict:
@@ -406,14 +408,16 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # count, is a fault and a copy. That is the cost of a script; hence a child that runs as little
 # Python as possible before the script.
 
-fork = ctypes.PyDLL(None).fork  # os.fork's hooks renew locks: 200 pages that need not be touched
+# Not os.fork: its hooks renew Python's locks, which writes 200 pages. A worker has one thread
+# (`warm_up` checks), so no other thread can hold a lock.
+fork = ctypes.PyDLL(None).fork
 
 BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
 
 
 def set_limits(**limits: int) -> None:
-    """Hard limits too: at that of CPU time the kernel kills. Not NPROC: that counts the user's
-    other processes too, and root's never."""
+    """Sets soft and hard limits. (At the hard limit of CPU time the kernel kills.) NPROC is not
+    among them: it would count the user's other processes too, and it never holds for root."""
     for name, limit in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
@@ -427,6 +431,10 @@ class ForkServer:
         thread gate   self.gate          the descriptor by which threads ask us; -1: no gate
         Landlock      self.rules         a descriptor of the rules; None: no Landlock
         seccomp       self.common_lines  of the filter; each fork adds lines with its own pid
+
+    The seccomp filter is a small program: see the worked example below. Lines that name the
+    process's pid are its own (they come first, after the test of the architecture), the rest are
+    common to all forks.
     """
 
     def __init__(self, preload: list[str], disable: list[str]):
@@ -467,7 +475,11 @@ class ForkServer:
             os.close(file)
 
     def build_layers(self, readable: list[str]) -> None:
-        """Enters the private root and opens the gate; makes the filter's lines and the rules."""
+        """Enters the private root and opens the gate; makes the filter's lines and the rules.
+
+        `works` first tries each layer in a fork, which then dies. A layer that works is then set
+        up here for real: the worker itself enters the private root and opens the gate. Landlock's
+        rules and the filter are only made here, and each fork lays them on itself."""
         self.private = self.works("namespaces", lambda: enter_private_root(readable))
         if self.private:
             enter_private_root(readable)
@@ -481,6 +493,8 @@ class ForkServer:
         # What follows, filters and rules, is allowed without root to those who give up set-uid.
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         self.gate, self.rules = -1, None
+        # Whether there is a gate is not known yet, and for this trial it does not matter whether
+        # the filter lets threads start.
         self.seccomp = self.works("seccomp", lambda: install(
             make_own_lines(os.getpid()) + make_common_lines(threads=True)))
         if self.works("gate", open_thread_gate):
@@ -491,7 +505,8 @@ class ForkServer:
             self.rules = landlock_rules(self.base, readable)
 
     def works(self, name: str, layer: Callable[[], object]) -> bool:
-        """Tries a layer in a fork, because half a namespace cannot be left again. Notes why not."""
+        """Tries a layer in a fork, because a process that fails half-way through a layer cannot
+        leave that half again. Notes in `layers` that it works, or why not."""
         read_end, write_end = os.pipe()
         if os.fork() == 0:
             try:
@@ -512,7 +527,7 @@ class ForkServer:
 
     def warm_up(self) -> list[str]:
         """Does what all scripts would do, and makes forks cheap. Returns what is missing."""
-        missing = [name for name in self.preload if not is_there(name)]
+        missing = [name for name in self.preload if not can_import(name)]
         for package, source in WARM_UP.items():
             if package in self.preload and package not in missing:
                 for _ in range(20):  # Python specialises code that runs often: here, for all forks
@@ -534,14 +549,16 @@ class ForkServer:
         return missing
 
     def new_scratch(self) -> None:
-        """Whatever a script left there, nobody has to understand: it is never seen again."""
+        """Gives the next script an empty directory: a new tmpfs over the place of the old one or,
+        without the private root, the old directory emptied."""
         if self.private:
             libc.umount2(self.place.encode(), MNT_DETACH)  # fails the first time: nothing is there
             options = f"size={DISK_MB}m,nr_inodes={MAX_ENTRIES},mode=700"
             mount("scratch", self.place, MS_NOSUID | MS_NODEV, kind="tmpfs", options=options)
         else:
-            # The usual case is fast: nothing is left but main.py. Where a script put a link in the
-            # place of its own directory, main.py would be somebody else's file.
+            # The usual case is fast: nothing is left but main.py. A script may have replaced its
+            # directory by a link: then unlinking PLACE/main.py would delete a file elsewhere.
+            # Hence islink first, and `remove`, which follows no links.
             if not os.path.islink(self.place):
                 with suppress(OSError):
                     os.unlink(f"{self.place}/main.py")
@@ -584,6 +601,7 @@ class ForkServer:
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
             self.watch(pid, time.monotonic() + 0.1)
+        # If the script has ended, it is a zombie until wait4: the pid is still its own (see watch).
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
             with suppress(ProcessLookupError):
@@ -607,6 +625,8 @@ class ForkServer:
         "deadline" (a time.monotonic), "trainer gone" or "scratch full"."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.gate, self.trainer.fileno()) if fd >= 0]
+        # The longest single wait. Without a pidfd the end of the script is polled; with one, only
+        # `overfull` is.
         slice_seconds = 0.1 if end >= 0 else 0.005
         try:
             # WNOWAIT leaves it a zombie, which owns its pid until `run` reaps it: the kill there
@@ -633,7 +653,8 @@ class ForkServer:
         # If that thread has died, there is nobody to answer.
         with suppress(FileNotFoundError, ProcessLookupError):
             fcntl.ioctl(self.gate, SECCOMP_NOTIF_RECV, question)
-            # It holds a directory a thread, and has a link for each, beside two of its own.
+            # /proc/PID/task has a subdirectory for each thread, and a directory's link count is the
+            # number of its subdirectories + 2.
             threads = os.stat(f"{pid}/task", dir_fd=self.proc).st_nlink - 2
             if threads < MAX_THREADS:
                 error, flags = 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE
@@ -684,9 +705,9 @@ class ForkServer:
             os.setsid()  # the script can have children then: they are killed as a group
 
 
-def is_there(name: str) -> bool:
-    """Imports a module. One without a file is an empty package: what uv, Nix and others leave of it
-    where its files are links to what we cannot read."""
+def can_import(name: str) -> bool:
+    """Imports a module; False if it is not installed, or is an empty package: all that remains of
+    one whose files are links to what we cannot read (uv, Nix)."""
     try:
         return importlib.import_module(name).__spec__.origin is not None
     except ModuleNotFoundError:
@@ -720,7 +741,8 @@ def overfull(base: str, pid: int) -> bool:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         directories.append(entry.path)
-        # All threads hold the same files: one tells. The first comes last: dead, it shows none.
+        # All threads share one table of descriptors, so one suffices. The main thread is looked at
+        # last: when it has ended and others run on, its table reads as empty.
         for thread in reversed(os.listdir(f"/proc/{pid}/task")):
             # One that ends meanwhile is not found, or belongs to root all of a sudden.
             with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
@@ -746,8 +768,10 @@ def add_deleted_files(sizes: dict[int, int], base: str, thread: str) -> None:
 
 
 def remove(directory: str, *which: str) -> None:
-    """Not shutil.rmtree, which recurses a level at a time. chmod: a script can make what nobody may
-    enter."""
+    """Removes a directory or, with `which`, what find's tests choose in it. Not by shutil.rmtree,
+    which recurses a level at a time. A script can make directories that nobody may enter: hence
+    chmod first."""
+    # $0 is the directory, $@ are find's further tests.
     subprocess.run(["sh", "-c", 'chmod -R u+rwx "$0"; find "$0" "$@" -delete', directory, *which],
                    stderr=subprocess.DEVNULL)
 
@@ -832,11 +856,13 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         flush_streams()
         # As at the end of Python: what is left of main.py goes; files are flushed, __del__ runs.
         sys.stdout, sys.stderr = streams
-        if b"__del__" in source:  # which may use the names of main.py: they go with it, as garbage
+        # A __del__ may use main.py's names: then the namespace goes as garbage, so that finalisers
+        # still find them; else it is cleared, which is faster.
+        if b"__del__" in source:
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
-        elif len(sys._current_frames()) == 1:  # else threads that still run may use them
+        elif len(sys._current_frames()) == 1:  # not if daemon threads still run and use the names
             namespace.clear()
         flush_streams()
     except BaseException:
@@ -854,7 +880,7 @@ def flush_streams() -> None:
 def depth_of_scripts() -> int:
     """How many calls of ours are below main.py, where `python main.py` has none: its recursion is
     to end at the same depth."""
-    # exec, where Python still counts calls of C: those not specialised, hence never run before.
+    # Up to Python 3.11 the call of exec itself counts as one level, too.
     depth = 1 if sys.version_info < (3, 12) else 0
     frame = sys._getframe(1)
     while frame:
@@ -926,6 +952,7 @@ def enter_private_root(readable: list[str]) -> None:
     for path in ("/tmp", "/dev/shm"):
         if not os.path.exists(new + path):
             os.symlink(f"{PRIVATE_BASE}/{PLACE}/{WORK}", new + path)
+    # The new root itself is made read-only last, because directories and links were made in it.
     mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     # "." and ".": the old root ends up on top of the new one, where it is unmounted.
     os.chdir(new)
@@ -987,18 +1014,18 @@ LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, 
 def landlock_rules(base: str, readable: list[str]) -> int:
     """Scripts may write under `base`. Returns a descriptor of the rules."""
     abi = system_call(LANDLOCK_CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
-    every = FIRST_RIGHTS
+    all_rights = FIRST_RIGHTS
     for since, right in LATER_RIGHTS.items():
         if abi >= since:
-            every |= right
+            all_rights |= right
     network = BIND_TCP | CONNECT_TCP if abi >= 4 else 0
     scope = ABSTRACT_SOCKETS | SIGNALS if abi >= 6 else 0
-    ruleset = struct.pack("QQQ", every, network, scope)  # what no rule allows is forbidden
+    ruleset = struct.pack("QQQ", all_rights, network, scope)  # what no rule allows is forbidden
     rules = system_call(LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
     allowed = dict.fromkeys(readable, READ_FILE | READ_DIR)
     allowed |= {"/dev/null": READ_FILE | WRITE_FILE, "/dev/urandom": READ_FILE,
                 "/dev/zero": READ_FILE}
-    allowed[base] = every & ~(EXECUTE | MAKE_CHAR | MAKE_SOCK | MAKE_BLOCK)
+    allowed[base] = all_rights & ~(EXECUTE | MAKE_CHAR | MAKE_SOCK | MAKE_BLOCK)
     for path, rights in allowed.items():
         fd = os.open(path, os.O_PATH)
         if not os.path.isdir(path):
@@ -1079,8 +1106,7 @@ class Limit:
 
 
 def own_clock(x86: int, arm: int) -> Limit:
-    """The clocks 0 to 15, which are those whose number has no other bits than the lowest four. All
-    others are those of a process or thread."""
+    """Passes if clock & ~15 == 0: the clocks 0 to 15. All others belong to a process or thread."""
     return Limit((x86, arm), 0, [0], mask=ALL_BITS - 15)
 
 
