@@ -192,7 +192,8 @@ def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
     weights = {}
     for key, value in whole_tensors(model, world.device, torch.float32):
         if world.main:
-            weights[key] = value.cpu()
+            # A copy of its own: a matrix that was gathered may be a part of a longer, padded one.
+            weights[key] = value.cpu().clone()
     return weights
 
 
