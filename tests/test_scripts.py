@@ -83,6 +83,15 @@ def inside(*args: str, code: int = 0) -> str:
     return output.getvalue()
 
 
+@pytest.fixture
+def signals_as_in_a_terminal():
+    """A shell's background job ignores SIGINT, and nohup SIGHUP: what is started inherits that."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def metrics(directory: Path) -> list[dict]:
     """The metric lines without times and memory, and the flags without the names of directories."""
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
@@ -426,6 +435,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(forks, whole, tmp_p
         resume(forks, directory, whole[0])
 
 
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
 @pytest.mark.parametrize("number, at, kept", [
     (signal.SIGTERM, ("write_conversations", 1), []),
     (signal.SIGHUP, ("sft_backward", 1), ["data.jsonl"]),            # while it learns to copy
@@ -445,6 +455,7 @@ def test_a_signal_stops_a_run_in_any_phase_and_loses_nothing(forks, whole, tmp_p
         assert "sft_backward" not in done.calls   # the model was there
 
 
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
 def test_the_second_signal_ends_at_once(forks, tmp_path):
     """The first comes in a step, the second when its checkpoint is begun, which is not finished."""
     stopped = Forked(forks, tmp_path / "run", *SAVING, at=("sft_backward", 5), number=signal.SIGINT,
