@@ -746,8 +746,8 @@ def sync(path: Path) -> None:
 def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        while chunk := file.read(2 ** 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

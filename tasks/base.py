@@ -56,10 +56,10 @@ class Instance:
     expect: str
 
 
-def purpose_of(question: str) -> str:
+def purpose_of(question: str, purposes: tuple[str, ...] = PURPOSES) -> str:
     """The purpose of a question: the SHA-256 of its text decides, so no two can share one."""
     digest = hashlib.sha256(question.encode()).digest()
-    return PURPOSES[digest[0] % len(PURPOSES)]
+    return purposes[digest[0] % len(purposes)]
 
 
 # ---- the class ----------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
 """Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
-import hashlib
 import json
 import re
 import sys
@@ -8,7 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Iterator
 
-from tasks.base import LEVELS, TASKS, Instance, accepts, items, letter, norm, number
+from tasks.base import (LEVELS, TASKS, Instance, accepts, items, letter, norm, number,
+                        purpose_of)
 from tasks.difficulty import one_statement
 
 # What --tasks takes, for the help texts of the commands.
@@ -151,12 +151,6 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 OWN_PURPOSES = ("rl", "rl", "rl", "val", "eval")
 
 
-def own_purpose(question: str) -> str:
-    """What a user's own question is for: the SHA-256 of its text decides, so a copy goes along."""
-    digest = hashlib.sha256(question.encode()).digest()
-    return OWN_PURPOSES[digest[0] % len(OWN_PURPOSES)]
-
-
 def read_questions(path: str) -> list[Instance]:
     """A user's own questions: JSON lines with "question" and "answer".
 
@@ -172,8 +166,8 @@ def read_questions(path: str) -> list[Instance]:
         expect = str(answer).split("####")[-1].strip()
         if not expect:
             raise SystemExit(f"{path}, line {i}: the answer is empty")
-        questions.append(Instance(f"user/{Path(path).stem}", i, 0, own_purpose(question), question,
-                                  {}, expect))
+        purpose = purpose_of(question, OWN_PURPOSES)
+        questions.append(Instance(f"user/{Path(path).stem}", i, 0, purpose, question, {}, expect))
     if not questions:
         raise SystemExit(f"{path} holds no question")
     return questions
