@@ -776,25 +776,22 @@ def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
     return Progress(before, pass_rates)
 
 
-def read_own(args: argparse.Namespace) -> tuple[list[Instance], list[Instance], list[Instance]]:
-    """What --questions FILE gives to training, validation and the held-out score."""
-    return (own_questions(args.questions, "rl", args.per_task),
-            own_questions(args.questions, "val", args.val_n),
-            own_questions(args.questions, "eval", args.eval_n))
+def choose_questions(args: argparse.Namespace, purpose: str, n: int,
+                     seed: int = 0) -> list[Instance]:
+    """n questions for a purpose: of each of --tasks, or of the user's file, which is one task."""
+    if args.questions:
+        return own_questions(args.questions, purpose, n)
+    return draw_questions(parse_tasks(args.tasks, args.level), purpose, n, seed)
 
 
-def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
-          tasks: list[tuple[str, int]]) -> None:
+def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox) -> None:
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
     # No question has two purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
-    if args.questions:
-        questions, validation, held_out = read_own(args)
-    else:
-        questions = draw_questions(tasks, "rl", args.per_task, args.seed)
-        validation = draw_questions(tasks, "val", args.val_n)
-        held_out = draw_questions(tasks, "eval", args.eval_n)
+    questions = choose_questions(args, "rl", args.per_task, args.seed)
+    validation = choose_questions(args, "val", args.val_n)
+    held_out = choose_questions(args, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
@@ -915,8 +912,7 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
 
 # ---- one update in numbers (--explain) -----------------------------------------------------------
 
-def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
-            tasks: list[tuple[str, int]]) -> None:
+def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     """Steps 3 to 6 on one group, on the screen; nothing is written.
 
     In the update itself every ratio is 1. Shown is the ratio after it: what a second update would
@@ -928,11 +924,8 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox,
     model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
     actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
-    # Of two questions of each task (eight of a file), the first with different rewards.
-    if args.questions:
-        asked = own_questions(args.questions, "rl", 8)
-    else:
-        asked = draw_questions(tasks, "rl", 2, args.seed)
+    # Of some questions of each task, the first whose answers earn different rewards.
+    asked = choose_questions(args, "rl", 8 if args.questions else 2, args.seed)
     groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
     reward_of = REWARDS[algorithm.reward]
     varied = [group for group in groups if has_variance(list(map(reward_of, group)))]
@@ -1110,19 +1103,19 @@ def main() -> None:
     parser.set_defaults(**PRESETS[preset])
     args = parser.parse_args()
     check_flags(parser, args)
-    tasks = parse_tasks(args.tasks, args.level)
-    if args.questions:
-        read_own(args)  # a wrong file ends the program before --out is touched
+    # Wrong --tasks or a wrong file end the program before --out is touched.
+    for purpose, n in ("rl", args.per_task), ("val", args.val_n), ("eval", args.eval_n):
+        choose_questions(args, purpose, min(n, 1))
     world = start_training(parser, args)
     check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         if args.explain:
-            explain(args, world, sandbox, tasks)
+            explain(args, world, sandbox)
             return
         flags = {name: value for name, value in vars(args).items() if name != "explain"}
         run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
-        train(args, run, world, sandbox, tasks=tasks)
+        train(args, run, world, sandbox)
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------

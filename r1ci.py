@@ -435,8 +435,8 @@ class KVCache:
         q = q.reshape(B * K, H // K, head_dim)
         queries = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)   # borders, too
         y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None], cu_seq_q=queries,
-                        cu_seq_k=self.borders[:B * K + 1], max_q=1, max_k=access.length,
-                        seqused_k=access.used, enable_gqa=H != K)
+                        cu_seq_k=self.borders[:B * K + 1], max_k=access.length,
+                        seqused_k=access.used)
         return y.view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
@@ -470,11 +470,15 @@ def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Ten
 
 
 def flash_varlen(query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor,
-                 max_q: int, max_k: int, seqused_k: Tensor, enable_gqa: bool) -> Tensor:
-    """What torch's varlen_attn calls; that itself knows `seqused_k` only since torch 2.12."""
+                 max_k: int, seqused_k: Tensor) -> Tensor:
+    """What torch's varlen_attn calls; that itself knows `seqused_k` only since torch 2.12.
+
+    One query for each sequence, [n, H / K, head_dim] -> the same shape. cu_seq_q and cu_seq_k
+    [n + 1] say where queries and keys begin, seqused_k [n] how many keys are read, at most max_k.
+    """
     return torch.ops.aten._flash_attention_forward(
-        query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, 0.0, False, False,
-        seqused_k=seqused_k)[0]
+        query, key, value, cum_seq_q=cu_seq_q, cum_seq_k=cu_seq_k, max_q=1, max_k=max_k,
+        dropout_p=0.0, is_causal=False, return_debug_mask=False, seqused_k=seqused_k)[0]
 
 
 # ---- 3. the chat format --------------------------------------------------------------------------
@@ -1497,13 +1501,22 @@ def command_line(description: str | None = None, **further: Any) -> argparse.Arg
                                    **further)
 
 
-def training_flags(model: str) -> dict[str, Any]:
-    """The flags of the run that made a model; none, if no run of this project did."""
-    log = Path(model) / "metrics.jsonl"
-    if not log.exists():
-        return {}
-    _, first = next(read_jsonl(log), (0, {}))
-    return first.get("flags", {})
+def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
+    """How a model was trained, as defaults of how it is asked; none, if no run made it."""
+    log = Path(args.model) / "metrics.jsonl"
+    _, first = next(read_jsonl(log), (0, {})) if log.exists() else (0, {})
+    flags = first.get("flags", {})
+    defaults = {name: flags[name] for name in ("level", "format") if name in flags}
+    if args.run == command_ask or args.tasks or args.questions or args.bbh or not flags:
+        return defaults
+    subject = flags.get("questions") or flags["tasks"]
+    if flags.get("questions"):   # its held-out part
+        defaults.update(questions=subject, purpose="eval")
+    else:
+        defaults.update(tasks=subject)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"asking what {args.model} was trained on: {subject}")
+    return defaults
 
 
 def command_ask(args: argparse.Namespace) -> None:
@@ -1697,18 +1710,9 @@ def main() -> None:
     args = parser.parse_args()
     # A model is asked as it was trained. Parsed again, so that what is typed still wins.
     if args.run in (command_ask, command_eval):
-        known = training_flags(args.model)
-        own = {name: known[name] for name in ("level", "format") if name in known}
-        ask.set_defaults(**own)
-        if args.run == command_eval and not (args.tasks or args.questions or args.bbh):
-            if known.get("questions"):
-                own.update(questions=known["questions"], purpose="eval")
-            else:
-                own["tasks"] = known.get("tasks", "train")
-            if known:
-                print(f"asking what {args.model} was trained on: "
-                      f"{own.get('questions') or own['tasks']}")
-        evaluation.set_defaults(**own)
+        defaults = defaults_of_run(args)
+        ask.set_defaults(**defaults)
+        evaluation.set_defaults(**defaults)
         args = parser.parse_args()
     args.run(args)
 

@@ -350,18 +350,17 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
     # plain:   [before the user, user -> assistant, assistant -> user, and these two again,
     #           user -> what the model continues]
     # system:  [before the system, system -> user, and then as plain from its second piece on]
-    conditions = [
-        first and plain,
+    sound = first is not None and plain is not None and all([
         # A conversation of one question opens and closes as a long one.
-        first and plain and first == [plain[0], plain[-1]],
+        first == [plain[0], plain[-1]],
         # The pieces are the same in every turn.
-        plain and plain[1:3] == plain[3:5],
+        plain[1:3] == plain[3:5],
         # What the model continues opens as its turns do; it may go on, with <think> for example.
-        plain and plain[-1].startswith(plain[1]),
+        plain[-1].startswith(plain[1]),
         # And so behind a system prompt.
-        plain and (not system or system[2:] == plain[1:]),
-    ]
-    if not all(conditions):
+        not system or system[2:] == plain[1:],
+    ])
+    if not sound:
         raise SystemExit(
             f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
             "pieces between messages, the same in every turn"

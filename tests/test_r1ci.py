@@ -32,12 +32,12 @@ def test_any_text_survives_the_tiny_tokenizer():
     assert tiny.chat().decode(tiny.chat().encode(text)) == text
 
 
-def reference_varlen(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, seqused_k, enable_gqa):
+def reference_varlen(query, key, value, cu_seq_q, cu_seq_k, max_k, seqused_k):
     """What torch documents of `varlen_attn`, one sequence after the other: the first seqused_k keys of each are read."""
     parts = []
     for i, used in enumerate(seqused_k.tolist()):
         queries, start = query[cu_seq_q[i]:cu_seq_q[i + 1]].double(), int(cu_seq_k[i])
-        assert len(queries) <= max_q and used <= min(max_k, int(cu_seq_k[i + 1]) - start)
+        assert len(queries) == 1 and used <= min(max_k, int(cu_seq_k[i + 1]) - start)
         served = query.shape[1] // key.shape[1]
         keys, values = (x[start:start + used].double().repeat_interleave(served, dim=1) for x in (key, value))
         scores = torch.einsum("qhd,khd->hqk", queries, keys) / query.shape[-1] ** 0.5
