@@ -749,11 +749,10 @@ def keep_group(run: RunDir, step: int, answers: list[Trajectory],
                                             "advantage": rounded, "logps": logps})
 
 
-def save_checkpoint(args: argparse.Namespace, run: RunDir, learner: Learner, tokenizer: Any,
-                    progress: Progress) -> Path:
-    return run.save(progress.step, learner.model, learner.optimizer, tokenizer,
-                    state=vars(progress), keep=args.keep, best=progress.best_step,
-                    extra_files=learner.critic.save if learner.critic else None)
+def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Progress) -> Path:
+    extra_files = learner.critic.save if learner.critic else None
+    return run.save(learner.model, learner.optimizer, tokenizer, state=vars(progress),
+                    best=progress.best_step, extra_files=extra_files)
 
 
 def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
@@ -828,7 +827,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
             t_sample = time.time() - began
             problem = watch.problem(rolled, world)
             if problem:   # the checkpoint is of the step before: this one has trained nothing
-                path = save_checkpoint(args, run, learner, tokenizer, progress=progress)
+                path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
             began = time.time()
@@ -877,7 +876,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
             check_gradients(progress, steps)
             stop = step == args.stop_after or interrupt.wanted()
             if stop or validates or (args.save_every and step % args.save_every == 0):
-                path = save_checkpoint(args, run, learner, tokenizer, progress=progress)
+                path = save_checkpoint(run, learner, tokenizer, progress)
                 if stop and step < steps:
                     world.say(f"stopped after step {step}; {path} resumes with --resume")
                     raise SystemExit(interrupt.status)

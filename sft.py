@@ -605,8 +605,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                          mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
             stop = step == args.stop_after or interrupt.wanted()
             if stop or (args.save_every and step % args.save_every == 0):
-                path = run.save(step, model, optimizer, tokenizer,
-                                state={"data_sha256": digest}, keep=args.keep)
+                path = run.save(model, optimizer, tokenizer,
+                                state={"step": step, "data_sha256": digest})
                 if stop:
                     world.say(f"stopped after step {step}; {path} resumes with --resume")
                     raise SystemExit(interrupt.status)
@@ -964,16 +964,18 @@ class RunDir:
         if show:
             self.world.say("  ".join(shown))
 
-    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
-             state: dict[str, Any], keep: int, best: int | None = None,
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
+             state: dict[str, Any], best: int | None = None,
              extra_files: Callable[[Path], None] | None = None) -> Path:
-        """A checkpoint, whole or not at all; of the others the `keep` newest stay, and step `best`.
+        """A checkpoint, whole or not at all; of the others the --keep newest stay, and step `best`.
 
-        `extra_files(directory)` may add files of its own. Everything is on the disk under a
+        `state` holds the step and whatever else a resumed run has to know. `extra_files(directory)`
+        may add files of its own. Everything is on the disk under a
         temporary name before it gets its own, and only then older checkpoints go.
         """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
+        step = state["step"]
         part = self.checkpoints / f"part-{step:06d}"
         final = self.checkpoints / f"step-{step:06d}"
         weights = full_tensors(model, self.world)
@@ -982,7 +984,7 @@ class RunDir:
             shutil.rmtree(part, ignore_errors=True)
             write_model(model, tokenizer, part, weights)
             lines = {log.name: log.read_bytes().count(b"\n") for log in self._logs()}
-            saved = {**state, "step": step, "flags": self.flags, "lines": lines}
+            saved = {**state, "flags": self.flags, "lines": lines}
             (part / "state.json").write_text(json.dumps(saved, allow_nan=False))
             if extra_files:
                 extra_files(part)
@@ -992,7 +994,7 @@ class RunDir:
             model_state, optimizer_state = get_state_dict(model, optimizer)
             dcp.save({"model": model_state, "optimizer": optimizer_state},
                      checkpoint_id=part / "state")
-            self.world.on_main(lambda: self._publish(part, final, keep, best))
+            self.world.on_main(lambda: self._publish(part, final, best))
         except (SystemExit, dcp.CheckpointException) as error:
             if self.world.main:
                 shutil.rmtree(part, ignore_errors=True)
@@ -1001,7 +1003,7 @@ class RunDir:
                              "room, and --resume goes on from the one before it")
         return final
 
-    def _publish(self, part: Path, final: Path, keep: int, best: int | None) -> None:
+    def _publish(self, part: Path, final: Path, best: int | None) -> None:
         """Give a finished checkpoint its name and take older ones away."""
         (part / "SHA256SUMS").write_text(checksums(part))
         self._make_durable(part)
@@ -1010,7 +1012,7 @@ class RunDir:
         shutil.rmtree(final, ignore_errors=True)
         os.rename(part, final)
         sync(self.checkpoints)
-        for path in sorted(self.checkpoints.glob("step-??????"))[:-keep]:
+        for path in sorted(self.checkpoints.glob("step-??????"))[:-self.flags["keep"]]:
             if best is None or path.name != f"step-{best:06d}":
                 shutil.rmtree(path)
 

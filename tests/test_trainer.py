@@ -170,7 +170,7 @@ def open_run(path: Path, world: sft.World, **how) -> sft.RunDir:
     return sft.RunDir(str(path), FLAGS, world, sandbox=tiny.sandbox(), **how)
 
 
-def save(run: sft.RunDir, step: int, **how) -> Path:
+def save(run: sft.RunDir, step: int, keep: int, **how) -> Path:
     """A checkpoint of a model that has taken so many steps, each logged."""
     model = sft.shard(tiny.model(), run.world)
     optimizer = sft.make_optimizer(model, 0.1, 0.0, run.world)
@@ -178,7 +178,8 @@ def save(run: sft.RunDir, step: int, **how) -> Path:
         sft.sft_backward(model, [sft.Example([1, 2, 3], [0, 1, 1])], run.world, 4, 10)
         sft.optimizer_step(model, optimizer, 0.1, 1.0)
     run.log({"step": step}, show=False)
-    return run.save(step, model, optimizer, tiny.chat().tokenizer, {"cursor": step}, **how)
+    run.flags["keep"] = keep
+    return run.save(model, optimizer, tiny.chat().tokenizer, {"step": step, "cursor": step}, **how)
 
 
 def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
