@@ -32,9 +32,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from r1ci import (Chat, Interpreter, TokenScores, check_model, checked_sandbox, command_line,
-                  compute_dtype, evaluate, load_model, load_tokenizer, merge_shares, rollout,
-                  token_logps)
+from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line, evaluate,
+                  load_model, load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
                  optimizer_step, reduce_over_replicas, start_training)
@@ -716,7 +715,7 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
     reference = None
     critic = None
     if args.kl_coef:
-        reference = load_model(args.model, world.device, compute_dtype(world.device)).eval()
+        reference = load_model(args.model, world.device, world.dtype).eval()
     if args.advantage == "ppo":   # its head learns ten times as fast as the policy
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
@@ -795,8 +794,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
     algorithm = learner.algorithm
-    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
-    actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+    plain_copy = load_model(args.model, world.device, world.dtype).eval()
+    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
     # 1. Potential.
     progress = start(args, run, learner, actor, questions=questions, held_out=held_out)
@@ -888,11 +887,11 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     world = run.world
     best = run.checkpoints / f"step-{progress.best_step:06d}"
     free_weights(actor.model)
-    actor.model = load_model(best, world.device, compute_dtype(world.device)).eval()
-    # On CUDA that copy is bf16, and the file shall hold float32: rank 0, which writes it, loads it
+    actor.model = load_model(best, world.device, world.dtype).eval()
+    # That copy may be bf16, and the file shall hold float32: rank 0, which writes it, loads it
     # again. All ranks call `run.finish`, but what the others pass is not written.
     saved = actor.model
-    if compute_dtype(world.device) != torch.float32 and world.main:
+    if world.dtype != torch.float32 and world.main:
         saved = load_model(best)
     run.finish(saved, load_tokenizer(best))
     after = actor.assess(held_out, "held-out questions")
@@ -920,8 +919,8 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     chat = Chat(load_tokenizer(args.model), args.format)
     learner = make_learner(args, world, chat.vocab_size)
     algorithm = learner.algorithm
-    model = load_model(args.model, world.device, compute_dtype(world.device)).eval()
-    actor = Actor(model=model, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+    plain_copy = load_model(args.model, world.device, world.dtype).eval()
+    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
     # Of some questions of each task, the first whose answers earn different rewards.
     asked = choose_questions(args, "rl", 8 if args.questions else 2, args.seed)
@@ -1106,7 +1105,6 @@ def main() -> None:
     for purpose, n in ("rl", args.per_task), ("val", args.val_n), ("eval", args.eval_n):
         choose_questions(args, purpose, min(n, 1))
     world = start_training(parser, args)
-    check_model(args.model)  # a wrong --model ends the program before --out is touched
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         if args.explain:
             explain(args, world, sandbox)

@@ -385,9 +385,9 @@ class KVCache:
     def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row.
 
-            new rows: nothing stored is read      causal_attention
-            one token of rows that decode         decode; on CUDA decode_varlen (half precision)
-            all else, such as a script's output   extend; on CUDA one token in float32, too
+            new rows, which read nothing stored              causal_attention
+            one token of rows that decode, on CUDA in bf16   decode_varlen
+            all else                                         extend
         """
         # A view, so what is written there is in the cache: [2, slots * K * C, head_dim].
         flat = self.kv[:, layer].view(2, -1, q.shape[-1])
@@ -395,17 +395,15 @@ class KVCache:
         flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
         if access.length == 0:
             return causal_attention(q, k, v)
-        one_token = q.shape[2] == 1
-        if one_token and self.varlen and isinstance(access.slots, slice):
+        rows_that_decode = isinstance(access.slots, slice)   # one token each, the first slots
+        if rows_that_decode and self.varlen:
             return self.decode_varlen(flat, q, access)
         keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
         values = self.kv[1, layer, access.slots, :, :access.length]
-        if one_token and not q.is_cuda:
-            return self.decode(keys, values, q, access.mask)
         return self.extend(keys, values, q, access.mask)
 
     def extend(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
-        """New tokens of each row, after those that are stored.
+        """New tokens of each row, one or several, after those that are stored.
 
         The heads that share a key-value head stand as more queries of it, so no key is copied.
         """
@@ -413,14 +411,6 @@ class KVCache:
         q = q.reshape(B, keys.shape[1], self.served * T, head_dim)     # [B, K, (H / K) T, head_dim]
         y = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
         return y.reshape(B, H, T, head_dim)
-
-    def decode(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
-        """One new token a row, by hand: it takes two thirds of the time of SDPA on a CPU."""
-        B, H, _, head_dim = q.shape
-        K = keys.shape[1]
-        q = q.reshape(B, K, H // K, head_dim) * head_dim ** -0.5
-        scores = q @ keys.transpose(2, 3) + mask                       # [B, K, H / K, length]
-        return (scores.softmax(-1) @ values).view(B, H, 1, head_dim)
 
     def decode_varlen(self, flat: Tensor, q: Tensor, access: "CacheAccess") -> Tensor:
         """One new token a row, on CUDA, by a kernel that reads each sequence at its true length.
@@ -1402,7 +1392,7 @@ def load_tokenizer(source: str | Path) -> Any:
     return tokenizer
 
 
-def check_model(source: str | Path) -> None:
+def check_model(source: str | Path) -> ModelConfig:
     """Refuse a model that cannot be used, before any long work: config, tokenizer, shapes."""
     directory = find_model(source)
     config, chat = read_config(directory), Chat(load_tokenizer(directory))
@@ -1410,6 +1400,7 @@ def check_model(source: str | Path) -> None:
         raise SystemExit(f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding "
                          f"only {config.vocab_size} rows")
     check_weights(directory, config)
+    return config
 
 
 def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
@@ -1466,9 +1457,22 @@ def find_device(name: str = "auto") -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
-def compute_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on CUDA; float32 on a CPU, where bfloat16 is usually slower by far."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+WIDE = 512   # hidden_size from which --dtype auto computes in bfloat16 on a CPU
+
+
+def compute_dtype(wanted: str, device: torch.device, width: int) -> torch.dtype:
+    """What --dtype stands for, for a model of that width (its hidden_size).
+
+    "auto" is bfloat16 on CUDA, and on a CPU that has instructions for it if the model is wide.
+    """
+    if wanted != "auto":
+        return DTYPES[wanted]
+    has_instructions = (torch.cpu._is_avx512_bf16_supported()
+                        or torch.cpu._is_amx_tile_supported())
+    if device.type == "cuda" or (has_instructions and width >= WIDE):
+        return torch.bfloat16
+    return torch.float32
 
 
 @contextmanager
@@ -1483,6 +1487,14 @@ def checked_sandbox(workers: int | None, timeout: float,
             yield sandbox
     except SandboxError as error:
         raise SystemExit(str(error))
+
+
+def add_device_flags(add: Callable[..., Any]) -> None:
+    """What every command that runs a model shares."""
+    add("--device", default="auto", help="auto, cpu or cuda")
+    add("--dtype", choices=("auto", *DTYPES), default="auto",
+        help="what the model computes in; auto: bfloat16 on CUDA, and on a CPU with instructions "
+             f"for it if the model is at least {WIDE} wide")
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -1565,9 +1577,10 @@ def how_it_ended(t: Trajectory, protocol: Protocol) -> str:
 
 
 def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
-    check_model(args.model)
+    config = check_model(args.model)
     device = find_device(args.device)
-    model = load_model(args.model, device, compute_dtype(device)).eval()
+    dtype = compute_dtype(args.dtype, device, config.hidden_size)
+    model = load_model(args.model, device, dtype).eval()
     return model, Chat(load_tokenizer(args.model), args.format)
 
 
@@ -1658,7 +1671,7 @@ def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> 
     add("--model", required=True,
         help="a Hugging Face directory, hub id, or URL#name of a served model")
     add("--seed", type=int, default=0, help="of the sampling noise")
-    add("--device", default="auto", help="auto, cpu or cuda")
+    add_device_flags(add)
     add("--allow-weak", action="store_true",
         help="run scripts even where the sandbox can confine little")
     add_protocol_flags(parser, temperature=0.6, modes=modes)

@@ -46,10 +46,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
-from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, check_model, checked_sandbox,
-                  command_line, compute_dtype, evaluate, explain_out_of_memory, find_device,
-                  load_model, load_tokenizer, load_weights, micro_batches, pad, render_messages,
-                  save_model, token_logps, gather as gather_all)
+from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, add_device_flags, check_model,
+                  checked_sandbox, command_line, compute_dtype, evaluate, explain_out_of_memory,
+                  find_device, load_model, load_tokenizer, load_weights, micro_batches, pad,
+                  render_messages, save_model, token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -68,10 +68,11 @@ from tasks.teacher import read_conversations, write_conversations, wrong_convers
 
 @dataclass
 class World:
-    """This process's rank, the number of processes, and this one's device."""
+    """This process's rank, the number of processes, this one's device, and what it computes in."""
     rank: int
     size: int
     device: torch.device
+    dtype: torch.dtype   # of the model's computations; the weights that are trained are float32
 
     @property
     def main(self) -> bool:
@@ -113,9 +114,10 @@ class World:
         return result
 
 
-def start_world(device: str = "auto") -> World:
+def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> World:
     """Join the processes that torchrun started; without torchrun, a world of one.
 
+    The model's width decides what --dtype auto is (`compute_dtype` in r1ci.py).
     Tensors on CUDA travel by nccl, those on a CPU (counts, metrics, off-loaded gradients) by gloo.
     """
     place, backend = find_device(device), "gloo"
@@ -127,7 +129,7 @@ def start_world(device: str = "auto") -> World:
         dist.init_process_group(backend, timeout=timedelta(hours=2))
     else:   # FSDP and checkpoints ask for a group even then
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    return World(dist.get_rank(), dist.get_world_size(), place)
+    return World(dist.get_rank(), dist.get_world_size(), place, compute_dtype(dtype, place, width))
 
 
 # ---- weights: sharded for training, whole for sampling and saving --------------------------------
@@ -136,7 +138,7 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
           checkpointing: bool = False) -> CausalLM:
     """FSDP2: torch's fully_shard round every block, then round the rest.
 
-    Master weights are float32; on CUDA the model computes in bf16.
+    Master weights are float32; what the model computes in is world.dtype.
 
         at rest                   rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...
         before a block runs,
@@ -160,8 +162,7 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     offload_policy = OffloadPolicy()
     if offload:
         offload_policy = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
-    precision = MixedPrecisionPolicy(param_dtype=compute_dtype(world.device),
-                                     reduce_dtype=torch.float32)
+    precision = MixedPrecisionPolicy(param_dtype=world.dtype, reduce_dtype=torch.float32)
     for block in model.model.layers:
         block.checkpointing = checkpointing
         fully_shard(block, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
@@ -213,7 +214,7 @@ def copy_weights(trained: nn.Module, plain_copy: CausalLM, world: World) -> None
     The copy is whole on every rank: one gathering a rollout instead of one a token.
     """
     parameters = dict(plain_copy.named_parameters())
-    for key, value in whole_tensors(trained, world.device, compute_dtype(world.device)):
+    for key, value in whole_tensors(trained, world.device, world.dtype):
         if parameters[key].shape != value.shape:   # free_weights made it empty
             parameters[key].data = torch.empty_like(value)
         parameters[key].copy_(value)
@@ -531,8 +532,7 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
 def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                  sandbox: Sandbox) -> None:
     """Ask the model in the run's directory, and write what it said and how much was right."""
-    device = run.world.device
-    model = load_model(run.path, device, compute_dtype(device))
+    model = load_model(run.path, run.world.device, run.world.dtype)
     chat = Chat(load_tokenizer(run.path), args.format)
     questions = draw_questions(tasks, "eval", args.eval_n)
     report, groups = evaluate(Interpreter(model, chat, sandbox), questions, samples=1,
@@ -647,9 +647,7 @@ def main() -> None:
         parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
     tasks = parse_tasks(args.tasks, args.level)
     world = start_training(parser, args)
-    # A wrong --model or --data ends the program here, before --out is touched.
-    if args.model:
-        check_model(args.model)
+    # A wrong --data ends the program here, before --out is touched.
     if args.data:
         lines = read_conversations(args.data, args.keep_wrong, args.format)
         require_batch(len(lines), args.batch_size, args.data)
@@ -678,7 +676,7 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     either.add_argument("--overwrite", action="store_true",
                         help="move a run that --out holds aside, to OUT.1, and begin again")
     add("--seed", type=int, default=0, help="fixes all randomness")
-    add("--device", default="auto", help="auto, cpu or cuda")
+    add_device_flags(add)
     add("--save-every", type=whole(0), default=0,
         help="steps between checkpoints; 0: only when stopped")
     add("--keep", type=whole(1), default=1, help="newest checkpoints kept")
@@ -723,7 +721,11 @@ def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
         parser.error(f"--overwrite cannot move --out {args.out!r} aside, since you are in it: "
                      "start from the directory above")
-    world = start_world(args.device)
+    # A wrong --model ends the program here, before --out is touched.
+    width = check_model(args.model).hidden_size if args.model else args.width
+    world = start_world(args.device, args.dtype, width)
+    # A run goes on in what it began with, on another machine, too.
+    args.dtype = str(world.dtype).removeprefix("torch.")
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
     if world.size % args.replicas:

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 import tiny
-from r1ci import (CausalLM, Interpreter, Row, Sampler, compute_dtype, load_model, render_messages,
-                  rollout)
+from r1ci import (DTYPES, CausalLM, Interpreter, Row, Sampler, compute_dtype, load_model,
+                  render_messages, rollout)
 from sandbox import Result
 from sft import memory_gb
 from shapes import SHAPES, shape
@@ -350,7 +350,7 @@ def bench_decode(model: CausalLM, args: argparse.Namespace, device: torch.device
     if not config.tie_word_embeddings:
         weights -= model.model.embed_tokens.weight.nbytes   # only some of its rows are read
     values = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    token = values * compute_dtype(device).itemsize         # bytes that the cache holds of it
+    token = values * model.model.embed_tokens.weight.itemsize   # bytes that the cache holds of it
     print(f"\ndecode: contexts of {args.context} tokens on average, {bandwidth / 1e9:.0f} GB/s "
           f"copied, {weights / 1e9:.3g} GB of weights\n"
           "rows  ms/step  tokens/s  share of the bandwidth bound  peak memory GiB")
@@ -380,6 +380,7 @@ def main() -> None:
     add("--size", choices=SHAPES, default="tiny", help="of the random model")
     add("--device", choices=("cpu", "cuda"),
         default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--dtype", choices=("auto", *DTYPES), default="auto", help="what it computes in")
     add("--parts", nargs="*", choices=PARTS, default=list(PARTS),
         help="what to measure (default: all)")
     add("--rows", type=int, default=64, help="conversations that run together (default: 64)")
@@ -392,13 +393,15 @@ def main() -> None:
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.manual_seed(0)
+    config = shape(args.size)
+    dtype = compute_dtype(args.dtype, device, config.hidden_size)
     with device:   # made there: large models take minutes on a CPU
-        model = load_model(shape(args.size), device, compute_dtype(device)).eval()
+        model = load_model(config, device, dtype).eval()
     where = f"{torch.get_num_threads()} CPU threads"
     if device.type == "cuda":
         where = torch.cuda.get_device_name(device)
     size = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{args.size}: {size:,} parameters in {compute_dtype(device)} on {where}, "
+    print(f"{args.size}: {size:,} parameters in {dtype} on {where}, "
           f"torch {torch.__version__}", flush=True)
     for part in args.parts:
         PARTS[part](model, args, device)

@@ -32,8 +32,8 @@ from typing import Any, Iterator
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
 from grpo import Algorithm, Learner, advantages_of, choose_samples, update
-from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, checked_sandbox, compute_dtype,
-                  load_model, load_tokenizer, render_messages, rollout, save_model)
+from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, checked_sandbox, load_model,
+                  load_tokenizer, render_messages, rollout, save_model)
 from sft import (Example, World, copy_weights, free_weights, make_optimizer, memory_gb,
                  optimizer_step, sft_backward, shard, start_world, tiny_tokenizer)
 import numpy as np
@@ -140,7 +140,7 @@ def make_ours(args: argparse.Namespace, sandbox: Sandbox, world: World, source: 
     """Learner and sampler with the weights of `source`, or with random ones of its shape."""
     with world.device:   # random weights are made there: 3 G numbers take minutes on a CPU
         model = load_model(source, world.device)
-        sampler = load_model(source, world.device, compute_dtype(world.device)).eval()
+        sampler = load_model(source, world.device, world.dtype).eval()
     model = shard(model, world, args.replicas, args.offload, args.checkpointing)
     learner = Learner(
         model=model, optimizer=make_optimizer(model, 1e-6, 0.0, world), reference=None, critic=None,
@@ -456,7 +456,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = r1ci.command_line("One whole GRPO step, split; with --trl beside TRL's.")
     add = parser.add_argument
     add("--size", choices=SHAPES, default="tiny", help="shape of the random weights")
-    add("--device", default="auto", help="auto, cpu or cuda")
+    r1ci.add_device_flags(add)
     add("--questions", type=int, help="per step (none: by size)")
     add("--group-size", type=int, default=8, help="answers per question")
     add("--calls", type=int, default=2, help="scripts of every row; with --trl one")
@@ -486,13 +486,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     args = parse()
     title = require_trl() if args.trl else args.size
-    world = start_world("cpu" if args.trl else args.device)
+    world = start_world("cpu" if args.trl else args.device, args.dtype,
+                        shape(args.size).hidden_size)
     if args.questions % world.size:
         raise SystemExit(f"--questions {args.questions} does not divide over {world.size} ranks")
     if world.device.type == "cpu":
         torch.set_num_threads(args.threads)
     rows = args.questions * args.group_size
-    world.say(f"{title} on {world.size} x {world.device.type} in {compute_dtype(world.device)}: "
+    world.say(f"{title} on {world.size} x {world.device.type} in {world.dtype}: "
               f"{rows} rows, {args.slots} slots, {args.micro_tokens} tokens a pass")
     with checked_sandbox(None, 5.0) as sandbox, tempfile.TemporaryDirectory() as directory:
         if args.trl:

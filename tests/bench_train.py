@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
-from r1ci import CausalLM, ModelConfig, load_model, pad
+from r1ci import CausalLM, ModelConfig, add_device_flags, load_model, pad
 from sft import (Example, World, make_optimizer, memory_gb, optimizer_step, sft_backward, shard,
                  start_world)
 import torch
@@ -173,7 +173,7 @@ def main() -> None:
     add = parser.add_argument
     add("--memory", action="store_true", help="print the memory table and stop")
     add("--size", choices=tuple(SHAPES), default="tiny")
-    add("--device", default="auto")
+    add_device_flags(add)
     add("--rows", type=int, default=32)
     add("--context", type=int, default=384, help="longest row")
     add("--full", action="store_true",
@@ -186,7 +186,8 @@ def main() -> None:
     if args.memory:
         print(memory_table())
         return
-    config, world = shape(args.size), start_world(args.device)
+    config = shape(args.size)
+    world = start_world(args.device, args.dtype, config.hidden_size)
     rows = draw_rows(args, config.vocab_size)
     tokens = sum(len(row) for row in rows)
     with torch.device("meta"):   # shapes alone

@@ -101,7 +101,7 @@ def refusal(world: World, *args: str) -> list[str]:
 
 def main() -> None:
     world, out, training = start_world("cpu"), Path(sys.argv[1]), ["grpo.py", *sys.argv[2:]]
-    sft.start_world = lambda device: world  # the commands below run in these processes, too
+    sft.start_world = lambda *wanted: world  # the commands below run in these processes, too
     outcomes = {name: steps(world, **way) for name, way in WAYS.items()}
     flags = ["--out", str(out.parent / "refused")]
     refusals = [refusal(world, *flags, "--batch-size", "3"), refusal(world, *flags, "--replicas", "3")]

@@ -205,7 +205,7 @@ RANKS_AND_WAYS = [(1, "plain"), (1, "off-loading"), (2, "plain"), (2, "two repli
 @pytest.mark.parametrize("ranks, way", RANKS_AND_WAYS)
 def test_a_supervised_step_and_the_way_of_the_weights(autograd, ranks, way):
     with fake_cuda(ranks) as recorder:
-        world = World(0, ranks, DEVICE)
+        world = World(0, ranks, DEVICE, torch.bfloat16)
         model = sharded(tiny.config(), world, **WAYS[way])
         optimizer = make_optimizer(model, 1e-4, 0.0, world)
         held = "cpu" if way == "off-loading" else "cuda"
@@ -232,7 +232,7 @@ def test_a_supervised_step_and_the_way_of_the_weights(autograd, ranks, way):
 
 def collectives_of_a_step(ranks: int, replicas: int = 1) -> dict[str, int]:
     with fake_cuda(ranks) as recorder:
-        world = World(0, ranks, DEVICE)
+        world = World(0, ranks, DEVICE, torch.bfloat16)
         model = sharded(tiny.config(), world, replicas=replicas)
         rows = rows_of(recorder, world)
         recorder.clear()
@@ -298,7 +298,7 @@ def test_an_update(autograd, name, ranks, way):
     algorithm = Algorithm(**CHOICES[name], micro_tokens=MICRO_TOKENS, clip=1.0)
     with fake_cuda(ranks) as recorder:
         recorder.selected_per_row = SAMPLED if algorithm.mask_tool_output else SAMPLED + PRINTED
-        world = World(0, ranks, DEVICE)
+        world = World(0, ranks, DEVICE, torch.bfloat16)
         model = sharded(tiny.config(), world, **WAYS[way])
         optimizer = make_optimizer(model, 1e-4, 0.0, world)
         reference = bf16_model(tiny.config()) if algorithm.kl_coef else None
@@ -346,7 +346,7 @@ def peak_of_an_update(config: ModelConfig, setting: Setting) -> float:
     """GiB of the second step, when Adam's state is there: two micro-batches, then the optimiser."""
     memory = PeakMemory()
     with fake_cuda(setting.ranks) as recorder, memory.watching():
-        world = World(0, setting.ranks, DEVICE)
+        world = World(0, setting.ranks, DEVICE, torch.bfloat16)
         model = sharded(config, world, offload=setting.offload,
                         checkpointing=setting.checkpointing)
         for parameter in model.parameters():

@@ -19,7 +19,7 @@ from tasks.conversation import Protocol, Trajectory
 from tasks.report import explain_tokens
 from test_scripts import GRPO, inside, metrics, refusal, sft_run
 
-WORLD = World(0, 1, torch.device("cpu"))
+WORLD = World(0, 1, torch.device("cpu"), torch.float32)
 
 
 # ---- curriculum ------------------------------------------------------------------------------------------------------

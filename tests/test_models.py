@@ -170,7 +170,7 @@ def test_a_sharded_model_takes_its_own_rows_from_the_files(tmp_path):
     save_model(whole, tiny.chat().tokenizer, tmp_path)
     dist.init_process_group("fake", rank=rank, world_size=size, store=FakeStore())
     try:
-        model = shard(load_model(tmp_path, "meta"), World(rank, size, torch.device("cpu")))
+        model = shard(load_model(tmp_path, "meta"), World(rank, size, torch.device("cpu"), torch.float32))
         load_weights(model.to_empty(device="cpu"), tmp_path)
         for key, parameter in model.named_parameters():
             chunks = whole.get_parameter(key).chunk(size)

@@ -63,7 +63,7 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
     fed = torch.tensor([0, 0, 0], device=device)
     seen = [[] for _ in rows]
     with torch.no_grad():
-        for width, slots in ((4, slice(3)), (1, slice(3)), (3, torch.arange(3)), (1, slice(3)), (1, slice(3)), (4, slice(3))):
+        for width, slots in ((4, torch.arange(3)), (1, slice(3)), (3, torch.arange(3)), (1, slice(3)), (1, slice(3)), (4, torch.arange(3))):
             chunk = torch.zeros(3, width, dtype=torch.long, device=device)  # as prompts, single tokens and tool text come
             for i, row in enumerate(rows):
                 part = row[fed[i]:fed[i] + width]

@@ -13,7 +13,7 @@ from sft import World
 from tasks import TASKS, teacher
 from tasks.conversation import system_prompts, extract_answer, extract_code
 
-WORLD = World(0, 1, torch.device("cpu"))
+WORLD = World(0, 1, torch.device("cpu"), torch.float32)
 TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_qa")
 
 

@@ -79,7 +79,7 @@ def test_a_full_device_is_reported_with_the_flag_to_lower(monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    world = sft.World(0, 1, torch.device("cpu"))
+    world = sft.World(0, 1, torch.device("cpu"), torch.float32)
     model = tiny.model()
     with monkeypatch.context() as patch, \
             pytest.raises(SystemExit, match="lower --micro-tokens.*--checkpointing"):
@@ -311,7 +311,7 @@ def test_one_run_at_a_time_writes_to_a_directory(world, tmp_path):
 
 def test_other_ranks_hear_of_what_went_wrong_on_the_first(monkeypatch):
     """As rank 1, to which rank 0 has sent its sentence."""
-    world = sft.World(1, 2, torch.device("cpu"))
+    world = sft.World(1, 2, torch.device("cpu"), torch.float32)
     for error in ("the disk is full", 128 + 15):
         monkeypatch.setattr(sft, "gather_all", lambda value: [(None, error), value])
         with pytest.raises(SystemExit) as stopped:
@@ -326,3 +326,42 @@ def test_ranges_of_numbers():
         for text in texts:
             with pytest.raises(argparse.ArgumentTypeError):
                 parse(text)
+
+
+# ---- what a model computes in ---------------------------------------------------------------------
+
+@pytest.mark.parametrize("wanted, width, instructions, expected", [
+    ("auto", 576, True, torch.bfloat16),     # a real model, on a CPU with instructions for it
+    ("auto", 576, False, torch.float32),
+    ("auto", 128, True, torch.float32),      # the tiny model
+    ("float32", 576, True, torch.float32),   # what is typed wins
+    ("bfloat16", 128, False, torch.bfloat16)])
+def test_dtype_auto_is_a_fixed_rule(monkeypatch, wanted, width, instructions, expected):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert r1ci.compute_dtype(wanted, torch.device("cpu"), width) == expected
+
+
+def test_bfloat16_on_a_cpu_samples_and_trains_by_the_same_probabilities(world):
+    """The master weights stay float32; sampler and trainer agree to what bfloat16 can hold."""
+    world.dtype = torch.bfloat16
+    trained = sft.shard(tiny.model(), world)
+    assert {parameter.dtype for parameter in trained.parameters()} == {torch.float32}
+    plain_copy = r1ci.load_model(trained.config, dtype=torch.bfloat16).eval()
+    sft.copy_weights(trained, plain_copy, world)
+    assert {parameter.dtype for parameter in plain_copy.parameters()} == {torch.bfloat16}
+    ids = torch.randint(0, trained.config.vocab_size, (3, 40), generator=torch.Generator().manual_seed(0))
+    cache = r1ci.KVCache(trained.config, slots=3, capacity=41, device=torch.device("cpu"), dtype=torch.bfloat16)
+    sampled = torch.zeros(3, 39)
+    with torch.no_grad():
+        for position in range(39):   # one token at a time, as a row decodes
+            access = cache.access(slice(3), torch.full((3, 1), position), position + 1)
+            logits = plain_copy(ids[:, position:position + 1], access)[:, -1].float()
+            sampled[:, position] = logits.log_softmax(-1).gather(-1, ids[:, position + 1:position + 2]).squeeze(-1)
+    mask = torch.ones_like(ids)
+    scores = r1ci.token_logps(trained, ids, mask, trained.config.vocab_size)
+    assert scores.logps.dtype == torch.float32
+    gap = (sampled.flatten() - scores.logps.detach()).abs()
+    assert 0 < gap.mean() < 0.05
+    (-scores.logps.mean()).backward()
+    assert {parameter.grad.dtype for parameter in trained.parameters()} == {torch.float32}
