@@ -36,7 +36,7 @@ from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line,
                   load_model, load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
-                 optimizer_step, reduce_over_replicas, start_training)
+                 optimizer_step, parse_with_preset, reduce_over_replicas, start_training)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -979,6 +979,22 @@ PRESETS: dict[str, dict[str, Any]] = {
         val_n=8,
         eval_n=24,
     ),
+    "laptop": dict(   # a real model of 135 million parameters, after sft.py --preset laptop
+        model="runs/laptop-sft",
+        out="runs/laptop-grpo",
+        tasks="laptop",
+        per_task=6,
+        potential_samples=4,
+        steps_per_stage=10,
+        batch_size=8,
+        lr=1e-5,
+        max_turn_tokens=192,
+        max_tokens=448,
+        slots=64,
+        micro_tokens=2048,
+        val_n=2,
+        eval_n=8,
+    ),
     "paper": dict(   # arXiv 2505.21668 v2; "ours": the paper does not tell
         tasks="train",                            # its 107 training tasks
         level=3,                                  # ours
@@ -1020,7 +1036,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     switch = argparse.BooleanOptionalAction
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
                         help="defaults of the other flags: tiny, the tiny model's run; quick, "
-                        "20 steps in about a minute on two cores; paper, arXiv 2505.21668's")
+                        "20 steps in about a minute on two cores; laptop, a real model of 135 "
+                        "million parameters; paper, arXiv 2505.21668's")
     parser.add_argument("--explain", action="store_true",
                         help="show one update on one group in numbers, and write nothing")
     add_run_flags(parser, "runs/grpo")
@@ -1096,10 +1113,7 @@ def main() -> None:
                           "model on a CPU.")
     parser.epilog = STEP_LEGEND
     add_flags(parser)
-    # Parsed twice: a preset's values become defaults, and what is typed still wins over them.
-    preset = parser.parse_args().preset
-    parser.set_defaults(**PRESETS[preset])
-    args = parser.parse_args()
+    args = parse_with_preset(parser, PRESETS)
     check_flags(parser, args)
     # Wrong --tasks or a wrong file end the program before --out is touched.
     for purpose, n in ("rl", args.per_task), ("val", args.val_n), ("eval", args.eval_n):

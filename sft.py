@@ -616,8 +616,32 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
         run.finish(model, tokenizer)
 
 
+# What --preset changes of the flags' defaults (the tiny model's). Each flag can still be given.
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "laptop": dict(   # a real model of 135 million parameters, on two cores
+        model="HuggingFaceTB/SmolLM2-135M-Instruct",
+        out="runs/laptop-sft",
+        tasks="laptop",
+        per_task=24,
+        epochs=2.0,
+        batch_size=16,
+        lr=1e-4,
+        warmup=10,
+        micro_tokens=2048,
+        max_turn_tokens=192,
+        max_tokens=448,
+        slots=64,
+        eval_n=8,
+    ),
+}
+
+
 def main() -> None:
     parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
+                        help="defaults of the other flags: tiny, a new model from nothing; laptop, "
+                        "a real one of 135 million parameters")
     add_run_flags(parser, "runs/sft")
     add = parser.add_argument_group("model").add_argument
     add("--model", help="Hugging Face directory or hub id (none: a new tiny model)")
@@ -642,7 +666,7 @@ def main() -> None:
     add("--eval-n", type=whole(0), default=72,
         help="held-out questions per task in the end; 0: none")
     add_protocol_flags(parser, temperature=0.6)
-    args = parser.parse_args()
+    args = parse_with_preset(parser, PRESETS)
     if args.width % 8:
         parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
     tasks = parse_tasks(args.tasks, args.level)
@@ -664,6 +688,14 @@ def main() -> None:
 
 
 # ---- flags that training runs share --------------------------------------------------------------
+
+def parse_with_preset(parser: argparse.ArgumentParser,
+                      presets: dict[str, dict[str, Any]]) -> argparse.Namespace:
+    """The flags. Parsed twice: --preset's values become defaults, and what is typed still wins."""
+    preset = parser.parse_args().preset
+    parser.set_defaults(**presets[preset])
+    return parser.parse_args()
+
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     """Where a run is written, and what changes nothing about its result."""
