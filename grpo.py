@@ -991,7 +991,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
-        micro_tokens=2048,
+        micro_tokens=4096,
         val_n=2,
         eval_n=8,
     ),

@@ -876,18 +876,22 @@ def power_of_two(n: int, most: int) -> int:
     return min(1 << (n - 1).bit_length(), most)
 
 
+PASS_COST = 256   # tokens that could be computed in the time that one more pass takes
+
+
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
     """Indices of rows grouped by length, the longest first: what does not fit shows at once.
 
-    A group holds at most `max_tokens` with its padding (or one row), and at most the share `waste`
-    of it is padding.
+    A group holds at most `max_tokens` with its padding (or one row). Of it at most the share
+    `waste` is padding, or as many tokens as a pass of its own would cost.
     """
     groups: list[list[int]] = []
     real_tokens = 0   # of the newest group
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if groups:
             padded_tokens = lengths[groups[-1][0]] * (len(groups[-1]) + 1)
-            dense = real_tokens + lengths[i] >= (1 - waste) * padded_tokens
+            padding = padded_tokens - real_tokens - lengths[i]
+            dense = padding <= max(waste * padded_tokens, PASS_COST)
             if padded_tokens <= max_tokens and dense:
                 groups[-1].append(i)
                 real_tokens += lengths[i]
