@@ -4,6 +4,8 @@
     python tests/study.py variants                   GRPO's loss against Dr. GRPO's and DAPO's
     python tests/study.py all --dry-run              every command that all of them would type
     python tests/study.py curriculum --seeds 0,1     fewer seeds; --picture draws the curves (needs matplotlib)
+    python tests/study.py masking --quick            one seed, 20 steps an arm, from the finished runs/sft: ten minutes
+    python tests/study.py masking --model DIR        a real model, with --preset laptop; one seed, hours
 
 An arm is a command that a reader could type, run in a process of its own; it writes OUT/ARM-SEED, and what it says goes to
 OUT/ARM-SEED.log. An arm that is finished is not run again, whichever study asks for it, and one that was killed goes on.
@@ -54,6 +56,10 @@ ARMS = {
     "single-turn": "sft.py --model {base} --multi-turn-weight 0",
     "one-wording": "sft.py --model {base} --wordings one",
     "with-wrong": "sft.py --model {base} --keep-wrong",
+    "sft-tags": "sft.py --model {base} --format tags",
+    "grpo-tags": "grpo.py --model {sft-tags} --format tags",
+    "sft-boxed": "sft.py --model {base} --format boxed",
+    "grpo-boxed": "grpo.py --model {sft-boxed} --format boxed",
 }
 ALONE = "alone-gcd+alone-chain-sum+alone-count-bits"
 
@@ -166,6 +172,10 @@ STUDIES = {
         lambda r: r["questions that end within 4 code calls, %"]["mean"] > 50
         and r["share of self-checking code, %, after - before"]["mean"] > 0,
         behaviour_rows),
+    "formats": Study(
+        "The marks of code and answer matter little: <code> and <answer>, or \\boxed{}, beside fences and <<<>>>",
+        {"GRPO - SFT": ("grpo", "grpo:before"), "tags - fence": ("grpo-tags", "grpo"), "boxed - fence": ("grpo-boxed", "grpo")},
+        lambda r: all(close(r[key], 5) for key in ("tags - fence", "boxed - fence"))),
     "variants": Study(
         "The loss of GRPO, of Dr. GRPO (undivided, constant norm) and of DAPO (token norm, wider clip) end about equal",
         {"GRPO - SFT": ("grpo", "grpo:before"), "Dr. GRPO's loss - GRPO": ("dr-grpo", "grpo"),
@@ -202,9 +212,36 @@ def command(arm: str, seed: int, out: Path) -> list[str]:
     return [*filled.split(), "--seed", str(seed), "--out", str(out / f"{arm}-{seed}")]
 
 
+GIVEN = "(given)"   # in place of the command of an arm that a finished directory stands for
+
+
+def adapt(preset: str, given: list[str]) -> None:
+    """Run every arm with a preset, but for those that are given; these need no other arm."""
+    for arm in ARMS:
+        ARMS[arm] = GIVEN if arm in given else f"{ARMS[arm]} --preset {preset}"
+
+
+def link(given: dict[str, Path], out: Path, seeds: list[int]) -> None:
+    """OUT/ARM-SEED of an arm that is given is a link to its directory."""
+    out.mkdir(parents=True, exist_ok=True)
+    for arm, directory in given.items():
+        if not (directory / "config.json").exists():
+            raise SystemExit(f"{directory} holds no model: make it by `python sft.py`, or name another with --start")
+        for seed in seeds:
+            path = out / f"{arm}-{seed}"
+            if not path.exists():
+                path.symlink_to(directory.resolve())
+            elif not path.is_symlink():
+                raise SystemExit(f"{path} is an arm's own run: choose another --out")
+            note = {"command": [GIVEN, str(directory)], "seconds": 0.0}
+            path.with_name(path.name + ".json").write_text(json.dumps(note) + "\n")
+
+
 def finished(path: Path, words: list[str]) -> bool:
     """Whether an arm's directory holds its results; those of another command are refused."""
     note = path.with_name(path.name + ".json")
+    if path.is_symlink():   # given
+        return True
     if note.exists() and json.loads(note.read_text())["command"] != words:
         raise SystemExit(f"{path} was made by another command ({note} has it): delete both, or choose another --out")
     return note.exists() and (path / "eval.json").exists()
@@ -369,19 +406,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The paper's findings on the tiny model.",
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("name", choices=(*STUDIES, "all"), help="which finding")
-    parser.add_argument("--seeds", default="0,1,2", help="with commas between")
-    parser.add_argument("--out", default="runs/study", help="directory of all arms and tables")
+    parser.add_argument("--seeds", default=None, help="with commas between; none: 0,1,2, or 0 with --quick or --model")
+    parser.add_argument("--out", default=None, help="directory of all arms and tables; none: runs/study, or runs/study-quick "
+                        "or runs/study-model")
+    parser.add_argument("--quick", action="store_true", help="--preset quick for every arm, after the SFT of --start")
+    parser.add_argument("--model", metavar="DIR", help="a real model in place of the tiny one: --preset laptop for every arm")
+    parser.add_argument("--start", metavar="DIR", default=None,
+                        help="a finished run of sft.py to start from; none: runs/sft with --quick")
     parser.add_argument("--jobs", type=int, default=2, help="arms side by side; they share the cores out")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
     parser.add_argument("--picture", action="store_true", help="draw validation curves, too (needs matplotlib)")
     args = parser.parse_args()
-    out, seeds = Path(args.out), [int(seed) for seed in args.seeds.split(",")]
+    small = args.quick or args.model
+    if args.quick and args.model:
+        parser.error("--quick is for the tiny model: leave it or --model out")
+    seeds = [int(seed) for seed in (args.seeds or ("0" if small else "0,1,2")).split(",")]
+    out = Path(args.out or ("runs/study-quick" if args.quick else "runs/study-model" if args.model else "runs/study"))
+    given = {}
+    if args.start or args.quick:
+        given["sft"] = Path(args.start or "runs/sft")
+    if args.model:
+        given["base"] = Path(args.model)
+    if small:
+        adapt("quick" if args.quick else "laptop", list(given))
     names = list(STUDIES) if args.name == "all" else [args.name]
     if args.dry_run:
-        every = {(arm, seed): None for name in names for arm in arms_of(STUDIES[name]) for seed in seeds}
+        every = {(arm, seed): None for name in names for arm in arms_of(STUDIES[name]) for seed in seeds
+                 if ARMS[arm] != GIVEN}
         print("\n".join("python " + " ".join(command(arm, seed, out)) for arm, seed in every))
         return
     out.mkdir(parents=True, exist_ok=True)
+    link(given, out, seeds)
     for name in names:
         run_study(STUDIES[name], seeds, out, args.jobs)
         result = results(name, out, seeds, args.jobs)

@@ -33,9 +33,9 @@ def write(out, arm, seed, questions, before=None):
 
 
 def test_every_finding_has_its_study():
-    *findings, variants = study.STUDIES
+    *findings, formats, variants = study.STUDIES
     assert [study.STUDIES[name].says[:2] for name in findings] == [f"{i}." for i in range(1, 8)]
-    assert variants == "variants"  # no finding of the paper
+    assert (formats, variants) == ("formats", "variants")  # no findings of the paper
     for its in study.STUDIES.values():
         assert set(study.arms_of(its)) <= set(study.ARMS)
 
@@ -106,6 +106,25 @@ def test_results_of_another_command_are_refused(fake, tmp_path, monkeypatch):
     monkeypatch.setitem(study.ARMS, "one", "fake.py --lr 1")
     with pytest.raises(SystemExit, match="made by another command"):
         study.run_study(fake, [0], tmp_path, jobs=1)
+
+
+def test_a_quick_study_starts_from_a_finished_run(fake, tmp_path, monkeypatch):
+    """The arm that is given is linked and not run, nor what it would have needed; all others get the preset."""
+    monkeypatch.setattr(study, "ARMS", {"base": "fake.py", "sft": "fake.py --model {base}", "one": "fake.py --model {sft}",
+                                        "two": "fake.py --model {sft}"})
+    out, start = tmp_path / "out", tmp_path / "start"
+    study.adapt("quick", ["sft"])
+    with pytest.raises(SystemExit, match="holds no model"):
+        study.link({"sft": start}, out, [0])
+    start.mkdir()
+    (start / "config.json").write_text("{}")
+    (start / "eval.json").write_text(json.dumps({"questions": {"a@1/0": 0.0}}))
+    study.link({"sft": start}, out, [0])
+    study.run_study(fake, [0], out, jobs=2)
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {"sft-0", "one-0", "two-0"}
+    words = json.loads((out / "one-0.json").read_text())["command"]
+    assert words[:5] == ["fake.py", "--model", str(out / "sft-0"), "--preset", "quick"]
+    assert study.answers(out, "sft", 0) == {"a@1/0": 0.0}
 
 
 def test_an_arm_that_fails_ends_the_study_with_its_log(fake, tmp_path, monkeypatch):
