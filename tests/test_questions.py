@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from tasks import questions
+from tasks import TASKS, questions
 
 
 def test_questions_are_fixed_distinct_and_their_purposes_apart():
@@ -64,3 +64,10 @@ def test_a_users_own_questions_are_shared_out_by_their_text(tmp_path):
     path.write_text(json.dumps(dict(question=parts["rl"][0].question, answer=1)))
     with pytest.raises(SystemExit, match="no question for 'val'"):
         questions.own_questions(path, "val", 1)
+
+
+def test_the_laptop_preset_trains_on_enough_kinds_of_train_tasks():
+    chosen = [TASKS[key] for key, level in questions.parse_tasks("laptop", 1)]
+    assert len(chosen) >= 24 and {task.split for task in chosen} == {"train"}
+    assert {task.suite for task in chosen} == {"rg", "bbh", "symbench"}
+    assert len({type(task).__module__ for task in chosen}) >= 8   # a family is a module

@@ -19,6 +19,7 @@ import tiny
 from r1ci import (Chat, Interpreter, load_model, load_tokenizer, render_messages, rollout,
                   save_model, token_logps)
 from tasks.conversation import FORMATS, MODES, Protocol, Trajectory
+from tasks.questions import LAPTOP_TASKS
 
 MODEL = Path(os.environ.get("R1CI_REAL_MODEL", "none"))
 TOKENIZERS = Path(os.environ.get("R1CI_TOKENIZERS", "none"))
@@ -78,6 +79,12 @@ def test_prompts_equal_those_of_the_template(chat):
 
 
 @needs_model
+def test_the_laptop_tasks_are_those_with_short_conversations(chat):
+    from laptop_tasks import chosen, tokens_of_tasks
+    assert chosen(tokens_of_tasks(chat)) == LAPTOP_TASKS
+
+
+@needs_model
 def test_logits_of_real_weights_equal_those_of_transformers(ours, theirs, chat):
     for question in questions():
         ids = torch.tensor([render_messages(chat, chat.prompt(question, "ci"))[0]])
@@ -87,9 +94,10 @@ def test_logits_of_real_weights_equal_those_of_transformers(ours, theirs, chat):
 
 @needs_model
 def test_greedy_tokens_of_real_weights_equal_those_of_transformers(ours, theirs, chat):
-    """Three rows that decode together in two slots; each of theirs alone, without padding."""
-    protocol = Protocol(temperature=0.0, max_turn_tokens=64, max_tokens=64, slots=2)
-    groups = rollout(Interpreter(ours, chat, tiny.sandbox()), questions(), group_size=1,
+    """Twenty rows that decode together in eight slots; each of theirs alone, without padding."""
+    protocol = Protocol(temperature=0.0, max_turn_tokens=64, max_tokens=64, slots=8)
+    asked = [question for task in LAPTOP_TASKS[:20] for question in tiny.task_instances(task, 1)]
+    groups = rollout(Interpreter(ours, chat, tiny.sandbox()), asked, group_size=1,
                      protocol=protocol, key=(0,))
     for [t] in groups:
         prompt = torch.tensor([t.ids[:t.prompt_len]])
@@ -151,6 +159,26 @@ def test_sampler_and_trainer_agree_on_a_conversation_of_several_turns(ours, thei
         chosen = logits.log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
         require_close("sampler and trainer", sampled_logps(t), trainer)
         require_close("trainer and transformers", trainer, chosen[loss_mask[0, 1:].bool()])
+
+
+@needs_model
+def test_in_bfloat16_sampler_and_trainer_give_nearly_equal_probabilities(chat):
+    """Of tokens that the model sampled itself, over several questions; both sides compute in bf16."""
+    model = load_model(MODEL, dtype=torch.bfloat16).eval()
+    protocol = Protocol(max_turn_tokens=64, max_tokens=64)
+    groups = rollout(Interpreter(model, chat, tiny.sandbox()), questions(), group_size=4,
+                     protocol=protocol, key=(0,))
+    differences = []
+    for t in [t for group in groups for t in group]:
+        ids, loss_mask = torch.tensor([t.ids]), torch.tensor([t.loss_mask])
+        with torch.no_grad():
+            trainer = token_logps(model, ids, loss_mask, chat.vocab_size).logps
+        differences.append(torch.stack([sampled_logps(t), trainer]))
+    sampler, trainer = torch.cat(differences, dim=1)
+    dp = (sampler.exp() - trainer.exp()).abs().mean().item()
+    dlogp = (sampler - trainer).abs().mean().item()
+    print(f"\nbf16, {len(sampler)} tokens: mean |dp| {dp:.4f}, mean |dlogp| {dlogp:.4f}")
+    assert 0 < dp < 0.01 and dlogp < 0.05
 
 
 # ---- tokenizers ----------------------------------------------------------------------------------
