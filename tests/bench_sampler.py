@@ -12,7 +12,6 @@ a ratio is the median of those of the rounds.
 """
 import argparse
 import copy
-import dataclasses
 import random
 import statistics
 import sys
@@ -30,10 +29,10 @@ from torch import Tensor
 
 import tiny
 from r1ci import (DTYPES, CausalLM, Interpreter, Row, Sampler, compute_dtype, load_model,
-                  render_messages, rollout)
+                  read_config, render_messages, rollout)
 from sandbox import Result
 from sft import memory_gb
-from shapes import SHAPES, shape
+from shapes import SHAPES, in_transformers, shape
 from tasks import Instance
 from tasks.conversation import Protocol, Trajectory
 
@@ -196,14 +195,8 @@ def lock_step(model: CausalLM, work: Work, stub: Stub, slots: int) -> float:
 
 def transformers_model(model: CausalLM) -> Any:
     """The same weights in transformers' model."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-    values = dataclasses.asdict(model.config)
-    rope = {"rope_type": "default", "rope_theta": values.pop("rope_theta")}
-    known = vars(Qwen2Config())
-    shared = {key: value for key, value in values.items() if key in known}
-    config = Qwen2Config(**shared, rope_parameters=rope)
     weight = model.model.embed_tokens.weight
-    theirs = Qwen2ForCausalLM(config).to(weight.device, weight.dtype).eval()
+    theirs = in_transformers(model.config).to(weight.device, weight.dtype).eval()
     theirs.load_state_dict(model.state_dict(), strict=not model.config.tie_word_embeddings)
     return theirs
 
@@ -378,6 +371,7 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--size", choices=SHAPES, default="tiny", help="of the random model")
+    add("--model", metavar="DIR", help="or a model's directory: its shape, with random weights")
     add("--device", choices=("cpu", "cuda"),
         default="cuda" if torch.cuda.is_available() else "cpu")
     add("--dtype", choices=("auto", *DTYPES), default="auto", help="what it computes in")
@@ -393,7 +387,7 @@ def main() -> None:
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.manual_seed(0)
-    config = shape(args.size)
+    config = read_config(Path(args.model)) if args.model else shape(args.size)
     dtype = compute_dtype(args.dtype, device, config.hidden_size)
     with device:   # made there: large models take minutes on a CPU
         model = load_model(config, device, dtype).eval()
@@ -401,7 +395,7 @@ def main() -> None:
     if device.type == "cuda":
         where = torch.cuda.get_device_name(device)
     size = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{args.size}: {size:,} parameters in {dtype} on {where}, "
+    print(f"{args.model or args.size}: {size:,} parameters in {dtype} on {where}, "
           f"torch {torch.__version__}", flush=True)
     for part in args.parts:
         PARTS[part](model, args, device)

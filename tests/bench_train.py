@@ -16,17 +16,17 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
-from r1ci import CausalLM, ModelConfig, add_device_flags, load_model, pad
+from r1ci import CausalLM, ModelConfig, add_device_flags, load_model, pad, read_config
 from sft import (Example, World, make_optimizer, memory_gb, optimizer_step, sft_backward, shard,
                  start_world)
 import torch
 import torch.nn.functional as F
 
 from memory import Setting, memory_needed
-from shapes import SHAPES, shape
+from shapes import SHAPES, in_transformers, shape
 
 
 def memory_table() -> str:
@@ -111,7 +111,7 @@ class Meter:
 def measure_ours(args: argparse.Namespace, rows: list[list[int]], world: World,
                  meter: Meter) -> None:
     """A step of sft.py in which all tokens are trained."""
-    config = shape(args.size)
+    config = shape_of(args)
     torch.manual_seed(0)
     with world.device:   # made there: billions of random numbers take minutes on a CPU
         model = load_model(config, world.device)
@@ -128,20 +128,11 @@ def measure_ours(args: argparse.Namespace, rows: list[list[int]], world: World,
     meter.measure("this code", step)
 
 
-def transformers_model(config: ModelConfig, device: torch.device) -> Any:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-    names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
-             "num_attention_heads", "num_key_value_heads", "tie_word_embeddings",
-             "max_position_embeddings")
-    same = Qwen2Config(**{name: getattr(config, name) for name in names})
-    return Qwen2ForCausalLM(same).to(device)
-
-
 def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world: World,
                          meter: Meter) -> None:
     """Rows in the order they come, as many at a time as fit if all were as long as the longest."""
     device, tokens = world.device, meter.tokens
-    model = transformers_model(shape(args.size), device)
+    model = in_transformers(shape_of(args)).to(device)
     if args.checkpointing:
         model.gradient_checkpointing_enable()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
@@ -154,7 +145,7 @@ def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world:
             ids = pad(batch, 0, device)
             mask = pad([[1] * len(row) for row in batch], 0, device)
             padded_tokens += ids.numel()
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=world.dtype == torch.bfloat16):
                 logits = model(input_ids=ids, attention_mask=mask).logits.float()   # [B, T, V]
             targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)                # -100: none
             loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten(),
@@ -168,11 +159,16 @@ def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world:
     meter.measure("transformers", step)
 
 
+def shape_of(args: argparse.Namespace) -> ModelConfig:
+    return read_config(Path(args.model)) if args.model else shape(args.size)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     add = parser.add_argument
     add("--memory", action="store_true", help="print the memory table and stop")
     add("--size", choices=tuple(SHAPES), default="tiny")
+    add("--model", metavar="DIR", help="or a model's directory: its shape, with random weights")
     add_device_flags(add)
     add("--rows", type=int, default=32)
     add("--context", type=int, default=384, help="longest row")
@@ -186,7 +182,7 @@ def main() -> None:
     if args.memory:
         print(memory_table())
         return
-    config = shape(args.size)
+    config = shape_of(args)
     world = start_world(args.device, args.dtype, config.hidden_size)
     rows = draw_rows(args, config.vocab_size)
     tokens = sum(len(row) for row in rows)
@@ -194,7 +190,7 @@ def main() -> None:
         parameters = sum(parameter.numel() for parameter in CausalLM(config).parameters())
     flops = model_flops(config, parameters, rows)
     meter = Meter(tokens, flops, peak_flops(world.device), args.repeats, world.device)
-    print(f"{args.size}: {parameters / 1e6:.1f} M parameters, {len(rows)} rows, {tokens:,} tokens "
+    print(f"{args.model or args.size}: {parameters / 1e6:.1f} M parameters, {len(rows)} rows, {tokens:,} tokens "
           f"on {world.device}; peak {meter.peak / 1e12:.2f} TFLOP/s\n"
           "              tokens/s    MFU  padding  peak GiB")
     measure_ours(args, rows, world, meter)

@@ -1,4 +1,7 @@
 """The shapes of the Qwen2.5 family and of the tiny model, for benchmarks with random weights."""
+import dataclasses
+from typing import Any
+
 from r1ci import ModelConfig
 
 # width, width of the MLP, layers, heads, key-value heads, rows of the vocabulary, whether the head is tied
@@ -17,3 +20,14 @@ def shape(size: str) -> ModelConfig:
     return ModelConfig(vocab_size=vocab, hidden_size=width, intermediate_size=mlp, num_hidden_layers=layers,
                        num_attention_heads=heads, num_key_value_heads=kv_heads, tie_word_embeddings=tied,
                        max_position_embeddings=32_768, rope_theta=100.0 if size == "tiny" else 1e6)
+
+
+def in_transformers(config: ModelConfig) -> Any:
+    """transformers' model of the same shape, with random weights."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+    values = dataclasses.asdict(config)
+    kind = values.pop("model_type")
+    rope = {"rope_type": "default", "rope_theta": values.pop("rope_theta")}
+    known = vars(AutoConfig.for_model(kind))
+    shared = {key: value for key, value in values.items() if key in known}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shared, rope_parameters=rope))
