@@ -36,7 +36,7 @@ from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line,
                   load_model, load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
-                 optimizer_step, parse_with_preset, reduce_over_replicas, start_training)
+                 optimizer_step, parse_with_preset, reduce_over_replicas, sha256, start_training)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -1124,6 +1124,8 @@ def main() -> None:
             explain(args, world, sandbox)
             return
         flags = {name: value for name, value in vars(args).items() if name != "explain"}
+        if args.questions:   # what it holds is part of how a run began
+            flags["questions_sha256"] = sha256(Path(args.questions))
         run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
         train(args, run, world, sandbox)

@@ -1035,7 +1035,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             # 1. Let rows in: new ones, and those whose script has had its time.
             due = len([row for row in calling if step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
-                                       calling=len(calling), due=due, slots=sampler.slots)
+                                       calling=len(calling), due=due, slots=sampler.slots,
+                                       worth=ENTER_WORTH[sampler.device.type])
             entering = [calling.popleft() for _ in range(back)]
             for row in entering:
                 rules.wait_for_script(row)
@@ -1063,11 +1064,17 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     return [[row.trajectory for row in group] for group in groups]
 
 
-def how_many_enter(running: int, waiting: int, calling: int, due: int,
-                   slots: int) -> tuple[int, int]:
+# Entering costs as much as several steps (a GPU's two or three): rows wait until they are at least
+# this share of those that decode.
+ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
+
+
+def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: int,
+                   worth: float) -> tuple[int, int]:
     """How many new rows, and how many whose script has had its time, start to decode now.
 
-    All this depends on tokens alone, never on how fast a script ran: runs repeat. With 96 slots:
+    All this depends on tokens alone, never on how fast a script ran: runs repeat. On a CPU (`worth`
+    1/2), with 96 slots:
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on slots
@@ -1079,8 +1086,7 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int,
     new = min(waiting, slots - running, 2 * slots - running - calling)
     # Behind the new rows come those that called, in the order of their calls.
     back = min(calling if running == 0 else due, slots - running - new)
-    # Entering costs as much as several steps: wait until at least half as many as run can come.
-    if 2 * (new + back) < running:
+    if new + back < worth * running:
         return 0, 0
     return new, back
 
@@ -1458,7 +1464,8 @@ def find_device(name: str = "auto") -> torch.device:
         raise SystemExit(f"--device {name}: one of auto, cpu, cuda")
     if name == "cpu":
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    # A launcher may show each process only its own card: then that is number 0.
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -1698,7 +1705,8 @@ def main() -> None:
     add = evaluation.add_argument
     add("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, else train)")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    add("--n", type=whole(1), default=50, help="questions per task")
+    # torchrun takes "--n" for one of its own flags: there it is --eval-n, as in sft.py and grpo.py.
+    add("--n", "--eval-n", type=whole(1), default=50, help="questions per task")
     add("--samples", type=whole(1), default=1, help="answers per question")
     add("--purpose", choices=("eval", "val", "rl", "sft"),
         help="which questions: held-out ones, validation, those that GRPO trains on, or those that "

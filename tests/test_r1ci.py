@@ -539,3 +539,25 @@ def test_micro_batches_keep_every_row_once_and_their_budget():
     assert sorted(i for batch in batches for i in batch) == list(range(8))
     for batch in batches:
         assert len(batch) == 1 or max(lengths[i] for i in batch) * len(batch) <= 100
+
+
+# ---- small rules ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("running, waiting, calling, due, worth, expected", [
+    (60, 500, 10, 4, 1 / 2, (36, 0)),     # the table of the docstring
+    (60, 0, 50, 20, 1 / 2, (0, 0)),
+    (60, 0, 50, 30, 1 / 2, (0, 30)),
+    (0, 0, 50, 0, 1 / 2, (0, 50)),
+    (60, 0, 50, 20, 1 / 8, (0, 20)),      # a GPU lets them in at once
+    (60, 0, 50, 7, 1 / 8, (0, 0)),
+    (96, 500, 96, 0, 1 / 2, (0, 0))])     # two rows a slot are in flight
+def test_how_many_rows_enter(running, waiting, calling, due, worth, expected):
+    assert r1ci.how_many_enter(running, waiting, calling, due, slots=96, worth=worth) == expected
+
+
+def test_a_process_that_sees_one_card_takes_it(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for cards, index in ((8, 3), (1, 0)):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+        assert r1ci.find_device("cuda") == torch.device("cuda", index)

@@ -261,6 +261,9 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     asked = tmp_path / "t.jsonl"
     inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked)
     assert {json.loads(line)["seed"] for line in asked.read_text().splitlines()} == held_out
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines[1:]))
+    changed = refusal(*GRPO, "--model", sft_run, "--questions", path, "--out", tmp_path / "run", "--resume")
+    assert "--questions-sha256 was" in changed
     assert "line 2" in refusal(*GRPO, "--questions", broken_line(tmp_path), "--out", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
