@@ -259,9 +259,10 @@ class CausalLM(nn.Module):
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
         Without access to a cache rows start at position 0, and padding belongs on the right: no
-        causal row sees it. The head is an argument and no second call since under FSDP the weights
-        are whole only during forward. Decoding keeps the default, training scores the trained
-        tokens (`token_logps`), and what only fills the cache needs none (`no_head`).
+        causal row sees it. The head is an argument and no second call: under FSDP (weights spread
+        over processes, `shard` in sft.py) weights are whole only while this module's own forward or
+        backward pass runs. Decoding keeps the default, training scores the trained tokens
+        (`token_logps`), and what only fills the cache needs none (`no_head`).
         """
         x = self.model.embed_tokens(ids)                               # [B, T, D]
         if access is None:
@@ -281,7 +282,7 @@ class TokenScores(NamedTuple):
 
     logps: Tensor  # [N] the log-probability of each token, float32
     entropies: Tensor  # [N] the entropy of the distribution it was drawn from, without gradient
-    hidden: Tensor  # [N, D] the hidden state that predicted it
+    hidden: Tensor  # [N, D] the hidden state that predicted it (for PPO's critic)
 
 
 LOGITS_CHUNK = 1024  # trained tokens whose logits exist at a time
@@ -363,7 +364,7 @@ class KVCache:
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
         self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
-        self.served = config.num_attention_heads // heads              # heads of a key-value head
+        self.heads_per_kv_head = config.num_attention_heads // heads   # H / K
         self.varlen = varlen_kernel(device, dtype)
 
     def access(self, slots: slice | Tensor, positions: Tensor, length: int) -> "CacheAccess":
@@ -376,8 +377,8 @@ class KVCache:
         read = torch.arange(length, device=positions.device)           # [length]
         later = read > positions[:, None, :, None]                     # [B, 1, T, length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
-        # Once for each of the H / K heads that `extend` lays behind each other as queries.
-        mask = mask.repeat(1, 1, self.served, 1)                       # [B, 1, (H / K) T, length]
+        # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
+        mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)            # [B, 1, (H / K) T, length]
         used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
         return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
                            mask=mask, used=used)
@@ -408,7 +409,7 @@ class KVCache:
         The heads that share a key-value head stand as more queries of it, so no key is copied.
         """
         B, H, T, head_dim = q.shape
-        q = q.reshape(B, keys.shape[1], self.served * T, head_dim)     # [B, K, (H / K) T, head_dim]
+        q = q.reshape(B, -1, self.heads_per_kv_head * T, head_dim)     # [B, K, (H / K) T, head_dim]
         y = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
         return y.reshape(B, H, T, head_dim)
 
@@ -423,10 +424,10 @@ class KVCache:
         assert access.slots == slice(B), "the rows must be those in the first slots"
         K = len(access.used) // B
         q = q.reshape(B * K, H // K, head_dim)
-        queries = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)   # borders, too
-        y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None], cu_seq_q=queries,
-                        cu_seq_k=self.borders[:B * K + 1], max_k=access.length,
-                        seqused_k=access.used)
+        query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
+        y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None],
+                        cu_seq_q=query_starts, cu_seq_k=self.borders[:B * K + 1],
+                        max_k=access.length, seqused_k=access.used)
         return y.view(B, H, 1, head_dim)
 
     def save(self, slot: int, length: int) -> Tensor:
@@ -559,7 +560,8 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), in the pieces of which the rollout makes it.
 
-    So both agree token for token wherever the model samples the ids by which the tokenizer writes.
+    So the ids are the rollout's, unless the model sampled a spelling that the tokenizer would not
+    choose (such as two tokens for a word that is one).
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -599,7 +601,7 @@ class Row:
     """A conversation on its way, and what the sampler needs to go on with it."""
     trajectory: Trajectory
     key: tuple                    # fixes its randomness
-    noise: np.ndarray             # [max_tokens] uniform numbers, one a token behind the prompt
+    noise: np.ndarray             # [max_tokens] uniform numbers, one a token after the prompt
     group: list["Row"]            # the rows of its question
     line: int = 0                 # its line in the tables of tokens and noise (see `Sampler`)
     turn_start: int = 0           # the length at which its present turn began
@@ -669,20 +671,20 @@ class Sampler:
     stays on the device until one has an event: a token that the host watches for, or its stop.
     `state` (host_state on the host) says what stands in the slots:
 
-                  slot 0   slot 1   slot 2
-        line           7        3        R    of a free slot, the spare one
+                  slot 0   slot 1   slot 2 (free)
+        line           7        3        R    the spare one
         length       131       88        1    tokens of the row so far
         stop         260      215        C    the length at which its turn must end
 
         copy                     on        written by
         ids, logps               device    a step (`step`); a row that enters (`fill_slots`)
-        state                    device    a step, which adds one; `copy_state`, from host_state
+        state                    device    a step, which adds one; `state_to_device`
         host_state, rows         host      rows that enter and leave; `decode`, which adds one, too
         row.trajectory           host      `decode`, when the row has an event
 
     A step feeds a row's newest id: the cache always lacks just that one. CUDA graphs are recorded
     for some numbers of slots only, so a step may run a few free slots, too (`DecodeGraphs`): they
-    write to the spare line, and their lengths go up with the others until `copy_state`.
+    write to the spare line, and their lengths go up with the others until `state_to_device`.
     """
 
     def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], protocol: Protocol,
@@ -696,7 +698,7 @@ class Sampler:
         self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
                              dtype=weight.dtype)
         self.rows: list[Row] = []                                      # those in the first slots
-        # A row's noise stands under the positions that it decides: those behind its prompt.
+        # A row's noise stands under the positions that it decides: those after its prompt.
         noise = np.zeros((len(rows) + 1, self.capacity), np.float32)
         for line, row in enumerate(rows):
             row.line = line
@@ -733,7 +735,7 @@ class Sampler:
         for slot, row in enumerate(first, first_slot):
             self.share_prompt(slot, row)
         self.fill_slots([row for row in rows if row not in first])
-        self.copy_state()
+        self.state_to_device()
 
     def share_prompt(self, slot: int, first: Row) -> None:
         """Let the other rows of a group start from the prompt that its first row has computed."""
@@ -757,6 +759,7 @@ class Sampler:
             if known < len(ids) - 1:
                 pending.append((slot, known, ids[known:-1]))
             self.host_state[:, slot] = row.line, len(ids), row.stop
+        # waste=1.0: here any padding is cheaper than one more pass.
         for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS, waste=1.0):
             self.prefill([pending[i] for i in batch])
         self.rows += rows
@@ -768,7 +771,7 @@ class Sampler:
         self.ids[lines, last] = torch.tensor(newest, device=self.device, dtype=torch.long)
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
-        """Keys and values of ids behind those the cache knows; padding is never seen."""
+        """Keys and values of ids after those the cache knows; padding is never seen."""
         slots = torch.tensor([slot for slot, _, _ in pending], device=self.device)
         known = [count for _, count, _ in pending]
         ids = pad([new for _, _, new in pending], 0, self.device)      # [B, T]
@@ -780,7 +783,7 @@ class Sampler:
             length = min(max(known) + ids.shape[1], self.capacity)
         self.model(ids, self.cache.access(slots, positions, length), head=no_head)
 
-    def copy_state(self) -> None:
+    def state_to_device(self) -> None:
         """Tell the device what stands in the slots now."""
         self.state.copy_(torch.from_numpy(self.host_state))
 
@@ -832,7 +835,7 @@ class Sampler:
         self.host_state[:, slot] = self.host_state[:, last]
         self.rows.pop()
         self.host_state[:, last] = self.free_slot
-        self.copy_state()
+        self.state_to_device()
 
 
 def no_head(hidden: Tensor, weight: Tensor) -> None:
@@ -864,10 +867,11 @@ class DecodeGraphs:
             return
         sampler.step(count, longest)   # the first time without a graph: it warms the kernels up
         if self.on_cuda:
-            # Recording runs nothing: the rows do not advance twice.
+            # Recording runs nothing: the rows do not advance twice. "thread_local": nccl's watchdog
+            # thread may call CUDA meanwhile, which by default would break the recording.
             self.graphs[count, longest] = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graphs[count, longest], pool=self.pool,
-                                  capture_error_mode="thread_local"):   # nccl's thread may query
+                                  capture_error_mode="thread_local"):
                 sampler.step(count, longest)
 
 
@@ -929,12 +933,12 @@ class Interpreter:
     chat: Chat
     sandbox: Sandbox
     system: str | None = None   # in place of the mode's own system prompt
-    # For streaming: hears all text behind the prompt, and whether the model sampled it.
+    # For streaming: hears all text after the prompt, and whether the model sampled it.
     on_append: Callable[[str, bool], None] | None = None
 
 
 @dataclass
-class Rules:
+class Conduct:
     """How a conversation goes on, for all rows of a rollout."""
     interpreter: Interpreter
     protocol: Protocol
@@ -957,7 +961,7 @@ class Rules:
             return "eos" if turn.answer is None else "answer"
         if newest in chat.closing and chat.read(t.ids[row.turn_start:]).code is not None:
             turn = self.end_turn(row, t.ids[row.turn_start:])
-            if t.calls == self.protocol.allowed_calls:
+            if t.calls == self.protocol.allowed_calls:   # calls that came back; not this one
                 return "calls"
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
             row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
@@ -978,7 +982,7 @@ class Rules:
         row.trajectory.messages.append({"role": "assistant", "content": turn.text})
         return turn
 
-    def wait_for_script(self, row: Row) -> None:
+    def take_output(self, row: Row) -> None:
         """Append what the row's script printed, or end the row: here alone a rollout waits."""
         t, chat = row.trajectory, self.interpreter.chat
         result = row.future.result()
@@ -986,9 +990,9 @@ class Rules:
         text = tool_text(result, self.protocol.tool_chars)
         ids = chat.tool_reply(text)
         if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
-            self.finish(row, "tool_failure")
+            self.end_row(row, "tool_failure")
         elif len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
-            self.finish(row, "budget")
+            self.end_row(row, "budget")
         else:
             t.append(ids, sampled=False)
             t.messages.append({"role": "user", "content": chat.format.show_output(text)})
@@ -996,7 +1000,7 @@ class Rules:
             if self.interpreter.on_append:
                 self.interpreter.on_append(chat.decode(ids), False)
 
-    def finish(self, row: Row, stop_reason: str) -> None:
+    def end_row(self, row: Row, stop_reason: str) -> None:
         """The row has ended: its answer is graded here."""
         t = row.trajectory
         t.stop_reason = stop_reason
@@ -1015,32 +1019,32 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     output. `key` (seed and step) fixes all randomness.
     """
     model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
-    rules = Rules(interpreter, protocol, progress)
+    conduct = Conduct(interpreter, protocol, progress)
     groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
     check_context(waiting, protocol, model.config.max_position_embeddings)
     watched = chat.ends | chat.closing
     if on_append:
         watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
-    mend = "lower --slots or --max-tokens"
-    with explain_out_of_memory(mend):
+    advice = "lower --slots or --max-tokens"
+    with explain_out_of_memory(advice):
         sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
     calling: deque[Row] = deque()               # in the order of their calls
     step = 0
     for row in waiting:
-        rules.start_turn(row)
+        conduct.start_turn(row)
 
-    with torch.no_grad(), few_threads(model), explain_out_of_memory(mend):
+    with torch.no_grad(), few_threads(model), explain_out_of_memory(advice):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
             due = len([row for row in calling if step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due, slots=sampler.slots,
                                        worth=ENTER_WORTH[sampler.device.type])
-            entering = [calling.popleft() for _ in range(back)]
-            for row in entering:
-                rules.wait_for_script(row)
-            entering = [row for row in entering if not row.trajectory.stop_reason]
+            returning = [calling.popleft() for _ in range(back)]
+            for row in returning:
+                conduct.take_output(row)
+            entering = [row for row in returning if not row.trajectory.stop_reason]
             entering += [waiting.popleft() for _ in range(new)]
             if entering:
                 sampler.enter(entering)
@@ -1054,13 +1058,13 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
-                event = rules.after_token(row, step)
+                event = conduct.after_token(row, step)
                 if event == "call":
                     sampler.leave(slot, keep=True)
                     calling.append(row)
                 elif event:
                     sampler.leave(slot, keep=False)
-                    rules.finish(row, event)
+                    conduct.end_row(row, event)
     return [[row.trajectory for row in group] for group in groups]
 
 
@@ -1133,12 +1137,12 @@ def few_threads(model: CausalLM) -> Iterator[None]:
 
 
 @contextmanager
-def explain_out_of_memory(mend: str) -> Iterator[None]:
+def explain_out_of_memory(advice: str) -> Iterator[None]:
     """Turn CUDA's own report into one sentence that says what to change."""
     try:
         yield
     except torch.OutOfMemoryError:
-        raise SystemExit(f"the device's memory is full: {mend}")
+        raise SystemExit(f"the device's memory is full: {advice}")
 
 
 # ---- 6. evaluation -------------------------------------------------------------------------------
@@ -1336,14 +1340,14 @@ def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
     own = dict(model.named_parameters())
     for key, stored in stored_tensors(directory):
         tensor = stored[:]
-        if key not in own:
+        if key not in own:   # after check_weights: the lm_head.weight of tied embeddings
             check_tied_head(directory, tensor)
         elif isinstance(own[key], DTensor):
             parameter = own[key]
             # src_data_rank None: every rank takes its rows, nobody sends.
-            whole = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
-                                      src_data_rank=None)
-            parameter.to_local().copy_(whole.to_local())
+            sharded = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
+                                        src_data_rank=None)
+            parameter.to_local().copy_(sharded.to_local())
         else:
             own[key].copy_(tensor)
     return model
@@ -1389,11 +1393,11 @@ def load_tokenizer(source: str | Path) -> Any:
     except Exception as error:  # tokenizers raises its own, untyped
         raise SystemExit(f"{path} cannot be read as a tokenizer: {error}")
     # The ids that end a turn: one or several, in either file.
-    settings: dict[str, Any] = {}
+    config, generation = directory / "config.json", directory / "generation_config.json"
+    settings = read_json(generation) if generation.exists() else {}
     ends: set[int] = set()
-    for name in ("config.json", "generation_config.json"):
-        settings = read_json(directory / name) if (directory / name).exists() else {}
-        found = settings.get("eos_token_id")
+    for source in (settings, read_json(config) if config.exists() else {}):
+        found = source.get("eos_token_id")
         if isinstance(found, list):
             ends.update(found)
         elif found is not None:
@@ -1524,18 +1528,29 @@ def command_line(description: str | None = None, **further: Any) -> argparse.Arg
                                    **further)
 
 
+def flags_of_run(directory: Path) -> dict[str, Any]:
+    """The flags of the run that made a model: its log's first line; none, if no run made it."""
+    log = directory / "metrics.jsonl"
+    if not log.exists():
+        return {}
+    for _, line in read_jsonl(log):
+        return line.get("flags", {})
+    return {}
+
+
 def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
-    """How a model was trained, as defaults of how it is asked; none, if no run made it."""
-    log = Path(args.model) / "metrics.jsonl"
-    _, first = next(read_jsonl(log), (0, {})) if log.exists() else (0, {})
-    flags = first.get("flags", {})
+    """How a model was trained, as defaults of how it is asked."""
+    flags = flags_of_run(Path(args.model))
     defaults = {name: flags[name] for name in ("level", "format") if name in flags}
-    if args.run == command_ask or args.tasks or args.questions or args.bbh or not flags:
+    # `ask` brings its own question, and whoever types one of these chooses the questions, too.
+    chosen = args.run == command_ask or args.tasks or args.questions or args.bbh
+    if chosen or not flags:
         return defaults
-    subject = flags.get("questions") or flags["tasks"]
-    if flags.get("questions"):   # its held-out part
-        defaults.update(questions=subject, purpose="eval")
+    if flags.get("questions"):
+        subject = flags["questions"]
+        defaults.update(questions=subject, purpose="eval")   # its held-out part
     else:
+        subject = flags["tasks"]
         defaults.update(tasks=subject)
     if os.environ.get("RANK", "0") == "0":
         print(f"asking what {args.model} was trained on: {subject}")
@@ -1636,7 +1651,8 @@ def command_eval(args: argparse.Namespace) -> None:
               f"{sum(t.completion_tokens for t in rows):,} of completions")
     if args.json:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
-        write_json(Path(args.json), {"flags": {**vars(args), "run": None}, **report})
+        flags = {name: value for name, value in vars(args).items() if name != "run"}   # a function
+        write_json(Path(args.json), {"flags": flags, **report})
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
