@@ -36,7 +36,7 @@ from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line,
                   load_model, load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
-                 optimizer_step, parse_with_preset, reduce_over_replicas, sha256, start_training)
+                 optimizer_step, parse_with_preset, sha256, start_training, tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -48,11 +48,44 @@ from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protoc
                                 extract_answer, extract_code, protocol_of, real, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
-from tasks.report import (BEHAVIOURS, check_tool_failures, explain_group, explain_tokens,
+from tasks.report import (BEHAVIOURS, end_if_sandbox_failed, explain_group, explain_tokens,
                           paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]       # a number for each answer of each group
+
+
+# ---- the side that samples -----------------------------------------------------------------------
+
+@dataclass(kw_only=True)
+class Actor(Interpreter):
+    """An interpreter whose model is a plain copy of the policy.
+
+    The side that trains is `Learner` (section 6), from whose weights `refresh` copies.
+    """
+    protocol: Protocol          # how conversations are held in training
+    eval_temperature: float     # of sampling in validation and evaluation
+    seed: int
+
+    def assess(self, questions: list[Instance], name: str,
+               mode: str | None = None) -> dict[str, Any]:
+        """One answer to each question: the report of `evaluate`, the same on all ranks.
+
+        The name is the progress bar's, and part of the key that fixes the answers' randomness.
+        """
+        protocol = replace(self.protocol, temperature=self.eval_temperature,
+                           mode=mode or self.protocol.mode)
+        report, _ = evaluate(self, questions, samples=1, protocol=protocol,
+                             key=(self.seed, name), title=name)
+        return report
+
+    def refresh(self, trained: nn.Module, world: World) -> None:
+        """Take over the newest weights; a run whose weights are no numbers any more ends here."""
+        copy_weights(trained, self.model, world)
+        for name, parameter in self.model.named_parameters():
+            if not parameter.isfinite().all():
+                raise SystemExit(f"training has failed: the weights {name} are not finite; resume "
+                                 "from an older checkpoint, or start again with a lower --lr")
 
 
 # ---- 1. potential --------------------------------------------------------------------------------
@@ -63,34 +96,6 @@ def potential(pass_rate: float) -> float:
     The policy gradient is bounded by p (1 - p): where all rewards are equal there is no advantage.
     """
     return 4 * pass_rate * (1 - pass_rate)
-
-
-@dataclass(kw_only=True)
-class Actor(Interpreter):
-    """The side that samples: an interpreter whose model is a plain copy of the policy.
-
-    The side that trains is `Learner` (section 6), from whose weights `refresh` copies.
-    """
-    protocol: Protocol          # how conversations are held in training
-    eval_temperature: float     # of sampling in validation and evaluation
-    seed: int
-
-    def assess(self, questions: list[Instance], title: str,
-               mode: str | None = None) -> dict[str, Any]:
-        """One answer to each question: the report of `evaluate`, the same on all ranks."""
-        protocol = replace(self.protocol, temperature=self.eval_temperature,
-                           mode=mode or self.protocol.mode)
-        report, _ = evaluate(self, questions, samples=1, protocol=protocol,
-                             key=(self.seed, title), title=title)
-        return report
-
-    def refresh(self, trained: nn.Module, world: World) -> None:
-        """Take over the newest weights; a run whose weights are no numbers any more ends here."""
-        copy_weights(trained, self.model, world)
-        for name, parameter in self.model.named_parameters():
-            if not parameter.isfinite().all():
-                raise SystemExit(f"training has failed: the weights {name} are not finite; resume "
-                                 "from an older checkpoint, or start again with a lower --lr")
 
 
 def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
@@ -117,7 +122,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
             groups = rollout(actor, mine, group_size=samples, protocol=protocol,
                              key=(*key, mode, protocol.temperature), progress=progress)
             failures, calls = tool_failures([t for group in groups for t in group])
-            check_tool_failures(*world.sum(failures, calls))
+            end_if_sandbox_failed(*world.sum(failures, calls))
             for question_rates, group in zip(rates, groups):
                 question_rates[mode] = sum(t.reward for t in group) / samples
     # All ranks get all rates, in the order of the questions.
@@ -216,7 +221,8 @@ class FailureWatch:
 
     Such answers never enter a loss. But if there are many, the sandbox is broken, and a model that
     knows how to break it could choose what it is trained on. A measurement of p or an evaluation
-    makes enough calls to be judged alone (`check_tool_failures`); a step may have few.
+    makes enough calls to be judged alone (`end_if_sandbox_failed`); a step may have few. After
+    --resume the count begins anew: no result depends on it.
     """
     STEPS = 10      # newest steps that are judged together: a small one alone says little
     LEAST = 5       # failures; fewer say nothing
@@ -227,9 +233,8 @@ class FailureWatch:
 
     def problem(self, groups: Groups, world: World) -> str | None:
         """Count one more step; a sentence if too many calls have failed."""
-        answers = [t for group in groups for t in group]
-        failures = sum(t.stop_reason == "tool_failure" for t in answers)
-        self.recent.append(world.sum(failures, sum(t.calls for t in answers)))
+        failures, calls = tool_failures([t for group in groups for t in group])
+        self.recent.append(world.sum(failures, calls))
         failed = sum(step[0] for step in self.recent)
         calls = sum(step[1] for step in self.recent)
         if failed < self.LEAST or failed <= self.SHARE * calls:
@@ -253,13 +258,13 @@ def reward_v1(t: Trajectory) -> float:
 def reward_v2(t: Trajectory) -> float:
     """The paper's: 0.1 more for a good format, 0.1 less for a bad one, 0.1 less for over six turns.
 
-    The format is good if every reply before the one that answers is one code block, behind words or
-    none, without an answer beside it (this rule is ours). Two replies each, the second "<<<4>>>":
+    The format is good if every reply before the one that answers is one code block, after words or
+    none, without an answer beside it (this rule is ours):
 
-        "I count. ```python ... ```"   good: words, one block
-        "<<<4>>> ```python ... ```"    bad: an answer beside the block, before anything has run
-
-    A conversation that stops with neither an answer nor a program has a bad one.
+        "I count. ```python ... ```", then "<<<4>>>"   good: words, one block
+        "<<<4>>> ```python ... ```",  then "<<<4>>>"   bad: an answer before anything has run
+        "<<<4>>>" at once                              good: no reply comes before it
+        "I do not know." and nothing else              bad: neither an answer nor a program
     """
     replies = [message["content"] for message in t.messages if message["role"] == "assistant"]
     before_answer = replies if t.answer is None else replies[:-1]
@@ -425,10 +430,12 @@ class PolicyBatch:
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
-    advantages: Tensor | None = None  # [N] its answer's, or with PPO its own
-    old_logps: Tensor | None = None   # [N] before the first of several updates, or with a critic
-    ref_logps: Tensor | None = None   # [N] under the first model
-    returns: Tensor | None = None     # [N] what PPO's critic should have said
+    # [N] its answer's; with PPO its own, which `estimate_advantages` fills in.
+    advantages: Tensor | None = None
+    # [N] before the first of several updates; None: there is one update, whose own serve.
+    old_logps: Tensor | None = None
+    ref_logps: Tensor | None = None   # [N] under the first model; None: no KL term
+    returns: Tensor | None = None     # [N] what PPO's critic should have said; None: no critic
 
 
 def policy_batches(samples: list[Sample], algorithm: Algorithm,
@@ -529,6 +536,9 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
     """`algorithm.updates` optimiser steps on this rank's samples; metrics are over all ranks.
 
     loss = policy loss + kl_coef * KL + critic's loss: sums over trained tokens of weight * value.
+
+    Where no rank has a sample (all groups have equal rewards) there is no batch and no gradient:
+    the optimiser changes nothing, and the metrics of the loss are None.
     """
     model = learner.model
     algorithm = learner.algorithm
@@ -539,7 +549,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
     skipped = 0
     for _ in range(algorithm.updates):
         for number, batch in enumerate(batches, 1):
-            reduce_over_replicas(model, number == len(batches))
+            tell_last_pass(model, is_last=number == len(batches))
             scores = learner.score(model, batch)
             # What the ratio compares with. One update: the policy that has just spoken, so it is 1.
             old_logps = scores.logps.detach() if batch.old_logps is None else batch.old_logps
@@ -555,12 +565,12 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # The old policy against the sampler, which is the same in every update, and the entropy
-            # of the present policy, whose mean over the updates is logged.
+            # Sampler against trainer: both are fixed before the first update. The entropy is the
+            # present policy's, and its mean over the updates is logged.
             metrics.compare(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
-        finite = math.isfinite(grad_norm)    # if not, the optimiser has left the step out
+        finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
         if not finite:
             skipped += 1
         if learner.critic:
@@ -578,11 +588,12 @@ class UpdateMetrics:
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
 
-        dp_mean      mean of |difference of the probabilities|: above 0.02 there is a bug
-        dlogp_max    largest |difference of the log-probabilities|
+        dp_mean      mean of |difference of the probabilities|; in bf16 below 0.01 is normal
+        dlogp_mean   mean of |difference of the log-probabilities|; in bf16 below 0.05 is normal
+        dlogp_max    the largest of them
         sampler_kl   KL(sampler || trainer), estimated as in `kl_estimate`
     """
-    OF_TOKENS = ("entropy", "dp_mean", "sampler_kl")   # means over the sampled tokens
+    OF_TOKENS = ("entropy", "dp_mean", "dlogp_mean", "sampler_kl")   # means over sampled tokens
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -599,6 +610,7 @@ class UpdateMetrics:
         if len(gap):
             self.largest_gap = torch.maximum(self.largest_gap.to(gap), gap.abs().max())
         self.add("dp_mean", (trainer.exp() - sampler.exp()).abs().sum())
+        self.add("dlogp_mean", gap.abs().sum())
         self.add("sampler_kl", (gap.exp() - gap - 1).sum())
         self.add("entropy", entropies[batch.sampled].sum())
         self.add("tokens", batch.sampled.sum())
@@ -626,13 +638,13 @@ class Progress:
     stage_before: float | None = None   # accuracy on the stage's new questions when the stage began
     best_step: int = 0                  # best in validation; 0: none yet
     best_accuracy: float = 0.0
-    left_out: int = 0                   # steps in a row whose gradient was not finite
+    skipped: int = 0                    # steps in a row whose gradient was not finite
 
 
 def check_gradients(progress: Progress, steps: int) -> None:
-    """End a run that does not learn: its last steps were all left out."""
-    if progress.left_out >= min(steps, 10):
-        raise SystemExit(f"training has failed: the last {progress.left_out} steps were left out, "
+    """End a run that does not learn: its last steps were all skipped."""
+    if progress.skipped >= min(steps, 10):
+        raise SystemExit(f"training has failed: the last {progress.skipped} steps were skipped, "
                          "since no gradient was finite; lower --lr, or look at --model's weights")
 
 
@@ -738,8 +750,8 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
     return curriculum
 
 
-def keep_group(run: RunDir, step: int, answers: list[Trajectory],
-               advantages: list[float | None]) -> None:
+def log_answers(run: RunDir, step: int, answers: list[Trajectory],
+                advantages: list[float | None]) -> None:
     """Add answers of a step's first group to trajectories.jsonl."""
     for t, advantage in zip(answers, advantages):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
@@ -807,9 +819,9 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
             range(progress.step + 1, steps + 1), desc="training", unit="step",
             initial=progress.step, total=steps, disable=not world.main) as bar:
         for step in bar:
-            began = time.time()
+            switch_began = time.time()
             actor.refresh(learner.model, world)
-            t_switch = time.time() - began
+            t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
                 if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
@@ -819,17 +831,17 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
                 progress.stage_before = stage_accuracy(actor, curriculum, stage=stage,
                                                        questions=questions, most=len(validation))
             # 3. Rollout.
-            began = time.time()
+            rollout_began = time.time()
             asked = [questions[i] for i in curriculum.batch(step, args.batch_size)]
             rolled = answer_batch(actor, asked, args.group_size, step, world=world)
             [tokens] = world.sum(sum(t.response_len for group in rolled for t in group))
-            t_sample = time.time() - began
+            t_sample = time.time() - rollout_began
             problem = watch.problem(rolled, world)
             if problem:   # the checkpoint is of the step before: this one has trained nothing
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
-            began = time.time()
+            update_began = time.time()
             groups = without_failures(rolled)
             reward_of = REWARDS[algorithm.reward]
             rewards = [[reward_of(t) for t in group] for group in groups]
@@ -841,18 +853,20 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
             lr = args.lr * min(step / max(args.warmup, 1), 1)
             samples = choose_samples(groups, rewards, advantages, algorithm, world=world)
             learned = update(learner, samples, lr)
+            t_update = time.time() - update_began
             progress.step = step
             all_skipped = learned["skipped"] == algorithm.updates
-            progress.left_out = progress.left_out + 1 if all_skipped else 0
+            progress.skipped = progress.skipped + 1 if all_skipped else 0
             metrics = dict(step=step, stage=stage, **rollout_metrics(rolled, world),
                            **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
-                           t_sample=t_sample, t_update=time.time() - began, tok_s=tokens / t_sample,
+                           t_sample=t_sample, t_update=t_update, tok_s=tokens / t_sample,
                            mem_gb=memory_gb(world.device))
             # 7. Validation and checkpoints.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
-            kept = len(groups[0]) if validates or step == 1 else 1   # of the first group
-            keep_group(run, step, groups[0][:kept], advantages[0])
+            # The whole first group at validations, else one answer of it: the file stays small.
+            logged = groups[0] if validates or step == 1 else groups[0][:1]
+            log_answers(run, step, logged, advantages[0])
             if validates:
                 actor.refresh(learner.model, world)
                 accuracy = actor.assess(validation, "validation")["accuracy"]
@@ -868,6 +882,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
                     world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
                     world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
                               f"its new questions, {accuracy:.1%} in validation")
+            run.take_place()   # a step is done: with --overwrite, the older run moves aside
             run.log(metrics, show=False)
             seconds = metrics["t_switch"] + metrics["t_sample"] + metrics["t_update"]
             world.say(step_line(metrics, seconds))
@@ -1116,8 +1131,8 @@ def main() -> None:
     args = parse_with_preset(parser, PRESETS)
     check_flags(parser, args)
     # Wrong --tasks or a wrong file end the program before --out is touched.
-    for purpose, n in ("rl", args.per_task), ("val", args.val_n), ("eval", args.eval_n):
-        choose_questions(args, purpose, min(n, 1))
+    for purpose in ("rl", "val", "eval"):   # one question of each is enough to find them
+        choose_questions(args, purpose, 1)
     world = start_training(parser, args)
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         if args.explain:

@@ -65,7 +65,7 @@ from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Tu
                                 read_turn, system_prompts, tool_text, whole)
 from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
                              read_bbh, read_json, read_jsonl, read_questions)
-from tasks.report import (BOLD, GREEN, GREY, check_tool_failures, tool_failures, make_report,
+from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table)
 from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
 
@@ -1181,7 +1181,7 @@ def describe(groups: list[list[Trajectory]], protocol: Protocol, samples: int,
              too_long: Counter) -> dict[str, Any]:
     """The report on groups of conversations, with how they were held."""
     failures, calls = tool_failures([t for group in groups for t in group])
-    check_tool_failures(failures, calls)
+    end_if_sandbox_failed(failures, calls)
     return {**make_report(groups), "samples": samples, "mode": protocol.mode,
             "temperature": protocol.temperature, "tool_failures": failures,
             "too_long": dict(too_long)}

@@ -179,8 +179,8 @@ def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: b
 
 
 @torch.no_grad()
-def whole_tensors(model: nn.Module, device: torch.device,
-                  dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+def gather_weights(model: nn.Module, device: torch.device,
+                   dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
     """The whole weights of a sharded model, gathered one by one; every rank has to do it."""
     for key, value in model.state_dict().items():
         # Cast, then gather: half the traffic. Shards that were off-loaded come to the device here.
@@ -188,10 +188,10 @@ def whole_tensors(model: nn.Module, device: torch.device,
         yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
 
 
-def full_tensors(model: nn.Module, world: World) -> dict[str, Tensor]:
+def weights_on_main(model: nn.Module, world: World) -> dict[str, Tensor]:
     """The whole weights in rank 0's host memory, none on the others; every rank has to call it."""
     weights = {}
-    for key, value in whole_tensors(model, world.device, torch.float32):
+    for key, value in gather_weights(model, world.device, torch.float32):
         if world.main:
             # A copy of its own: a matrix that was gathered may be a part of a longer, padded one.
             weights[key] = value.cpu().clone()
@@ -214,7 +214,7 @@ def copy_weights(trained: nn.Module, plain_copy: CausalLM, world: World) -> None
     The copy is whole on every rank: one gathering a rollout instead of one a token.
     """
     parameters = dict(plain_copy.named_parameters())
-    for key, value in whole_tensors(trained, world.device, world.dtype):
+    for key, value in gather_weights(trained, world.device, world.dtype):
         if parameters[key].shape != value.shape:   # free_weights made it empty
             parameters[key].data = torch.empty_like(value)
         parameters[key].copy_(value)
@@ -264,10 +264,14 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
     return batches, 1 - real_tokens / max(padded_tokens, 1)
 
 
-def reduce_over_replicas(model: nn.Module, wanted: bool) -> None:
-    """With --replicas: only a step's last backward pass sums gradients over them; is this it?"""
+def tell_last_pass(model: nn.Module, is_last: bool) -> None:
+    """Say before a backward pass whether it is the last one of a step.
+
+    With --replicas, each adds its gradients up by itself until then: they travel between replicas
+    once a step.
+    """
     if hasattr(model, "set_requires_all_reduce"):   # sharded
-        model.set_requires_all_reduce(wanted)
+        model.set_requires_all_reduce(is_last)
 
 
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
@@ -463,11 +467,12 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
     ids = [example.ids for example in mine]
     loss_masks = [example.loss_mask for example in mine]
     # A row's first token is predicted by nothing, so it does not count.
-    total = world.sum(sum(sum(loss_mask[1:]) for loss_mask in loss_masks))[0]
+    trained = sum(sum(loss_mask[1:]) for loss_mask in loss_masks)
+    [total] = world.sum(trained)
     batches, padding = make_batches(ids, loss_masks, micro_tokens, world)
     loss_sum = torch.zeros((), device=world.device)
     for number, batch in enumerate(batches, 1):
-        reduce_over_replicas(model, number == len(batches))
+        tell_last_pass(model, is_last=number == len(batches))
         scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)   # logps: [N]
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total
@@ -601,6 +606,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             if not math.isfinite(metrics["grad_norm"]):
                 skipped += 1
             bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+            run.take_place()   # a step is done: with --overwrite, the older run moves aside
             run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
                          mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
             stop = step == args.stop_after or interrupt.wanted()
@@ -842,9 +848,9 @@ class RunDir:
     `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says.
     """
     # A resumed run may change flags that change no result, the order of floating-point sums aside.
-    FREE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device", "workers",
-            "replicas", "checkpointing", "offload", "keep_sampler", "micro_tokens", "slots",
-            "show_every", "allow_weak"}
+    MAY_CHANGE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device",
+                  "workers", "replicas", "checkpointing", "offload", "keep_sampler", "micro_tokens",
+                  "slots", "allow_weak"}
 
     def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool = False,
                  overwrite: bool = False, sandbox: Sandbox | None = None):
@@ -862,17 +868,10 @@ class RunDir:
     def _choose_path(self, resume: bool, overwrite: bool) -> Path:
         """Where this run writes; what must not be touched is refused.
 
-            OUT              OUT.new   flag          this run
-            no run           no run    any or none   begins in OUT
-            a run            no run    --resume      goes on in OUT
-            a run or none    a run     --resume      goes on in OUT.new
-                a run in either        --overwrite   begins in OUT.new
-                a run in either        none          is refused
-            other files                any or none   is refused
-                        other files    --overwrite   is refused, if it would begin there
-
-        A run is in OUT.new if --overwrite was killed before its first step, and only there if that
-        was between the two renamings of `_replace`.
+        Without a flag a run begins in OUT, unless there is one already. --overwrite begins in
+        OUT.new, if there is one to replace. --resume goes on in OUT.new, if a run is there: one of
+        --overwrite that was killed before its first step; else in OUT. Files that are no run's are
+        left alone.
         """
         new = Path(f"{self.out}.new")
         own = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
@@ -913,7 +912,7 @@ class RunDir:
         except (ValueError, LookupError, TypeError):
             raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags")
         changes = []
-        for key in sorted((saved.keys() | self.flags.keys()) - self.FREE):
+        for key in sorted((saved.keys() | self.flags.keys()) - self.MAY_CHANGE):
             before, now = saved.get(key), self.flags.get(key)
             if before != now:
                 flag = key.replace("_", "-")
@@ -986,7 +985,6 @@ class RunDir:
 
     def log(self, metrics: dict[str, Any], show: bool = True) -> None:
         """One step: a JSON line with everything (null: not a finite number), and one to read."""
-        self.take_place()
         written, shown = {}, []
         for key, value in metrics.items():
             written[key] = value
@@ -1001,18 +999,19 @@ class RunDir:
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
              state: dict[str, Any], best: int | None = None,
              extra_files: Callable[[Path], None] | None = None) -> Path:
-        """A checkpoint, whole or not at all; of the others the --keep newest stay, and step `best`.
+        """A checkpoint, whole or not at all.
 
         `state` holds the step and whatever else a resumed run has to know. `extra_files(directory)`
-        may add files of its own. Everything is on the disk under a
-        temporary name before it gets its own, and only then older checkpoints go.
+        may add files of its own. Everything is on the disk under a temporary name before it gets
+        its own. Only then older checkpoints go: the --keep newest stay, this one included, and that
+        of step `best` (grpo.py: the best in validation).
         """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
         step = state["step"]
         part = self.checkpoints / f"part-{step:06d}"
         final = self.checkpoints / f"step-{step:06d}"
-        weights = full_tensors(model, self.world)
+        weights = weights_on_main(model, self.world)
 
         def write_files() -> None:
             shutil.rmtree(part, ignore_errors=True)
@@ -1074,7 +1073,7 @@ class RunDir:
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
         """Write the trained model into the directory itself, beside the logs."""
         self.take_place()
-        weights = full_tensors(model, self.world)
+        weights = weights_on_main(model, self.world)
 
         def write_files() -> None:
             for key, value in weights.items():

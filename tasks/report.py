@@ -32,7 +32,7 @@ def tool_failures(trajectories: list[Trajectory]) -> tuple[int, int]:
     return failures, sum(t.calls for t in trajectories)
 
 
-def check_tool_failures(failures: float, calls: float, share: float = 0.02) -> None:
+def end_if_sandbox_failed(failures: float, calls: float, share: float = 0.02) -> None:
     """End the program if so many calls failed that numbers mean nothing; counts are of all ranks.
     """
     if failures > max(1, share * calls):

@@ -37,7 +37,7 @@ from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_prot
                                 tool_text, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, grade, own_questions,
                              parse_tasks, read_jsonl)
-from tasks.report import check_tool_failures, count_switches, tool_failures
+from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
 
 
 # ---- 1. conversations from programs --------------------------------------------------------------
@@ -563,7 +563,7 @@ def collect_served(
                 )
 
         rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
-    check_tool_failures(*tool_failures(rows))
+    end_if_sandbox_failed(*tool_failures(rows))
 
 
 def mode_of(line: dict[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ import sft
 import tiny
 from grpo import (Critic, Learner, advantages_of, choose_samples, reward_metrics, rollout_metrics,
                   update)
-from sft import (Example, World, copy_weights, free_weights, full_tensors, optimizer_step, sft_backward,
+from sft import (Example, World, copy_weights, free_weights, weights_on_main, optimizer_step, sft_backward,
                  shard, start_world)
 from test_grpo import ALGORITHM, GROUPS, groups_of
 
@@ -78,7 +78,7 @@ def steps(world: World, **way: Any) -> dict[str, Any]:
     for name, part in outcome.items():
         part.pop("padding", None)  # each number of ranks cuts the rows in its own way
         outcome[name] = {key: -1.0 if value is None else value for key, value in part.items()}
-    sampler, weights, whole = tiny.model(seed=9), full_tensors(model, world), tiny.model().state_dict()
+    sampler, weights, whole = tiny.model(seed=9), weights_on_main(model, world), tiny.model().state_dict()
     free_weights(sampler)
     assert not sum(p.numel() for p in sampler.parameters())
     copy_weights(model, sampler, world)

@@ -21,7 +21,7 @@ from fake_cuda import DEVICE, GIB, PeakMemory, Recorder, compile_hooks, fake_cud
 from grpo import Algorithm, Critic, Learner, advantages_of, choose_samples, update
 from memory import Setting, memory_needed
 from r1ci import CausalLM, ModelConfig, Row, Sampler
-from sft import (Example, World, copy_weights, free_weights, full_tensors, make_optimizer,
+from sft import (Example, World, copy_weights, free_weights, weights_on_main, make_optimizer,
                  optimizer_step, sft_backward, shard)
 from shapes import shape
 from tasks.conversation import Protocol, Trajectory
@@ -225,7 +225,7 @@ def test_a_supervised_step_and_the_way_of_the_weights(autograd, ranks, way):
         copy_weights(model, sampler, world)
         assert {name: p.shape for name, p in sampler.named_parameters()} == shapes
         assert places(sampler.parameters()) == {("cuda", torch.bfloat16)}
-        whole = full_tensors(model, world)
+        whole = weights_on_main(model, world)
         assert {name: value.shape for name, value in whole.items()} == shapes
         assert places(whole.values()) == {("cpu", torch.float32)}
 

@@ -532,6 +532,7 @@ def test_the_gap_between_sampler_and_trainer_is_measured():
             t.logps[i] = logp - 0.1
     metrics, _ = gradients_of(groups)
     assert metrics["dlogp_max"] == pytest.approx(0.1, abs=1e-4)
+    assert metrics["dlogp_mean"] == pytest.approx(0.1, abs=1e-4)
     assert metrics["sampler_kl"] == pytest.approx(math.exp(0.1) - 0.1 - 1, abs=1e-4)
     assert 0 < metrics["dp_mean"] < 0.1
 
@@ -548,13 +549,13 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
 
 
 def test_a_run_that_only_leaves_steps_out_or_whose_weights_are_no_numbers_ends_with_a_sentence():
-    progress = grpo.Progress(before={}, pass_rates=[], left_out=9)
+    progress = grpo.Progress(before={}, pass_rates=[], skipped=9)
     grpo.check_gradients(progress, steps=20)
-    progress.left_out = 10
-    with pytest.raises(SystemExit, match="last 10 steps were left out"):
+    progress.skipped = 10
+    with pytest.raises(SystemExit, match="last 10 steps were skipped"):
         grpo.check_gradients(progress, steps=20)
-    progress.left_out = 2
-    with pytest.raises(SystemExit, match="last 2 steps were left out"):
+    progress.skipped = 2
+    with pytest.raises(SystemExit, match="last 2 steps were skipped"):
         grpo.check_gradients(progress, steps=2)
     its = actor()
     its.model, trained = tiny.model(seed=1), tiny.model()
@@ -672,7 +673,7 @@ def test_metrics_are_json_without_nan_and_a_run_that_never_has_a_gradient_ends_w
         return log_ratio.sum() * math.nan, torch.zeros(())
 
     monkeypatch.setattr(grpo, "policy_loss", never_finite)
-    assert "the last 4 steps were left out" in refusal(*GRPO, "--model", sft_run, "--out", tmp_path)
+    assert "the last 4 steps were skipped" in refusal(*GRPO, "--model", sft_run, "--out", tmp_path)
     text = (tmp_path / "metrics.jsonl").read_text()
     assert "NaN" not in text and "Infinity" not in text
     assert [line["skipped"] for line in metrics(tmp_path)[1:]] == [1] * 4

@@ -363,7 +363,7 @@ def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
     [[t]] = rollout(Interpreter(tiny.model(), tiny.chat(), Broken()), [tiny.instance()], 1, Protocol(), (0,))
     assert t.stop_reason == "tool_failure" and t.reward == 0
     with pytest.raises(SystemExit, match="the sandbox failed"):
-        r1ci.check_tool_failures(*tool_failures([t] * 3))
+        r1ci.end_if_sandbox_failed(*tool_failures([t] * 3))
 
 
 QUESTIONS = [tiny.instance(f"Question {i}?", seed=i) for i in range(6)]
