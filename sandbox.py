@@ -122,7 +122,8 @@ LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root a
 PRIVATE_BASE, PLACE, WORK = "/home", "script", "work"
 
 # Numbers of the kernel, from its headers.
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 1, 3, 15, 16
+PR_SET_NO_NEW_PRIVS = 38
 MFD_CLOEXEC = 1
 CAPABILITY_VERSION = 0x20080522
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -213,15 +214,17 @@ class Sandbox(AbstractContextManager):
                  disable: Sequence[str] = ()):
         self.timeout, self.max_output = timeout, max_output
         self.missing = []
-        # `workers` is how many there are, `team` holds them. On a system for which we know no layer
-        # the team stays empty: each script is a plain subprocess, `workers` of them at once. Then
-        # `layers` keeps what it holds here: every layer is missing, because of the system.
-        self.team, self.workers = [], workers or os.cpu_count()
-        self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
         if sys.platform == "linux" and ARCHITECTURE:
+            # A team of workers; the first hello below says which layers work.
             self.workers = workers or len(os.sched_getaffinity(0))
             settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
             self.team = [Worker(settings) for _ in range(self.workers)]
+            self.layers = {}
+        else:
+            # We know no layer here: each script is a plain subprocess, `workers` at once.
+            self.workers = workers or os.cpu_count()
+            self.team = []
+            self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
         # A thread for each worker: whoever runs a script finds an idle one.
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
         self.idle = list(self.team)
@@ -229,7 +232,7 @@ class Sandbox(AbstractContextManager):
             for worker in self.team:
                 worker.start()  # returns at once, so that all warm up at the same time
             for worker in self.team:
-                worker.ready()
+                worker.ensure_ready()
                 self.layers, self.missing = worker.hello["layers"], worker.hello["missing"]
             self.refuse_weakness(allow_weak)
         except BaseException:
@@ -292,7 +295,7 @@ class Sandbox(AbstractContextManager):
             return run_plain(job, self.max_output)
         worker = self.idle.pop()
         try:
-            worker.ready()
+            worker.ensure_ready()
             if worker.hello["layers"] != self.layers:
                 raise SandboxError(f"other layers than before: {worker.hello['layers']}")
             return worker.run(job, self.max_output)
@@ -340,7 +343,7 @@ class Worker:
                 command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=self.log,
                 env=ENVIRONMENT, cwd="/", start_new_session=True)
 
-    def ready(self) -> None:
+    def ensure_ready(self) -> None:
         """Waits for its hello. One that died after its last script is no fault of the next script:
         it starts anew."""
         if self.hello and self.process.poll() is not None:  # it died while idle
@@ -432,9 +435,9 @@ class ForkServer:
         Landlock      self.rules         a descriptor of the rules; None: no Landlock
         seccomp       self.common_lines  of the filter; each fork adds lines with its own pid
 
-    The seccomp filter is a small program: see the worked example below. Lines that name the
-    process's pid are its own (they come first, after the test of the architecture), the rest are
-    common to all forks.
+    The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
+    Those that name the process's pid are a fork's own (they come first, after the test of the
+    architecture), the rest are common to all forks.
     """
 
     def __init__(self, preload: list[str], disable: list[str]):
@@ -477,10 +480,10 @@ class ForkServer:
     def build_layers(self, readable: list[str]) -> None:
         """Enters the private root and opens the gate; makes the filter's lines and the rules.
 
-        `works` first tries each layer in a fork, which then dies. A layer that works is then set
-        up here for real: the worker itself enters the private root and opens the gate. Landlock's
-        rules and the filter are only made here, and each fork lays them on itself."""
-        self.private = self.works("namespaces", lambda: enter_private_root(readable))
+        Each layer is first tried in a fork, which then dies. One that works is then set up here for
+        real: the worker itself enters the private root and opens the gate. Landlock's rules and the
+        filter are only made here, and each fork lays them on itself."""
+        self.private = self.try_in_fork("namespaces", lambda: enter_private_root(readable))
         if self.private:
             enter_private_root(readable)
             self.base = PRIVATE_BASE
@@ -495,18 +498,18 @@ class ForkServer:
         self.gate, self.rules = -1, None
         # Whether there is a gate is not known yet, and for this trial it does not matter whether
         # the filter lets threads start.
-        self.seccomp = self.works("seccomp", lambda: install(
+        self.seccomp = self.try_in_fork("seccomp", lambda: install(
             make_own_lines(os.getpid()) + make_common_lines(threads=True)))
-        if self.works("gate", open_thread_gate):
+        if self.try_in_fork("gate", open_thread_gate):
             self.gate = open_thread_gate()
         # Without a gate (Linux before 5.5, gVisor, inside another one) scripts have one thread.
         self.common_lines = make_common_lines(threads=self.gate >= 0)
-        if self.works("landlock", lambda: landlock_rules(self.base, readable)):
+        if self.try_in_fork("landlock", lambda: landlock_rules(self.base, readable)):
             self.rules = landlock_rules(self.base, readable)
 
-    def works(self, name: str, layer: Callable[[], object]) -> bool:
-        """Tries a layer in a fork, because a process that fails half-way through a layer cannot
-        leave that half again. Notes in `layers` that it works, or why not."""
+    def try_in_fork(self, name: str, layer: Callable[[], object]) -> bool:
+        """Whether a layer works; noted in `layers`, with the reason if not. In a fork, because a
+        process that fails half-way through a layer cannot leave that half again."""
         read_end, write_end = os.pipe()
         if os.fork() == 0:
             try:
@@ -599,7 +602,7 @@ class ForkServer:
         os.close(reporter)
         late = self.watch(pid, start + timeout) == "deadline"
         if late:
-            os.kill(pid, signal.SIGXCPU)  # a chance to flush, no more
+            os.kill(pid, signal.SIGXCPU)  # a chance to flush (`at_deadline`), no more
             self.watch(pid, time.monotonic() + 0.1)
         # If the script has ended, it is a zombie until wait4: the pid is still its own (see watch).
         os.kill(pid, signal.SIGKILL)
@@ -670,7 +673,7 @@ class ForkServer:
         source_file, *streams = files
         try:
             source = os.pread(source_file, os.fstat(source_file).st_size, 0)
-            with suppress(OSError):
+            with suppress(OSError):  # it runs from memory: only tracebacks read the file
                 file = os.open(f"{self.place}/main.py", os.O_WRONLY | os.O_CREAT, 0o600)
                 os.write(file, source)
                 os.close(file)
@@ -744,10 +747,11 @@ def overfull(base: str, pid: int) -> bool:
         # All threads share one table of descriptors, so one suffices. The main thread is looked at
         # last: when it has ended and others run on, its table reads as empty.
         for thread in reversed(os.listdir(f"/proc/{pid}/task")):
-            # One that ends meanwhile is not found, or belongs to root all of a sudden.
+            # One that ends meanwhile is not found, or belongs to root all of a sudden: then the
+            # next one is read.
             with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 add_deleted_files(sizes, base, f"/proc/{pid}/task/{thread}")
-                break
+                break  # this one could be read
     except FileNotFoundError:
         return False  # the script has ended
     except OSError:
@@ -843,8 +847,8 @@ def execute(source: bytes, work: str, namespace: dict) -> int:
 
 def run_script(source: bytes, work: str, leave: Callable = os._exit,
                ends: Sequence[Callable] = (threading._shutdown, atexit._run_exitfuncs)) -> None:
-    """From the first line of a script to the end of its process. The defaults, which nobody else
-    gives, are bound before a script can replace those functions."""
+    """From the first line of a script to the end of its process. No caller passes `leave` or
+    `ends`: as defaults they are bound before a script can replace those functions."""
     status = 1
     streams = sys.__stdout__, sys.__stderr__
     namespace = new_main(source)
@@ -1118,8 +1122,9 @@ LIMITED = dict(
     socketpair=Limit((53, 199), 0, [socket.AF_UNIX]),  # asyncio needs it
     # A datagram could go to any address.
     socketpair_kind=Limit((53, 199), 1, [socket.SOCK_STREAM], mask=0xF),
-    # The name of the process. Not PR_SET_PDEATHSIG: it dies with the worker.
-    prctl=Limit((157, 167), 0, [3, 15, 16]),
+    # What libraries ask and set of their own process: whether it may be traced, and its name. Not
+    # PR_SET_PDEATHSIG: a script dies with its worker.
+    prctl=Limit((157, 167), 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
     fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),
     # A call has to pass all its rules: this one stops the locks, with "success".
     fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),
@@ -1145,7 +1150,7 @@ Line = tuple[int, int, int, int]
 #     line                            in words
 #     (IF_EQUAL, 0, 5, 62)            is the number that of kill? If not, over the next 5 lines
 #     (LOAD, 0, 0, 16)                the first argument, whom to kill,
-#     (AND, 0, 0, 0xFFFFFFFF)         all of its bits:
+#     (AND, 0, 0, 0xFFFFFFFF)         all of its 32 bits (the kernel reads no more of these):
 #     (IF_EQUAL, 1, 0, 4711)          is it 4711? Then over the error
 #     (RETURN, 0, 0, FAIL + 1)        no: the call fails with error 1, EPERM
 #     (LOAD, 0, 0, 0)                 the number again, for the tests that follow
@@ -1263,7 +1268,7 @@ def self_test(sandbox: Sandbox) -> str:
     with tempfile.NamedTemporaryFile() as secret:
         if sandbox.has("landlock") or sandbox.has("namespaces"):
             tests.append(("hide a file", f"open({secret.name!r})", "error", ""))
-        for task, code, status, stdout in [*tests, answer]:
+        for task, code, status, stdout in [*tests, answer]:  # at last: the workers have survived
             result = sandbox.run(code, timeout=0.5 if status == "timeout" else 10)
             if (result.status, result.stdout) != (status, stdout):
                 raise SandboxError(f"the sandbox's self-test failed: it should {task}, and gave "
