@@ -20,7 +20,10 @@ from tasks.base import Instance
 
 @dataclass(frozen=True)
 class Format:
-    """The marks of one answer format. Prompts, turn ends and extraction all follow from them."""
+    """The marks of one answer format, from which prompts and the end of a turn follow.
+
+    To add one: a line in FORMATS, and in ANSWER_READERS how its answer is read.
+    """
 
     code_open: str
     code_close: str
@@ -28,6 +31,12 @@ class Format:
     output_close: str
     answer_open: str
     answer_close: str
+    answer_place: str  # where the prompt tells the model to put its answer
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether code stands in a Markdown fence."""
+        return self.code_close == "```"
 
     def show_code(self, script: str) -> str:
         """A script as the model writes it."""
@@ -67,6 +76,7 @@ FORMATS = {
         output_close="",
         answer_open="<<<",
         answer_close=">>>",
+        answer_place="between <<< and >>>",
     ),
     # XML-like tags for all three.
     "tags": Format(
@@ -76,6 +86,7 @@ FORMATS = {
         output_close="\n</output>",
         answer_open="<answer>",
         answer_close="</answer>",
+        answer_place="between <answer> and </answer>",
     ),
     # Code as in "fence"; the answer as in mathematical texts.
     "boxed": Format(
@@ -85,6 +96,7 @@ FORMATS = {
         output_close="",
         answer_open="\\boxed{",
         answer_close="}",
+        answer_place="in \\boxed{}",
     ),
 }
 
@@ -141,11 +153,7 @@ PROMPTS = {
 def system_prompts(mode: str, format_name: str = "fence") -> tuple[str, ...]:
     """The system prompts of a mode, with the marks of a format."""
     marks = FORMATS[format_name]
-    if format_name == "boxed":
-        answer = "End with your final answer alone in \\boxed{}."
-    else:
-        between = f"between {marks.answer_open} and {marks.answer_close}"
-        answer = f"End with your final answer alone {between}."
+    answer = f"End with your final answer alone {marks.answer_place}."
     return tuple(
         text.format(open=marks.code_open, close=marks.code_close, answer=answer)
         for text in PROMPTS[mode]
@@ -188,7 +196,7 @@ FENCE = re.compile(r" {0,3}(`{3,}) *([^\s`]*)")
 
 def find_block(text: str, marks: Format) -> Block | None:
     """The first closed block of Python code."""
-    if marks.code_close != "```":
+    if not marks.is_fenced:
         opened = text.find(marks.code_open)
         closed = text.find(marks.code_close, opened)
         if opened < 0 or closed < 0:
@@ -244,30 +252,41 @@ def extract_code(text: str, format_name: str = "fence") -> str | None:
 
 def extract_answer(text: str, format_name: str = "fence") -> str | None:
     """What the last answer marks hold, read from the end of the text; None without any."""
-    marks = FORMATS[format_name]
     # Marks inside a Markdown fence do not count: "```text\n<<<42>>>\n```" -> None. So look for them
     # in a copy with blanks for everything fenced, where all offsets are those of the text.
     visible = text
     for fenced in find_fences(text):
         blanks = " " * (fenced.end - fenced.start)
         visible = visible[: fenced.start] + blanks + visible[fenced.end :]
-    if format_name == "boxed":
-        return boxed_answer(text, visible)
-    # The last closing mark, and the nearest opening mark before it:
-    #     "not <<<41>>>, but <<<42>>>" -> "42"
-    #     "between <<< and\n<<<42>>>"  -> "42"
-    #     "<<<}>>>])>>>"               -> "}>>>])", for brackets are an answer, too
+    return ANSWER_READERS[format_name](text, visible)
+
+
+def between_last(visible: str, marks: Format) -> tuple[int, int]:
+    """Where the last answer mark closes, and the nearest one before it opens; -1: nowhere.
+
+        "not <<<41>>>, but <<<42>>>" -> that of "42"
+        "between <<< and\\n<<<42>>>"  -> that of "42"
+        "<<<}>>>])>>>"               -> that of "}>>>])", for brackets are an answer, too
+    """
     end = visible.rfind(marks.answer_close)
-    start = visible.rfind(marks.answer_open, 0, max(end, 0))
+    return visible.rfind(marks.answer_open, 0, max(end, 0)), end
+
+
+def tagged_answer(text: str, visible: str) -> str | None:
+    start, end = between_last(visible, FORMATS["tags"])
+    return None if start < 0 else text[start + len("<answer>") : end].strip()
+
+
+def angle_answer(text: str, visible: str) -> str | None:
+    """What stands between <<< and >>>."""
+    start, end = between_last(visible, FORMATS["fence"])
     if start < 0:
         return None
-    if marks.answer_open != "<<<":
-        return text[start + len(marks.answer_open) : end].strip()
     # Of a run of "<" the first three are the mark: "<<<<(>>>" -> "<(".
     while start > 0 and visible[start - 1] == "<":
         start -= 1
     # From the text: a fence between the marks is an answer, "<<<\n```\n1 2\n```\n>>>" -> the fence.
-    answer = text[start + len(marks.answer_open) : end].strip()
+    answer = text[start + len("<<<") : end].strip()
     # But a model that writes too many brackets round plain words means the words:
     #     "<<<<42>>>>" -> "<42>" so far -> "42"
     framed = re.fullmatch(r"<+([^<>()\[\]{}]+)>+", answer)
@@ -289,6 +308,10 @@ def boxed_answer(text: str, visible: str) -> str | None:
         if depth == 0:
             return text[start:offset].strip()
     return None
+
+
+# How an answer is read, by format: from a text, and its copy with blanks for what is fenced.
+ANSWER_READERS = {"fence": angle_answer, "tags": tagged_answer, "boxed": boxed_answer}
 
 
 # ---- what the model reads of a run ---------------------------------------------------------------
@@ -491,7 +514,7 @@ class Trajectory:
     # answer | eos | calls | budget | tool_failure, and of a served model also refused | empty
     stop_reason: str = ""
     answer: str | None = None
-    reward: float = 0.0  # 1.0 if the answer is right
+    reward: float = 0.0  # the verdict: 1.0 if the answer is right (grpo.py makes its rewards of it)
     prompt_tokens: int = 0  # what a served model charged; it tells no ids
     completion_tokens: int = 0
 
