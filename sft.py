@@ -28,6 +28,7 @@ instead of GPT-4o as the teacher, and the tiny model with its settings, which ar
 import argparse
 import fcntl
 import hashlib
+import importlib.util
 import itertools
 import json
 import math
@@ -625,6 +626,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
 # What --preset changes of the flags' defaults (the tiny model's). Each flag can still be given.
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {},
+    "quick": dict(per_task=200, eval_n=24),   # for a first look or an exercise in class
     "laptop": dict(   # a real model of 135 million parameters, on two cores
         model="HuggingFaceTB/SmolLM2-135M-Instruct",
         out="runs/laptop-sft",
@@ -646,8 +648,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
-                        help="defaults of the other flags: tiny, a new model from nothing; laptop, "
-                        "a real one of 135 million parameters")
+                        help="defaults of the other flags: tiny, a new model from nothing; quick, "
+                        "with a quarter of the data; laptop, a real one of 135 million parameters")
     add_run_flags(parser, "runs/sft")
     add = parser.add_argument_group("model").add_argument
     add("--model", help="Hugging Face directory or hub id (none: a new tiny model)")
@@ -720,6 +722,8 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     add("--keep", type=whole(1), default=1, help="newest checkpoints kept")
     add("--stop-after", type=whole(0), default=0,
         help="save a checkpoint and stop after this step; 0: never")
+    add("--log", choices=("tensorboard", "wandb"),
+        help="send every step's numbers there, too (a package of that name)")
     add("--workers", type=whole(1), default=None,
         help="sandbox processes; none: one a core")
     add("--allow-weak", action="store_true",
@@ -759,6 +763,9 @@ def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
         parser.error(f"--overwrite cannot move --out {args.out!r} aside, since you are in it: "
                      "start from the directory above")
+    if args.log and importlib.util.find_spec(args.log) is None:
+        parser.error(f"--log {args.log} needs a package that is not installed: pip install "
+                     f"{args.log}")
     # A wrong --model ends the program here, before --out is touched.
     width = check_model(args.model).hidden_size if args.model else args.width
     world = start_world(args.device, args.dtype, width)
@@ -833,6 +840,22 @@ def write_model(model: nn.Module, tokenizer: Any, directory: Path,
         raise SystemExit(f"{directory}: {error}")
 
 
+def open_tracker(name: str, directory: Path, flags: dict[str, Any]) -> Callable[[dict, int], None]:
+    """--log: a function that sends a step's numbers to TensorBoard or Weights & Biases, too."""
+    if name == "wandb":
+        import wandb
+        tracked = wandb.init(project="r1ci", name=directory.name, dir=directory, config=flags)
+        return lambda numbers, step: tracked.log(numbers, step=step)
+    from torch.utils.tensorboard import SummaryWriter
+    writer = SummaryWriter(directory)
+
+    def send(numbers: dict[str, Any], step: int) -> None:
+        for key, value in numbers.items():
+            writer.add_scalar(key, value, step)
+
+    return send
+
+
 class RunDir:
     """A run's directory. One run at a time writes to it, and no run is deleted for another.
 
@@ -850,7 +873,7 @@ class RunDir:
     # A resumed run may change flags that change no result, the order of floating-point sums aside.
     MAY_CHANGE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device",
                   "workers", "replicas", "checkpointing", "offload", "keep_sampler", "micro_tokens",
-                  "slots", "allow_weak"}
+                  "slots", "allow_weak", "log"}
 
     def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool = False,
                  overwrite: bool = False, sandbox: Sandbox | None = None):
@@ -860,6 +883,9 @@ class RunDir:
         layers = sandbox.describe_layers() if sandbox else ""
         self.path, self.resumed, self.state = world.on_main(
             lambda: self._open(resume, overwrite, layers))
+        self.track: Callable[[dict, int], None] | None = None
+        if world.main and flags.get("log"):
+            self.track = open_tracker(flags["log"], self.path, self.flags)
 
     @property
     def checkpoints(self) -> Path:
@@ -993,6 +1019,9 @@ class RunDir:
                 written[key] = round(value, 6) if math.isfinite(value) else None
                 shown[-1] = f"{key} {value:.3g}"
         self.add_line("metrics.jsonl", written)
+        if self.track:
+            numbers = {key: value for key, value in written.items() if value is not None}
+            self.track(numbers, written["step"])
         if show:
             self.world.say("  ".join(shown))
 

@@ -2,6 +2,7 @@
 import contextlib
 import gc
 import importlib
+import importlib.util
 import io
 import json
 import multiprocessing
@@ -294,6 +295,8 @@ def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
     if not torch.cuda.is_available():
         assert "no CUDA device is available" in refusal(*SFT, "--device", "cuda", "--out", tmp_path / "a")
     assert "--offload moves memory from a CUDA device" in refusal(*SFT, "--device", "cpu", "--offload", "--out", tmp_path / "a")
+    if importlib.util.find_spec("wandb") is None:
+        assert "--log wandb needs a package that is not installed" in refusal(*SFT, "--log", "wandb", "--out", tmp_path / "a")
     assert "--width 12 is not a multiple of 8" in refusal(*SFT, "--width", "12", "--out", tmp_path / "a")
     assert not (tmp_path / "a").exists()
 

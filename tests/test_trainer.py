@@ -6,6 +6,8 @@ import os
 import random
 import shutil
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,16 @@ def save(run: sft.RunDir, step: int, keep: int, **how) -> Path:
     run.log({"step": step}, show=False)
     run.flags["keep"] = keep
     return run.save(model, optimizer, tiny.chat().tokenizer, {"step": step, "cursor": step}, **how)
+
+
+def test_log_sends_every_number_of_a_step_to_a_tracker(world, tmp_path, monkeypatch):
+    sent = []
+    tracked = types.SimpleNamespace(log=lambda numbers, step: sent.append((step, numbers)))
+    fake = types.SimpleNamespace(init=lambda **how: sent.append(how["config"]) or tracked)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    run = sft.RunDir(str(tmp_path / "run"), {**FLAGS, "log": "wandb"}, world, sandbox=tiny.sandbox())
+    run.log({"step": 3, "loss": 0.5, "kl": float("nan")}, show=False)
+    assert sent == [{**FLAGS, "log": "wandb"}, (3, {"step": 3, "loss": 0.5})]   # nan is no number
 
 
 def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
