@@ -244,7 +244,7 @@ class FailureWatch:
 
 
 def without_failures(groups: Groups) -> Groups:
-    """The groups without the answers that the sandbox failed: those are nobody's fault."""
+    """The groups without the answers that the sandbox failed: those are not the model's fault."""
     return [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
 
 
@@ -432,7 +432,7 @@ class PolicyBatch:
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
     # [N] its answer's; with PPO its own, which `estimate_advantages` fills in.
     advantages: Tensor | None = None
-    # [N] before the first of several updates; None: there is one update, whose own serve.
+    # [N] before any optimiser step. None, with one update: its own pass gives them, and ratio is 1.
     old_logps: Tensor | None = None
     ref_logps: Tensor | None = None   # [N] under the first model; None: no KL term
     returns: Tensor | None = None     # [N] what PPO's critic should have said; None: no critic
@@ -565,8 +565,8 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # Sampler against trainer: both are fixed before the first update. The entropy is the
-            # present policy's, and its mean over the updates is logged.
+            # Sampler against trainer: old_logps are of before any optimiser step, in all updates.
+            # The entropy is the present policy's, and its mean over the updates is logged.
             metrics.compare(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
@@ -774,7 +774,7 @@ def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
         if learner.critic:
             learner.critic.load(run.resumed)
         return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-    pass_rates = None
+    pass_rates = None   # read first, since a bad file should end the run before the long work
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     if args.pass_rates or left_here.exists():
         pass_rates = read_pass_rates(args.pass_rates or left_here, questions)
@@ -904,7 +904,8 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     free_weights(actor.model)
     actor.model = load_model(best, world.device, world.dtype).eval()
     # That copy may be bf16, and the file shall hold float32: rank 0, which writes it, loads it
-    # again. All ranks call `run.finish`, but what the others pass is not written.
+    # again. All ranks call `run.finish`; of these plain models nothing is gathered, and what the
+    # other ranks pass is not used.
     saved = actor.model
     if world.dtype != torch.float32 and world.main:
         saved = load_model(best)

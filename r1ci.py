@@ -380,8 +380,9 @@ class KVCache:
         # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
         mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)            # [B, 1, (H / K) T, length]
         used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
-        return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
-                           mask=mask, used=used)
+        decoding = isinstance(slots, slice)
+        return CacheAccess(self, slots, decoding, rope=Rope(cos, sin), flat_index=flat_index,
+                           length=length, mask=mask, used=used)
 
     def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row.
@@ -396,8 +397,7 @@ class KVCache:
         flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
         if access.length == 0:
             return causal_attention(q, k, v)
-        rows_that_decode = isinstance(access.slots, slice)   # one token each, the first slots
-        if rows_that_decode and self.varlen:
+        if access.decoding and self.varlen:
             return self.decode_varlen(flat, q, access)
         keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
         values = self.kv[1, layer, access.slots, :, :access.length]
@@ -445,7 +445,8 @@ class KVCache:
 class CacheAccess:
     """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
     cache: KVCache
-    slots: slice | Tensor   # a slice: the first slots, whose rows decode; a tensor: any, filled
+    slots: slice | Tensor   # the first slots, whose rows decode; or any, which are filled
+    decoding: bool          # the first slots decode, one token each
     rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor      # [B * K * T] where the new keys and values go
     length: int             # tokens read of every slot; 0: new rows, which read nothing stored
@@ -560,8 +561,8 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), in the pieces of which the rollout makes it.
 
-    So the ids are the rollout's, unless the model sampled a spelling that the tokenizer would not
-    choose (such as two tokens for a word that is one).
+    So these are the ids that a rollout has, unless the model sampled a spelling that the tokenizer
+    would not choose (such as two tokens for a word that is one).
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -637,8 +638,8 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     In two steps, since float64 sums over a whole vocabulary take long: first the block of tokens
     within which that happens, then the token. Noise .5 in blocks of 2 tokens instead of 512:
 
-        probs   .1  .2  |  .3  .4        the sums at the ends of the blocks: .3 and 1. Block 1
-        sums in block 1:   .3  .7        .2 is left of the noise: the first token of it
+        probs  .1  .2  |  .3  .4       the sums at the ends of the blocks are .3 and 1: block 1
+        within block 1:   .3  .7       .5 - .3 = .2 of the noise remains, and .3 exceeds it: token 2
     """
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
@@ -646,12 +647,12 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     # Below the total by a margin: a number rounded up to it would choose behind the last token.
     wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
-    left = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
+    rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
     sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
-    # The same margin here: two ways to add up a block differ in their last digits.
-    left = torch.minimum(left, sums[:, -1:] * (1 - 1e-12))
-    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, left, right=True)).squeeze(-1)
+    # A margin here, too, a smaller one: two ways to add up a block in float64 differ that much.
+    rest = torch.minimum(rest, sums[:, -1:] * (1 - 1e-12))
+    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, rest, right=True)).squeeze(-1)
 
 
 PREFILL_TOKENS = 8192   # computed together, padding included
@@ -886,8 +887,8 @@ PASS_COST = 256   # tokens that could be computed in the time that one more pass
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
     """Indices of rows grouped by length, the longest first: what does not fit shows at once.
 
-    A group holds at most `max_tokens` with its padding (or one row). Of it at most the share
-    `waste` is padding, or as many tokens as a pass of its own would cost.
+    A group holds at most `max_tokens` with its padding (or one row). Padding may be the share
+    `waste` of it, or PASS_COST tokens: what another pass would cost.
     """
     groups: list[list[int]] = []
     real_tokens = 0   # of the newest group
@@ -961,7 +962,8 @@ class Conduct:
             return "eos" if turn.answer is None else "answer"
         if newest in chat.closing and chat.read(t.ids[row.turn_start:]).code is not None:
             turn = self.end_turn(row, t.ids[row.turn_start:])
-            if t.calls == self.protocol.allowed_calls:   # calls that came back; not this one
+            # t.calls counts the calls that came back (`take_output`): this one is not among them.
+            if t.calls == self.protocol.allowed_calls:
                 return "calls"
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
             row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
@@ -1068,8 +1070,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     return [[row.trajectory for row in group] for group in groups]
 
 
-# Entering costs as much as several steps (a GPU's two or three): rows wait until they are at least
-# this share of those that decode.
+# Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
+# as many decode steps, on a GPU as two or three.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
@@ -1345,6 +1347,7 @@ def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
         elif isinstance(own[key], DTensor):
             parameter = own[key]
             # src_data_rank None: every rank takes its rows, nobody sends.
+            # A DTensor: this rank has some of its rows (`to_local`), see `shard` in sft.py.
             sharded = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
                                         src_data_rank=None)
             parameter.to_local().copy_(sharded.to_local())

@@ -69,7 +69,11 @@ from tasks.teacher import read_conversations, write_conversations, wrong_convers
 
 @dataclass
 class World:
-    """This process's rank, the number of processes, this one's device, and what it computes in."""
+    """This process's rank, the number of processes, this one's device, and what it computes in.
+
+    Some calls are collective: every rank has to make them, and in each it waits for the others
+    (`gather`, `sum`, `on_main`, and a sharded model's forward and backward passes).
+    """
     rank: int
     size: int
     device: torch.device
@@ -149,7 +153,8 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
                                   keeps those of its own rows
 
     `replicas` > 1 (HSDP): so many groups of ranks each hold a whole model, sharded within them; of
-    8 ranks and 2 replicas, ranks 0-3 hold one and ranks 4-7 the other: the mesh is [2, 4].
+    8 ranks and 2 replicas, ranks 0-3 hold one and ranks 4-7 the other. The mesh is the ranks as a
+    table [replicas, shards], here [2, 4].
     `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`:
     only the blocks' inputs are kept for the backward pass, which computes the rest again.
     """
@@ -179,6 +184,11 @@ def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: b
     return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
 
 
+def gathered(tensor: Tensor) -> Tensor:
+    """All rows of a sharded tensor (a DTensor, of which each rank has some); others as they are."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
 @torch.no_grad()
 def gather_weights(model: nn.Module, device: torch.device,
                    dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
@@ -186,7 +196,7 @@ def gather_weights(model: nn.Module, device: torch.device,
     for key, value in model.state_dict().items():
         # Cast, then gather: half the traffic. Shards that were off-loaded come to the device here.
         value = value.to(device, dtype)
-        yield key, value.full_tensor() if hasattr(value, "full_tensor") else value
+        yield key, gathered(value)
 
 
 def weights_on_main(model: nn.Module, world: World) -> dict[str, Tensor]:
@@ -269,7 +279,7 @@ def tell_last_pass(model: nn.Module, is_last: bool) -> None:
     """Say before a backward pass whether it is the last one of a step.
 
     With --replicas, each adds its gradients up by itself until then: they travel between replicas
-    once a step.
+    once a step. Without, nothing changes.
     """
     if hasattr(model, "set_requires_all_reduce"):   # sharded
         model.set_requires_all_reduce(is_last)
@@ -287,7 +297,7 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
                    clip: float) -> float:
     """Clip, step, clear the gradients; returns their norm. If that is not finite, no step."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
-    norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    norm = float(gathered(norm))
     for group in optimizer.param_groups:
         group["lr"] = lr
     if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
@@ -894,10 +904,10 @@ class RunDir:
     def _choose_path(self, resume: bool, overwrite: bool) -> Path:
         """Where this run writes; what must not be touched is refused.
 
-        Without a flag a run begins in OUT, unless there is one already. --overwrite begins in
-        OUT.new, if there is one to replace. --resume goes on in OUT.new, if a run is there: one of
-        --overwrite that was killed before its first step; else in OUT. Files that are no run's are
-        left alone.
+        Without a flag a run begins in OUT, unless a run is there: then it is refused. --overwrite
+        begins in OUT.new, if OUT or OUT.new holds a run. --resume goes on in OUT.new, if a run is
+        there (of an --overwrite that was killed before its first step), else in OUT. Directories
+        with files that are no run's are refused.
         """
         new = Path(f"{self.out}.new")
         own = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
@@ -1031,9 +1041,11 @@ class RunDir:
         """A checkpoint, whole or not at all.
 
         `state` holds the step and whatever else a resumed run has to know. `extra_files(directory)`
-        may add files of its own. Everything is on the disk under a temporary name before it gets
-        its own. Only then older checkpoints go: the --keep newest stay, this one included, and that
-        of step `best` (grpo.py: the best in validation).
+        may add files of its own. The weights are written twice: whole, by rank 0, so that any tool
+        opens the checkpoint; and in shards with the optimiser's state, by every rank, so that
+        resuming needs no whole copy. Everything is on the disk under a temporary name before it
+        gets its own. Only then older checkpoints go: the --keep newest stay, this one included,
+        and that of step `best` (grpo.py: the best in validation).
         """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
@@ -1141,9 +1153,9 @@ class Interrupt:
 
     def __init__(self, world: World):
         self.world, self.asked = world, 0   # the signal's number
-        catch_signals(self._ask)
 
     def __enter__(self) -> "Interrupt":
+        catch_signals(self._ask)
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
