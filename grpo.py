@@ -567,7 +567,7 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 metrics.add("value_loss", value_loss)
             # Sampler against trainer: old_logps are of before any optimiser step, in all updates.
             # The entropy is the present policy's, and its mean over the updates is logged.
-            metrics.compare(batch, old_logps, scores.entropies)
+            metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
         finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
@@ -602,8 +602,11 @@ class UpdateMetrics:
     def add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-    def compare(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
-        """Add what is about sampled tokens: their entropy, and how far the sampler is off."""
+    def add_sampled(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
+        """Add what is about sampled tokens: their entropy, and how far the sampler is off.
+
+        Several updates add the same gaps and tokens again: the means stay.
+        """
         trainer = old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
@@ -620,10 +623,10 @@ class UpdateMetrics:
         if not self.sums:
             return dict.fromkeys(("loss", "clipfrac", "dlogp_max", *self.OF_TOKENS))
         sums = torch.stack(list(self.sums.values())).tolist()
-        means = dict(zip(self.sums, world.sum(*sums)))
-        tokens = means.pop("tokens")
-        for name in means:
-            means[name] /= tokens if name in self.OF_TOKENS else updates
+        totals = dict(zip(self.sums, world.sum(*sums)))
+        tokens = totals.pop("tokens")
+        means = {name: total / (tokens if name in self.OF_TOKENS else updates)
+                 for name, total in totals.items()}
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
 
@@ -819,7 +822,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
             range(progress.step + 1, steps + 1), desc="training", unit="step",
             initial=progress.step, total=steps, disable=not world.main) as bar:
         for step in bar:
-            switch_began = time.time()
+            switch_began = time.time()   # from training to sampling
             actor.refresh(learner.model, world)
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)

@@ -130,6 +130,8 @@ class RMSNorm(nn.Module):
 class Rope(NamedTuple):
     """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads).
 
+    The cache's own table, of all positions, is [C, head_dim].
+
     The sine has a minus in its first half: that of the rotation [x, y] -> [x c - y s, y c + x s].
     """
 
@@ -450,8 +452,9 @@ class CacheAccess:
     rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor      # [B * K * T] where the new keys and values go
     length: int             # tokens read of every slot; 0: new rows, which read nothing stored
-    mask: Tensor            # [B, 1, (H / K) T, length] 0 where a query may look, else -inf
-    used: Tensor            # [B * K] each row's own tokens; asked for by `decode_varlen` alone
+    mask: Tensor            # [B, 1, (H / K) T, length] for `extend`: 0 where a query may look,
+                            # else -inf
+    used: Tensor            # [B * K] each row's own tokens, which `decode_varlen` asks for
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
@@ -1018,7 +1021,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key` (seed and step) fixes all randomness.
+    output. `key`, for example (seed, step), fixes all randomness.
     """
     model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
     conduct = Conduct(interpreter, protocol, progress)
@@ -1631,7 +1634,7 @@ def command_eval(args: argparse.Namespace) -> None:
     if not endpoint:
         model, chat = open_model(args)
     reports: dict[str, dict[str, Any]] = {}
-    rows: list[Trajectory] = []
+    trajectories: list[Trajectory] = []
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         for mode in MODES if args.mode == "all" else [args.mode]:
             protocol = protocol_of(args, mode=mode)
@@ -1644,21 +1647,21 @@ def command_eval(args: argparse.Namespace) -> None:
                 reports[mode], groups = evaluate(
                     Interpreter(model, chat, sandbox), questions, args.samples, protocol, key=key
                 )
-            rows += [t for group in groups for t in group]
+            trajectories += [t for group in groups for t in group]
     rank, _ = rank_and_size()
     if rank > 0:
         return
     print(modes_table(reports) if args.mode == "all" else report_table(reports[args.mode]))
     if endpoint:
-        print(f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
-              f"{sum(t.completion_tokens for t in rows):,} of completions")
+        print(f"tokens spent: {sum(t.prompt_tokens for t in trajectories):,} of prompts, "
+              f"{sum(t.completion_tokens for t in trajectories):,} of completions")
     if args.json:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
         flags = {name: value for name, value in vars(args).items() if name != "run"}   # a function
         write_json(Path(args.json), {"flags": flags, **report})
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
+            file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
 
 def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Instance],
@@ -1668,8 +1671,8 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
     planned = [Conversation(question, number, protocol)
                for question in questions for number in range(samples)]
     with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
-        rows = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
-    groups = [rows[i : i + samples] for i in range(0, len(rows), samples)]
+        trajectories = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
+    groups = [trajectories[i : i + samples] for i in range(0, len(trajectories), samples)]
     return describe(groups, protocol, samples, Counter()), groups
 
 

@@ -605,7 +605,8 @@ class ForkServer:
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush (`at_deadline`), no more
             self.watch(pid, time.monotonic() + 0.1)
-        # If the script has ended, it is a zombie until wait4: the pid is still its own (see watch).
+        # Whatever the reason: a full scratch reads as a script killed by a signal. If it has ended,
+        # it is a zombie until wait4: the pid is still its own (see watch).
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
             with suppress(ProcessLookupError):
@@ -811,8 +812,13 @@ def set_seed(seed: int | None, with_numpy: bool) -> None:
     numpy's, which costs 0.6 ms, is left alone for a source without the word "random"."""
     random.seed(seed)
     if with_numpy and "numpy.random" in sys.modules:
-        draw = random.SystemRandom() if seed is None else random.Random(seed)
-        sys.modules["numpy.random"].seed(draw.getrandbits(32) if seed is None else seed % 2**32)
+        if seed is None:
+            draw = random.SystemRandom()
+            number = draw.getrandbits(32)
+        else:
+            draw = random.Random(seed)
+            number = seed % 2**32
+        sys.modules["numpy.random"].seed(number)
         # what default_rng() asks for a seed
         sys.modules["numpy.random.bit_generator"].randbits = draw.getrandbits
 

@@ -90,7 +90,7 @@ class World:
             sys.stdout.flush()
 
     def gather(self, value: Any) -> list[Any]:
-        """Everybody's value, on everybody."""
+        """Everybody's value, on everybody (as r1ci.gather)."""
         return gather_all(value)
 
     def sum(self, *values: float) -> list[float]:
@@ -762,7 +762,10 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
 
 
 def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
-    """The ranks of a training run, once its flags are found to fit them and each other."""
+    """The ranks of a training run, once its flags are found to fit them and each other.
+
+    From here on a signal ends the program without a traceback, and --dtype is no longer "auto".
+    """
     catch_signals(stop_at_once)
     out = Path(args.out).resolve()
     for name in ("model", "data"):
@@ -992,7 +995,7 @@ class RunDir:
         return [log for log in logs if log.exists()]
 
     def take_place(self) -> None:
-        """The new run is there for good: move the one that --overwrite replaces aside."""
+        """Once, after the first step of --overwrite: the run that it replaces moves aside."""
         if self.path != self.out:
             self.world.on_main(self._replace)
             self.path = self.out
