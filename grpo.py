@@ -52,14 +52,14 @@ from tasks.report import (BEHAVIOURS, end_if_sandbox_failed, explain_group, expl
                           paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]       # a number for each answer of each group
+Numbers = list[list[float]]       # a number for each answer of each group, or token of each batch
 
 
 # ---- the side that samples -----------------------------------------------------------------------
 
 @dataclass(kw_only=True)
 class Actor(Interpreter):
-    """An interpreter whose model is a plain copy of the policy.
+    """An interpreter whose model is a plain copy of the policy. It samples, and never trains.
 
     The side that trains is `Learner` (section 6), from whose weights `refresh` copies.
     """
@@ -275,6 +275,7 @@ def reward_v2(t: Trajectory) -> float:
     return reward
 
 
+# To add one: a function here, and a word in the help of --reward.
 REWARDS = {"v1": reward_v1, "v2": reward_v2}
 
 
@@ -695,8 +696,9 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
 def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     """Mean reward, answers that the loss is a mean over, share of groups without variance."""
     equal = sum(not has_variance(group) for group in rewards)
-    total, answers, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)),
-                                              equal, len(rewards))
+    total = sum(map(sum, rewards))
+    answers = sum(map(len, rewards))
+    total, answers, equal, groups = world.sum(total, answers, equal, len(rewards))   # of all ranks
     return dict(reward=mean_or_none(total, answers), trained_answers=int(answers),
                 zero_std_groups=mean_or_none(equal, groups))
 
@@ -769,8 +771,8 @@ def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Pro
                     best=progress.best_step, extra_files=extra_files)
 
 
-def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
-          questions: list[Instance], held_out: list[Instance]) -> Progress:
+def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
+                      questions: list[Instance], held_out: list[Instance]) -> Progress:
     """1. Where the run stands: at its newest checkpoint, or before step 1 with p measured."""
     if run.resumed:
         state = run.load(learner.model, learner.optimizer)
@@ -813,7 +815,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
     actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
     # 1. Potential.
-    progress = start(args, run, learner, actor, questions=questions, held_out=held_out)
+    progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
     curriculum = arrange(args, progress.pass_rates, world)
     steps = args.steps_per_stage * args.stages
@@ -1010,7 +1012,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
-        micro_tokens=4096,
+        micro_tokens=2048,
         val_n=2,
         eval_n=8,
     ),
@@ -1032,7 +1034,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         kl_coef=0.001,                            # as it says
         clip_low=0.2,                             # ours: what the frameworks it builds on use
         clip_high=0.2,                            # ours, the same
-        updates=1,                                # ours, the same
+        updates=1,                                # ours: one step on the whole batch of a rollout
         batch_size=128,                           # as it says
         group_size=5,                             # as it says
         lr=1e-6,                                  # as it says

@@ -927,7 +927,9 @@ def pad(rows: list[list], value: float, device: torch.device,
 #                        ended
 #
 
-PATIENCE = 32   # decode steps that a script gets before the others wait for it
+# Decode steps that a script gets before the others wait for it. A fast one waits so long, too: when
+# a row returns depends on tokens alone, so that runs repeat.
+PATIENCE = 32
 
 
 @dataclass
@@ -955,8 +957,11 @@ class Conduct:
         row.turn_start = len(t.ids)
         row.stop = min(row.turn_start + limits.max_turn_tokens, t.prompt_len + limits.max_tokens)
 
-    def after_token(self, row: Row, step: int) -> str | None:
-        """What the newest token does to its row: None, "call" of the sandbox, or a stop reason."""
+    def after_token(self, row: Row, decode_step: int) -> str | None:
+        """End the turn and submit its script, if the newest token asks for that.
+
+        Returns None, "call" (of the sandbox) or the reason for which the conversation ends.
+        """
         t, chat = row.trajectory, self.interpreter.chat
         newest = t.ids[-1]
         if newest in chat.ends:
@@ -970,7 +975,7 @@ class Conduct:
                 return "calls"
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
             row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
-            row.called_at = step
+            row.called_at = decode_step
             return "call"
         if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
             self.end_turn(row, t.ids[row.turn_start:])
@@ -1035,14 +1040,14 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     with explain_out_of_memory(advice):
         sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
     calling: deque[Row] = deque()               # in the order of their calls
-    step = 0
+    decode_step = 0
     for row in waiting:
         conduct.start_turn(row)
 
     with torch.no_grad(), few_threads(model), explain_out_of_memory(advice):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
-            due = len([row for row in calling if step - row.called_at >= PATIENCE])
+            due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due, slots=sampler.slots,
                                        worth=ENTER_WORTH[sampler.device.type])
@@ -1057,13 +1062,13 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                 continue
             # 2. One token for every row.
             events = sampler.decode()
-            step += 1
+            decode_step += 1
             # 3. Look at the rows with an event, from the last slot down: when a row leaves, the
             # row of the last slot takes its place, and that one has been looked at by then.
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
-                event = conduct.after_token(row, step)
+                event = conduct.after_token(row, decode_step)
                 if event == "call":
                     sampler.leave(slot, keep=True)
                     calling.append(row)

@@ -26,6 +26,7 @@ From the paper (arXiv 2505.21668 v2): 3 epochs, batch 32, correct trajectories o
 instead of GPT-4o as the teacher, and the tiny model with its settings, which are the defaults.
 """
 import argparse
+import ctypes
 import fcntl
 import hashlib
 import importlib.util
@@ -303,7 +304,17 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
     if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    give_back_memory()
     return norm
+
+
+def give_back_memory() -> None:
+    """Let glibc return to the system what tensors of many different sizes have left in pieces.
+
+    Without, a run of a real model on a CPU grew from 6.5 to 13 GB within thirty steps.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 # ---- 1. conversations ----------------------------------------------------------------------------
@@ -646,7 +657,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=16,
         lr=1e-4,
         warmup=10,
-        micro_tokens=4096,
+        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
@@ -873,6 +884,7 @@ class RunDir:
     """A run's directory. One run at a time writes to it, and no run is deleted for another.
 
         OUT/metrics.jsonl                the flags, then a line a step
+        OUT/data.jsonl (sft.py), pass_rates.jsonl (grpo.py)
         OUT/trajectories.jsonl, eval.json, the model as a Hugging Face directory
         OUT/checkpoints/step-NNNNNN/     a Hugging Face directory, with
             state/                       weights and optimiser, by torch.distributed.checkpoint
@@ -882,6 +894,8 @@ class RunDir:
         OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
 
     `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says.
+    A resumed run is equal, although no random state and no place in the data is stored: both follow
+    from seed and step. Flags that decide results must be the same, and logs are cut to the step.
     """
     # A resumed run may change flags that change no result, the order of floating-point sums aside.
     MAY_CHANGE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device",
