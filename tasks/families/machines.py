@@ -1,5 +1,4 @@
 """Small machines: rewriting, recipes, circuits and programs that are run by hand, step by step."""
-import inspect
 import re
 from random import Random
 from string import ascii_uppercase
@@ -296,27 +295,8 @@ class MahjongPattern(Task):
         return result
 
 
-def AND(*x):
-    return all(x)
-
-
-def NAND(*x):
-    return not all(x)
-
-
-def OR(*x):
-    return any(x)
-
-
-def NOR(*x):
-    return not any(x)
-
-
-def XOR(*x):
-    return sum(x) % 2
-
-
-GATES = {gate.__name__: gate for gate in (AND, NAND, OR, NOR, XOR)}
+GATES = {"AND": "all(x)", "NAND": "not all(x)", "OR": "any(x)", "NOR": "not any(x)",
+         "XOR": "sum(x) % 2"}
 
 
 class CircuitLogic(Task):
@@ -363,15 +343,18 @@ class CircuitLogic(Task):
         for line in circuit.split("; "):
             # "T1 = AND(A, not B)" or "A = 1"
             name, gate, *ends = re.findall(r"(?:not )?\w+", line)
-            bit = GATES[gate](*(bits[end] for end in ends)) if ends else gate
-            bits[name] = int(bit)
+            x = [bits[end] for end in ends]
+            outputs = {"AND": all(x), "NAND": not all(x), "OR": any(x), "NOR": not any(x),
+                       "XOR": sum(x) % 2, "0": 0, "1": 1}
+            bits[name] = int(outputs[gate])
             bits[f"not {name}"] = 1 - bits[name]
         return bits["output"]
 
     def program(self, instance: Instance) -> str:
-        """The gates that occur, and the circuit, which is Python."""
+        """The gates that occur; with them, the circuit is Python."""
         circuit = instance.facts["circuit"]
-        gates = [inspect.getsource(gate) for name, gate in GATES.items() if f" {name}(" in circuit]
+        gates = [f"{gate} = lambda *x: {body}" for gate, body in GATES.items()
+                 if f" {gate}(" in circuit]
         return "\n".join([*gates, circuit, "print(int(output))\n"])
 
 
