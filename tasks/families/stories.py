@@ -2,6 +2,7 @@
 import inspect
 import re
 from fractions import Fraction
+from itertools import permutations
 from random import Random
 from typing import Any, Callable
 
@@ -106,15 +107,15 @@ class FamilyRelationships(Task):
         men, women = rng.sample(MEN, 14), rng.sample(WOMEN, 14)
         couples = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
         families = self._families(rng, men, women, couples)
-        people = sorted({person for man, woman, children in families
-                         for person in (man, woman, *(child for child, _ in children))})
+        people = set()
+        for man, woman, children in families:
+            people |= {man, woman} | {child for child, _ in children}
         # Every relation is asked for equally often, however many pairs of people have it.
         pairs = {}  # relation -> pairs of people
-        for who in people:
-            for to in people:
-                relation = self.solve(families, who, to)
-                if relation:
-                    pairs.setdefault(relation, []).append((who, to))
+        for who, to in permutations(sorted(people), 2):
+            relation = self.solve(families, who, to)
+            if relation:
+                pairs.setdefault(relation, []).append((who, to))
         who, to = rng.choice(pairs[rng.choice(sorted(pairs))])
         sentences = []
         for man, woman, children in families:
@@ -128,20 +129,19 @@ class FamilyRelationships(Task):
     def _families(rng: Random, men: list[str], women: list[str], couples: int) -> list:
         """[man, woman, [[child, "son" or "daughter"], ...]] for every couple; names are used up."""
         families = []
-        unmarried = []  # (child, kind), the oldest generation first
+        unmarried = []  # [child, kind], the oldest generation first
         while len(families) < couples:
+            first = not families
             # The first couple comes from nowhere; later ones are a child and somebody new.
-            if not families:
-                man, woman = men.pop(), women.pop()
-            else:
-                child, kind = unmarried.pop(0)
-                man, woman = (child, women.pop()) if kind == "son" else (men.pop(), child)
-            count = rng.randint(1, 2) if families else rng.randint(2, 3)
+            child, kind = ("", "") if first else unmarried.pop(0)
+            man = child if kind == "son" else men.pop()
+            woman = child if kind == "daughter" else women.pop()
+            count = rng.randint(2, 3) if first else rng.randint(1, 2)
             kinds = rng.choices(("son", "daughter"), k=count)
             children = [[(men if kind == "son" else women).pop(), kind] for kind in kinds]
             families.append([man, woman, children])
             unmarried += children
-            if len(families) == 1:
+            if first:
                 rng.shuffle(unmarried)
         return families
 
@@ -203,14 +203,13 @@ class ColorCubeRotation(Task):
 
     @staticmethod
     def solve(cube, turns, face):
-        # Each turn moves four colours one place along a ring that ends in the top after the face.
-        rings = {"front": ["front", "top", "back", "bottom"],
-                 "back": ["back", "top", "front", "bottom"],
-                 "left": ["left", "top", "right", "bottom"],
-                 "right": ["right", "top", "left", "bottom"]}
+        opposite = {"front": "back", "back": "front", "left": "right", "right": "left"}
         for turn in turns:
-            for ring in [rings["front"]] * 2 if turn == "bottom" else [rings[turn]]:
-                moved = {ring[(i + 1) % 4]: cube[ring[i]] for i in range(4)}
+            # The near face comes to the top, and what was there goes to the far side.
+            for near in ["front", "front"] if turn == "bottom" else [turn]:
+                far = opposite[near]
+                moved = {"top": cube[near], far: cube["top"], "bottom": cube[far],
+                         near: cube["bottom"]}
                 cube = {**cube, **moved}
         return cube[face]
 
@@ -369,12 +368,11 @@ class Navigate(Task):
 
     def _way_home(self, rng: Random, count: int) -> list[tuple[complex, int]]:
         """Legs (direction, steps) that lead back to the start: `count` drawn ones, and home."""
-        while True:
+        x = y = 11
+        while max(abs(x), abs(y)) > 10:
             legs = [(rng.choice(list(self.ways)), rng.randint(1, 10)) for _ in range(count)]
             place = complex(sum(way * steps for way, steps in legs))
             x, y = int(place.real), int(place.imag)
-            if abs(x) <= 10 and abs(y) <= 10:
-                break
         home = [(-1 if x > 0 else 1, abs(x)), (-1j if y > 0 else 1j, abs(y))]
         return legs + [(way, steps) for way, steps in home if steps]
 
@@ -383,13 +381,10 @@ class Navigate(Task):
         moves, heading = [], 1
         for way, steps in legs:
             take = "Take 1 step" if steps == 1 else f"Take {steps} steps"
-            if not turning:
-                moves.append(f"{take} {self.ways[way]}")
-                continue
-            if way != heading:
+            if turning and way != heading:
                 moves.append(self.turns[way / heading])
                 heading = way
-            moves.append(take)
+            moves.append(take if turning else f"{take} {self.ways[way]}")
         return moves
 
     @staticmethod
@@ -447,7 +442,6 @@ GOODS = {
         airplane ambulance bicycle boat bus/buses canoe car coach/coaches ferry/ferries
         helicopter lorry/lorries motorcycle scooter ship taxi tractor train tram truck van"""),
 }
-KIND_OF = {name: kind for kind, pairs in GOODS.items() for pair in pairs for name in pair}
 COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
           "eleven", "twelve"]
 
@@ -461,27 +455,24 @@ class ObjectCounting(Task):
         asked = rng.choice([*GOODS, "objects"])
         size = rng.randint(*at(rng, level, (2, 4), (5, 9), (12, 20)))
         wanted = size if asked == "objects" else rng.randint(1, size)
-        pairs = [pair for listed_pairs in GOODS.values() for pair in listed_pairs]
-        right = [pair for pair in pairs if asked in (KIND_OF[pair[0]], "objects")]
+        pairs = sum(GOODS.values(), [])
+        right = GOODS.get(asked, pairs)
         other = [pair for pair in pairs if pair not in right]
         chosen = rng.sample(right, wanted) + rng.sample(other, size - wanted)
         rng.shuffle(chosen)
-        things = []  # [number, name in the singular or plural]
-        for one, many in chosen:
+        things, counted = [], []
+        for pair in chosen:
+            one, many = pair
             number = rng.randint(1, at(rng, level, 3, 5, 12))
-            things.append([number, many if number > 1 else one])
-        told = listed([f"{COUNTS[n]} {name}" if n > 1 else a(name) for n, name in things])
-        facts = dict(things=things, asked=asked)
-        return (f"I have {told}. How many {asked} do I have? Answer with one integer.", facts,
-                sum(self._counted(facts)))
-
-    @staticmethod
-    def _counted(facts: dict) -> list[int]:
-        """The numbers of those things that are asked for."""
-        return [n for n, name in facts["things"] if facts["asked"] in (KIND_OF[name], "objects")]
+            things.append(f"{COUNTS[number]} {many}" if number > 1 else a(one))
+            if pair in right:
+                counted.append(number)
+        question = (f"I have {listed(things)}. How many {asked} do I have? "
+                    "Answer with one integer.")
+        return question, dict(counted=counted), sum(counted)
 
     def program(self, instance: Instance) -> str:
-        return f"print({' + '.join(map(str, self._counted(instance.facts)))})\n"
+        return f"print({' + '.join(map(str, instance.facts['counted']))})\n"
 
 
 def rows_about(tables, added, removed, about):
