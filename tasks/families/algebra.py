@@ -102,9 +102,9 @@ class SimpleEquations(Task):
         return question, dict(left=left, right=right, letter=x), root
 
     def program(self, instance: Instance) -> str:
-        facts = instance.facts
+        left, right, letter = instance.facts.values()
         # a line through (0, f(0)) and (1, f(1)) meets the axis at f(0) / (f(0) - f(1))
-        return (f"f = lambda {facts['letter']}: {facts['left']} - ({facts['right']})\n"
+        return (f"f = lambda {letter}: {left} - ({right})\n"
                 "print(f(0) // (f(0) - f(1)))\n")
 
 
@@ -145,6 +145,7 @@ def real_roots(p):
 class PolynomialEquations(Task):
     """The real roots of a polynomial of degree 1 to 5, to four decimals."""
     split, uses = "test", (height, slope, real_roots)
+    program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         degree = rng.randint(*at(rng, level, (1, 2), (2, 3), (3, 5)))
@@ -184,19 +185,6 @@ class PolynomialEquations(Task):
         if not roots:
             raise ValueError("no root")
         return sorted(roots)
-
-    def program(self, instance: Instance) -> str:
-        p = instance.facts["p"]
-        if len(p) == 2:
-            return f"print({-p[1]} / {p[0]})\n"
-        if len(p) == 3:
-            return (f"a, b, c = {p[0]}, {p[1]}, {p[2]}\n"
-                    "d = b * b - 4 * a * c\n"
-                    "if d < 0:\n"
-                    "    print(\"none\")\n"
-                    "else:\n"
-                    "    print((-b - d ** 0.5) / (2 * a), (-b + d ** 0.5) / (2 * a), sep=\", \")\n")
-        return self.script(instance)
 
 
 # ---- polynomials ------------------------------------------------------------------------------

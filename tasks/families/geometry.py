@@ -39,7 +39,7 @@ class SimpleGeometry(Task):
         return abs(amount(answer) - int(instance.expect)) < 1e-6
 
     def program(self, instance: Instance) -> str:
-        sides, angles = instance.facts["sides"], instance.facts["angles"]
+        sides, angles = instance.facts.values()
         return f"print(180 * ({sides} - 2) - sum({angles}))\n"
 
 
@@ -113,9 +113,9 @@ class AdvancedGeometry(Task):
         return all(abs(x - y) <= tolerance for x, y in zip(given, right))
 
     def program(self, instance: Instance) -> str:
-        function, _ = self.kinds[instance.facts["kind"]]
-        points = instance.facts["points"]
-        return f"{inspect.getsource(function)}\nprint({function.__name__}(*{points}))\n"
+        kind, points = instance.facts.values()
+        function, _ = self.kinds[kind]
+        return f"{inspect.getsource(function)}\nprint({kind}(*{points}))\n"
 
 
 # ---- a table of formulas ----------------------------------------------------------------------
