@@ -219,7 +219,7 @@ def test_the_seven_steps_have_their_numbers_in_grpo():
 def logged_by_grpo() -> set[str]:
     """Names of what grpo.py logs: its measures, and the keywords and keys that its code writes."""
     names = set(grpo.ANSWER_METRICS)
-    functions = {"rollout_metrics", "reward_metrics", "update", "train", "means", "compare"}
+    functions = {"rollout_metrics", "reward_metrics", "update", "train", "means", "add_sampled"}
     for node in ast.walk(ast.parse((ROOT / "grpo.py").read_text(encoding="utf-8"))):
         if not isinstance(node, ast.FunctionDef) or node.name not in functions:
             continue
