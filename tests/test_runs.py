@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import sft
-from test_scripts import ENV, ROOT, SFT, inside, metrics, refusal, run
+from test_scripts import ENV, GRPO, ROOT, SFT, inside, metrics, refusal, run
 
 
 @pytest.fixture
@@ -57,10 +58,13 @@ def child(args: list[str], files: tuple[Path, Path], at: tuple[str, int], number
         setattr(owner, name, called)
 
     module = importlib.import_module(args[0].removesuffix(".py"))
-    for name in ("write_conversations", "sft_backward", "evaluate", "sync", "save_model", "sha256"):
-        watch(sft, name)
-    for owner, name in ((os, "replace"), (os, "rename"), (shutil, "rmtree")):
-        watch(owner, name)
+    for name in ("write_conversations", "sft_backward", "rollout", "update", "evaluate"):   # its phases
+        if hasattr(module, name):
+            watch(module, name)
+    for owner, names in ((sft, ("sync", "save_model", "sha256")), (sft.RunDir, ("add_line",)),
+                         (os, ("replace", "rename")), (shutil, ("rmtree",))):
+        for name in names:
+            watch(owner, name)
     sys.argv = [str(arg) for arg in args]
     module.main()
 
@@ -71,7 +75,7 @@ def forks():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["sft", "transformers", "torch.distributed.fsdp",
+        context.set_forkserver_preload(["sft", "grpo", "transformers", "torch.distributed.fsdp",
                                         "torch.distributed.checkpoint", "test_runs"])
         yield context
 
@@ -94,56 +98,81 @@ class Forked:
         self.calls = counts.read_text().split()
 
 
-@pytest.fixture(scope="module")
-def whole(forks, tmp_path_factory) -> tuple[Path, list[str]]:
-    """A run that nothing disturbs, and what it called."""
-    directory = tmp_path_factory.mktemp("whole") / "run"
-    done = Forked(forks, directory, *SAVING)
+class Whole(NamedTuple):
+    """A run that nothing disturbed: its directory, its command, and what it called."""
+    directory: Path
+    command: list[str]
+    calls: list[str]
+
+
+def undisturbed(forks, directory: Path, command: list[str]) -> Whole:
+    done = Forked(forks, directory, *command)
     assert done.code == 0, done.output
-    return directory, done.calls
+    return Whole(directory, command, done.calls)
+
+
+@pytest.fixture(scope="module")
+def whole(forks, tmp_path_factory) -> Whole:
+    return undisturbed(forks, tmp_path_factory.mktemp("whole") / "run", SAVING)
+
+
+@pytest.fixture(scope="module")
+def whole_grpo(forks, sft_run, tmp_path_factory) -> Whole:
+    command = [*GRPO, "--model", str(sft_run), "--save-every", "1", "--keep", "2"]
+    return undisturbed(forks, tmp_path_factory.mktemp("whole") / "run", command)
+
+
+@pytest.fixture(params=["whole", "whole_grpo"])
+def either(request) -> Whole:
+    """A run of sft.py, and one of grpo.py."""
+    return request.getfixturevalue(request.param)
 
 
 def check_same(directory: Path, other: Path) -> None:
+    """Everything but times, memory and the names of directories, bit for bit."""
     assert metrics(directory)[1:] == metrics(other)[1:]
-    for name in ("data.jsonl", "model.safetensors", "eval.json", "trajectories.jsonl"):
-        assert (directory / name).read_bytes() == (other / name).read_bytes(), name
-    left = {path.name for path in (directory / "checkpoints").iterdir()}
-    assert left == {"step-000004", "step-000006"}
+    for name in ("data.jsonl", "pass_rates.jsonl", "model.safetensors", "eval.json", "trajectories.jsonl"):
+        assert (directory / name).exists() == (other / name).exists(), name
+        if (other / name).exists():
+            assert (directory / name).read_bytes() == (other / name).read_bytes(), name
+    left, expected = ({path.name for path in (run / "checkpoints").iterdir()} for run in (directory, other))
+    assert left == expected and len(left) == 2
 
 
-def resume(forks, directory: Path, other: Path) -> Forked:
-    done = Forked(forks, directory, *SAVING, "--resume")
+def resume(forks, directory: Path, other: Whole) -> Forked:
+    """The same command with --resume ends in the same run."""
+    done = Forked(forks, directory, *other.command, "--resume")
     assert done.code == 0, done.output
-    check_same(directory, other)
+    check_same(directory, other.directory)
     return done
 
 
 def kill_points(calls: list[str], slow: bool) -> list[int]:
-    """Every call, or a dozen of them evenly spread."""
-    return list(range(1, len(calls) + 1)) if slow else [1 + i * len(calls) // 12 for i in range(12)]
+    """Every call, or six of them evenly spread."""
+    return list(range(1, len(calls) + 1)) if slow else [1 + i * len(calls) // 6 for i in range(6)]
 
 
-def test_a_run_killed_anywhere_resumes_to_the_same_bits(forks, whole, tmp_path, request):
-    """Pitfall 20. The calls are those that change files, and the steps; with --slow, all of them."""
-    other, calls = whole
-    assert {"write_conversations", "sft_backward", "save_model", "replace", "rename", "sha256",
-            "evaluate"} <= set(calls)
-    for point in kill_points(calls, request.config.getoption("--slow")):
+def test_a_run_killed_anywhere_resumes_to_the_same_bits(forks, either, tmp_path, request):
+    """Pitfall 20. The calls are those that change files, and the phases; with --slow, all of them."""
+    phases = {"rollout", "update"} if "grpo.py" in either.command else {"write_conversations", "sft_backward"}
+    assert {*phases, "evaluate", "save_model", "add_line", "replace", "rename", "sha256"} <= set(either.calls)
+    for point in kill_points(either.calls, request.config.getoption("--slow")):
         directory = tmp_path / str(point)
-        assert Forked(forks, directory, *SAVING, at=("any", point)).code == -signal.SIGKILL
-        resume(forks, directory, other)
+        assert Forked(forks, directory, *either.command, at=("any", point)).code == -signal.SIGKILL
+        resume(forks, directory, either)
+        shutil.rmtree(directory)
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(forks, whole, tmp_path):
+def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(forks, either, tmp_path):
     rng = random.Random(0)
     began = time.time()
-    Forked(forks, tmp_path / "timed", *SAVING)
+    Forked(forks, tmp_path / "timed", *either.command)
     duration = time.time() - began
     for i in range(20):
         directory = tmp_path / str(i)
-        Forked(forks, directory, *SAVING, wait=rng.random() * duration)
-        resume(forks, directory, whole[0])
+        Forked(forks, directory, *either.command, wait=rng.random() * duration)
+        resume(forks, directory, either)
 
 
 @pytest.mark.usefixtures("signals_as_in_a_terminal")
@@ -154,16 +183,38 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(forks, whole, tmp_p
     (signal.SIGINT, ("sft_backward", 5), ["checkpoints/step-000003"]),
     (signal.SIGINT, ("evaluate", 1), ["config.json", "model.safetensors"])])
 def test_a_signal_stops_a_run_in_any_phase_and_loses_nothing(forks, whole, tmp_path, number, at, kept):
-    directory = tmp_path / "run"
-    stopped = Forked(forks, directory, *SAVING, at=at, number=number)
+    done = stop_and_resume(forks, tmp_path / "run", whole, number, at, kept)
+    if at[0] == "evaluate":
+        assert "sft_backward" not in done.calls   # the model was there
+
+
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
+@pytest.mark.parametrize("number, at, kept", [
+    pytest.param(signal.SIGHUP, ("evaluate", 1), ["metrics.jsonl"], marks=pytest.mark.slow),   # before training
+    (signal.SIGTERM, ("rollout", 1), ["metrics.jsonl"]),             # the measurement of p
+    pytest.param(signal.SIGUSR1, ("rollout", 3), ["checkpoints/step-000002"], marks=pytest.mark.slow),
+    (signal.SIGINT, ("update", 3), ["checkpoints/step-000003"]),
+    pytest.param(signal.SIGTERM, ("evaluate", 3), ["checkpoints/step-000002"],
+                 marks=pytest.mark.slow),                            # validation
+    (signal.SIGHUP, ("evaluate", 8), ["config.json", "model.safetensors"])])
+def test_a_signal_stops_reinforcement_learning_in_any_phase_and_loses_nothing(forks, whole_grpo, tmp_path,
+                                                                              number, at, kept):
+    done = stop_and_resume(forks, tmp_path / "run", whole_grpo, number, at, kept)
+    if at == ("evaluate", 8):   # the first of the two in the end
+        assert "update" not in done.calls and done.calls.count("evaluate") == 2
+
+
+def stop_and_resume(forks, directory: Path, other: Whole, number: int, at: tuple[str, int],
+                    kept: list[str]) -> Forked:
+    stopped = Forked(forks, directory, *other.command, at=at, number=number)
     assert stopped.code == 128 + number and "Traceback" not in stopped.output, stopped.output
     assert all((directory / name).exists() for name in kept)
     assert not (directory / "eval.json").exists()
-    done = Forked(forks, directory, *SFT, "--save-every", "2", "--keep", "2", "--resume")
-    assert done.code == 0 and metrics(directory)[1:] == metrics(whole[0])[1:], done.output
-    assert (directory / "eval.json").read_bytes() == (whole[0] / "eval.json").read_bytes()
-    if at[0] == "evaluate":
-        assert "sft_backward" not in done.calls   # the model was there
+    done = Forked(forks, directory, *other.command, "--resume")
+    assert done.code == 0 and metrics(directory)[1:] == metrics(other.directory)[1:], done.output
+    for name in ("model.safetensors", "eval.json"):
+        assert (directory / name).read_bytes() == (other.directory / name).read_bytes()
+    return done
 
 
 @pytest.mark.usefixtures("signals_as_in_a_terminal")
@@ -190,7 +241,7 @@ def test_nohup_stays_nohup():
 
 def test_overwriting_moves_a_run_aside_at_the_first_step_and_not_before(forks, whole, tmp_path):
     directory = tmp_path / "run"
-    shutil.copytree(whole[0], directory)
+    shutil.copytree(whole.directory, directory)
     before = {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
     again = [*SFT, "--overwrite", "--seed", "1"]
     # Killed while it learns to copy: the old run is where it was.
@@ -209,7 +260,7 @@ def test_overwriting_moves_a_run_aside_at_the_first_step_and_not_before(forks, w
 def test_one_rank_and_two_train_alike_and_one_resumes_two(whole, tmp_path):
     """Pitfalls 10 and 20: to 1e-5, whatever the number of ranks was."""
     run(*SFT, "--out", tmp_path, "--stop-after", "3", ranks=2)
-    one, two = metrics(whole[0])[1:], metrics(tmp_path)[1:]
+    one, two = metrics(whole.directory)[1:], metrics(tmp_path)[1:]
     assert len(two) == 3
     inside(*SFT, "--out", tmp_path, "--resume")
     for a, b in zip(one, metrics(tmp_path)[1:], strict=True):
@@ -303,7 +354,7 @@ def test_a_full_disk_ends_a_run_in_one_sentence_and_leaves_no_part(tmp_path):
 
 
 def test_files_have_the_mode_that_the_umask_gives(whole):
-    modes = {oct(path.stat().st_mode & 0o777) for path in whole[0].rglob("*") if path.is_file()}
+    modes = {oct(path.stat().st_mode & 0o777) for path in whole.directory.rglob("*") if path.is_file()}
     assert len(modes) == 1
 
 
