@@ -36,7 +36,7 @@ from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_prot
                                 keyed_bytes, protocol_of, read_turn, real, system_prompts,
                                 tool_text, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, grade, own_questions,
-                             parse_tasks, read_jsonl)
+                             is_text, parse_tasks, read_jsonl)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
 
 
@@ -661,7 +661,7 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
         turn = turn if isinstance(turn, dict) else {}
         role = turn.get("role", turn.get("from"))
         content = turn.get("content", turn.get("value"))
-        if role not in ROLES or not isinstance(content, str):
+        if not isinstance(role, str) or role not in ROLES or not is_text(content):
             raise ValueError(
                 '"messages" needs a list of role and content (or "conversations" one of from and '
                 f"value), and one role is {role!r} with {type(content).__name__} as content"
