@@ -52,14 +52,14 @@ from tasks.report import (BEHAVIOURS, end_if_sandbox_failed, explain_group, expl
                           paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]       # a number for each answer of each group
+Numbers = list[list[float]]       # a number for each answer of each group, or token of each batch
 
 
 # ---- the side that samples -----------------------------------------------------------------------
 
 @dataclass(kw_only=True)
 class Actor(Interpreter):
-    """An interpreter whose model is a plain copy of the policy.
+    """An interpreter whose model is a plain copy of the policy. It samples, and never trains.
 
     The side that trains is `Learner` (section 6), from whose weights `refresh` copies.
     """
@@ -244,7 +244,7 @@ class FailureWatch:
 
 
 def without_failures(groups: Groups) -> Groups:
-    """The groups without the answers that the sandbox failed: those are nobody's fault."""
+    """The groups without the answers that the sandbox failed: those are not the model's fault."""
     return [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
 
 
@@ -275,6 +275,7 @@ def reward_v2(t: Trajectory) -> float:
     return reward
 
 
+# To add one: a function here, and a word in the help of --reward.
 REWARDS = {"v1": reward_v1, "v2": reward_v2}
 
 
@@ -432,7 +433,7 @@ class PolicyBatch:
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
     # [N] its answer's; with PPO its own, which `estimate_advantages` fills in.
     advantages: Tensor | None = None
-    # [N] before the first of several updates; None: there is one update, whose own serve.
+    # [N] before any optimiser step. None, with one update: its own pass gives them, and ratio is 1.
     old_logps: Tensor | None = None
     ref_logps: Tensor | None = None   # [N] under the first model; None: no KL term
     returns: Tensor | None = None     # [N] what PPO's critic should have said; None: no critic
@@ -565,9 +566,9 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # Sampler against trainer: both are fixed before the first update. The entropy is the
-            # present policy's, and its mean over the updates is logged.
-            metrics.compare(batch, old_logps, scores.entropies)
+            # Sampler against trainer: old_logps are of before any optimiser step, in all updates.
+            # The entropy is the present policy's, and its mean over the updates is logged.
+            metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
         finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
@@ -602,8 +603,11 @@ class UpdateMetrics:
     def add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-    def compare(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
-        """Add what is about sampled tokens: their entropy, and how far the sampler is off."""
+    def add_sampled(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
+        """Add what is about sampled tokens: their entropy, and how far the sampler is off.
+
+        Several updates add the same gaps and tokens again: the means stay.
+        """
         trainer = old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
@@ -620,10 +624,10 @@ class UpdateMetrics:
         if not self.sums:
             return dict.fromkeys(("loss", "clipfrac", "dlogp_max", *self.OF_TOKENS))
         sums = torch.stack(list(self.sums.values())).tolist()
-        means = dict(zip(self.sums, world.sum(*sums)))
-        tokens = means.pop("tokens")
-        for name in means:
-            means[name] /= tokens if name in self.OF_TOKENS else updates
+        totals = dict(zip(self.sums, world.sum(*sums)))
+        tokens = totals.pop("tokens")
+        means = {name: total / (tokens if name in self.OF_TOKENS else updates)
+                 for name, total in totals.items()}
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
 
@@ -692,8 +696,9 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
 def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     """Mean reward, answers that the loss is a mean over, share of groups without variance."""
     equal = sum(not has_variance(group) for group in rewards)
-    total, answers, equal, groups = world.sum(sum(map(sum, rewards)), sum(map(len, rewards)),
-                                              equal, len(rewards))
+    total = sum(map(sum, rewards))
+    answers = sum(map(len, rewards))
+    total, answers, equal, groups = world.sum(total, answers, equal, len(rewards))   # of all ranks
     return dict(reward=mean_or_none(total, answers), trained_answers=int(answers),
                 zero_std_groups=mean_or_none(equal, groups))
 
@@ -766,15 +771,15 @@ def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Pro
                     best=progress.best_step, extra_files=extra_files)
 
 
-def start(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
-          questions: list[Instance], held_out: list[Instance]) -> Progress:
+def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
+                      questions: list[Instance], held_out: list[Instance]) -> Progress:
     """1. Where the run stands: at its newest checkpoint, or before step 1 with p measured."""
     if run.resumed:
         state = run.load(learner.model, learner.optimizer)
         if learner.critic:
             learner.critic.load(run.resumed)
         return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-    pass_rates = None
+    pass_rates = None   # read first, since a bad file should end the run before the long work
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     if args.pass_rates or left_here.exists():
         pass_rates = read_pass_rates(args.pass_rates or left_here, questions)
@@ -810,7 +815,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
     actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
                   eval_temperature=args.eval_temperature, seed=args.seed)
     # 1. Potential.
-    progress = start(args, run, learner, actor, questions=questions, held_out=held_out)
+    progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
     curriculum = arrange(args, progress.pass_rates, world)
     steps = args.steps_per_stage * args.stages
@@ -819,7 +824,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox)
             range(progress.step + 1, steps + 1), desc="training", unit="step",
             initial=progress.step, total=steps, disable=not world.main) as bar:
         for step in bar:
-            switch_began = time.time()
+            switch_began = time.time()   # from training to sampling
             actor.refresh(learner.model, world)
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
@@ -904,7 +909,8 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     free_weights(actor.model)
     actor.model = load_model(best, world.device, world.dtype).eval()
     # That copy may be bf16, and the file shall hold float32: rank 0, which writes it, loads it
-    # again. All ranks call `run.finish`, but what the others pass is not written.
+    # again. All ranks call `run.finish`; of these plain models nothing is gathered, and what the
+    # other ranks pass is not used.
     saved = actor.model
     if world.dtype != torch.float32 and world.main:
         saved = load_model(best)
@@ -1006,7 +1012,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
-        micro_tokens=4096,
+        micro_tokens=2048,
         val_n=2,
         eval_n=8,
     ),
@@ -1028,7 +1034,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         kl_coef=0.001,                            # as it says
         clip_low=0.2,                             # ours: what the frameworks it builds on use
         clip_high=0.2,                            # ours, the same
-        updates=1,                                # ours, the same
+        updates=1,                                # ours: one step on the whole batch of a rollout
         batch_size=128,                           # as it says
         group_size=5,                             # as it says
         lr=1e-6,                                  # as it says

@@ -130,6 +130,8 @@ class RMSNorm(nn.Module):
 class Rope(NamedTuple):
     """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads).
 
+    The cache's own table, of all positions, is [C, head_dim].
+
     The sine has a minus in its first half: that of the rotation [x, y] -> [x c - y s, y c + x s].
     """
 
@@ -380,8 +382,9 @@ class KVCache:
         # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
         mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)            # [B, 1, (H / K) T, length]
         used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
-        return CacheAccess(self, slots, rope=Rope(cos, sin), flat_index=flat_index, length=length,
-                           mask=mask, used=used)
+        decoding = isinstance(slots, slice)
+        return CacheAccess(self, slots, decoding, rope=Rope(cos, sin), flat_index=flat_index,
+                           length=length, mask=mask, used=used)
 
     def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row.
@@ -396,8 +399,7 @@ class KVCache:
         flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
         if access.length == 0:
             return causal_attention(q, k, v)
-        rows_that_decode = isinstance(access.slots, slice)   # one token each, the first slots
-        if rows_that_decode and self.varlen:
+        if access.decoding and self.varlen:
             return self.decode_varlen(flat, q, access)
         keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
         values = self.kv[1, layer, access.slots, :, :access.length]
@@ -445,12 +447,14 @@ class KVCache:
 class CacheAccess:
     """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
     cache: KVCache
-    slots: slice | Tensor   # a slice: the first slots, whose rows decode; a tensor: any, filled
+    slots: slice | Tensor   # the first slots, whose rows decode; or any, which are filled
+    decoding: bool          # the first slots decode, one token each
     rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor      # [B * K * T] where the new keys and values go
     length: int             # tokens read of every slot; 0: new rows, which read nothing stored
-    mask: Tensor            # [B, 1, (H / K) T, length] 0 where a query may look, else -inf
-    used: Tensor            # [B * K] each row's own tokens; asked for by `decode_varlen` alone
+    mask: Tensor            # [B, 1, (H / K) T, length] for `extend`: 0 where a query may look,
+                            # else -inf
+    used: Tensor            # [B * K] each row's own tokens, which `decode_varlen` asks for
 
 
 def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
@@ -560,8 +564,8 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), in the pieces of which the rollout makes it.
 
-    So the ids are the rollout's, unless the model sampled a spelling that the tokenizer would not
-    choose (such as two tokens for a word that is one).
+    So these are the ids that a rollout has, unless the model sampled a spelling that the tokenizer
+    would not choose (such as two tokens for a word that is one).
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -637,8 +641,8 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     In two steps, since float64 sums over a whole vocabulary take long: first the block of tokens
     within which that happens, then the token. Noise .5 in blocks of 2 tokens instead of 512:
 
-        probs   .1  .2  |  .3  .4        the sums at the ends of the blocks: .3 and 1. Block 1
-        sums in block 1:   .3  .7        .2 is left of the noise: the first token of it
+        probs  .1  .2  |  .3  .4       the sums at the ends of the blocks are .3 and 1: block 1
+        within block 1:   .3  .7       .5 - .3 = .2 of the noise remains, and .3 exceeds it: token 2
     """
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
@@ -646,12 +650,12 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     # Below the total by a margin: a number rounded up to it would choose behind the last token.
     wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
-    left = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
+    rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
     sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
-    # The same margin here: two ways to add up a block differ in their last digits.
-    left = torch.minimum(left, sums[:, -1:] * (1 - 1e-12))
-    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, left, right=True)).squeeze(-1)
+    # A margin here, too, a smaller one: two ways to add up a block in float64 differ that much.
+    rest = torch.minimum(rest, sums[:, -1:] * (1 - 1e-12))
+    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, rest, right=True)).squeeze(-1)
 
 
 PREFILL_TOKENS = 8192   # computed together, padding included
@@ -886,8 +890,8 @@ PASS_COST = 256   # tokens that could be computed in the time that one more pass
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
     """Indices of rows grouped by length, the longest first: what does not fit shows at once.
 
-    A group holds at most `max_tokens` with its padding (or one row). Of it at most the share
-    `waste` is padding, or as many tokens as a pass of its own would cost.
+    A group holds at most `max_tokens` with its padding (or one row). Padding may be the share
+    `waste` of it, or PASS_COST tokens: what another pass would cost.
     """
     groups: list[list[int]] = []
     real_tokens = 0   # of the newest group
@@ -923,7 +927,9 @@ def pad(rows: list[list], value: float, device: torch.device,
 #                        ended
 #
 
-PATIENCE = 32   # decode steps that a script gets before the others wait for it
+# Decode steps that a script gets before the others wait for it. A fast one waits so long, too: when
+# a row returns depends on tokens alone, so that runs repeat.
+PATIENCE = 32
 
 
 @dataclass
@@ -951,8 +957,11 @@ class Conduct:
         row.turn_start = len(t.ids)
         row.stop = min(row.turn_start + limits.max_turn_tokens, t.prompt_len + limits.max_tokens)
 
-    def after_token(self, row: Row, step: int) -> str | None:
-        """What the newest token does to its row: None, "call" of the sandbox, or a stop reason."""
+    def after_token(self, row: Row, decode_step: int) -> str | None:
+        """End the turn and submit its script, if the newest token asks for that.
+
+        Returns None, "call" (of the sandbox) or the reason for which the conversation ends.
+        """
         t, chat = row.trajectory, self.interpreter.chat
         newest = t.ids[-1]
         if newest in chat.ends:
@@ -961,11 +970,12 @@ class Conduct:
             return "eos" if turn.answer is None else "answer"
         if newest in chat.closing and chat.read(t.ids[row.turn_start:]).code is not None:
             turn = self.end_turn(row, t.ids[row.turn_start:])
-            if t.calls == self.protocol.allowed_calls:   # calls that came back; not this one
+            # t.calls counts the calls that came back (`take_output`): this one is not among them.
+            if t.calls == self.protocol.allowed_calls:
                 return "calls"
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
             row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
-            row.called_at = step
+            row.called_at = decode_step
             return "call"
         if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
             self.end_turn(row, t.ids[row.turn_start:])
@@ -1016,7 +1026,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key` (seed and step) fixes all randomness.
+    output. `key`, for example (seed, step), fixes all randomness.
     """
     model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
     conduct = Conduct(interpreter, protocol, progress)
@@ -1030,14 +1040,14 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     with explain_out_of_memory(advice):
         sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
     calling: deque[Row] = deque()               # in the order of their calls
-    step = 0
+    decode_step = 0
     for row in waiting:
         conduct.start_turn(row)
 
     with torch.no_grad(), few_threads(model), explain_out_of_memory(advice):
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those whose script has had its time.
-            due = len([row for row in calling if step - row.called_at >= PATIENCE])
+            due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due, slots=sampler.slots,
                                        worth=ENTER_WORTH[sampler.device.type])
@@ -1052,13 +1062,13 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                 continue
             # 2. One token for every row.
             events = sampler.decode()
-            step += 1
+            decode_step += 1
             # 3. Look at the rows with an event, from the last slot down: when a row leaves, the
             # row of the last slot takes its place, and that one has been looked at by then.
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
-                event = conduct.after_token(row, step)
+                event = conduct.after_token(row, decode_step)
                 if event == "call":
                     sampler.leave(slot, keep=True)
                     calling.append(row)
@@ -1068,8 +1078,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     return [[row.trajectory for row in group] for group in groups]
 
 
-# Entering costs as much as several steps (a GPU's two or three): rows wait until they are at least
-# this share of those that decode.
+# Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
+# as many decode steps, on a GPU as two or three.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
@@ -1345,6 +1355,7 @@ def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
         elif isinstance(own[key], DTensor):
             parameter = own[key]
             # src_data_rank None: every rank takes its rows, nobody sends.
+            # A DTensor: this rank has some of its rows (`to_local`), see `shard` in sft.py.
             sharded = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
                                         src_data_rank=None)
             parameter.to_local().copy_(sharded.to_local())
@@ -1628,7 +1639,7 @@ def command_eval(args: argparse.Namespace) -> None:
     if not endpoint:
         model, chat = open_model(args)
     reports: dict[str, dict[str, Any]] = {}
-    rows: list[Trajectory] = []
+    trajectories: list[Trajectory] = []
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         for mode in MODES if args.mode == "all" else [args.mode]:
             protocol = protocol_of(args, mode=mode)
@@ -1641,21 +1652,21 @@ def command_eval(args: argparse.Namespace) -> None:
                 reports[mode], groups = evaluate(
                     Interpreter(model, chat, sandbox), questions, args.samples, protocol, key=key
                 )
-            rows += [t for group in groups for t in group]
+            trajectories += [t for group in groups for t in group]
     rank, _ = rank_and_size()
     if rank > 0:
         return
     print(modes_table(reports) if args.mode == "all" else report_table(reports[args.mode]))
     if endpoint:
-        print(f"tokens spent: {sum(t.prompt_tokens for t in rows):,} of prompts, "
-              f"{sum(t.completion_tokens for t in rows):,} of completions")
+        print(f"tokens spent: {sum(t.prompt_tokens for t in trajectories):,} of prompts, "
+              f"{sum(t.completion_tokens for t in trajectories):,} of completions")
     if args.json:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
         flags = {name: value for name, value in vars(args).items() if name != "run"}   # a function
         write_json(Path(args.json), {"flags": flags, **report})
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(t.to_json()) + "\n" for t in rows)
+            file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
 
 def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Instance],
@@ -1665,8 +1676,8 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
     planned = [Conversation(question, number, protocol)
                for question in questions for number in range(samples)]
     with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
-        rows = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
-    groups = [rows[i : i + samples] for i in range(0, len(rows), samples)]
+        trajectories = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
+    groups = [trajectories[i : i + samples] for i in range(0, len(trajectories), samples)]
     return describe(groups, protocol, samples, Counter()), groups
 
 

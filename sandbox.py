@@ -111,7 +111,7 @@ ENVIRONMENT = dict(
     PYTHONHASHSEED="0",  # a printed set has the same order each time
     OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1",
     LD_BIND_NOW="1",  # symbols are looked up in the worker, not in each fork
-    MALLOC_ARENA_MAX="1")  # else malloc reserves 64 MB of addresses, which we limit, for a thread
+    MALLOC_ARENA_MAX="1")  # else malloc takes 64 MB of addresses, which we limit, for each thread
 # The layers that a machine can lack, as `Sandbox.layers` and a log call them.
 LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root and network",
               gate="threads")
@@ -333,7 +333,7 @@ class Worker:
         self.hello = None  # the worker's first message: its layers, what is missing, its base
 
     def start(self) -> None:
-        """Returns at once; `ready` waits for the warm-up. Exec, not fork: a trainer has threads
+        """Returns at once; `ensure_ready` waits. Exec, not fork: a trainer has threads
         and a GPU."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log = memory_file()
@@ -433,7 +433,8 @@ class ForkServer:
         private root  self.private       whether we are in one
         thread gate   self.gate          the descriptor by which threads ask us; -1: no gate
         Landlock      self.rules         a descriptor of the rules; None: no Landlock
-        seccomp       self.common_lines  of the filter; each fork adds lines with its own pid
+        seccomp       self.seccomp       whether it works
+                      self.common_lines  of the filter; each fork adds lines with its own pid
 
     The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
     Those that name the process's pid are a fork's own (they come first, after the test of the
@@ -604,7 +605,8 @@ class ForkServer:
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush (`at_deadline`), no more
             self.watch(pid, time.monotonic() + 0.1)
-        # If the script has ended, it is a zombie until wait4: the pid is still its own (see watch).
+        # Whatever the reason: a full scratch reads as a script killed by a signal. If it has ended,
+        # it is a zombie until wait4: the pid is still its own (see watch).
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
             with suppress(ProcessLookupError):
@@ -810,8 +812,13 @@ def set_seed(seed: int | None, with_numpy: bool) -> None:
     numpy's, which costs 0.6 ms, is left alone for a source without the word "random"."""
     random.seed(seed)
     if with_numpy and "numpy.random" in sys.modules:
-        draw = random.SystemRandom() if seed is None else random.Random(seed)
-        sys.modules["numpy.random"].seed(draw.getrandbits(32) if seed is None else seed % 2**32)
+        if seed is None:
+            draw = random.SystemRandom()
+            number = draw.getrandbits(32)
+        else:
+            draw = random.Random(seed)
+            number = seed % 2**32
+        sys.modules["numpy.random"].seed(number)
         # what default_rng() asks for a seed
         sys.modules["numpy.random.bit_generator"].randbits = draw.getrandbits
 
@@ -943,7 +950,8 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Opened while there is a /proc. It is written when it is read: with all mounts that we make.
+    # Opened while there is a /proc. The kernel makes it up when it is read: later, after the mounts
+    # that we make, it lists them, too.
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
@@ -1071,7 +1079,8 @@ REFUSED = parse_table("""
     files, by roads that Landlock does not watch:
                       truncate 76 45, chown 92 -, lchown 94 -, fchown 93 55, fchownat 260 54,
                       chroot 161 51, open_by_handle_at 304 265, name_to_handle_at 303 264
-    a user's few:     inotify_init 253 -, inotify_init1 294 26, inotify_add_watch 254 27,
+    of which a user may have few:
+                      inotify_init 253 -, inotify_init1 294 26, inotify_add_watch 254 27,
                       fanotify_init 300 262
     a wide surface of the kernel:
                       unshare 272 97, setns 308 268, mount 165 40, umount2 166 39,

@@ -22,7 +22,7 @@ from tasks.base import Instance
 class Format:
     """The marks of one answer format, from which prompts and the end of a turn follow.
 
-    To add one: a line in FORMATS, and in ANSWER_READERS how its answer is read.
+    To add one: its marks in FORMATS, its reader in ANSWER_READERS, a word in the help of --format.
     """
 
     code_open: str

@@ -11,7 +11,7 @@ from numbers import Rational
 from random import Random
 from typing import Any
 
-from tasks.base import Instance, Task, at, integer, norm, number, tie, value
+from tasks.base import FRACTION, Instance, Task, at, integer, norm, number, tie, value
 
 
 # ---- formulas as text -------------------------------------------------------------------------
@@ -33,9 +33,14 @@ def power(letter: str, n: int) -> list[str]:
     return [letter] if n == 1 else [f"{letter}**{n}"]
 
 
-def plus(terms: list[str]) -> str:
-    """A sum as text: ["3*x", "-2"] -> "3*x - 2"."""
-    return " + ".join(terms).replace("+ -", "- ")
+def plus(terms: list[tuple]) -> str:
+    """A sum as text, of (coefficient, *factors): [(3, "x"), (-2,)] -> "3*x - 2"."""
+    return " + ".join(times(*term) for term in terms).replace("+ -", "- ")
+
+
+def polynomial(terms: list[tuple[Rational, int]], letter: str = "x") -> str:
+    """A sum as text, of (coefficient, power): [(3, 2), (-5, 0)] -> "3*x**2 - 5"."""
+    return plus([(coefficient, *power(letter, n)) for coefficient, n in terms])
 
 
 SIGNS = {"^": "**", "·": "*", "×": "*", "−": "-", "√": "sqrt", "²": "**2", "³": "**3",
@@ -52,7 +57,7 @@ def formula(text: str) -> str:
     # a plain exponent loses its braces first, so that no bracket comes of it
     text = re.sub(r"\^\s*{(\d+)}", r"^\1", text)
     for _ in range(2):  # a root inside of a fraction, or the other way round
-        text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"((\1)/(\2))", text)
+        text = re.sub(FRACTION, r"((\1)/(\2))", text)
         text = re.sub(r"\\sqrt\s*{([^{}]*)}", r"sqrt(\1)", text)
     # sin^2(x) is sin(x)^2
     text = re.sub(r"(sin|cos|tan)\s*\^\s*(\d+)\s*(\([^()]*\))", r"\1\3^\2", text)
@@ -79,62 +84,68 @@ class SimpleEquations(Task):
         count = rng.randint(*at(rng, level, (2, 2), (2, 4), (4, 6)))
         both_sides = at(rng, level, False, False, True)
 
+        # the left side: (coefficient, power of the letter), one term with the letter at least
         slope = 0  # of the left side minus the right one: 0 would leave no single root
         while slope == 0:
-            # the left side: (coefficient, power of the letter), at least one term with the letter
             powers = [1] + [rng.randint(0, 1) for _ in range(count - 1)]
             terms = [(signed(rng, top), n) for n in powers]
             rng.shuffle(terms)
             right_slope = signed(rng, top) if both_sides else 0
-            slope = sum(c for c, n in terms if n == 1) - right_slope
+            slope = sum(c * n for c, n in terms) - right_slope
 
-        # the constant on the right side is what makes a whole number the root
+        # the constant on the right side makes both sides equal at the root
         root = rng.randint(-top, top)
-        constant = slope * root + sum(c for c, n in terms if n == 0)
-        left = plus([times(c, *power(x, n)) for c, n in terms])
-        right = plus([times(right_slope, x), str(constant)]) if both_sides else str(constant)
+        constant = sum(c * root ** n for c, n in terms) - right_slope * root
+        left = polynomial(terms, x)
+        right = plus([(right_slope, x), (constant,)]) if both_sides else str(constant)
         question = f"Solve {left} = {right} for {x}. Answer with one integer."
         return question, dict(left=left, right=right, letter=x), root
 
     def program(self, instance: Instance) -> str:
-        facts = instance.facts
+        left, right, letter = instance.facts.values()
         # a line through (0, f(0)) and (1, f(1)) meets the axis at f(0) / (f(0) - f(1))
-        return (f"f = lambda {facts['letter']}: {facts['left']} - ({facts['right']})\n"
+        return (f"f = lambda {letter}: {left} - ({right})\n"
                 "print(f(0) // (f(0) - f(1)))\n")
 
 
-def real_roots(p: list[float]) -> list[float]:
-    """The simple real roots, ascending; coefficients stand from the highest power down."""
-    if len(p) == 2:
-        return [-p[1] / p[0]]
+def height(p, x):
+    """The value of a polynomial at x; coefficients stand from the highest power down."""
+    total = 0
+    for c in p:
+        total = total * x + c
+    return total
 
-    def height(x):
-        total = 0
-        for c in p:
-            total = total * x + c
-        return total
 
+def slope(p):
+    """The derivative of a polynomial."""
+    degree = len(p) - 1
+    return [c * (degree - i) for i, c in enumerate(p[:-1])]
+
+
+def real_roots(p):
+    """The simple real roots of a polynomial, ascending."""
+    if len(p) == 1:  # a constant
+        return []
     # between two roots of the slope the polynomial only rises or only falls
-    slope = [c * (len(p) - 1 - i) for i, c in enumerate(p[:-1])]
     bound = 1 + max(abs(c / p[0]) for c in p)  # no root is larger in size (Cauchy)
-    points = [-bound, *real_roots(slope), bound]
+    turns = [-bound, *real_roots(slope(p)), bound]
     roots = []
-    for low, high in zip(points, points[1:]):
-        rising = height(high) > height(low)
-        if height(low) * height(high) < 0:
+    for low, high in zip(turns, turns[1:]):
+        if height(p, low) * height(p, high) < 0:
             for _ in range(80):  # halve the interval that holds the root
                 middle = (low + high) / 2
-                if (height(middle) > 0) == rising:
-                    high = middle
-                else:
+                if height(p, low) * height(p, middle) > 0:
                     low = middle
+                else:
+                    high = middle
             roots.append(low)
     return roots
 
 
 class PolynomialEquations(Task):
     """The real roots of a polynomial of degree 1 to 5, to four decimals."""
-    split, uses = "test", (real_roots,)
+    split, uses = "test", (height, slope, real_roots)
+    program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         degree = rng.randint(*at(rng, level, (1, 2), (2, 3), (3, 5)))
@@ -143,23 +154,20 @@ class PolynomialEquations(Task):
             p = [signed(rng, top)] + [rng.randint(-top, top) for _ in range(degree)]
             if self._clear(p):
                 break
-        terms = [times(c, *power("x", degree - i)) for i, c in enumerate(p) if c]
-        question = (f"What are the real roots of {plus(terms)}? Answer with each root, "
+        text = polynomial([(c, degree - i) for i, c in enumerate(p) if c])
+        question = (f"What are the real roots of {text}? Answer with each root, "
                     "rounded to 4 decimals, separated by commas, or with none.")
         return question, dict(p=p)
 
     @staticmethod
     def _clear(p: list[int]) -> bool:
         """Whether the roots are beyond doubt: none is nearly double or hard to round."""
-        degree = len(p) - 1
         roots = real_roots(p)
-        # where the slope is 0 the curve must keep away from the axis, else two roots nearly touch
-        slope = [c * (degree - i) for i, c in enumerate(p[:-1])]
-        stationary = real_roots(slope) if degree > 1 else []
-        heights = [sum(c * x ** (degree - i) for i, c in enumerate(p)) for x in stationary]
         apart = all(b - a > 0.01 for a, b in zip(roots, roots[1:]))
         roundable = not any(tie(Fraction(root) * 10 ** 4) for root in roots)
-        return all(abs(y) > 1e-3 for y in heights) and apart and roundable
+        # where the slope is 0 the curve must keep away from the axis, else two roots nearly touch
+        clear = all(abs(height(p, x)) > 1e-3 for x in real_roots(slope(p)))
+        return apart and roundable and clear
 
     @staticmethod
     def solve(p):
@@ -177,19 +185,6 @@ class PolynomialEquations(Task):
         if not roots:
             raise ValueError("no root")
         return sorted(roots)
-
-    def program(self, instance: Instance) -> str:
-        p = instance.facts["p"]
-        if len(p) == 2:
-            return f"print({-p[1]} / {p[0]})\n"
-        if len(p) == 3:
-            return (f"a, b, c = {p[0]}, {p[1]}, {p[2]}\n"
-                    "d = b * b - 4 * a * c\n"
-                    "if d < 0:\n"
-                    "    print(\"none\")\n"
-                    "else:\n"
-                    "    print((-b - d ** 0.5) / (2 * a), (-b + d ** 0.5) / (2 * a), sep=\", \")\n")
-        return self.script(instance)
 
 
 # ---- polynomials ------------------------------------------------------------------------------
@@ -209,11 +204,8 @@ class PolynomialMultiplication(Task):
     def make(self, rng: Random, level: int) -> tuple:
         letters = at(rng, level, "x", "x", "xy")
         degree, top = at(rng, level, (2, 10), (3, 100), (4, 100))
-        if letters == "x":
-            every = [[n] for n in range(degree + 1)]
-        else:
-            every = [[i, j] for i in range(degree + 1) for j in range(degree + 1 - i)]
-
+        every = [powers for powers in itertools.product(range(degree + 1), repeat=len(letters))
+                 if sum(powers) <= degree]
         factors = []
         for _ in range(rng.randint(*at(rng, level, (2, 2), (2, 3), (3, 3)))):
             size = min(rng.randint(*at(rng, level, (2, 2), (2, 4), (3, 5))), len(every))
@@ -226,39 +218,37 @@ class PolynomialMultiplication(Task):
         return question, dict(factors=factors, letters=letters)
 
     @staticmethod
-    def products(factors: list, letters: str) -> dict[str, list[list[int]]]:
-        """Each product of letters, highest power first -> the coefficients to multiply and add up.
+    def products(factors: list, letters: str) -> list[tuple[list[str], list[tuple]]]:
+        """Each product of letters, highest power first, with the coefficients before it.
 
-        (2*x + 3) * (5*x + 7) has {"x**2": [[2, 5]], "x": [[2, 7], [3, 5]], "": [[3, 7]]}.
+        They are to be multiplied and added up: (2*x + 3) * (5*x + 7) has
+        [(["x**2"], [(2, 5)]), (["x"], [(2, 7), (3, 5)]), ([], [(3, 7)])].
         """
-        found: dict[tuple[int, ...], list[list[int]]] = {}
+        found = {}  # the powers of the letters -> the coefficients
         for terms in itertools.product(*factors):  # one term from each factor
-            coefficients = [term[0] for term in terms]
-            powers = tuple(sum(term[i] for term in terms) for i in range(1, len(letters) + 1))
-            found.setdefault(powers, []).append(coefficients)
-
-        named = {}
+            coefficients, *powers = zip(*terms)
+            found.setdefault(tuple(map(sum, powers)), []).append(coefficients)
+        named = []
         for powers in sorted(found, reverse=True):
-            parts = [part for letter, n in zip(letters, powers) for part in power(letter, n)]
-            named["*".join(parts)] = found[powers]
+            parts = sum(map(power, letters, powers), [])
+            named.append((parts, found[powers]))
         return named
 
     def solve(self, factors: list, letters: str) -> str:
         terms = []
-        for part, found in self.products(factors, letters).items():
-            coefficient = sum(math.prod(numbers) for numbers in found)
+        for parts, found in self.products(factors, letters):
+            coefficient = sum(map(math.prod, found))
             if coefficient:
-                terms.append(times(coefficient, part) if part else times(coefficient))
+                terms.append((coefficient, *parts))
         return plus(terms)
 
     def program(self, instance: Instance) -> str:
         # like terms stand in one pair of braces: f"{2*5}*x**2 + {2*7 + 3*5}*x + {3*7}"
-        sums = []
-        for part, found in self.products(**instance.facts).items():
-            products = ["*".join(map(str, numbers)) for numbers in found]
-            letters = f"*{part}" if part else ""
-            sums.append(f"{{{' + '.join(products)}}}{letters}")
-        return f"print(f\"{' + '.join(sums)}\")\n"
+        terms = []
+        for parts, found in self.products(**instance.facts):
+            coefficient = " + ".join("*".join(map(str, numbers)) for numbers in found)
+            terms.append("*".join([f"{{{coefficient}}}", *parts]))
+        return f"print(f\"{' + '.join(terms)}\")\n"
 
     def check(self, answer: str, instance: Instance) -> bool:
         text = formula(answer)
@@ -275,11 +265,11 @@ class SimpleIntegration(Task):
         # the antiderivative is drawn, c * x**(n + 1), and the integrand is c * (n + 1) * x**n
         degrees = sorted(rng.sample(range(degree + 1), rng.randint(low, high)), reverse=True)
         drawn = [(n, Fraction(signed(rng, top), rng.randint(1, bottom))) for n in degrees]
-        answer = plus([times(c, *power("x", n + 1)) for n, c in drawn])
-        slopes = [(n, c * (n + 1)) for n, c in drawn]
-        text = plus([times(c, *power("x", n)) for n, c in slopes])
-        integrand = [[n, c.numerator, c.denominator] for n, c in slopes]
-        question = f"Find an antiderivative of {text}. Answer like 2*x**3/3 - x."
+        slopes = [(c * (n + 1), n) for n, c in drawn]
+        integrand = [[n, c.numerator, c.denominator] for c, n in slopes]
+        question = (f"Find an antiderivative of {polynomial(slopes)}. "
+                    "Answer like 2*x**3/3 - x.")
+        answer = polynomial([(c, n + 1) for n, c in drawn])
         return question, dict(integrand=integrand), answer
 
     def check(self, answer: str, instance: Instance) -> bool:
@@ -310,57 +300,57 @@ def numerically(text: str, x: float, c: float = 0.0) -> Any:
     return value(text, dict(x=x, c=c, e=math.e, pi=math.pi), FUNCTIONS, float)
 
 
-def by_parts(k: int, n: int, a: int, cycle: list[tuple[int, str]]) -> str:
-    """Antiderivative of k * x**n * g(ax): the power falls by 1 in each step until it is gone.
+# Each function returns pairs of an integrand and its antiderivative, without the factor in front.
+# The integrand is one term (coefficient, *factors), the antiderivative a list of them.
 
-    `cycle` holds the signs and names of g's repeated antiderivatives, for g = sin
-    [(-1, "cos(a*x)"), (-1, "sin(a*x)"), (1, "cos(a*x)"), (1, "sin(a*x)")].
-    """
-    terms = []
-    coefficient = Fraction(k)
-    for i in range(n + 1):
-        coefficient /= a
-        sign, g = cycle[i % len(cycle)]
-        terms.append(times(coefficient * sign, *power("x", n - i), g))
-        coefficient *= -(n - i)
-    return plus(terms)
-
-
-def by_substitution(k: int, a: int, b: int, n: int) -> list[tuple[str, str]]:
-    """(integrand, antiderivative) where an inner function can be named u."""
-    line = f"{a}*x {'-' if b < 0 else '+'} {abs(b)}"
-    curve = f"{a}*x**2 {'-' if b < 0 else '+'} {abs(b)}*x"
-    slope = f"({2 * a}*x {'-' if b < 0 else '+'} {abs(b)})"  # of the curve
-    rising = f"{a}*x + {abs(b)}"  # has a root at x = 0
+def by_substitution(rng: Random, a: int, b: int, n: int) -> list[tuple]:
+    """Where an inner function can be named u; the two exponentials share one place."""
+    sign, size = "-" if b < 0 else "+", abs(b)
+    line = f"{a}*x {sign} {size}"
+    rising = f"({a}*x + {size})"  # has a root at x = 0
+    slope = f"({2 * a}*x {sign} {size})"  # of the curve in the second exponential
+    exp_line, exp_curve = f"exp({line})", f"exp({a}*x**2 {sign} {size}*x)"
+    sin, cos = f"sin({line})", f"cos({line})"
     return [
-        (times(k, f"({line})**{n + 1}"), times(Fraction(k, a * (n + 2)), f"({line})**{n + 2}")),
-        (times(k * a, f"exp({line})"), times(k, f"exp({line})")),
-        (times(k, slope, f"exp({curve})"), times(k, f"exp({curve})")),
-        (times(k, f"sqrt({rising})"),
-         times(Fraction(2 * k, 3 * a), f"({rising})", f"sqrt({rising})")),
-        (times(k, *power(f"sin({line})", n), f"cos({line})"),
-         times(Fraction(k, a * (n + 1)), f"sin({line})**{n + 1}")),
+        ((1, f"({line})**{n + 1}"), [(Fraction(1, a * (n + 2)), f"({line})**{n + 2}")]),
+        rng.choice((((a, exp_line), [(1, exp_line)]),
+                    ((1, slope, exp_curve), [(1, exp_curve)]))),
+        ((1, f"sqrt{rising}"), [(Fraction(2, 3 * a), rising, f"sqrt{rising}")]),
+        ((1, *power(sin, n), cos), [(Fraction(1, a * (n + 1)), f"{sin}**{n + 1}")]),
     ]
 
 
-def by_parts_of_all_kinds(k: int, a: int, n: int) -> list[tuple[str, str]]:
-    """(integrand, antiderivative) of a product, or of a function as a product with 1."""
-    ax = f"{a}*x"
-    sin, cos, exp = f"sin({ax})", f"cos({ax})", f"exp({ax})"
+def power_by_parts(n: int, a: int, cycle: list[tuple[int, str]]) -> tuple:
+    """x**n * g: the power falls by 1 in each step.
+
+    `cycle` holds g's repeated antiderivatives with their signs, and last g itself: for sin(a*x)
+    [(-1, "cos(a*x)"), (-1, "sin(a*x)"), (1, "cos(a*x)"), (1, "sin(a*x)")].
+    """
+    terms = []
+    coefficient = Fraction(1)
+    for i in range(n + 1):
+        sign, antiderivative = cycle[i % len(cycle)]
+        coefficient /= a
+        terms.append((coefficient * sign, *power("x", n - i), antiderivative))
+        coefficient *= -(n - i)
+    _, g = cycle[-1]
+    return (1, *power("x", n), g), terms
+
+
+def by_parts(a: int, n: int) -> list[tuple]:
+    """A power of x times a function, a function as a product with 1, and a wave that grows."""
+    sin, cos, exp = f"sin({a}*x)", f"cos({a}*x)", f"exp({a}*x)"
+    log, atan, asin = f"log({a}*x)", f"atan({a}*x)", f"asin({a}*x)"
+    square = f"{a * a}*x**2"
     return [
-        (times(k, *power("x", n), exp), by_parts(k, n, a, [(1, exp)])),
-        (times(k, *power("x", n), sin),
-         by_parts(k, n, a, [(-1, cos), (-1, sin), (1, cos), (1, sin)])),
-        (times(k, *power("x", n), cos),
-         by_parts(k, n, a, [(1, sin), (-1, cos), (-1, sin), (1, cos)])),
-        (times(k, f"log({ax})"), plus([times(k, "x", f"log({ax})"), times(-k, "x")])),
-        (times(k, f"atan({ax})"),
-         plus([times(k, "x", f"atan({ax})"),
-               times(Fraction(-k, 2 * a), f"log(1 + {a * a}*x**2)")])),
-        (times(k, f"asin({ax})"),
-         plus([times(k, "x", f"asin({ax})"), times(Fraction(k, a), f"sqrt(1 - {a * a}*x**2)")])),
+        power_by_parts(n, a, [(1, exp)]),
+        power_by_parts(n, a, [(-1, cos), (-1, sin), (1, cos), (1, sin)]),
+        power_by_parts(n, a, [(1, sin), (-1, cos), (-1, sin), (1, cos)]),
+        ((1, log), [(1, "x", log), (-1, "x")]),
+        ((1, atan), [(1, "x", atan), (Fraction(-1, 2 * a), f"log(1 + {square})")]),
+        ((1, asin), [(1, "x", asin), (Fraction(1, a), f"sqrt(1 - {square})")]),
         # twice by parts gives the integral back: I = ... - I / a**2
-        (times(k, exp, "sin(x)"), times(Fraction(k, a * a + 1), exp, f"({a}*sin(x) - cos(x))")),
+        ((1, exp, "sin(x)"), [(Fraction(1, a * a + 1), exp, f"({a}*sin(x) - cos(x))")]),
     ]
 
 
@@ -373,11 +363,10 @@ class IntermediateIntegration(Task):
         a = rng.randint(2, 4)
         k = signed(rng, at(rng, level, 9, 20, 50))
         b = signed(rng, 9)
-        of_power, of_line, of_curve, of_root, of_sine = by_substitution(k, a, b, n)
-        # the two exponentials share one place in the table
-        exponential = rng.choice((of_line, of_curve))
-        table = [of_power, exponential, of_root, of_sine, *by_parts_of_all_kinds(k, a, n)]
-        integrand, answer = rng.choice(table[:at(rng, level, 2, len(table), len(table))])
+        pairs = by_substitution(rng, a, b, n) + by_parts(a, n)
+        term, terms = rng.choice(pairs[:at(rng, level, 2, len(pairs), len(pairs))])
+        integrand, answer = (plus([(k * coefficient, *factors) for coefficient, *factors in side])
+                             for side in ([term], terms))
         question = (f"Find an antiderivative of {integrand}. "
                     "Answer with a formula like 2*x*sin(3*x)/5.")
         return question, dict(integrand=integrand), answer
@@ -385,29 +374,33 @@ class IntermediateIntegration(Task):
     def check(self, answer: str, instance: Instance) -> bool:
         text = formula(answer)
         c = Random(text).uniform(1, 2)  # the constant: whatever it is, it must drop out
-        # the answer's slope is the integrand, at the six points where its size is nearest to 1
-        for _, x, y in sorted(self._values(instance.facts["integrand"]))[:6]:
+
+        def rise(x, step):
+            return numerically(text, x + step, c) - numerically(text, x - step, c)
+
+        # the answer's slope is the integrand
+        integrand = instance.facts["integrand"]
+        for x in self._places(integrand):
             # five-point formula: (8 (F(x+h) - F(x-h)) - (F(x+2h) - F(x-2h))) / 12 h
-            near = numerically(text, x + STEP, c) - numerically(text, x - STEP, c)
-            far = numerically(text, x + 2 * STEP, c) - numerically(text, x - 2 * STEP, c)
-            slope = (8 * near - far) / (12 * STEP)
+            slope = (8 * rise(x, STEP) - rise(x, 2 * STEP)) / (12 * STEP)
+            y = numerically(integrand, x)
             if not abs(slope - y) <= 1e-6 * abs(y):  # this way round, nan is refused
                 return False
         return True
 
     @staticmethod
-    def _values(integrand: str) -> list[tuple[float, float, float]]:
-        """(distance of y's size from 1, x, y) where the integrand is real, and around it."""
-        found = []
-        for x in [n / 16 for n in range(-30, 31)]:
+    def _places(integrand: str) -> list[float]:
+        """The six places where it is real, with room around, and its size is nearest to 1."""
+        distance = {}
+        for n in range(-30, 31):
+            x = n / 16
             try:
                 numerically(integrand, x - 3 * STEP)
                 numerically(integrand, x + 3 * STEP)
-                y = numerically(integrand, x)
-                found.append((abs(math.log(abs(y))), x, y))
+                distance[x] = abs(math.log(abs(numerically(integrand, x))))
             except ValueError:  # the root or the logarithm of a number that has none
                 continue
-        return found
+        return sorted(distance, key=distance.get)[:6]
 
     def rationale(self, instance: Instance) -> str:
         rules = ((r"log|atan|asin", "Integrate by parts, with 1 as the other factor"),

@@ -10,7 +10,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import Instance, Task, amount, at, integer, norm, number, tie, value
+from tasks.base import FRACTION, Instance, Task, amount, at, integer, norm, number, tie, value
 
 
 OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
@@ -312,14 +312,14 @@ class PowerFunction(Task):
         return f"{Decimal(exact.numerator) / exact.denominator:.2e}"
 
     def program(self, instance: Instance) -> str:
-        base, exponent = instance.facts["base"], instance.facts["exponent"]
+        base, exponent = instance.facts.values()
         return f"print(f\"{{({base}) ** {exponent}:.2e}}\")\n"
 
 
 def ratio(text: str) -> list[int]:
     """A fraction as it is written: "4/6" is [4, 6] and not [2, 3]; "\\frac{2}{3}" is [2, 3]."""
     text = norm(text).split("=")[-1]
-    text = re.sub(r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}", r"\1/\2", text)
+    text = re.sub(FRACTION, r"\1/\2", text)
     return [integer(part) for part in re.sub(r"[()\[\]]", "", text).split("/")]
 
 
@@ -343,7 +343,7 @@ class FractionSimplification(Task):
         return Fraction(p, q)
 
     def program(self, instance: Instance) -> str:
-        p, q = instance.facts["p"], instance.facts["q"]
+        p, q = instance.facts.values()
         return f"from fractions import Fraction\nprint(Fraction({p}, {q}))\n"
 
 
@@ -355,24 +355,14 @@ class ComplexArithmetic(Task):
         top = at(rng, level, 10, 50, 10 ** 4)
         a, b, c, d = [rng.choice((-1, 1)) * rng.randint(1, top) for _ in "abcd"]
         sign = rng.choice("+-*/")
-        if sign == "/":  # the first number becomes a multiple of the second
-            a, b = a * c - b * d, a * d + b * c
-        question = f"What is ({a}{b:+}i) {sign} ({c}{d:+}i)? Answer in the form a+bi."
-        return question, dict(left=[a, b], sign=sign, right=[c, d])
-
-    @staticmethod
-    def solve(left, sign, right):
-        (a, b), (c, d) = left, right
-        if sign == "+":
-            real, imaginary = a + c, b + d
-        elif sign == "-":
-            real, imaginary = a - c, b - d
-        elif sign == "*":
-            real, imaginary = a * c - b * d, a * d + b * c
+        product = a * c - b * d, a * d + b * c
+        if sign == "/":  # the product is what is divided
+            (a, b), answer = product, (a, b)
         else:
-            size = c * c + d * d
-            real, imaginary = (a * c + b * d) // size, (b * c - a * d) // size
-        return f"{real}{imaginary:+}i"
+            answer = {"+": (a + c, b + d), "-": (a - c, b - d), "*": product}[sign]
+        question = f"What is ({a}{b:+}i) {sign} ({c}{d:+}i)? Answer in the form a+bi."
+        real, imaginary = answer
+        return question, dict(left=[a, b], sign=sign, right=[c, d]), f"{real}{imaginary:+}i"
 
     @staticmethod
     def parse(text: str) -> tuple[int, int]:
@@ -398,7 +388,7 @@ class ComplexArithmetic(Task):
 
     def program(self, instance: Instance) -> str:
         # Python's complex numbers are floats: a quotient is rounded back to whole parts
-        (a, b), sign, (c, d) = [instance.facts[name] for name in ("left", "sign", "right")]
+        (a, b), sign, (c, d) = instance.facts.values()
         return (f"z = ({a}{b:+}j) {sign} ({c}{d:+}j)\n"
                 "print(complex(round(z.real), round(z.imag)))\n")
 
@@ -413,22 +403,16 @@ class NewOperator(Task):
     suite, parse = "symbench", staticmethod(amount)
 
     def make(self, rng: Random, level: int) -> tuple:
-        # a rule for each symbol
+        # a rule for each symbol, and the name of its function
         formulas = ("{c}*a + {d}*b", "{c}*a*b", "(a + b) / b")
         symbols = rng.sample("#@$&%~", rng.randint(*at(rng, level, (1, 1), (2, 3), (4, 4))))
-        rules = {}
-        for symbol in symbols:
-            formula = rng.choice(formulas)
-            rules[symbol] = formula.format(c=rng.randint(1, 5), d=rng.randint(1, 5))
-        # the expression; in calls the symbols are called f, g, h and k
-        size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
+        rules = {symbol: rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5))
+                 for symbol in symbols}
         names = dict(zip(symbols, "fghk"))
+        size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
         shown, call = self._draw(rng, names, size)
-
-        def function(rule: str) -> Callable:
-            return lambda a, b: value(rule, dict(a=a, b=b))
-
-        functions = {names[symbol]: function(rule) for symbol, rule in rules.items()}
+        functions = {names[symbol]: lambda a, b, rule=rule: value(rule, dict(a=a, b=b))
+                     for symbol, rule in rules.items()}
         let = ", ".join(f"a {symbol} b = {rule}" for symbol, rule in rules.items())
         order = " No operator binds tighter than another: work from left to right."
         question = (f"Let {let}. What is {shown}?{order if level > 1 else ''} "
@@ -449,7 +433,7 @@ class NewOperator(Task):
         return f"{left} {symbol} {operand}", f"{names[symbol]}({left_call}, {right_call})"
 
     def program(self, instance: Instance) -> str:
-        rules, call = instance.facts["rules"], instance.facts["call"]
+        rules, call = instance.facts.values()
         lines = [f"{name} = lambda a, b: {rule}" for name, rule in zip("fghk", rules.values())]
         if any("/" in rule for rule in rules.values()):  # exact: with fractions from the start
             lines.insert(0, "from fractions import Fraction")
@@ -510,7 +494,7 @@ class CombinatorialCalculation(Task):
     SIGNS = {"\\times": "*", "\\cdot": "*", "\\div": "/", "×": "*", "·": "*", "÷": "/", "−": "-"}
 
     def check(self, answer: str, instance: Instance) -> bool:
-        numbers, target = instance.facts["numbers"], instance.facts["target"]
+        numbers, target = instance.facts.values()
         text = norm(answer)
         for written, python in self.SIGNS.items():
             text = text.replace(written, python)

@@ -111,8 +111,8 @@ class CalendarArithmetic(Task):
             question = (f"In a {year}, January 1 is a {weekday}. "
                         f"Which weekday is {month} {start.day}?")
         elif kind is day_of_month:
-            nth = rng.choice((1, 2, 3, 4, -1))
-            word = {1: "first", 2: "second", 3: "third", 4: "fourth", -1: "last"}[nth]
+            nth, word = rng.choice(((1, "first"), (2, "second"), (3, "third"), (4, "fourth"),
+                                    (-1, "last")))
             facts = dict(year=start.year, month=start.month, weekday=weekday, nth=nth)
             question = (f"On which day of the month is the {word} {weekday} "
                         f"of {month} {start.year}?")
@@ -170,8 +170,9 @@ class TimeIntervals(Task):
         longest = at(rng, level, 1, 100, 5000)  # days
         when = ""
         if form in CLOCKS:
-            times = sorted(timedelta(milliseconds=rng.randrange(86_400_000)) for _ in range(2))
-            start, end = ((datetime.min + time).time().isoformat(CLOCKS[form]) for time in times)
+            times = sorted(datetime.min + timedelta(milliseconds=rng.randrange(86_400_000))
+                           for _ in range(2))
+            start, end = (time.time().isoformat(CLOCKS[form]) for time in times)
             when = " on the same day"
         elif form == "D days":
             last = first + timedelta(rng.randint(1, longest))
@@ -453,9 +454,9 @@ class TemporalSequences(Choice):
         """The cuts in half hours, the number of the free part, and the spans that are not free."""
         count = min(parts, 5) - 2  # joined spans
         shorter = rng.randint(0, count)  # how many of them are shorter than the free part
+        times = range(10 // step, 46 // step + 1)  # from 5am to 11pm
         while True:
-            cuts = [cut * step for cut in sorted(rng.sample(range(10 // step, 46 // step + 1),
-                                                            parts + 1))]
+            cuts = [cut * step for cut in sorted(rng.sample(times, parts + 1))]
             free = rng.randrange(parts)
             length = cuts[free + 1] - cuts[free]
             # One wrong span is told in a sentence, the others join two parts.
@@ -467,14 +468,9 @@ class TemporalSequences(Choice):
 
     @staticmethod
     def solve(wake, close, seen, options):
-        def minutes(time):
-            hour, _, minute = time[:-2].partition(":")
-            return (int(hour) % 12 + 12 * (time[-2:] == "pm")) * 60 + int(minute or 0)
-
-        now = wake
-        for start, end in sorted(seen, key=lambda span: minutes(span[0])):
-            if start != now:
-                close = start
-                break
-            now = end
-        return next(line[1] for line in options.splitlines() if line[4:] == f"{now} to {close}")
+        # Where one sight ends another begins, but for the two ends of the free part.
+        starts, ends = zip(*seen)
+        (free_from,) = {wake, *ends} - {close, *starts}
+        (free_to,) = {close, *starts} - {wake, *ends}
+        free = f"{free_from} to {free_to}"
+        return next(line[1] for line in options.splitlines() if line[4:] == free)

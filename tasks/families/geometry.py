@@ -10,7 +10,7 @@ import re
 from random import Random
 from typing import Any
 
-from tasks.base import Choice, Formula, Instance, Task, amount, at, items, number, options
+from tasks.base import Choice, Formula, Instance, Task, amount, at, items, options
 
 
 # ---- polygons and triangles -------------------------------------------------------------------
@@ -39,7 +39,7 @@ class SimpleGeometry(Task):
         return abs(amount(answer) - int(instance.expect)) < 1e-6
 
     def program(self, instance: Instance) -> str:
-        sides, angles = instance.facts["sides"], instance.facts["angles"]
+        sides, angles = instance.facts.values()
         return f"print(180 * ({sides} - 2) - sum({angles}))\n"
 
 
@@ -107,17 +107,15 @@ class AdvancedGeometry(Task):
 
     def check(self, answer: str, instance: Instance) -> bool:
         kind = instance.facts["kind"]
-        if kind == "orthocentre":
-            x, y = coordinates(answer)
-            right_x, right_y = coordinates(instance.expect)
-            return abs(x - right_x) <= 0.002 and abs(y - right_y) <= 0.002
+        given, right = (coordinates(text) if kind == "orthocentre" else [amount(text)]
+                        for text in (answer, instance.expect))
         tolerance = 0.01 if kind == "angle" else 0.002
-        return abs(amount(answer) - number(instance.expect)) <= tolerance
+        return all(abs(x - y) <= tolerance for x, y in zip(given, right))
 
     def program(self, instance: Instance) -> str:
-        function, _ = self.kinds[instance.facts["kind"]]
-        points = instance.facts["points"]
-        return f"{inspect.getsource(function)}\nprint({function.__name__}(*{points}))\n"
+        kind, points = instance.facts.values()
+        function, _ = self.kinds[kind]
+        return f"{inspect.getsource(function)}\nprint({kind}(*{points}))\n"
 
 
 # ---- a table of formulas ----------------------------------------------------------------------
@@ -239,6 +237,16 @@ def spell(point: complex) -> str:
     return f"{point.real:.2f},{point.imag:.2f}"
 
 
+def sides(corners):
+    """The vectors from each corner to the next."""
+    return [b - a for a, b in zip(corners, corners[1:] + corners[:1])]
+
+
+def sine(a, b):
+    """The sine of the angle between two vectors: 0 if they are parallel."""
+    return (a.conjugate() * b).imag / abs(a * b)
+
+
 class GeometricShapes(Choice):
     """Paths of SVG: M moves the pen, L draws a line, A draws an arc.
 
@@ -246,6 +254,7 @@ class GeometricShapes(Choice):
     with radii 8 and 3, turned by 30 degrees; the flags choose one of four such arcs.
     """
     suite, split = "bbh", "test"
+    uses = (sides, sine)
 
     def make(self, rng: Random, level: int) -> tuple:
         shape = rng.choice(SHAPES)
@@ -266,38 +275,36 @@ class GeometricShapes(Choice):
         turn = rng.uniform(0, 360)
         long = rng.uniform(8, 30)
         short = long * rng.uniform(0.3, 0.7) if shape == "ellipse" else long
-        radii = f"{long:.2f},{short:.2f} {turn:.2f}"
+        arc = f"A {long:.2f},{short:.2f} {turn:.2f}"
         start = spell(centre + polar(long, turn))
 
         if shape == "sector":  # along one radius, the arc, and back along the other radius
             wide = rng.choice((rng.uniform(40, 150), rng.uniform(210, 320)))
             end = spell(centre + polar(long, turn + wide))
             large = int(wide > 180)  # the flag for the longer way round
-            return f"M {spell(centre)} L {start} A {radii} {large},1 {end} L {spell(centre)}"
+            return f"M {spell(centre)} L {start} {arc} {large},1 {end} L {spell(centre)}"
+        # there by one half, and back by the other
         opposite = spell(centre + polar(long, turn + 180.0))
-        half = f"A {radii} 0,1"  # there by one half, and back by the other
-        return f"M {start} {half} {opposite} {half} {start}"
+        return f"M {start} {arc} 0,1 {opposite} {arc} 0,1 {start}"
 
     def _strokes(self, rng: Random, shape: str, level: int) -> str:
         """A shape with straight sides, turned and moved, and drawn from one of its corners on."""
-        least = 0
-        while least <= 0.1:  # no three corners in a row, or nearly so
+        while True:
             drawn = self._corners(rng, shape)
             turn = polar(1, rng.uniform(0, 360))
             middle = complex(rng.uniform(35, 65), rng.uniform(35, 65))
-            corners = [middle + turn * corner for corner in drawn]
-            sides = [b - a for a, b in zip(corners, corners[1:] + corners[:1])]
-            # the sine of the angle between each side and the next
-            bends = [(a.conjugate() * b).imag / abs(a * b)
-                     for a, b in zip(sides, sides[1:] + sides[:1])]
-            least = 1 if shape == "line" else min(abs(bend) for bend in bends)
+            # no three corners in a row, or nearly so
+            vectors = sides(drawn)
+            bends = [abs(sine(a, b)) for a, b in zip(vectors, vectors[1:] + vectors[:1])]
+            if shape == "line" or min(bends) > 0.1:
+                break
 
         # any corner may be the first, and an outline ends where it began
-        first = rng.randrange(len(corners))
-        ordered = corners[first:] + corners[:first]
+        points = [spell(middle + turn * corner) for corner in drawn]
+        first = rng.randrange(len(points))
+        points = points[first:] + points[:first]
         if shape != "line":
-            ordered.append(ordered[0])
-        points = [spell(corner) for corner in ordered]
+            points.append(points[0])
 
         lift = at(rng, level, 0, 0.3, 0.7)  # how often the pen is lifted and put down where it is
         path = f"M {points[0]} L {points[1]}"
@@ -314,11 +321,12 @@ class GeometricShapes(Choice):
         if shape == "line":
             return [0, b]
         if shape == "rectangle":
-            return [0, a, a + b * 1j, b * 1j]
+            return [0, a, complex(a, b), complex(0, b)]
         if shape == "trapezoid":  # the upper side is the shorter one, and not above the middle
-            return [0, b + 15, rng.uniform(3, 8) + a + c * 1j, rng.uniform(1, 3) + c * 1j]
+            right = rng.uniform(3, 8) + a
+            return [0, b + 15, complex(right, c), complex(rng.uniform(1, 3), c)]
         if shape == "kite":
-            return [a * 1j, -rng.uniform(5, 12), -a * 1j, b + c]
+            return [complex(0, a), -rng.uniform(5, 12), complex(0, -a), b + c]
         # around a circle, each corner somewhat off its place
         count = {"triangle": 3, "pentagon": 5, "hexagon": 6, "heptagon": 7, "octagon": 8}[shape]
         return [polar(rng.uniform(16, 24), (i + rng.uniform(-0.25, 0.25)) * 360 / count)
@@ -327,17 +335,15 @@ class GeometricShapes(Choice):
     @staticmethod
     def solve(path, options):
         if "A" in path:
-            radii = path.split("A ")[1].split()[0].split(",")
-            shape = "sector" if "L" in path else "circle" if radii[0] == radii[1] else "ellipse"
+            long, short = path.split("A ")[1].split()[0].split(",")
+            shape = "sector" if "L" in path else "circle" if long == short else "ellipse"
         else:
-            words = [word for word in path.split() if word not in "ML"]
-            corners = [complex(*map(float, word.split(","))) for word in dict.fromkeys(words)]
-            names = ["", "", "line", "triangle", "", "pentagon", "hexagon", "heptagon", "octagon"]
+            points = [word for word in dict.fromkeys(path.split()) if word not in "ML"]
+            corners = [complex(*map(float, point.split(","))) for point in points]
+            names = ["line", "triangle", "", "pentagon", "hexagon", "heptagon", "octagon"]
+            shape = names[len(corners) - 2]
             if len(corners) == 4:  # count the pairs of parallel sides
-                sides = [b - a for a, b in zip(corners, corners[1:] + corners[:1])]
-                pairs = [(sides[0], sides[2]), (sides[1], sides[3])]
-                parallel = [abs((a.conjugate() * b).imag) < 0.01 * abs(a * b) for a, b in pairs]
-                shape = ["kite", "trapezoid", "rectangle"][sum(parallel)]
-            else:
-                shape = names[len(corners)]
+                a, b, c, d = sides(corners)
+                pairs = (abs(sine(a, c)) < 0.01) + (abs(sine(b, d)) < 0.01)
+                shape = ["kite", "trapezoid", "rectangle"][pairs]
         return next(line[1] for line in options.splitlines() if line[4:] == shape)

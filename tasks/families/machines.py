@@ -1,4 +1,5 @@
 """Small machines: rewriting, recipes, circuits and programs that are run by hand, step by step."""
+import re
 from random import Random
 from string import ascii_uppercase
 
@@ -11,19 +12,25 @@ def unquoted(text: str) -> str:
     return text.strip().removesuffix(".").strip("\"'`")
 
 
+def scramble(rng: Random, letters: str, size: int) -> str:
+    return "".join(rng.choices(letters, k=size))
+
+
 # ---- rewriting -----------------------------------------------------------------------------------
 
 class Ab(Task):
+    """A# B# #A #B becomes A# #A B# #B, and that vanishes."""
     split = "test"
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        size, row = rng.randint(*at(rng, level, (4, 6), (8, 12), (15, 30))), ""
+        size = rng.randint(*at(rng, level, (4, 6), (8, 12), (15, 30)))
+        row = ""
         while not self.solve(row):
             row = " ".join(rng.choices(("A#", "#A", "B#", "#B"), k=size))
-        return ("Neighbours A# #A and B# #B vanish, A# #B becomes #B A#, B# #A becomes #A B#, "
-                f"until nothing applies. What is left of {row}? Answer with the row.",
-                dict(row=row))
+        question = ("Neighbours A# #A and B# #B vanish, A# #B becomes #B A#, B# #A becomes #A B#, "
+                    f"until nothing applies. What is left of {row}? Answer with the row.")
+        return question, dict(row=row)
 
     # The order of rewriting does not matter.
     @staticmethod
@@ -40,24 +47,26 @@ class Ab(Task):
 
 
 class StringInsertion(Task):
+    """In ABCD insert E after every BC: ABCED."""
     suite = "symbench"
     parse = staticmethod(unquoted)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         # Letters; length and number of the patterns; the text's length; how many patterns occur.
-        alphabet, size, count, length, present = at(
+        letters, size, count, length, present = at(
             rng, level, ("ABC", 2, 2, (5, 8), (1, 2)), ("ABCDE", 4, 5, (12, 24), (1, 5)),
             ("ABCDE", 4, 9, (40, 60), (4, 8)))
-        text = "".join(rng.choices(alphabet, k=rng.randint(*length)))
+        text = scramble(rng, letters, rng.randint(*length))
         places = rng.sample(range(len(text) - size + 1), rng.randint(*present))
         patterns = {text[i:i + size] for i in places}
         while len(patterns) < count:  # the others may occur or not
-            patterns.add("".join(rng.choices(alphabet, k=size)))
-        rules = {pattern: rng.choice(alphabet) for pattern in sorted(patterns)}
+            patterns.add(scramble(rng, letters, size))
+        rules = {pattern: rng.choice(letters) for pattern in sorted(patterns)}
         listed = ", ".join(f"{letter} after every {pattern}" for pattern, letter in rules.items())
-        return (f"In {text} insert {listed}. Only the given string counts, not what was inserted; "
-                "places may overlap. Answer with the new string.", dict(text=text, rules=rules))
+        question = (f"In {text} insert {listed}. Only the given string counts, not what was "
+                    "inserted; places may overlap. Answer with the new string.")
+        return question, dict(text=text, rules=rules)
 
     @staticmethod
     def solve(text, rules):
@@ -84,6 +93,7 @@ def rewrite(text, rules):
 
 
 class StringDeletionAndModification(Task):
+    """1. If it starts with ab, drop its first letter. 2. If it contains c, append a. ..."""
     suite = "symbench"
     uses = (rewrite,)
     parse = staticmethod(unquoted)
@@ -93,33 +103,32 @@ class StringDeletionAndModification(Task):
         # The string's length, the number of rules, and the fewest and most steps.
         length, count, low, high = at(rng, level, ((4, 7), (2, 2), 1, 3), ((10, 20), (4, 6), 4, 14),
                                       ((10, 20), (6, 8), 15, 60))
-        ends = False
-        while not ends:
-            start = "".join(rng.choices("abc", k=rng.randint(*length)))
+        steps = 0
+        while not low <= steps <= high:
+            start = scramble(rng, "abc", rng.randint(*length))
             rules = [self._rule(rng) for _ in range(rng.randint(*count))]
-            texts = self._course(start, rules, high)
-            last = texts[-1]
-            ends = low < len(texts) <= high + 1 and last != "" and rewrite(last, rules) is None
-        lines = [f"If it {test} {x}, {deed.replace('X', x)} {y}".strip() + "."
-                 for test, x, deed, y in rules]
-        listed = "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
-        return (f"Rules for rewriting a string:\n{listed}\nApply the first rule that applies, "
-                "once, then look again from rule 1 on, until none applies (0 is even). What "
-                f"becomes of {start}? Answer with the string.", dict(text=start, rules=rules))
+            steps = self._steps(start, rules, high)
+        lines = [f"{i}. If it {test} {x}, {deed.replace('X', x)} {y}".strip() + ".\n"
+                 for i, (test, x, deed, y) in enumerate(rules, 1)]
+        question = (f"Rules for rewriting a string:\n{''.join(lines)}Apply the first rule that "
+                    "applies, once, then look again from rule 1 on, until none applies (0 is "
+                    f"even). What becomes of {start}? Answer with the string.")
+        return question, dict(text=start, rules=rules)
 
-    def _course(self, text: str, rules: list[list[str]], most: int) -> list[str]:
-        """The string and what becomes of it, step by step; given up where it goes on or grows."""
-        texts = [text]
-        while len(texts) <= most + 1 and len(texts[-1]) < 50:
-            after = rewrite(texts[-1], rules)
+    def _steps(self, text: str, rules: list[list[str]], most: int) -> int:
+        """Steps until no rule applies; 0 where nothing is left, or where it goes on or grows."""
+        for steps in range(most + 1):
+            after = rewrite(text, rules)
             if after is None:
+                return steps if text else 0
+            if len(text) >= 50:
                 break
-            texts.append(after)
-        return texts
+            text = after
+        return 0
 
     def _rule(self, rng: Random) -> list[str]:
         """A test of x and what is then done with y."""
-        part = "".join(rng.choices("abc", k=rng.randint(1, 3)))
+        part = scramble(rng, "abc", rng.randint(1, 3))
         letter = rng.choice("abc")
         test, x = rng.choice((
             ("starts with", part), ("ends with", part), ("contains", part), ("contains", part),
@@ -129,9 +138,10 @@ class StringDeletionAndModification(Task):
                  "move its first letter to the end"]
         if not x.isdigit():
             deeds += ["delete the first X", "replace the first X by", "replace the first X by"]
-        deed = rng.choice(deeds + ["append", "prepend"])
-        takes = deed in ("append", "prepend", "replace the first X by")
-        return [test, x, deed, "".join(rng.choices("abc", k=rng.randint(1, 2))) if takes else ""]
+        deed = rng.choice([*deeds, "append", "prepend"])
+        takes_y = deed in ("append", "prepend", "replace the first X by")
+        y = scramble(rng, "abc", rng.randint(1, 2)) if takes_y else ""
+        return [test, x, deed, y]
 
     @staticmethod
     def solve(text, rules):
@@ -150,7 +160,7 @@ class Exchange(Task, abstract=True):
     suite = "symbench"
     parse = staticmethod(ints)
     program = Task.script
-    kinds, start = "A B C X Y Z", 3     # what there is; how many of these are in stock at first
+    kinds = "A B C X Y Z"               # what there is; the first three are in stock
     knobs = ((2, 3), (5, 10), (7, 30))  # recipes, and the most of a kind at first
     stories = ("",)                     # with slots for the stock and the recipes
     repeat = False                      # is a recipe used as often as it can, or once?
@@ -158,27 +168,26 @@ class Exchange(Task, abstract=True):
     def make(self, rng: Random, level: int) -> tuple:
         kinds = self.kinds.split()
         count, most = at(rng, level, *self.knobs)
-        counts: dict[str, int] = {}
-        result: list[int] = []
-        while list(counts.values()) == result:  # something should happen
+        while True:
             counts = dict.fromkeys(kinds, 0)
-            for kind in kinds[:self.start]:
+            for kind in kinds[:3]:
                 counts[kind] = rng.randint(1, most)
             recipes = self._recipes(rng, kinds, count)
-            result = ints(self.solve(counts, recipes, self.repeat))
+            if ints(self.solve(counts, recipes, self.repeat)) != list(counts.values()):
+                break
         stock = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
         lines = "; ".join(f"{self._side(used)} to {self._side(made)}" for used, made in recipes)
         policy = "as often as it can be used" if self.repeat else "once if it can be used"
         story = rng.choice(self.stories).format(stock=stock, recipes=lines)
-        return (f"{story} Go through these in order, each {policy}, round after round, until a "
-                "whole round changes nothing. How many are there at the end? "
-                f"Answer with the {len(kinds)} numbers of {', '.join(kinds)}.",
-                dict(counts=counts, recipes=recipes, repeat=self.repeat))
+        question = (f"{story} Go through these in order, each {policy}, round after round, until a "
+                    "whole round changes nothing. How many are there at the end? "
+                    f"Answer with the {len(kinds)} numbers of {', '.join(kinds)}.")
+        return question, dict(counts=counts, recipes=recipes, repeat=self.repeat)
 
     def _recipes(self, rng: Random, kinds: list[str], count: int) -> list[list[dict[str, int]]]:
         """[used, made] for each recipe; what is used is in stock or made by an earlier one."""
         weight = {kind: rng.randint(1, 9) for kind in kinds}
-        known = kinds[:self.start]
+        known = kinds[:3]
         recipes: list[list[dict[str, int]]] = []
         while len(recipes) < count:
             used = self._amounts(rng, known, rng.choice((1, 1, 2)))
@@ -200,16 +209,13 @@ class Exchange(Task, abstract=True):
 
     @staticmethod
     def solve(counts, recipes, repeat):
-        counts, changed = dict(counts), True
-        while changed:
-            changed = False
+        counts, before = dict(counts), {}
+        while counts != before:
+            before = dict(counts)
             for used, made in recipes:
                 while all(counts[kind] >= n for kind, n in used.items()):
-                    for kind, n in used.items():
-                        counts[kind] -= n
-                    for kind, n in made.items():
-                        counts[kind] += n
-                    changed = True
+                    for kind in counts:
+                        counts[kind] += made.get(kind, 0) - used.get(kind, 0)
                     if not repeat:
                         break
         return ", ".join(str(n) for n in counts.values())
@@ -238,7 +244,10 @@ class SynthesisDecomposition(Exchange):
 # ---- games and circuits --------------------------------------------------------------------------
 
 class MahjongPattern(Task):
-    """The first hand alone leads to any result: to skip the rounds in between tells nothing."""
+    """You hold B C C H. In each round a letter comes, a result is noted, one goes: C comes, H goes.
+
+    The first hand alone leads to any result: to skip the rounds in between tells nothing.
+    """
     suite = "symbench"
     parse = staticmethod(integer)
     program = Task.script
@@ -256,12 +265,12 @@ class MahjongPattern(Task):
             if skips and self.solve(start, moves) == label:
                 break
         steps = "; ".join(f"{new} comes, {old} goes" for new, old in moves)
-        return (f"You hold the letters {' '.join(start)}. In each round a letter comes, a result "
-                f"is noted, one goes: {steps}. The result is 1 if at least two of the letter that "
-                "comes were held already, else 2 if it forms three neighbours in the alphabet "
-                "(such as C, D, E) with two letters held, else 0. What is the result of the last "
-                "round? Answer with 0, 1 or 2.",
-                dict(hand=start, rounds=moves))
+        question = (f"You hold the letters {' '.join(start)}. In each round a letter comes, a "
+                    f"result is noted, one goes: {steps}. The result is 1 if at least two of the "
+                    "letter that comes were held already, else 2 if it forms three neighbours in "
+                    "the alphabet (such as C, D, E) with two letters held, else 0. What is the "
+                    "result of the last round? Answer with 0, 1 or 2.")
+        return question, dict(hand=start, rounds=moves)
 
     def _rounds(self, rng: Random, hand: list[str], count: int) -> list[list[str]]:
         """[letter that comes, letter that goes] for each round; it may be the same letter."""
@@ -291,26 +300,30 @@ GATES = {"AND": "all(x)", "NAND": "not all(x)", "OR": "any(x)", "NOR": "not any(
 
 
 class CircuitLogic(Task):
-    """Each circuit has inputs that lead to 0 and others that lead to 1: its gates tell nothing."""
+    """A = 1; B = 0; T1 = AND(A, not B); output = OR(T1). What is the output? 1.
+
+    Each circuit has inputs that lead to 0 and others that lead to 1: its gates tell nothing.
+    """
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
-        label = str(rng.randrange(2))
+        label = rng.randrange(2)
         # Inputs, terms, wires that a term joins, and whether later terms may use earlier ones.
         inputs, terms, ends, nested = at(rng, level, (2, (2, 2), (2, 2), False),
                                          (4, (3, 5), (2, 4), False), (8, (6, 10), (4, 6), True))
-        names = ascii_uppercase[:inputs]
-        found: dict[str, str] = {}
+        names = list(ascii_uppercase[:inputs])
+        found: dict[int, str] = {}
         while len(found) < 2:
-            gates = self._gates(rng, list(names), rng.randint(*terms), ends, nested)
-            values = [[f"{name} = {rng.randrange(2)}" for name in names] for _ in range(20)]
-            circuits = ["; ".join([*lines, gates]) for lines in values]
-            found = {str(self.solve(circuit)): circuit for circuit in circuits}
-        return (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. What "
-                "is the output? Answer 0 or 1.", dict(circuit=found[label]))
+            gates = self._gates(rng, names, rng.randint(*terms), ends, nested)
+            bits = [[f"{name} = {rng.randrange(2)}" for name in names] for _ in range(20)]
+            circuits = ["; ".join(lines + gates) for lines in bits]
+            found = {self.solve(circuit): circuit for circuit in circuits}
+        question = (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. "
+                    "What is the output? Answer 0 or 1.")
+        return question, dict(circuit=found[label])
 
     def _gates(self, rng: Random, inputs: list[str], count: int, ends: tuple[int, int],
-               nested: bool) -> str:
+               nested: bool) -> list[str]:
         """Some terms, each a gate with wires, and an output gate that joins them."""
         wires = list(inputs)
         names = [f"T{i}" for i in range(1, count + 1)]
@@ -321,30 +334,32 @@ class CircuitLogic(Task):
             lines.append(f"{name} = {rng.choice(('AND', 'NAND', 'XOR'))}({', '.join(joined)})")
             if nested:
                 wires.append(name)
-        lines.append(f"output = {rng.choice(('OR', 'NOR', 'XOR', 'AND'))}({', '.join(names)})")
-        return "; ".join(lines)
+        output = rng.choice(("OR", "NOR", "XOR", "AND"))
+        return [*lines, f"output = {output}({', '.join(names)})"]
 
     @staticmethod
     def solve(circuit):
-        import re
-        values = {}
+        bits = {}
         for line in circuit.split("; "):
-            name, gate, ends = re.fullmatch(r"(\w+) = (\w+)(?:\((.*)\))?", line).groups("")
-            bits = [values[wire] ^ bool(negated)
-                    for negated, wire in re.findall(r"(not )?(\w+)", ends)]
-            outputs = {"AND": all(bits), "NAND": not all(bits), "OR": any(bits),
-                       "NOR": not any(bits), "XOR": sum(bits) % 2}
-            values[name] = int(outputs[gate] if bits else gate)
-        return values["output"]
+            # "T1 = AND(A, not B)" or "A = 1"
+            name, gate, *ends = re.findall(r"(?:not )?\w+", line)
+            x = [bits[end] for end in ends]
+            outputs = {"AND": all(x), "NAND": not all(x), "OR": any(x), "NOR": not any(x),
+                       "XOR": sum(x) % 2, "0": 0, "1": 1}
+            bits[name] = int(outputs[gate])
+            bits[f"not {name}"] = 1 - bits[name]
+        return bits["output"]
 
     def program(self, instance: Instance) -> str:
-        circuit = instance.facts["circuit"]  # with the gates defined, it is Python
-        gates = "".join(f"{gate} = lambda *x: {body}\n" for gate, body in GATES.items()
-                        if f" {gate}(" in circuit)
-        return f"{gates}{circuit}\nprint(int(output))\n"
+        """The gates that occur; with them, the circuit is Python."""
+        circuit = instance.facts["circuit"]
+        gates = [f"{gate} = lambda *x: {body}" for gate, body in GATES.items()
+                 if f" {gate}(" in circuit]
+        return "\n".join([*gates, circuit, "print(int(output))\n"])
 
 
 class Bf(Task):
+    """++++++++[>++++++++<-]>+. prints A."""
     parse = staticmethod(unquoted)
     program = Task.script
 
@@ -352,32 +367,34 @@ class Bf(Task):
         kind, low, high = at(rng, level, ("plain", 3, 4), ("loop", 5, 7), ("nested", 3, 5))
         printed = rng.choice([word for word in COMMON + THREE if low <= len(word) <= high])
         printed = rng.choice((str.lower, str.upper, str.title))(printed)
-        code = self._loop(rng, printed)
+        codes = list(printed.encode())
+        code = self._loop(rng, codes)
         if kind == "plain":  # the letters one after another in one cell
-            code = "".join(self._step(ord(c) - ord(last))
-                           for last, c in zip("\0" + printed, printed))
+            code = "".join(self._step(b - a) for a, b in zip([0, *codes], codes))
         if kind == "nested":
             a, b, c, d = rng.randint(2, 5), rng.randint(2, 4), rng.randint(3, 4), rng.randint(0, 9)
-            # Three loops in one another make a * b * c, one more takes it apart into tens and ones.
+            # Three loops in one another make a * b * c + d.
             code += f">{'+' * a}[>{'+' * b}[>{'+' * c}[>+<-]<-]<-]>>>{'+' * d}"
+            # One more takes it apart into tens and ones; 48 is the character 0.
             code += f">{'+' * 10}<[->-[>+>>]>[+[-<+>]>+>>]<<<<<]>>>{'+' * 48}.<{'+' * 48}."
             printed += str(a * b * c + d)
-        return ("What does this Brainf*** program print? Cells hold 0 to 255 and are 0 at first; + "
-                "and - change the cell, > and < go to its right and left neighbour, [ and ] "
-                "enclose what is repeated while the cell is not 0, . prints it as an ASCII "
-                f"character.\n{code}\nAnswer with the printed text.",
-                dict(code=code), printed)
+        question = ("What does this Brainf*** program print? Cells hold 0 to 255 and are 0 at "
+                    "first; + and - change the cell, > and < go to its right and left neighbour, "
+                    "[ and ] enclose what is repeated while the cell is not 0, . prints it as an "
+                    f"ASCII character.\n{code}\nAnswer with the printed text.")
+        return question, dict(code=code), printed
 
-    def _loop(self, rng: Random, word: str) -> str:
+    def _loop(self, rng: Random, codes: list[int]) -> str:
         """A cell for each letter, all raised in one loop and then corrected."""
         times = rng.randint(6, 12)
-        factors = [ord(c) // times + rng.randrange(2) for c in word]
+        factors = [code // times + rng.randrange(2) for code in codes]
         raised = "".join(">" + "+" * factor for factor in factors)
-        printed = "".join(">" + self._step(ord(c) - times * factor)
-                          for c, factor in zip(word, factors))
-        return "+" * times + "[" + raised + "<" * len(word) + "-]" + printed
+        printed = "".join(">" + self._step(code - times * factor)
+                          for code, factor in zip(codes, factors))
+        return "+" * times + "[" + raised + "<" * len(codes) + "-]" + printed
 
     def _step(self, change: int) -> str:
+        """Change the cell and print it."""
         return ("+" if change > 0 else "-") * abs(change) + "."
 
     @staticmethod

@@ -98,8 +98,8 @@ class BaseConversion(Task):
         return norm(answer).removeprefix(prefix).lstrip("0") == instance.expect
 
     def program(self, instance: Instance) -> str:
-        digits, source = instance.facts["digits"], instance.facts["source"]
-        kind = {2: "b", 8: "o", 10: "d", 16: "x"}.get(instance.facts["target"])
+        digits, source, target = instance.facts.values()
+        kind = {2: "b", 8: "o", 10: "d", 16: "x"}.get(target)
         if kind is None:  # Python has no format for this base
             return self.script(instance)
         n = digits if source == 10 else f'int("{digits}", {source})'
@@ -111,6 +111,7 @@ class BaseConversion(Task):
 class CountPrimes(Task):
     """How many primes an interval of at least 20 numbers holds."""
     split, parse = "test", staticmethod(integer)
+    program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 100, 10 ** 4, 10 ** 6)
@@ -128,13 +129,6 @@ class CountPrimes(Task):
                 for multiple in range(p * p, end + 1, p):
                     prime[multiple] = False
         return sum(prime[start:])
-
-    def program(self, instance: Instance) -> str:
-        # up to 100 a line is enough: a prime has no divisor from 2 on below itself
-        start, end = max(instance.facts["start"], 2), instance.facts["end"]
-        if end > 100:
-            return self.script(instance)
-        return f"print(sum(all(n % d for d in range(2, n)) for n in range({start}, {end + 1})))\n"
 
 
 class PrimeFactorization(Task):
@@ -213,9 +207,9 @@ class NumberSorting(Task):
         return ", ".join(sorted(numbers, key=float, reverse=order == "descending"))
 
     def program(self, instance: Instance) -> str:
-        listed = ", ".join(instance.facts["numbers"])
-        reverse = ", reverse=True" if instance.facts["order"] == "descending" else ""
-        return f"print(sorted([{listed}]{reverse}))\n"
+        numbers, order = instance.facts.values()
+        reverse = ", reverse=True" if order == "descending" else ""
+        return f"print(sorted([{', '.join(numbers)}]{reverse}))\n"
 
 
 class NumberFiltering(Task):
@@ -224,29 +218,23 @@ class NumberFiltering(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40)))
-        while True:
+        remaining = []
+        while not remaining:
             top, low, high = at(rng, level, (99, 0, 0), (999, 0, 3), (9_999, 0, 4))
             pivot, *numbers = decimals(rng, count + 1, top, low, high)
             action = rng.choice(("Keep", "Remove"))
             side = rng.choice(("larger", "smaller"))
-            facts = dict(action=action, side=side, pivot=pivot, numbers=numbers)
-            if self.solve(**facts):
-                break
+            # removing the smaller ones keeps the larger ones: no number equals the pivot
+            larger = (action == "Keep") == (side == "larger")
+            remaining = [n for n in numbers if (float(n) > float(pivot)) == larger]
         question = (f"{action} the numbers {side} than {pivot}: {', '.join(numbers)}. "
                     "Answer with those that remain, in order.")
-        return question, facts
-
-    @staticmethod
-    def solve(action, side, pivot, numbers):
-        larger = (action == "Keep") == (side == "larger")  # whether the larger numbers remain
-        return ", ".join(n for n in numbers if (float(n) > float(pivot)) == larger)
+        return question, dict(numbers=numbers, larger=larger, pivot=pivot), ", ".join(remaining)
 
     def program(self, instance: Instance) -> str:
-        facts = instance.facts
-        # removing the smaller ones keeps the larger ones: no number equals the pivot
-        larger = (facts["action"] == "Keep") == (facts["side"] == "larger")
-        listed, sign = ", ".join(facts["numbers"]), ">" if larger else "<"
-        return f"print([n for n in [{listed}] if n {sign} {facts['pivot']}])\n"
+        numbers, larger, pivot = instance.facts.values()
+        sign = ">" if larger else "<"
+        return f"print([n for n in [{', '.join(numbers)}] if n {sign} {pivot}])\n"
 
 
 class NumberFormat(Task):
@@ -260,22 +248,17 @@ class NumberFormat(Task):
         # different numbers with the same first digits, each in a spelling of its own
         values = [Fraction(base + n, 1000) for n in rng.sample(range(spread + 1), count)]
         candidates = [self._spell(value, rng.choice((".3f", ",.3f", "e"))) for value in values]
-        size = rng.choice(("largest", "smallest"))
+        size, pick = rng.choice((("largest", max), ("smallest", min)))
         question = (f"Which number is the {size}: {' or '.join(candidates)}? "
                     "Answer with that number.")
-        return question, dict(size=size, candidates=candidates)
+        answer = candidates[values.index(pick(values))]
+        return question, dict(pick=pick.__name__, candidates=candidates), answer
 
     @staticmethod
     def _spell(value: Fraction, style: str) -> str:
         """The exact number in one of Python's formats: a Decimal keeps all digits with "e" too."""
         return format(Decimal(value.numerator) / value.denominator, style)
 
-    @staticmethod
-    def solve(size, candidates):
-        pick = max if size == "largest" else min
-        return pick(candidates, key=lambda text: float(text.replace(",", "")))
-
     def program(self, instance: Instance) -> str:
-        pick = "max" if instance.facts["size"] == "largest" else "min"
-        candidates = instance.facts["candidates"]
+        pick, candidates = instance.facts.values()
         return f"print({pick}({candidates}, key=lambda n: float(n.replace(\",\", \"\"))))\n"

@@ -47,7 +47,7 @@ class Dice(Task):
 
     def program(self, instance: Instance) -> str:
         """All rolls one by one, where they are few: [a + b >= 7 for a in range(1, 7) for b ...]."""
-        sides, least = instance.facts["sides"], instance.facts["least"]
+        sides, least = instance.facts.values()
         if len(sides) > 3:
             return super().program(instance)
         names = "abc"[:len(sides)]

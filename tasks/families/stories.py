@@ -2,6 +2,7 @@
 import inspect
 import re
 from fractions import Fraction
+from itertools import permutations
 from random import Random
 from typing import Any, Callable
 
@@ -106,15 +107,15 @@ class FamilyRelationships(Task):
         men, women = rng.sample(MEN, 14), rng.sample(WOMEN, 14)
         couples = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
         families = self._families(rng, men, women, couples)
-        people = sorted({person for man, woman, children in families
-                         for person in (man, woman, *(child for child, _ in children))})
+        people = set()
+        for man, woman, children in families:
+            people |= {man, woman} | {child for child, _ in children}
         # Every relation is asked for equally often, however many pairs of people have it.
         pairs = {}  # relation -> pairs of people
-        for who in people:
-            for to in people:
-                relation = self.solve(families, who, to)
-                if relation:
-                    pairs.setdefault(relation, []).append((who, to))
+        for who, to in permutations(sorted(people), 2):
+            relation = self.solve(families, who, to)
+            if relation:
+                pairs.setdefault(relation, []).append((who, to))
         who, to = rng.choice(pairs[rng.choice(sorted(pairs))])
         sentences = []
         for man, woman, children in families:
@@ -128,20 +129,19 @@ class FamilyRelationships(Task):
     def _families(rng: Random, men: list[str], women: list[str], couples: int) -> list:
         """[man, woman, [[child, "son" or "daughter"], ...]] for every couple; names are used up."""
         families = []
-        unmarried = []  # (child, kind), the oldest generation first
+        unmarried = []  # [child, kind], the oldest generation first
         while len(families) < couples:
+            first = not families
             # The first couple comes from nowhere; later ones are a child and somebody new.
-            if not families:
-                man, woman = men.pop(), women.pop()
-            else:
-                child, kind = unmarried.pop(0)
-                man, woman = (child, women.pop()) if kind == "son" else (men.pop(), child)
-            count = rng.randint(1, 2) if families else rng.randint(2, 3)
+            child, kind = ("", "") if first else unmarried.pop(0)
+            man = child if kind == "son" else men.pop()
+            woman = child if kind == "daughter" else women.pop()
+            count = rng.randint(2, 3) if first else rng.randint(1, 2)
             kinds = rng.choices(("son", "daughter"), k=count)
             children = [[(men if kind == "son" else women).pop(), kind] for kind in kinds]
             families.append([man, woman, children])
             unmarried += children
-            if len(families) == 1:
+            if first:
                 rng.shuffle(unmarried)
         return families
 
@@ -203,14 +203,13 @@ class ColorCubeRotation(Task):
 
     @staticmethod
     def solve(cube, turns, face):
-        # Each turn moves four colours one place along a ring that ends in the top after the face.
-        rings = {"front": ["front", "top", "back", "bottom"],
-                 "back": ["back", "top", "front", "bottom"],
-                 "left": ["left", "top", "right", "bottom"],
-                 "right": ["right", "top", "left", "bottom"]}
+        opposite = {"front": "back", "back": "front", "left": "right", "right": "left"}
         for turn in turns:
-            for ring in [rings["front"]] * 2 if turn == "bottom" else [rings[turn]]:
-                moved = {ring[(i + 1) % 4]: cube[ring[i]] for i in range(4)}
+            # The near face comes to the top, and what was there goes to the far side.
+            for near in ["front", "front"] if turn == "bottom" else [turn]:
+                far = opposite[near]
+                moved = {"top": cube[near], far: cube["top"], "bottom": cube[far],
+                         near: cube["bottom"]}
                 cube = {**cube, **moved}
         return cube[face]
 
@@ -369,12 +368,11 @@ class Navigate(Task):
 
     def _way_home(self, rng: Random, count: int) -> list[tuple[complex, int]]:
         """Legs (direction, steps) that lead back to the start: `count` drawn ones, and home."""
-        while True:
+        x = y = 11
+        while max(abs(x), abs(y)) > 10:
             legs = [(rng.choice(list(self.ways)), rng.randint(1, 10)) for _ in range(count)]
             place = complex(sum(way * steps for way, steps in legs))
             x, y = int(place.real), int(place.imag)
-            if abs(x) <= 10 and abs(y) <= 10:
-                break
         home = [(-1 if x > 0 else 1, abs(x)), (-1j if y > 0 else 1j, abs(y))]
         return legs + [(way, steps) for way, steps in home if steps]
 
@@ -383,13 +381,10 @@ class Navigate(Task):
         moves, heading = [], 1
         for way, steps in legs:
             take = "Take 1 step" if steps == 1 else f"Take {steps} steps"
-            if not turning:
-                moves.append(f"{take} {self.ways[way]}")
-                continue
-            if way != heading:
+            if turning and way != heading:
                 moves.append(self.turns[way / heading])
                 heading = way
-            moves.append(take)
+            moves.append(take if turning else f"{take} {self.ways[way]}")
         return moves
 
     @staticmethod
@@ -447,7 +442,6 @@ GOODS = {
         airplane ambulance bicycle boat bus/buses canoe car coach/coaches ferry/ferries
         helicopter lorry/lorries motorcycle scooter ship taxi tractor train tram truck van"""),
 }
-KIND_OF = {name: kind for kind, pairs in GOODS.items() for pair in pairs for name in pair}
 COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
           "eleven", "twelve"]
 
@@ -461,87 +455,76 @@ class ObjectCounting(Task):
         asked = rng.choice([*GOODS, "objects"])
         size = rng.randint(*at(rng, level, (2, 4), (5, 9), (12, 20)))
         wanted = size if asked == "objects" else rng.randint(1, size)
-        pairs = [pair for listed_pairs in GOODS.values() for pair in listed_pairs]
-        right = [pair for pair in pairs if asked in (KIND_OF[pair[0]], "objects")]
+        pairs = sum(GOODS.values(), [])
+        right = GOODS.get(asked, pairs)
         other = [pair for pair in pairs if pair not in right]
         chosen = rng.sample(right, wanted) + rng.sample(other, size - wanted)
         rng.shuffle(chosen)
-        things = []  # [number, name in the singular or plural]
-        for one, many in chosen:
+        things, counted = [], []
+        for pair in chosen:
+            one, many = pair
             number = rng.randint(1, at(rng, level, 3, 5, 12))
-            things.append([number, many if number > 1 else one])
-        told = listed([f"{COUNTS[n]} {name}" if n > 1 else a(name) for n, name in things])
-        facts = dict(things=things, asked=asked)
-        return (f"I have {told}. How many {asked} do I have? Answer with one integer.", facts,
-                sum(self._counted(facts)))
-
-    @staticmethod
-    def _counted(facts: dict) -> list[int]:
-        """The numbers of those things that are asked for."""
-        return [n for n, name in facts["things"] if facts["asked"] in (KIND_OF[name], "objects")]
+            things.append(f"{COUNTS[number]} {many}" if number > 1 else a(one))
+            if pair in right:
+                counted.append(number)
+        question = (f"I have {listed(things)}. How many {asked} do I have? "
+                    "Answer with one integer.")
+        return question, dict(counted=counted), sum(counted)
 
     def program(self, instance: Instance) -> str:
-        return f"print({' + '.join(map(str, self._counted(instance.facts)))})\n"
+        return f"print({' + '.join(map(str, instance.facts['counted']))})\n"
 
 
 def rows_about(tables, added, removed, about):
-    """The rows of one table, or of all, after a penguin was added at the end and one deleted."""
-    rows = []
-    for species, table in tables.items():
-        if about in (species, "animals"):
-            rows += table
-            if added and species == "penguins":
-                rows.append(added)
-    return [row for row in rows if row[0] != removed]
+    """The rows of one table, or of all, after penguins were added at the end and deleted."""
+    penguins = [row for row in tables["penguins"] + added if row[0] not in removed]
+    tables = {**tables, "penguins": penguins}
+    return sum(tables.values(), []) if about == "animals" else tables[about]
 
 
-def look_up(rows, kind, *args):
+def look_up(rows, kind, column, wanted=None):
     """Rows hold name, age, height and weight; the answer to one kind of question about them."""
+    from statistics import mean
+    values = [row[column] for row in rows]
     if kind == "rank":  # the name at this place when the largest number comes first
-        column, place = args
-        return sorted(rows, key=lambda row: -row[column])[place][0]
+        return sorted(rows, key=lambda row: -row[column])[wanted][0]
+    if kind == "alphabet":
+        return sorted(values)[wanted]
+    if kind == "row":
+        return values[wanted]
+    if kind == "cell":  # of the animal with this name
+        return next(row[column] for row in rows if row[0] == wanted)
     if kind == "count":  # the rows that pass all conditions
-        for column, more, bound in args[0]:
+        for column, more, bound in wanted:
             rows = [row for row in rows if (row[column] > bound if more else row[column] < bound)]
         return len(rows)
-    if kind == "alphabet":
-        return sorted(row[0] for row in rows)[args[0]]
-    if kind == "row":
-        return rows[args[0]][0]
-    if kind == "cell":
-        name, column = args
-        return next(row[column] for row in rows if row[0] == name)
-    numbers = [row[args[0]] for row in rows]
-    if kind == "sum":
-        return sum(numbers)
-    if kind == "mean":
-        return sum(numbers) / len(numbers)
-    return max(numbers) - min(numbers)  # the spread
+    if kind == "spread":
+        return max(values) - min(values)
+    return sum(values) if kind == "sum" else mean(values)
 
 
 class PenguinsInATable(Choice):
     """A table of penguins, maybe one of giraffes, maybe changed, and a question about the rows."""
     suite, split, uses = "bbh", "test", (rows_about, look_up)
-    # By column: the name is column 0.
-    heads, units = ["name", "age", "height", "weight"], ["", "years", "cm", "kg"]
-    most = [[], ["oldest", "youngest"], ["tallest", "shortest"], ["heaviest", "lightest"]]
-    compared = [[], ["younger", "older"], ["shorter", "taller"], ["lighter", "heavier"]]
+    # The columns of numbers, column 0 is the name: heading, unit, both ends, less and more.
+    columns = {1: ("age", "years", ("oldest", "youngest"), ("younger", "older")),
+               2: ("height", "cm", ("tallest", "shortest"), ("shorter", "taller")),
+               3: ("weight", "kg", ("heaviest", "lightest"), ("lighter", "heavier"))}
 
     def make(self, rng: Random, level: int) -> tuple:
-        while True:
+        right = 0.5
+        while isinstance(right, float):  # a mean is asked for only if it is whole
             text, facts = self._scene(rng, level)
             rows = rows_about(**facts)
             question, form = self._ask(rng, rows, facts["about"])
             right = look_up(rows, *form)
-            if not isinstance(right, float) or right == int(right):  # only whole means
-                break
         if isinstance(right, str):
-            wrong = [row[0] for row in rows if row[0] != right]
+            choices = [row[0] for row in rows]
         else:
             # Five neighbouring numbers; where the right one stands among them is drawn.
-            right = int(right)
             lowest = rng.randint(max(0, right - 4), right)
-            wrong = [n for n in range(lowest, lowest + 5) if n != right]
+            choices = range(lowest, lowest + 5)
+        wrong = [choice for choice in choices if choice != right]
         block, letter = options(rng, right, rng.sample(wrong, min(4, len(wrong))))
         return (f"{text}\n{question}\n{block}\nAnswer with the letter.",
                 dict(facts, form=form, options=block), letter)
@@ -550,71 +533,72 @@ class PenguinsInATable(Choice):
         """The tables and what happens to them."""
         # No two animals share a value, so that there are no ties.
         size = rng.randint(*at(rng, level, (3, 4), (4, 5), (6, 8)))
-        names = rng.sample([name for name, _ in NAMES], 2 * size + 1)
-        scales = range(2, 25), range(40, 120), range(5, 60)  # years, cm, kg
-        values = [rng.sample(scale, 2 * size + 1) for scale in scales]
-        animals = [list(row) for row in zip(names, *values)]
-        tables, added, removed = {"penguins": animals[:size]}, [], ""
+        scales = [name for name, _ in NAMES], range(2, 25), range(40, 120), range(5, 60)
+        columns = [rng.sample(scale, 2 * size + 1) for scale in scales]
+        *animals, last = [list(row) for row in zip(*columns)]
+        tables, added, removed = {"penguins": animals[:size]}, [], []
+        about = ["penguins"]
         often = at(rng, level, 0, 0.4, 0.7)
         if rng.random() < often:
-            tables["giraffes"] = animals[size:-1]
+            tables["giraffes"] = animals[size:]
+            about += ["giraffes", "animals"]
         text = "\n".join(self._shown(species, rows) for species, rows in tables.items())
         if rng.random() < often:
-            added = animals[-1]
-            text += (f"\nThen the penguin {', '.join(map(str, added))} "
-                     "is added at the end of its table.")
+            added.append(last)
+            text += f"\nThen the penguin {self._told(last)} is added at the end of its table."
         if rng.random() < often:
-            removed = rng.choice(tables["penguins"])[0]
-            text += f"\nThen the penguin {removed} is deleted."
-        about = rng.choice([*tables, "animals"] if len(tables) > 1 else ["penguins"])
-        return text, dict(tables=tables, added=added, removed=removed, about=about)
+            removed.append(rng.choice(tables["penguins"])[0])
+            text += f"\nThen the penguin {removed[0]} is deleted."
+        return text, dict(tables=tables, added=added, removed=removed, about=rng.choice(about))
 
     @staticmethod
-    def _shown(species: str, rows: list) -> str:
-        lines = [", ".join(map(str, row)) for row in rows]
+    def _told(row: list) -> str:
+        return ", ".join(map(str, row))
+
+    def _shown(self, species: str, rows: list) -> str:
         heading = f"Table of {species}:\nname, age (years), height (cm), weight (kg)"
-        return "\n".join([heading, *lines])
+        return "\n".join([heading, *map(self._told, rows)])
 
     def _ask(self, rng: Random, rows: list, about: str) -> tuple[str, list]:
         """A question about the rows, and the same as arguments of `look_up`."""
-        column, other = rng.sample((1, 2, 3), 2)
-        end = rng.choice((0, 1))  # of a scale: the most or the least
+        column, other = rng.sample([1, 2, 3], 2)
+        head, unit, ends, _ = self.columns[column]
+        end = rng.choice((0, 1))
         name = rng.choice(rows)[0]
         first, first_form = self._condition(rng, rows, column)
         second, second_form = self._condition(rng, rows, other)
-        one = about.removesuffix("s")
-        head, unit = self.heads[column], self.units[column]
-        most, both = self.most[column][end], " and the ".join(self.most[column])
-        in_alphabet = ("first", "last")[end]
+        one, most, in_alphabet = about.removesuffix("s"), ends[end], ("first", "last")[end]
         asked = [
             (f"Which {one} is the {most}?", ["rank", column, -end]),
             (f"Which {one} is the second {most}?", ["rank", column, -2 if end else 1]),
-            (f"How many {about} are listed now?", ["count", []]),
-            (f"How many {about} are {first}?", ["count", [first_form]]),
-            (f"How many {about} are {first} and {second}?", ["count", [first_form, second_form]]),
+            (f"How many {about} are listed now?", ["count", 0, []]),
+            (f"How many {about} are {first}?", ["count", 0, [first_form]]),
+            (f"How many {about} are {first} and {second}?",
+             ["count", 0, [first_form, second_form]]),
             (f"What is the sum of the {head}s of all {about}, in {unit}?", ["sum", column]),
             (f"What is the average {head} of the {about}, in {unit}?", ["mean", column]),
-            (f"How many {unit} are there between the {both} {one}?", ["spread", column]),
-            (f"Whose name is {in_alphabet} in the alphabet among the {about}?", ["alphabet", -end]),
-            (f"What is the {head} of {name}, in {unit}?", ["cell", name, column]),
+            (f"How many {unit} are there between the {' and the '.join(ends)} {one}?",
+             ["spread", column]),
+            (f"Whose name is {in_alphabet} in the alphabet among the {about}?",
+             ["alphabet", 0, -end]),
+            (f"What is the {head} of {name}, in {unit}?", ["cell", column, name]),
         ]
         if about != "animals":
             place = rng.randrange(len(rows))
             asked.append((f"Which {one} is in row {place + 1} below the heading of its table now?",
-                          ["row", place]))
+                          ["row", 0, place]))
         return rng.choice(asked)
 
     def _condition(self, rng: Random, rows: list, column: int) -> tuple[str, list]:
         """A comparison with one of the rows: "taller than 70 cm", [2, 1, 70]."""
+        _, unit, _, compared = self.columns[column]
         more, bound = rng.choice((0, 1)), rng.choice(rows)[column]
-        words = f"{self.compared[column][more]} than {bound} {self.units[column]}"
-        return words, [column, more, bound]
+        return f"{compared[more]} than {bound} {unit}", [column, more, bound]
 
     @staticmethod
     def solve(tables, added, removed, about, form, options):
-        answer = look_up(rows_about(tables, added, removed, about), *form)
-        text = answer if isinstance(answer, str) else str(int(answer))
-        return next(line[1] for line in options.splitlines() if line[4:] == text)
+        answer = str(look_up(rows_about(tables, added, removed, about), *form))
+        return next(line[1] for line in options.splitlines() if line[4:] == answer)
 
 
 # ---- coloured things: one function for each kind of question -------------------------------------
@@ -682,12 +666,12 @@ class ReasoningAboutColoredObjects(Choice):
         row = [[rng.choice(colours[:size]), one] for one, _ in things]
         (colour, thing), other = rng.choice(row), rng.choice(colours[:size])
         if kind is count_left:
-            story, facts, question = self._groups(rng, colours[:3], things, size)
+            story, facts, question = self._groups(rng, colours[:3], things[:2], min(size, 5))
         else:
-            story = ("is a row of things from left to right: "
-                     + listed([a(f"{its_colour} {name}") for its_colour, name in row]))
             if kind is is_colour:
                 other = rng.choice([choice for choice in colours if choice != colour])
+            things_told = listed([a(" ".join(pair)) for pair in row])
+            story = f"is a row of things from left to right: {things_told}"
             facts, question = self._about(rng, kind, row, thing, colour, other)
             facts = dict(row=row, **facts)
         right = str(kind(**facts))
@@ -707,25 +691,24 @@ class ReasoningAboutColoredObjects(Choice):
 
         They are about a thing of the row, its colour, or another colour, drawn before.
         """
-        size, place = len(row), [name for _, name in row].index(thing)
+        last, place = len(row) - 1, row.index([colour, thing])
         if kind is colour_of:
             return dict(thing=thing), f"What is the colour of the {thing}?"
         if kind is is_colour:
             told = rng.choice((colour, other))
             return dict(thing=thing, colour=told), f"Is the {thing} {told}?"
         if kind is colour_at:
-            end = rng.choice((0, -1))
-            which = "rightmost" if end else "leftmost"
+            end, which = rng.choice(((0, "leftmost"), (-1, "rightmost")))
             return dict(place=end), f"What is the colour of the {which} thing?"
         if kind is colour_beside:
             # The ends of the row have a neighbour on one side alone.
-            step = 1 if place == 0 else -1 if place == size - 1 else rng.choice((1, -1))
+            step = {0: 1, last: -1}.get(place) or rng.choice((1, -1))
             side = {1: "right", -1: "left"}[step]
             return (dict(thing=thing, step=step),
                     f"What is the colour of the thing directly to the {side} of the {thing}?")
         if kind is colour_furthest:
             # The thing in the middle is equally far from both ends.
-            start = row[0][1] if 2 * place == size - 1 else thing
+            start = row[0][1] if 2 * place == last else thing
             return (dict(thing=start),
                     f"What is the colour of the thing furthest from the {start}?")
         if kind is count_neither:
@@ -736,15 +719,14 @@ class ReasoningAboutColoredObjects(Choice):
                 f"How many things that are not {other} are to the {side} of the {thing}?")
 
     @staticmethod
-    def _groups(rng: Random, colours: list, things: list, size: int) -> tuple[str, dict, str]:
+    def _groups(rng: Random, colours: list, things: list, count: int) -> tuple[str, dict, str]:
         """Groups of equal things, their facts, and how many are left without one colour."""
-        kinds = [(colour, pair) for colour in colours for pair in things[:2]]
-        groups = [(rng.randint(1, 4), colour, pair)
-                  for colour, pair in rng.sample(kinds, min(size, 5))]
-        gone = rng.choice(groups)[1]
-        thing, plural = rng.choice(groups)[2]
-        told = listed([f"{n} {colour} {pair[n > 1]}" for n, colour, pair in groups])
-        facts = dict(groups=[[n, colour, pair[0]] for n, colour, pair in groups], colour=gone,
+        kinds = [(colour, *pair) for colour in colours for pair in things]
+        groups = [(rng.randint(1, 4), *kind) for kind in rng.sample(kinds, count)]
+        _, gone, _, _ = rng.choice(groups)
+        _, _, thing, plural = rng.choice(groups)
+        told = listed([f"{n} {colour} {many if n > 1 else one}" for n, colour, one, many in groups])
+        facts = dict(groups=[[n, colour, one] for n, colour, one, _ in groups], colour=gone,
                      thing=thing)
         return (f"are {told}", facts,
                 f"If all {gone} things are taken away, how many {plural} are left?")

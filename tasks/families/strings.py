@@ -12,29 +12,44 @@ def letters(text: str) -> str:
     return norm(text).replace(" ", "")
 
 
-def words_of(text: str) -> list[str]:
-    """A list of words; their case counts."""
+def cased_word_list(text: str) -> list[str]:
+    """A list of words whose case counts."""
     return items(text.strip().removesuffix("."))
 
 
-def scramble(rng: Random, length: int, alphabet: str = ascii_lowercase) -> str:
+def word_list(text: str) -> list[str]:
+    """A list of words; their case does not matter."""
+    return cased_word_list(text.lower())
+
+
+def scramble(rng: Random, length: int, alphabet: str | list[str] = ascii_lowercase) -> str:
     return "".join(rng.choices(alphabet, k=length))
 
 
+def clause(rng: Random) -> list[str]:
+    """Ada sells the red clock near the park: the colour and the place may be missing."""
+    start = [rng.choice(NAMES)[0], rng.choice(VERBS), "the"]
+    adjective = [rng.choice(ADJECTIVES)] * rng.randrange(2)
+    noun = [rng.choice(NOUNS)[0]]
+    place = ["near", "the", rng.choice(PLACES)] * rng.randrange(2)
+    return start + adjective + noun + place
+
+
 def sentence(rng: Random, low: int, high: int) -> str:
-    """A made-up sentence of low to high words; one of them, not the first or last, is "the"."""
-    words: list[str] = []
-    while not low <= len(words) <= high:
-        words = words + ["and"] if words and len(words) < low else []
-        words += [rng.choice(NAMES)[0], rng.choice(VERBS), "the"]
-        words += [rng.choice(ADJECTIVES)] * rng.randrange(2) + [rng.choice(NOUNS)[0]]
-        words += ["near", "the", rng.choice(PLACES)] * rng.randrange(2)
-    return " ".join(words)
+    """Clauses with "and" between them, low to high words; "the" is one of the inner ones."""
+    told = clause(rng)
+    while not low <= len(told) <= high:
+        if len(told) < low:
+            told += ["and", *clause(rng)]
+        else:  # too long: begin again
+            told = clause(rng)
+    return " ".join(told)
 
 
-# ---- reversing and sorting ------------------------------------------------------------------------------------------
+# ---- reversing and sorting -----------------------------------------------------------------------
 
 class SpellBackward(Task):
+    """Spell "stone" backward: enots."""
     parse = staticmethod(letters)
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -46,79 +61,89 @@ class SpellBackward(Task):
         return word[::-1]
 
     def program(self, instance: Instance) -> str:
-        return f"print(\"{instance.facts['word']}\"[::-1])\n"
+        word = instance.facts["word"]
+        return f'print("{word}"[::-1])\n'
 
 
 class WordSequenceReversal(Task):
+    """Reverse this list of words: river oak lamp."""
+    parse = staticmethod(word_list)
+
     def make(self, rng: Random, level: int) -> tuple:
         words = rng.sample(COMMON, rng.randint(*at(rng, level, (3, 5), (5, 10), (20, 40))))
-        return f"Reverse this list of words: {' '.join(words)}. Answer with the words.", dict(words=words)
+        question = f"Reverse this list of words: {' '.join(words)}. Answer with the words."
+        return question, dict(words=words)
 
     @staticmethod
     def solve(words):
         return " ".join(words[::-1])
 
-    @staticmethod
-    def parse(text: str) -> list[str]:
-        return words_of(text.lower())
-
     def program(self, instance: Instance) -> str:
-        return f"print(*\"{' '.join(instance.facts['words'])}\".split()[::-1])\n"
+        words = " ".join(instance.facts["words"])
+        return f'print(*"{words}".split()[::-1])\n'
 
 
 class WordSorting(Task):
+    """Sort these words alphabetically: river oak lamp."""
     suite = "bbh"
+    parse = staticmethod(word_list)
 
     def make(self, rng: Random, level: int) -> tuple:
-        initials = at(rng, level, ascii_lowercase, ascii_lowercase, rng.choice(("bcs", "cps", "lmps", "bfgw")))
-        pool = [word for word in COMMON if word[0] in initials]  # many shared beginnings make sorting hard
+        # Words with one beginning are hard to sort.
+        few = rng.choice(("bcs", "cps", "lmps", "bfgw"))
+        initials = at(rng, level, ascii_lowercase, ascii_lowercase, few)
+        pool = [word for word in COMMON if word[0] in initials]
         words = rng.sample(pool, rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40))))
-        return f"Sort these words alphabetically: {' '.join(words)}. Answer with the words.", dict(words=words)
+        question = f"Sort these words alphabetically: {' '.join(words)}. Answer with the words."
+        return question, dict(words=words)
 
     @staticmethod
     def solve(words):
         return " ".join(sorted(words))
 
-    @staticmethod
-    def parse(text: str) -> list[str]:
-        return words_of(text.lower())
-
     def program(self, instance: Instance) -> str:
-        return f"print(*sorted(\"{' '.join(instance.facts['words'])}\".split()))\n"
+        words = " ".join(instance.facts["words"])
+        return f'print(*sorted("{words}".split()))\n'
 
 
 class AsciiWordSorting(Task):
+    """Sort these words by ASCII order, ascending: river OAK Lamp."""
     name = "word_sorting"
-    parse = staticmethod(words_of)
+    parse = staticmethod(cased_word_list)
 
     def make(self, rng: Random, level: int) -> tuple:
         words = rng.sample(COMMON, rng.randint(*at(rng, level, (3, 6), (5, 10), (20, 40))))
         if level > 1:
             words = [rng.choice((str.lower, str.upper, str.title))(word) for word in words]
         order = rng.choice(("ascending", "descending"))
-        return (f"Sort these words by ASCII order (capitals before small letters), {order}: {' '.join(words)}. "
-                "Answer with the words.", dict(words=words, order=order))
+        question = ("Sort these words by ASCII order (capitals before small letters), "
+                    f"{order}: {' '.join(words)}. Answer with the words.")
+        return question, dict(words=words, order=order)
 
     @staticmethod
     def solve(words, order):
         return " ".join(sorted(words, reverse=order == "descending"))
 
     def program(self, instance: Instance) -> str:
-        reverse = ", reverse=True" * (instance.facts["order"] == "descending")
-        return f"print(*sorted(\"{' '.join(instance.facts['words'])}\".split(){reverse}))\n"
+        words = " ".join(instance.facts["words"])
+        reverse = ", reverse=True" if instance.facts["order"] == "descending" else ""
+        return f'print(*sorted("{words}".split(){reverse}))\n'
 
 
-# ---- counting -------------------------------------------------------------------------------------------------------
+# ---- counting ------------------------------------------------------------------------------------
 
 class LetterCounting(Task):
+    """How often does the letter "e" occur in "Ada sells the red clock"?"""
     split = "test"
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         text = sentence(rng, *at(rng, level, (5, 8), (5, 15), (30, 60)))
-        letter = rng.choice([c for c in text.lower() if c != " " and text.lower().count(c) > 1])
-        return (f'How often does the letter "{letter}" occur in "{text}", capital or not? Answer with one integer.',
-                dict(text=text, letter=letter))
+        small = text.lower()
+        letter = rng.choice([c for c in small if c != " " and small.count(c) > 1])
+        question = (f'How often does the letter "{letter}" occur in "{text}", capital or not? '
+                    "Answer with one integer.")
+        return question, dict(text=text, letter=letter)
 
     @staticmethod
     def solve(text, letter):
@@ -129,18 +154,21 @@ class LetterCounting(Task):
 
 
 class Letters(Task):
+    """How often does "a" occur in "banana", and at which positions?"""
     suite, split = "symbench", "test"
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         letter = rng.choice(ascii_lowercase)
         others = ascii_lowercase.replace(letter, "")
-        word = list(scramble(rng, rng.randint(*at(rng, level, (5, 10), (10, 25), (30, 60))), others))
-        for i in rng.sample(range(len(word)), rng.randint(*at(rng, level, (1, 3), (0, 5), (0, 8)))):
-            word[i] = letter
-        word = "".join(word)
-        return (f'How often does "{letter}" occur in "{word}", and at which positions, counted from 1? '
-                "Answer in the form Count: 2, Positions: [1, 3].", dict(word=word, letter=letter))
+        size = rng.randint(*at(rng, level, (5, 10), (10, 25), (30, 60)))
+        signs = rng.choices(others, k=size)
+        for i in rng.sample(range(size), rng.randint(*at(rng, level, (1, 3), (0, 5), (0, 8)))):
+            signs[i] = letter
+        word = "".join(signs)
+        question = (f'How often does "{letter}" occur in "{word}", and at which positions, counted '
+                    "from 1? Answer in the form Count: 2, Positions: [1, 3].")
+        return question, dict(word=word, letter=letter)
 
     @staticmethod
     def solve(word, letter):
@@ -149,11 +177,13 @@ class Letters(Task):
 
     @staticmethod
     def parse(text: str) -> tuple[int, list[int]]:
-        match = re.fullmatch(r"count:? (\d{1,9})[,;.]? positions:? (\[[\d, ]*\]|[\d, ]+)", norm(text), re.ASCII)
+        form = r"count:? (\d{1,9})[,;.]? positions:? (\[[\d, ]*\]|[\d, ]+)"
+        match = re.fullmatch(form, norm(text), re.ASCII)
         return int(match[1]), sorted(map(int, items(match[2])))
 
 
 class StatisticalCounting(Task):
+    """What is the score of AABBBA, if runs score: 3 for 2 or more A, 5 for 3 or more B? 8."""
     suite = "symbench"
     parse = staticmethod(integer)
     program = Task.script
@@ -161,13 +191,17 @@ class StatisticalCounting(Task):
     def make(self, rng: Random, level: int) -> tuple:
         alphabet = ascii_uppercase[:rng.randint(*at(rng, level, (2, 2), (3, 5), (4, 7)))]
         longest = at(rng, level, 2, 3, 4)
-        rules = {c: [rng.randint(1, 9), rng.randint(2, longest)] for c in alphabet}  # letter: points, shortest run
-        size, text = rng.randint(*at(rng, level, (6, 12), (20, 60), (150, 300))), ""
+        # letter -> its points, and the shortest run that scores
+        rules = {c: [rng.randint(1, 9), rng.randint(2, longest)] for c in alphabet}
+        size = rng.randint(*at(rng, level, (6, 12), (20, 60), (150, 300)))
+        text = ""
         while len(text) < size:
             text += rng.choice(alphabet) * rng.choice((1, 1, 2, 2, 3, 4, 5))
-        score = ", ".join(f"{points} for {least} or more {c}" for c, (points, least) in rules.items())
-        return (f"What is the score of {text}, if each unbroken run of one letter scores once: {score}? "
-                "Answer with one integer.", dict(text=text, rules=rules))
+        scores = ", ".join(f"{points} for {least} or more {c}"
+                           for c, (points, least) in rules.items())
+        question = (f"What is the score of {text}, if each unbroken run of one letter scores once: "
+                    f"{scores}? Answer with one integer.")
+        return question, dict(text=text, rules=rules)
 
     @staticmethod
     def solve(text, rules):
@@ -176,28 +210,31 @@ class StatisticalCounting(Task):
 
 
 class BinaryAlternation(Task):
+    """What is the smallest number of swaps that makes 0011 alternate? 1, since 0101 does."""
     parse = staticmethod(integer)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         size = rng.randint(*at(rng, level, (6, 10), (10, 30), (50, 100)))
         if rng.random() < 0.8:
-            # An alternating row, and then as many swaps as are asked for: all are equally likely,
-            # whatever the length of the row.
-            row = list((rng.choice(("01", "10")) * size)[:size])
-            swaps = rng.randint(0, size // 4)
-            ones = [i for i, digit in enumerate(row) if digit == "1"]
-            zeros = [i for i, digit in enumerate(row) if digit == "0"]
-            for i, j in zip(rng.sample(ones, swaps), rng.sample(zeros, swaps)):
-                row[i], row[j] = row[j], row[i]
+            text = self._swapped(rng, size)
         else:
-            # Impossible: digits drawn one by one until there are too many of one kind.
-            row = rng.choices("01", k=size)
-            while abs(2 * row.count("1") - size) < 2:
-                row = rng.choices("01", k=size)
-        text = "".join(row)
-        return ("What is the smallest number of swaps of any two characters that makes "
-                f"{text} alternate? Answer with one integer, -1 if it is impossible.", dict(text=text))
+            text = "01"
+            while self.solve(text) >= 0:  # until there are too many of one digit
+                text = scramble(rng, size, "01")
+        question = (f"What is the smallest number of swaps of any two characters that makes {text} "
+                    "alternate? Answer with one integer, -1 if it is impossible.")
+        return question, dict(text=text)
+
+    def _swapped(self, rng: Random, size: int) -> str:
+        """An alternating row, then some swaps of a 1 and a 0: each number of swaps is as likely."""
+        row = list((rng.choice(("01", "10")) * size)[:size])
+        swaps = rng.randint(0, size // 4)
+        ones = range(row.index("1"), size, 2)
+        zeros = range(row.index("0"), size, 2)
+        for i, j in zip(rng.sample(ones, swaps), rng.sample(zeros, swaps)):
+            row[i], row[j] = "0", "1"
+        return "".join(row)
 
     # A swap mends two places, and as many must be mended among the ones as among the zeros.
     @staticmethod
@@ -207,30 +244,34 @@ class BinaryAlternation(Task):
         return min(swaps) if abs(2 * text.count("1") - len(text)) < 2 else -1
 
 
-# ---- rearranging ----------------------------------------------------------------------------------------------------
+# ---- rearranging ---------------------------------------------------------------------------------
 
 class GroupAnagrams(Task):
+    """Group the anagrams among these words: tea now eat won."""
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (2, 3), (4, 8), (8, 12)))
-        if at(rng, level, 0, 0, 1):
+        if at(rng, level, False, False, True):
             groups = [self._scrambles(rng) for _ in range(count)]
         else:
-            groups = [rng.sample(group, rng.randint(2, min(len(group), at(rng, level, 2, 5, 5))))
-                      for group in rng.sample(ANAGRAMS, count)]
-        words = sorted({word for group in groups for word in group})
+            groups = []
+            for known in rng.sample(ANAGRAMS, count):
+                most = at(rng, level, 2, 5, 5)
+                groups.append(rng.sample(known, rng.randint(2, min(len(known), most))))
+        words = sorted(set(sum(groups, [])))
         rng.shuffle(words)
-        return (f"Group the anagrams among these words: {' '.join(words)}. Answer with a list of lists of words.",
-                dict(words=words))
+        question = (f"Group the anagrams among these words: {' '.join(words)}. "
+                    "Answer with a list of lists of words.")
+        return question, dict(words=words)
 
     def _scrambles(self, rng: Random) -> list[str]:
         """Some letters in two or more different orders."""
         orders: set[str] = set()
-        while len(orders) < 2:  # the same order may be drawn each time
+        while len(orders) < 2:  # one order may be drawn each time
             source = scramble(rng, rng.randint(4, 7))
             orders = {"".join(rng.sample(source, len(source))) for _ in range(rng.randint(2, 5))}
-        return sorted(orders)
+        return list(orders)
 
     @staticmethod
     def solve(words):
@@ -242,13 +283,17 @@ class GroupAnagrams(Task):
         return sorted(map(sorted, grid(text.lower())))
 
 
-def doubles(text: str) -> int:
-    """How many letters of a string are followed by the same letter."""
+def doubles(text: list[str]) -> int:
+    """How many letters are followed by the same letter."""
     return sum(a == b for a, b in zip(text, text[1:]))
 
 
 class IsomorphicStrings(Task):
-    """A false pair has two letters swapped: to count letters, or letters that stand twice in a row, tells nothing."""
+    """Can the letters of "egg" be renamed one-to-one to give "add"?
+
+    A false pair has two letters swapped: to count letters, or letters that stand twice in a row,
+    tells nothing.
+    """
     parse = staticmethod(yes_no)
     program = Task.script
 
@@ -257,14 +302,17 @@ class IsomorphicStrings(Task):
         size = rng.randint(*at(rng, level, (3, 5), (5, 10), (15, 40)))
         alphabet = rng.sample(ascii_lowercase, max(2, size // 2))
         renamed = dict(zip(ascii_lowercase, rng.sample(ascii_lowercase, 26)))
-        s = t = ""
-        while self.solve(s, t) is not label or len(set(s)) < 2 or doubles(s) != doubles(t):
-            s = scramble(rng, size, alphabet)
-            t = "".join(renamed[c] for c in s)
+        while True:
+            s = rng.choices(alphabet, k=size)
+            t = [renamed[c] for c in s]
             if not label:  # may still be a true pair: "ab" is renamed to "xy" as well as to "yx"
-                i, j = sorted(rng.sample(range(size), 2))
-                t = t[:i] + t[j] + t[i + 1:j] + t[i] + t[j + 1:]
-        return (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? Answer True or False.', dict(s=s, t=t))
+                i, j = rng.sample(range(size), 2)
+                t[i], t[j] = t[j], t[i]
+            if len(set(s)) > 1 and doubles(s) == doubles(t) and self.solve(s, t) is label:
+                break
+        facts = dict(s="".join(s), t="".join(t))
+        question = 'Can the letters of "{s}" be renamed one-to-one to give "{t}"?'.format(**facts)
+        return f"{question} Answer True or False.", facts
 
     @staticmethod
     def solve(s, t):
@@ -272,16 +320,19 @@ class IsomorphicStrings(Task):
 
 
 class PalindromeGeneration(Task):
+    """Rearrange the letters of "aabcb" into a palindrome: abcba."""
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         size = rng.randint(*at(rng, level, (3, 6), (6, 12), (20, 40)))
-        given = "a"
+        given = ""
         while given == given[::-1]:
-            given = scramble(rng, size // 2) * 2 + rng.choice(ascii_lowercase) * (size % 2)
-            given = "".join(rng.sample(given, size))
-        return (f'Rearrange the letters of "{given}" into a palindrome. Answer with the letters alone.',
-                dict(given=given))
+            half = scramble(rng, size // 2)
+            middle = rng.choice(ascii_lowercase) * (size % 2)
+            given = "".join(rng.sample(half + half + middle, size))
+        question = (f'Rearrange the letters of "{given}" into a palindrome. '
+                    "Answer with the letters alone.")
+        return question, dict(given=given)
 
     @staticmethod
     def solve(given):
@@ -295,16 +346,23 @@ class PalindromeGeneration(Task):
 
 
 class PalindromePartitioning(Task):
+    """List all ways to cut "aab" into palindromes: [["a", "a", "b"], ["aa", "b"]]."""
+
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (4, 6), (5, 9), (9, 12))
         while True:
-            alphabet, text = rng.sample(ascii_lowercase, rng.randint(3, 5)), ""
+            # One short palindrome after another, of few letters.
+            alphabet = rng.sample(ascii_lowercase, rng.randint(3, 5))
+            text = ""
             while len(text) < low:
                 half = scramble(rng, rng.randint(1, 2), alphabet)
                 text += half + half[::-1][rng.randrange(2):]
-            if len(text) <= high and 1 < len(ways := self.solve(text)) <= 40 and len(str(ways)) < 1_400:
-                return (f'List all ways to cut "{text}" into palindromes (single letters are palindromes). '
-                        "Answer with a list of lists of pieces, the pieces in order.", dict(text=text))
+            ways = self.solve(text)
+            if len(text) <= high and 1 < len(ways) <= 40 and len(str(ways)) < 1_400:
+                break
+        question = (f'List all ways to cut "{text}" into palindromes (single letters are '
+                    "palindromes). Answer with a list of lists of pieces, the pieces in order.")
+        return question, dict(text=text)
 
     @staticmethod
     def solve(text):
@@ -322,7 +380,11 @@ class PalindromePartitioning(Task):
 
 
 class RansomNote(Task):
-    """A false note lacks one copy of a letter that the magazine has: to look for each letter is not enough."""
+    """Can "bee" be put together from the letters of "zebra", each used at most once?
+
+    A false note lacks one copy of a letter that the magazine has: to look for each letter is not
+    enough.
+    """
     parse = staticmethod(yes_no)
     program = Task.script
 
@@ -333,16 +395,17 @@ class RansomNote(Task):
         note = ""
         while len(set(note)) == len(note):  # some letter is needed twice
             note = scramble(rng, size, pool)
-        magazine = list(note)
+        cut = list(note)
         if not label:
             lacking = rng.choice([c for c in note if note.count(c) > 1])
-            magazine.remove(lacking)
+            cut.remove(lacking)
             pool.remove(lacking)
-        magazine += rng.choices(pool, k=rng.randint(2 * size, 4 * size) - len(magazine))
-        rng.shuffle(magazine)
-        magazine = "".join(magazine)
-        return (f'Can "{note}" be put together from the letters of "{magazine}", each used at most once? '
-                "Answer True or False.", dict(note=note, magazine=magazine))
+        cut += rng.choices(pool, k=rng.randint(2 * size, 4 * size) - len(cut))
+        rng.shuffle(cut)
+        magazine = "".join(cut)
+        question = (f'Can "{note}" be put together from the letters of "{magazine}", each used at '
+                    "most once? Answer True or False.")
+        return question, dict(note=note, magazine=magazine)
 
     @staticmethod
     def solve(note, magazine):
@@ -350,21 +413,24 @@ class RansomNote(Task):
 
 
 class DyckLanguages(Task):
+    """Which closing brackets complete ( < > [ so that all are properly nested? ] )."""
     suite, split = "bbh", "test"
     parse = staticmethod(letters)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
+        # Brackets that stay open, with balanced text before, between and after them.
         missing = rng.randint(*at(rng, level, (1, 2), (2, 4), (4, 8)))
         text = ""
-        for _ in range(missing):
-            text += self._balanced(rng, rng.randint(*at(rng, level, (0, 1), (0, 4), (2, 5)))) + rng.choice("([{<")
-        text += self._balanced(rng, rng.randint(*at(rng, level, (0, 1), (0, 4), (2, 5))))
-        return (f"Which closing brackets complete {text} so that all are properly nested? "
-                "Answer with the brackets that are to be added.", dict(text=text))
+        for i in range(missing + 1):
+            text += rng.choice("([{<") if i else ""
+            text += self._balanced(rng, rng.randint(*at(rng, level, (0, 1), (0, 4), (2, 5))))
+        question = (f"Which closing brackets complete {text} so that all are properly nested? "
+                    "Answer with the brackets that are to be added.")
+        return question, dict(text=text)
 
     def _balanced(self, rng: Random, pairs: int) -> str:
-        if not pairs:
+        if pairs == 0:
             return ""
         inside = rng.randrange(pairs)
         left, right = rng.choice(("()", "[]", "{}", "<>"))
@@ -372,27 +438,31 @@ class DyckLanguages(Task):
 
     @staticmethod
     def solve(text):
+        closing = {"(": ")", "[": "]", "{": "}", "<": ">"}
         missing = ""
         for c in text:
-            if c in "([{<":
-                missing = ")]}>"["([{<".index(c)] + missing
+            if c in closing:
+                missing = closing[c] + missing
             else:
                 missing = missing[1:]
         return missing
 
 
-# ---- deciphering ----------------------------------------------------------------------------------------------------
+# ---- deciphering ---------------------------------------------------------------------------------
 
 class CaesarCipher(Task):
+    """BEB TFMMT UIF DMPDL, each letter moved on by as many places, was ADA SELLS THE CLOCK."""
     split = "test"
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         plain = sentence(rng, *at(rng, level, (4, 6), (6, 10), (12, 20))).upper()
         key = rng.randint(1, 25)
-        text = "".join(chr((ord(c) - 65 + key) % 26 + 65) if c != " " else c for c in plain)
-        return ("Each letter was moved on by the same unknown number of places in the alphabet (A follows Z): "
-                f"{text}. The plain text has the word THE. Answer with it.", dict(text=text), plain)
+        moved = ascii_uppercase[key:] + ascii_uppercase[:key]
+        text = plain.translate(str.maketrans(ascii_uppercase, moved))
+        question = ("Each letter was moved on by the same unknown number of places in the alphabet "
+                    f"(A follows Z): {text}. The plain text has the word THE. Answer with it.")
+        return question, dict(text=text), plain
 
     @staticmethod
     def solve(text):
@@ -403,58 +473,71 @@ class CaesarCipher(Task):
         return plain
 
 
-def feedback(guess, code):
-    """What a guess of two different symbols tells about two true ones."""
-    placed = (guess[0] == code[0]) + (guess[1] == code[1])
-    found = (guess[0] in code) + (guess[1] in code)
+def pairs(symbols):
+    """All pairs of two different symbols."""
+    return [a + b for a in symbols for b in symbols if a != b]
+
+
+def feedback(guess, true):
+    """What a guess of two different symbols tells about the two true ones."""
+    in_place = guess[0] == true[0] or guess[1] == true[1]
+    found = len(set(guess) & set(true))
     if found == 2:
-        return "both right" if placed else "both right but swapped"
+        return "both right" if in_place else "both right but swapped"
     if found == 1:
-        return "one in place" if placed else "one misplaced"
-    if max(guess) < min(code):
+        return "one in place" if in_place else "one misplaced"
+    if max(guess) < min(true):
         return "both too low"
-    return "both too high" if min(guess) > max(code) else "both wrong"
+    if min(guess) > max(true):
+        return "both too high"
+    return "both wrong"
 
 
-def pairs():
-    """All pairs of different digits, and all pairs of different capital letters."""
-    return [[a + b for a in symbols for b in symbols if a != b]
-            for symbols in ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
-
-
-def narrow(left, guess, said):
-    """The digit pairs and letter pairs, of those left, that agree with what was said of a guess."""
-    return [[pair for pair in half if feedback(part, pair) == word]
-            for half, part, word in zip(left, (guess[:2], guess[2:]), said)]
+def agreeing(pairs, guess, said):
+    """The pairs that agree with what was said of a guess."""
+    return [pair for pair in pairs if feedback(guess, pair) == said]
 
 
 class Cryptanalysis(Task):
+    """A guess of 12AB was judged: digits one misplaced, letters both too low. What is the code?"""
     suite, split = "symbench", "test"
-    uses = (feedback, pairs, narrow)
+    uses = (pairs, feedback, agreeing)
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (4, 6), (7, 11), (14, 18))
-        every, guesses = pairs(), []
-        while not low <= len(guesses) <= high:  # guesses are drawn until a single code is left
-            code, left, guesses = "".join(map(rng.choice, every)), every, []
-            while len(guesses) <= high and len(left[0]) * len(left[1]) > 1:
-                guess = "".join(map(rng.choice, every))
-                said = [feedback(guess[:2], code[:2]), feedback(guess[2:], code[2:])]
-                left = narrow(left, guess, said)
-                guesses.append([guess, *said])
+        guesses: list[list[str]] = []
+        while not low <= len(guesses) <= high:
+            guesses = self._guesses(rng, high)
         lines = "\n".join(f"{guess}: digits {one}, letters {two}" for guess, one, two in guesses)
-        return ("A code has two different digits, then two different capital letters. Some guesses were judged:\n"
-                f"{lines}\nDigits and letters are judged apart. In place: a right symbol in its place. Misplaced: it "
-                "belongs in the other place of its pair. Where one symbol is mentioned, the other is wrong. Both too "
-                "low: both are wrong and below the two true ones (B is above A); both too high: likewise above; both "
-                "wrong: neither of these two. What is the code? Answer in the form 12AB.", dict(guesses=guesses))
+        question = ("A code has two different digits, then two different capital letters. Some "
+                    f"guesses were judged:\n{lines}\nDigits and letters are judged apart. In "
+                    "place: a right symbol in its place. Misplaced: it belongs in the other place "
+                    "of its pair. Where one symbol is mentioned, the other is wrong. Both too low: "
+                    "both are wrong and below the two true ones (B is above A); both too high: "
+                    "likewise above; both wrong: neither of these two. What is the code? Answer in "
+                    "the form 12AB.")
+        return question, dict(guesses=guesses)
+
+    def _guesses(self, rng: Random, most: int) -> list[list[str]]:
+        """Guesses, and what is said of them, until a single code is left or they are too many."""
+        every = digits, capitals = pairs("0123456789"), pairs(ascii_uppercase)
+        code = [rng.choice(half) for half in every]
+        guesses: list[list[str]] = []
+        while len(guesses) <= most and len(digits) * len(capitals) > 1:
+            guess = [rng.choice(half) for half in every]
+            one, two = map(feedback, guess, code)
+            digits = agreeing(digits, guess[0], one)
+            capitals = agreeing(capitals, guess[1], two)
+            guesses.append(["".join(guess), one, two])
+        return guesses
 
     @staticmethod
     def solve(guesses):
-        left = pairs()
-        for guess, *said in guesses:
-            left = narrow(left, guess, said)
-        return left[0][0] + left[1][0]
+        digits, capitals = pairs("0123456789"), pairs("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        for guess, one, two in guesses:
+            digits = agreeing(digits, guess[:2], one)
+            capitals = agreeing(capitals, guess[2:], two)
+        return digits[0] + capitals[0]
 
     @staticmethod
     def parse(text: str) -> str:
