@@ -177,6 +177,19 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield line_number, found
 
 
+def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of every saved conversation; one without messages ends the program."""
+    for line_number, line in read_jsonl(path):
+        messages = line.get("messages")
+        sound = isinstance(messages, list) and all(
+            isinstance(message, dict) and isinstance(message.get("role"), str)
+            and isinstance(message.get("content"), str) for message in messages)
+        if not sound:
+            raise SystemExit(f'{path}, line {line_number}: no "messages" (a list of role and '
+                             "content)")
+        yield line_number, line
+
+
 # The purposes of a user's own questions, in fifths: three to train on.
 OWN_PURPOSES = ("rl", "rl", "rl", "val", "eval")
 
