@@ -1139,6 +1139,8 @@ def main() -> None:
     # Wrong --tasks or a wrong file end the program before --out is touched.
     for purpose in ("rl", "val", "eval"):   # one question of each is enough to find them
         choose_questions(args, purpose, 1)
+    if args.pass_rates:
+        read_pass_rates(args.pass_rates, choose_questions(args, "rl", args.per_task, args.seed))
     world = start_training(parser, args)
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         if args.explain:

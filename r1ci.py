@@ -61,10 +61,11 @@ from tqdm import tqdm
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
-                                add_protocol_flags, cut_template, keyed_bytes, protocol_of,
+                                add_protocol_flags, check_texts, cut_template, keyed_bytes, protocol_of,
                                 read_turn, system_prompts, tool_text, whole)
 from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
-                             read_bbh, read_json, read_jsonl, read_questions)
+                             is_finite, is_text, read_bbh, read_json, read_jsonl, read_questions,
+                             read_trajectories)
 from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table)
 from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
@@ -1254,26 +1255,54 @@ def read_config(directory: Path) -> ModelConfig:
     path = directory / "config.json"
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise SystemExit(f"{path}: model_type {kind!r} is not supported, only "
                          f"{', '.join(FAMILIES)} are")
     for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                 "num_attention_heads"):
         if key not in raw:
             raise SystemExit(f"{path} lacks {key}")
+    for key, of in (("rope_scaling", dict), ("rope_parameters", dict),
+                    ("quantization_config", dict), ("layer_types", list)):
+        if not isinstance(raw.get(key) or of(), of):
+            raise SystemExit(f"{path}: {key} {raw[key]!r} is not supported")
     # The rotation's base stands in one of three places, by the version of transformers.
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     rope_type = rope.get("rope_type") or rope.get("type") or "default"
     raw["rope_theta"] = rope.get("rope_theta", raw.get("rope_theta", 10_000.0))
-    refuse_config(path, raw, FAMILIES[kind], rope_type)
     raw.setdefault("max_position_embeddings", 32768)
     raw.setdefault("tie_word_embeddings", False)
+    raw.setdefault("rms_norm_eps", ModelConfig.rms_norm_eps)
     raw["num_key_value_heads"] = raw.get("num_key_value_heads") or raw["num_attention_heads"]
     raw["head_dim"] = raw.get("head_dim") or FAMILIES[kind].head_dim
+    check_numbers(path, raw)
+    refuse_config(path, raw, FAMILIES[kind], rope_type)
     # Ours, and the rest.
     known = {key: value for key, value in raw.items() if key in ModelConfig.__dataclass_fields__}
     other = {key: value for key, value in raw.items() if key not in known}
     return ModelConfig(**known, other=other)
+
+
+def check_numbers(path: Path, raw: dict[str, Any]) -> None:
+    """Refuse numbers of which no model can be made, before one is tried: a text, 10 ** 9 layers."""
+    most = {"vocab_size": 10 ** 8, "hidden_size": 10 ** 6, "intermediate_size": 10 ** 7,
+            "num_hidden_layers": 1000, "num_attention_heads": 10 ** 4,
+            "num_key_value_heads": 10 ** 4, "max_position_embeddings": 10 ** 9}
+    for key, maximum in most.items():
+        if type(raw[key]) is not int or not 1 <= raw[key] <= maximum:
+            raise SystemExit(f"{path}: {key} {raw[key]!r} is not a whole number from 1 to {maximum}")
+    for key in ("rope_theta", "rms_norm_eps"):
+        if not (is_finite(raw[key]) and raw[key] > 0):
+            raise SystemExit(f"{path}: {key} {raw[key]!r} is not a number above 0")
+    heads, width = raw["num_attention_heads"], raw["head_dim"]
+    if width == 0:   # it follows from the others
+        width = raw["hidden_size"] / heads
+    if not isinstance(width, (int, float)) or width <= 0 or width % 2:
+        raise SystemExit(f"{path}: {heads} num_attention_heads of head_dim {width!r}, not a whole "
+                         "even number")
+    if heads % raw["num_key_value_heads"]:
+        raise SystemExit(f"{path}: num_attention_heads {heads} is not a multiple of "
+                         f"num_key_value_heads {raw['num_key_value_heads']}")
 
 
 def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: str) -> None:
@@ -1308,7 +1337,7 @@ def stored_tensors(directory: Path) -> Iterator[tuple[str, Any]]:
         raw = read_json(index)
         if not isinstance(raw, dict) or not isinstance(raw.get("weight_map"), dict):
             raise SystemExit(f"{index} has no weight_map")
-        names = sorted(set(raw["weight_map"].values()))
+        names = sorted(set(map(str, raw["weight_map"].values())))
     for path in [directory / name for name in names]:
         if not path.exists():
             raise SystemExit(f"{path} does not exist: the model's weights are incomplete")
@@ -1316,7 +1345,7 @@ def stored_tensors(directory: Path) -> Iterator[tuple[str, Any]]:
             with safe_open(path, "pt") as file:
                 for key in file.keys():
                     yield key, file.get_slice(key)
-        except SafetensorError as error:  # a truncated or corrupt file
+        except (SafetensorError, OSError) as error:  # a truncated or corrupt file, a directory
             raise SystemExit(f"{path} cannot be read as safetensors: {error}")
 
 
@@ -1402,17 +1431,21 @@ def load_tokenizer(source: str | Path) -> Any:
     try:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(directory)
     except Exception as error:  # tokenizers raises its own, untyped
-        raise SystemExit(f"{path} cannot be read as a tokenizer: {error}")
+        raise SystemExit(f"{path} cannot be read as a tokenizer: "
+                         f"{' '.join(str(error).split())[:300]}")
     # The ids that end a turn: one or several, in either file.
     config, generation = directory / "config.json", directory / "generation_config.json"
     settings = read_json(generation) if generation.exists() else {}
     ends: set[int] = set()
-    for source in (settings, read_json(config) if config.exists() else {}):
-        found = source.get("eos_token_id")
-        if isinstance(found, list):
-            ends.update(found)
-        elif found is not None:
-            ends.add(found)
+    for file, values in ((generation, settings),
+                         (config, read_json(config) if config.exists() else {})):
+        if not isinstance(values, dict):
+            raise SystemExit(f"{file}: a JSON object was expected")
+        found = values.get("eos_token_id")
+        found = found if isinstance(found, list) else [] if found is None else [found]
+        if not all(type(token) is int for token in found):
+            raise SystemExit(f"{file}: eos_token_id {found} is not made of token ids")
+        ends.update(found)
     tokenizer.generation_config = {**settings, "eos_token_id": sorted(ends)}
     return tokenizer
 
@@ -1545,7 +1578,12 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     if not log.exists():
         return {}
     for _, line in read_jsonl(log):
-        return line.get("flags", {})
+        flags = line.get("flags", {})
+        if not (isinstance(flags, dict) and flags.get("level", 1) in LEVELS
+                and all(isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
+                and str(flags.get("format", "fence")) in FORMATS):
+            raise SystemExit(f"{log}: its first line does not hold the flags of a run")
+        return flags
     return {}
 
 
@@ -1555,7 +1593,7 @@ def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
     defaults = {name: flags[name] for name in ("level", "format") if name in flags}
     # `ask` brings its own question, and whoever types one of these chooses the questions, too.
     chosen = args.run == command_ask or args.tasks or args.questions or args.bbh
-    if chosen or not flags:
+    if chosen or not (flags.get("tasks") or flags.get("questions")):
         return defaults
     if flags.get("questions"):
         subject = flags["questions"]
@@ -1571,6 +1609,8 @@ def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
 def command_ask(args: argparse.Namespace) -> None:
     if (args.question is None) == (args.task is None):
         raise SystemExit("ask needs a question or --task NAME")
+    if not args.task and not (is_text(args.question) and args.question.strip()):
+        raise SystemExit("ask: the question is empty, or not UTF-8")
     if args.task:
         [question, *_] = draw_questions(parse_tasks(args.task, args.level), "eval", 1, args.seed)
     else:
@@ -1622,8 +1662,13 @@ def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
 
 
 def command_eval(args: argparse.Namespace) -> None:
-    if args.json and not Path(args.json).resolve().parent.is_dir():
-        raise SystemExit(f"--json {args.json}: its directory does not exist")
+    for flag, file in (("--json", args.json), ("--trajectories", args.trajectories)):
+        if file and not Path(file).resolve().parent.is_dir():
+            raise SystemExit(f"{flag} {file}: its directory does not exist")
+        if file and Path(file).is_dir():
+            raise SystemExit(f"{flag} {file} is a directory")
+    if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
+        raise SystemExit("--tasks, --questions and --bbh: only one of them can choose the questions")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
     if args.bbh:
@@ -1689,9 +1734,12 @@ def command_show(args: argparse.Namespace) -> None:
     decode = None
     if (directory / "tokenizer.json").exists():
         decode = Chat(load_tokenizer(directory)).decode
-    for i, (number, line) in enumerate(read_jsonl(file)):
-        if not isinstance(line.get("messages"), list):
-            raise SystemExit(f'{file}, line {number}: no "messages"')
+    elif args.model:
+        raise SystemExit(f"--model {directory} has no tokenizer.json")
+    lines = list(read_trajectories(file))
+    if not lines:
+        raise SystemExit(f"{file} holds no trajectory")
+    for i, (_, line) in enumerate(lines):
         if args.first <= i < args.first + args.n:
             print(paint_trajectory(line, decode))
 
@@ -1760,6 +1808,7 @@ def main() -> None:
     page.set_defaults(run=command_page)
 
     args = parser.parse_args()
+    check_texts(parser, args)
     # A model is asked as it was trained. Parsed again, so that what is typed still wins.
     if args.run in (command_ask, command_eval):
         defaults = defaults_of_run(args)

@@ -59,8 +59,8 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS
-from tasks.conversation import (FORMATS, MODES, add_protocol_flags, protocol_of, real,
-                                system_prompts, whole)
+from tasks.conversation import (FORMATS, MODES, add_protocol_flags, check_texts, protocol_of,
+                                real, system_prompts, whole)
 from tasks.questions import TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
 from tasks.teacher import read_conversations, write_conversations, wrong_conversations
@@ -723,7 +723,9 @@ def parse_with_preset(parser: argparse.ArgumentParser,
     """The flags. Parsed twice: --preset's values become defaults, and what is typed still wins."""
     preset = parser.parse_args().preset
     parser.set_defaults(**presets[preset])
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_texts(parser, args)
+    return args
 
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
@@ -736,7 +738,7 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
                         help="go on from whatever --out holds: a checkpoint, data, nothing")
     either.add_argument("--overwrite", action="store_true",
                         help="move a run that --out holds aside, to OUT.1, and begin again")
-    add("--seed", type=int, default=0, help="fixes all randomness")
+    add("--seed", type=whole(0), default=0, help="fixes all randomness")
     add_device_flags(add)
     add("--save-every", type=whole(0), default=0,
         help="steps between checkpoints; 0: only when stopped")

@@ -434,8 +434,18 @@ def whole(minimum: int) -> Callable[[str], int]:
             value = minimum - 1
         if value < minimum:
             raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {minimum}")
+        if value >= 10 ** 15:
+            raise argparse.ArgumentTypeError(f"{text:.20} is too large")
         return value
     return parse
+
+
+def check_texts(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse an empty text, such as a shell's variable that is not set, and one that no path is."""
+    for name, value in vars(args).items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (not text.strip() or "\0" in text):
+                parser.error(f"{name} {text!r}: a text is needed")
 
 
 def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:

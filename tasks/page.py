@@ -20,7 +20,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tasks.questions import read_json, read_jsonl
+from tasks.questions import read_json, read_jsonl, read_trajectories
 
 TEMPLATE = Path(__file__).with_name("page.html")
 PLACE = "DATA_OF_THE_RUNS"  # the word in the template that the JSON object replaces
@@ -40,7 +40,14 @@ Line = dict[str, Any]  # of a JSON-lines file
 def write_page(directories: list[str], out: str) -> int:
     """Write the page of these runs; its size in bytes."""
     most_bytes = MOST_BYTES // len(directories)
-    runs = [read_run(Path(directory), most_bytes) for directory in directories]
+    if not out.endswith(".html"):   # a slip of the pen shall not replace a run's file
+        raise SystemExit(f"--out {out}: the page's name ends in .html")
+    runs = []
+    for directory in directories:
+        try:
+            runs.append(read_run(Path(directory), most_bytes))
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            raise SystemExit(f"{directory}: its files are not as a run writes them ({error!r})")
     page = TEMPLATE.read_text(encoding="utf-8").replace(PLACE, as_script({"runs": runs}))
     try:
         Path(out).write_text(page, encoding="utf-8")
@@ -208,9 +215,7 @@ def read_groups(directory: Path, flags: Line, most_bytes: int) -> list[dict[str,
     if not path.exists():
         return []
     by_group: dict[tuple, list[Line]] = {}
-    for number, line in read_jsonl(path):
-        if not isinstance(line.get("messages"), list):
-            raise SystemExit(f'{path}, line {number}: no "messages"')
+    for _, line in read_trajectories(path):
         key = (line.get("step"), line.get("group"), line.get("task"), line.get("seed"))
         by_group.setdefault(key, []).append(line)
     chosen = [rows for rows in by_group.values() if len(rows) > 1]
@@ -238,7 +243,10 @@ def find_tokenizer(directory: Path, flags: Line) -> Tokenizer | None:
     places = [directory, *directory.glob("checkpoints/step-*"), Path(flags.get("model") or ".")]
     for place in places:
         if (place / "tokenizer.json").is_file():
-            return Tokenizer.from_file(str(place / "tokenizer.json"))
+            try:
+                return Tokenizer.from_file(str(place / "tokenizer.json"))
+            except Exception as error:   # tokenizers raises its own, untyped
+                raise SystemExit(f"{place}/tokenizer.json cannot be read: {error}")
     return None
 
 

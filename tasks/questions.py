@@ -1,5 +1,6 @@
 """Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
 import json
+import math
 import re
 import sys
 from difflib import get_close_matches
@@ -139,29 +140,54 @@ def bbh_right(answer: str, instance: Instance) -> bool:
 def read_json(path: Path) -> Any:
     """What a JSON file holds; one that is missing or broken ends the program and is named."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))   # with a byte order mark or without
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist")
-    except ValueError as error:
+    except OSError as error:   # a directory, no permission
+        raise SystemExit(f"{path} cannot be read: {error.strerror}")
+    except (ValueError, RecursionError) as error:
         raise SystemExit(f"{path} is not valid JSON: {error}")
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value from JSON is a text that UTF-8 can hold: \\ud800 is half a character."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value from JSON is a number; Python reads NaN and Infinity, too."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of every line of a JSON-lines file; a broken line ends the program."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read: {error}")
     for line_number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SystemExit(f"{path}, line {line_number}: not valid JSON ({error})")
         if not isinstance(found, dict):
             raise SystemExit(f"{path}, line {line_number}: a JSON object was expected")
         yield line_number, found
+
+
+def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of every saved conversation; one without messages ends the program."""
+    for line_number, line in read_jsonl(path):
+        messages = line.get("messages")
+        sound = isinstance(messages, list) and all(
+            isinstance(message, dict) and isinstance(message.get("role"), str)
+            and isinstance(message.get("content"), str) for message in messages)
+        if not sound:
+            raise SystemExit(f'{path}, line {line_number}: no "messages" (a list of role and '
+                             "content)")
+        yield line_number, line
 
 
 # The purposes of a user's own questions, in fifths: three to train on.
@@ -177,12 +203,14 @@ def read_questions(path: str) -> list[Instance]:
     questions = []
     for i, line in read_jsonl(path):
         question, answer = line.get("question"), line.get("answer")
-        if not isinstance(question, str) or not isinstance(answer, (str, int, float)):
+        if not is_text(question) or not (is_text(answer) or is_finite(answer)):
             raise SystemExit(
                 f'{path}, line {i}: "question" (text) and "answer" (text or number) are needed')
         expect = str(answer).split("####")[-1].strip()
         if not expect:
             raise SystemExit(f"{path}, line {i}: the answer is empty")
+        if not question.strip():
+            raise SystemExit(f"{path}, line {i}: the question is empty")
         purpose = purpose_of(question, OWN_PURPOSES)
         questions.append(Instance(f"user/{Path(path).stem}", i, 0, purpose, question, {}, expect))
     if not questions:
@@ -207,15 +235,19 @@ def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
         if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
             raise SystemExit(
                 f'{path}, line {i}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
+        rate = line.get("pass_rate", line.get("reward"))
+        if not (is_finite(rate) and 0 <= rate <= 1):
+            raise SystemExit(f"{path}, line {i}: {rate!r} is no pass rate, a number from 0 to 1")
         # Questions of other purposes and rows that the sandbox failed say nothing about these.
         if line.get("purpose", "rl") == "rl" and line.get("stop_reason") != "tool_failure":
-            key = line["task"], line["level"], line["seed"]
-            known.setdefault(key, []).append(line.get("pass_rate", line.get("reward")))
-    missing = sum((q.task, q.level, q.seed) not in known for q in questions)
+            key = str(line["task"]), str(line["level"]), str(line["seed"])
+            known.setdefault(key, []).append(rate)
+    keys = [(q.task, str(q.level), str(q.seed)) for q in questions]
+    missing = sum(key not in known for key in keys)
     if missing:
         raise SystemExit(f"{path} lacks {missing} of {len(questions)} questions: measure again")
     means = {key: sum(rates) / len(rates) for key, rates in known.items()}
-    return [means[q.task, q.level, q.seed] for q in questions]
+    return [means[key] for key in keys]
 
 
 def read_bbh(directory: str, n: int) -> list[Instance]:
@@ -228,7 +260,7 @@ def read_bbh(directory: str, n: int) -> list[Instance]:
         usable = []
         for i, row in enumerate(raw["examples"], 1):
             texts = isinstance(row, dict) and [row.get("input"), row.get("target")]
-            if not texts or not all(isinstance(text, str) for text in texts):
+            if not texts or not all(map(is_text, texts)):
                 raise SystemExit(f'{path}, example {i}: "input" and "target" must be texts')
             question, target = texts
             # Three original rows have options and a target that is none of them.

@@ -259,7 +259,8 @@ Decode = Callable[[list[int]], str]  # token ids to text
 
 
 def paint(text: str, colour: str) -> str:
-    """Coloured text on a terminal, plain text in a file."""
+    """Coloured text on a terminal, plain text in a file; half a character as its escape."""
+    text = text.encode(errors="backslashreplace").decode()
     if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
         return f"{colour}{text}{RESET}"
     return text

@@ -33,10 +33,10 @@ from tqdm import tqdm
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
-                                keyed_bytes, protocol_of, read_turn, real, system_prompts,
+                                check_texts, keyed_bytes, protocol_of, read_turn, real, system_prompts,
                                 tool_text, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, grade, own_questions,
-                             parse_tasks, read_jsonl)
+                             is_text, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
 
 
@@ -661,7 +661,7 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
         turn = turn if isinstance(turn, dict) else {}
         role = turn.get("role", turn.get("from"))
         content = turn.get("content", turn.get("value"))
-        if role not in ROLES or not isinstance(content, str):
+        if not isinstance(role, str) or role not in ROLES or not is_text(content):
             raise ValueError(
                 '"messages" needs a list of role and content (or "conversations" one of from and '
                 f"value), and one role is {role!r} with {type(content).__name__} as content"
@@ -717,9 +717,13 @@ def choose_from_file(args: argparse.Namespace) -> None:
     out = Path(args.out)
     if out.exists():
         raise SystemExit(f"--out {out} exists: choose another file")
+    if not out.resolve().parent.is_dir():
+        raise SystemExit(f"--out {out}: its directory does not exist")
     lines = []
-    for number, line in read_jsonl(args.file):
-        if not {"messages", "task", "seed", "level", "reward"} <= line.keys():
+    for number, line in read_trajectories(args.file):
+        known = {"task", "seed", "level", "reward"} <= line.keys() and len(line["messages"]) > 2
+        if not (known and isinstance(line["task"], str)
+                and isinstance(line.get("statuses", []), list)):
             raise SystemExit(
                 f"{args.file}, line {number}: messages, task, seed, level and reward are needed"
             )
@@ -804,6 +808,7 @@ def main() -> None:
         command.add_argument("--seed", type=int, default=0, help="of questions and draws")
 
     args = parser.parse_args()
+    check_texts(parser, args)
     if args.multi_turn_weight < 0:
         parser.error("--multi-turn-weight must not be below 0")
     if args.command == "choose":
@@ -817,6 +822,8 @@ def main() -> None:
             "`python r1ci.py eval --purpose sft --trajectories FILE`"
         )
     log = Path(args.out) / "collected.jsonl"
+    if any(place.exists() and not place.is_dir() for place in (log.parent, *log.parent.parents)):
+        parser.error(f"--out {args.out} is no directory")
     if log.exists() and not args.resume:
         parser.error(f"{log} exists: choose another --out, or --resume")
     if args.teacher == "programs" and args.resume:

@@ -17,7 +17,7 @@ from r1ci import token_logps
 from sft import World
 from tasks.conversation import Protocol, Trajectory
 from tasks.report import explain_tokens
-from test_scripts import GRPO, inside, metrics, refusal, sft_run
+from test_scripts import GRPO, inside, metrics, refusal
 
 WORLD = World(0, 1, torch.device("cpu"), torch.float32)
 
