@@ -61,8 +61,8 @@ from tqdm import tqdm
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
-                                add_protocol_flags, check_texts, cut_template, keyed_bytes, protocol_of,
-                                read_turn, system_prompts, tool_text, whole)
+                                add_protocol_flags, check_texts, cut_template, keyed_bytes,
+                                protocol_of, read_turn, system_prompts, tool_text, whole)
 from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
                              is_finite, is_text, read_bbh, read_json, read_jsonl, read_questions,
                              read_trajectories)
@@ -1290,7 +1290,8 @@ def check_numbers(path: Path, raw: dict[str, Any]) -> None:
             "num_key_value_heads": 10 ** 4, "max_position_embeddings": 10 ** 9}
     for key, maximum in most.items():
         if type(raw[key]) is not int or not 1 <= raw[key] <= maximum:
-            raise SystemExit(f"{path}: {key} {raw[key]!r} is not a whole number from 1 to {maximum}")
+            raise SystemExit(f"{path}: {key} {raw[key]!r} is not a whole number from 1 to "
+                             f"{maximum}")
     for key in ("rope_theta", "rms_norm_eps"):
         if not (is_finite(raw[key]) and raw[key] > 0):
             raise SystemExit(f"{path}: {key} {raw[key]!r} is not a number above 0")
@@ -1668,7 +1669,7 @@ def command_eval(args: argparse.Namespace) -> None:
         if file and Path(file).is_dir():
             raise SystemExit(f"{flag} {file} is a directory")
     if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
-        raise SystemExit("--tasks, --questions and --bbh: only one of them can choose the questions")
+        raise SystemExit("--tasks, --questions and --bbh: only one of them can choose questions")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
     if args.bbh:
