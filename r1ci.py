@@ -61,8 +61,8 @@ from tqdm import tqdm
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
-                                add_protocol_flags, check_texts, cut_template, keyed_bytes, protocol_of,
-                                read_turn, system_prompts, tool_text, whole)
+                                add_protocol_flags, check_texts, cut_template, keyed_bytes,
+                                protocol_of, read_turn, system_prompts, tool_text, whole)
 from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
                              is_finite, is_text, read_bbh, read_json, read_jsonl, read_questions,
                              read_trajectories)

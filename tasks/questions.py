@@ -48,9 +48,9 @@ def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
     chosen: list[tuple[str, int]] = []
     for part in text.split(","):
         without = part.strip().startswith("-")
-        name, _, at_level = part.strip().removeprefix("-").partition("@")
+        name, at, at_level = part.strip().removeprefix("-").partition("@")
         keys = keys_called(name)
-        if at_level and not (at_level.isdigit() and int(at_level) in LEVELS):
+        if at and at_level not in map(str, LEVELS):
             raise SystemExit(f"unknown level {at_level!r} of task {name}: levels are 1 to 5")
         if without:
             chosen = [(key, its) for key, its in chosen
