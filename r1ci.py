@@ -1290,7 +1290,8 @@ def check_numbers(path: Path, raw: dict[str, Any]) -> None:
             "num_key_value_heads": 10 ** 4, "max_position_embeddings": 10 ** 9}
     for key, maximum in most.items():
         if type(raw[key]) is not int or not 1 <= raw[key] <= maximum:
-            raise SystemExit(f"{path}: {key} {raw[key]!r} is not a whole number from 1 to {maximum}")
+            raise SystemExit(f"{path}: {key} {raw[key]!r} is not a whole number from 1 to "
+                             f"{maximum}")
     for key in ("rope_theta", "rms_norm_eps"):
         if not (is_finite(raw[key]) and raw[key] > 0):
             raise SystemExit(f"{path}: {key} {raw[key]!r} is not a number above 0")
@@ -1668,7 +1669,7 @@ def command_eval(args: argparse.Namespace) -> None:
         if file and Path(file).is_dir():
             raise SystemExit(f"{flag} {file} is a directory")
     if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
-        raise SystemExit("--tasks, --questions and --bbh: only one of them can choose the questions")
+        raise SystemExit("--tasks, --questions, --bbh: only one of them can choose questions")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
     if args.bbh:

@@ -140,7 +140,7 @@ def bbh_right(answer: str, instance: Instance) -> bool:
 def read_json(path: Path) -> Any:
     """What a JSON file holds; one that is missing or broken ends the program and is named."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))   # with a byte order mark or without
+        return json.loads(path.read_text(encoding="utf-8-sig"))   # also without a mark
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist")
     except OSError as error:   # a directory, no permission
