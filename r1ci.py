@@ -1669,7 +1669,7 @@ def command_eval(args: argparse.Namespace) -> None:
         if file and Path(file).is_dir():
             raise SystemExit(f"{flag} {file} is a directory")
     if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
-        raise SystemExit("--tasks, --questions and --bbh: only one of them can choose questions")
+        raise SystemExit("--tasks, --questions, --bbh: only one of them can choose questions")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
     if args.bbh:

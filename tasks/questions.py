@@ -50,7 +50,7 @@ def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
         without = part.strip().startswith("-")
         name, at, at_level = part.strip().removeprefix("-").partition("@")
         keys = keys_called(name)
-        if at and not (at_level.isdigit() and int(at_level) in LEVELS):
+        if at and at_level not in map(str, LEVELS):
             raise SystemExit(f"unknown level {at_level!r} of task {name}: levels are 1 to 5")
         if without:
             chosen = [(key, its) for key, its in chosen
@@ -140,7 +140,7 @@ def bbh_right(answer: str, instance: Instance) -> bool:
 def read_json(path: Path) -> Any:
     """What a JSON file holds; one that is missing or broken ends the program and is named."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))   # with a byte order mark or without
+        return json.loads(path.read_text(encoding="utf-8-sig"))   # also without a mark
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist")
     except OSError as error:   # a directory, no permission

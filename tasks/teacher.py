@@ -34,8 +34,7 @@ from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
                                 check_texts, keyed_bytes, protocol_of, read_turn, real,
-                                system_prompts,
-                                tool_text, whole)
+                                system_prompts, tool_text, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, grade, own_questions,
                              is_text, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures

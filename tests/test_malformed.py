@@ -274,7 +274,7 @@ ODD = {
     "sft.py": [
         *[("--batch-size", value) for value in NUMBERS], *[("--lr", value) for value in ("-1", "nan", "inf", "x", "")],
         ("--width", "12"), ("--width", "0"), ("--tasks", ""), ("--tasks", ","), ("--tasks", "rg/gcd,-rg/gcd"), ("--tasks", "-rg/gcd"),
-        ("--tasks", "rg/gcd@9"), ("--tasks", "rg/gcd@"), ("--tasks", "rg/gcd@²"), ("--tasks", "@1"), ("--tasks", "rg"), ("--tasks", "../x"),
+        ("--tasks", "rg/gcd@9"), ("--tasks", "rg/gcd@"), ("--tasks", "rg/gcd@²"), ("--tasks", "@1"), ("--tasks", "../x"),
         ("--level", "0"), ("--level", "x"), ("--seed", "x"), ("--seed", "1.5"), ("--seed", "9" * 30), ("--device", "tpu"), ("--device", ""), ("--dtype", "float16"),
         ("--preset", "x"), ("--preset", ""), ("--format", "x"), ("--mode", "all"), ("--wordings", "x"), ("--model", ""),
         ("--model", "nowhere"), ("--model", "file"), ("--model", "\0"), ("--data", ""), ("--data", "nowhere"), ("--data", "."),
@@ -284,7 +284,7 @@ ODD = {
     "grpo.py": [
         *[("--group-size", value) for value in (*NUMBERS, "1")], ("--temperature", "0"), ("--clip-low", "1.1"), ("--clip-high", "-0.1"),
         ("--agents",), ("--agents", "poem"), ("--agents", "ci", ""), ("--order", "x"), ("--advantage", "trpo"), ("--reward", "v3"),
-        ("--norm", ""), ("--stages", "0"), ("--stages", "1000"), ("--updates", "0"), ("--eval-n", "0"), ("--val-n", "0"), ("--kl-coef", "nan"),
+        ("--norm", ""), ("--stages", "0"), ("--updates", "0"), ("--eval-n", "0"), ("--val-n", "0"), ("--kl-coef", "nan"),
         ("--explain", "--advantage", "ppo"), ("--questions", ""), ("--questions", "nowhere"), ("--pass-rates", "nowhere"),
         ("--pass-rates", ""), ("--model", "file"), ("--model", ""), ("--out", "file"), ("--tasks", ""), ("--preset", "quickly")],
     "r1ci.py eval": [
