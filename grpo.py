@@ -1136,11 +1136,14 @@ def main() -> None:
     add_flags(parser)
     args = parse_with_preset(parser, PRESETS)
     check_flags(parser, args)
-    # Wrong --tasks or a wrong file end the program before --out is touched.
-    for purpose in ("rl", "val", "eval"):   # one question of each is enough to find them
+    # Wrong --tasks, --stages or files end the program before --out is touched.
+    questions = choose_questions(args, "rl", args.per_task, args.seed)
+    for purpose in ("val", "eval"):   # one question of each is enough to find that there are some
         choose_questions(args, purpose, 1)
+    if args.order != "none" and args.stages > len(questions):
+        parser.error(f"--stages {args.stages}: there are only {len(questions)} training questions")
     if args.pass_rates:
-        read_pass_rates(args.pass_rates, choose_questions(args, "rl", args.per_task, args.seed))
+        read_pass_rates(args.pass_rates, questions)
     world = start_training(parser, args)
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         if args.explain:
