@@ -799,12 +799,11 @@ def choose_questions(args: argparse.Namespace, purpose: str, n: int,
     return draw_questions(parse_tasks(args.tasks, args.level), purpose, n, seed)
 
 
-def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox) -> None:
+def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
+          questions: list[Instance]) -> None:
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
-    # No question has two purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
-    questions = choose_questions(args, "rl", args.per_task, args.seed)
     validation = choose_questions(args, "val", args.val_n)
     held_out = choose_questions(args, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
@@ -1136,7 +1135,8 @@ def main() -> None:
     add_flags(parser)
     args = parse_with_preset(parser, PRESETS)
     check_flags(parser, args)
-    # Wrong --tasks, --stages or files end the program before --out is touched.
+    # Wrong --tasks, --stages or files end the program before --out is touched. No question has two
+    # purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
     questions = choose_questions(args, "rl", args.per_task, args.seed)
     for purpose in ("val", "eval"):   # one question of each is enough to find that there are some
         choose_questions(args, purpose, 1)
@@ -1154,7 +1154,7 @@ def main() -> None:
             flags["questions_sha256"] = sha256(Path(args.questions))
         run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
-        train(args, run, world, sandbox)
+        train(args, run, world, sandbox, questions)
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------

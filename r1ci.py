@@ -1580,8 +1580,10 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
         return {}
     for _, line in read_jsonl(log):
         flags = line.get("flags", {})
+        limits = ("max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
         if not (isinstance(flags, dict) and flags.get("level", 1) in LEVELS
                 and all(isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
+                and all(type(flags.get(name, 1)) is int for name in limits)
                 and str(flags.get("format", "fence")) in FORMATS):
             raise SystemExit(f"{log}: its first line does not hold the flags of a run")
         return flags
@@ -1591,7 +1593,8 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
 def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
     """How a model was trained, as defaults of how it is asked."""
     flags = flags_of_run(Path(args.model))
-    defaults = {name: flags[name] for name in ("level", "format") if name in flags}
+    asked_so = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
+    defaults = {name: flags[name] for name in asked_so if name in flags}
     # `ask` brings its own question, and whoever types one of these chooses the questions, too.
     chosen = args.run == command_ask or args.tasks or args.questions or args.bbh
     if chosen or not (flags.get("tasks") or flags.get("questions")):
