@@ -11,7 +11,7 @@
 3. Rollout: a group of answers to each question of a step, with scripts running in the sandbox.
 4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the paper's small terms.
 5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
-   less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, the last section).
+   less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, behind the loop).
 6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others.
 7. Validation: now and then; the best checkpoint answers held-out questions nothing else has seen.
 
@@ -93,7 +93,8 @@ class Actor(Interpreter):
 def potential(pass_rate: float) -> float:
     """Improvement potential 4 p (1 - p) of a question solved with probability p (the paper's).
 
-    The policy gradient is bounded by p (1 - p): where all rewards are equal there is no advantage.
+    p (1 - p) is the variance of a reward that is 1 with probability p, else 0. Where all answers to
+    a question are right, or all wrong, none is better than its group, and nothing is learned.
     """
     return 4 * pass_rate * (1 - pass_rate)
 
@@ -106,9 +107,10 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
     what is measured again before stage K (from 1), to pass_rates-stage-K.jsonl.
     """
     world = run.world
+    # What fixes the answers' noise. Another temperature, or another stage, draws other answers.
     key: tuple[Any, ...] = (actor.seed, "potential")
     file = "pass_rates.jsonl"
-    if stage > 1:   # measured again: with other noise
+    if stage > 1:
         key += (f"stage-{stage}",)
         file = f"pass_rates-stage-{stage}.jsonl"
     # Every rank asks its share of the questions.
@@ -124,7 +126,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
             failures, calls = tool_failures([t for group in groups for t in group])
             end_if_sandbox_failed(*world.sum(failures, calls))
             for question_rates, group in zip(rates, groups):
-                question_rates[mode] = sum(t.reward for t in group) / samples
+                question_rates[mode] = sum(t.right for t in group) / samples
     # All ranks get all rates, in the order of the questions.
     pass_rates = []
     lines = ""
@@ -252,7 +254,7 @@ def without_failures(groups: Groups) -> Groups:
 
 def reward_v1(t: Trajectory) -> float:
     """1 if the answer is right, else 0: what the task's verifier said."""
-    return t.reward
+    return t.right
 
 
 def reward_v2(t: Trajectory) -> float:
@@ -269,7 +271,7 @@ def reward_v2(t: Trajectory) -> float:
     replies = [message["content"] for message in t.messages if message["role"] == "assistant"]
     before_answer = replies if t.answer is None else replies[:-1]
     well_formed = all(is_one_block(text, t.format) for text in before_answer)
-    reward = t.reward + (0.1 if well_formed else -0.1)
+    reward = t.right + (0.1 if well_formed else -0.1)
     if len(replies) > 6:
         reward -= 0.1
     return reward
@@ -312,7 +314,8 @@ def group_advantages(rewards: list[float], divide_by_std: bool) -> list[float]:
 
 def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
     """(v - mean) / std over the numbers of all lists and ranks: rewards, or PPO's estimates."""
-    count, total = world.sum(sum(map(len, values)), sum(map(sum, values)))
+    numbers = [v for part in values for v in part]
+    count, total = world.sum(len(numbers), sum(numbers))   # of all ranks
     mean = total / max(count, 1)
     centred = [[v - mean for v in part] for part in values]
     [squares] = world.sum(sum(c * c for part in centred for c in part))
@@ -327,7 +330,7 @@ def advantages_of(rewards: Numbers, method: str, divide_by_std: bool,
     """An advantage for every answer of every group, the same for all tokens of the answer.
 
     "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo"
-    has none for an answer: its critic gives every token one (`estimate_advantages`, last section).
+    has none for an answer: its critic gives every token one (`estimate_advantages`, section PPO).
     """
     if method == "grpo":
         return [group_advantages(group, divide_by_std) for group in rewards]
@@ -361,12 +364,14 @@ class Algorithm:
 
 
 @dataclass
-class Sample:
+class TrainedAnswer:
     """An answer that enters the update."""
     trajectory: Trajectory
-    loss_mask: list[int]      # 1: a trained token
-    reward: float
-    advantage: float | None   # None with PPO, whose tokens have one each
+    trained: list[int]        # 1: a token that is trained (`trained_mask`)
+    reward: float             # v1's or v2's
+    # The same for all its tokens. With PPO each token has one of its own, which is known only when
+    # its critic has seen the batches: None here, and `estimate_advantages` fills in the batches'.
+    advantage: float | None
     weight: float = 0.0       # of each of its trained tokens in the loss
 
 
@@ -397,14 +402,14 @@ def token_weight(length: int, answers: float, tokens: float, algorithm: Algorith
     return 1 / (answers * algorithm.max_tokens)
 
 
-def choose_samples(groups: Groups, rewards: Numbers, advantages: list[list[float | None]],
-                   algorithm: Algorithm, world: World) -> list[Sample]:
+def choose_answers(groups: Groups, rewards: Numbers, advantages: list[list[float | None]],
+                   algorithm: Algorithm, world: World) -> list[TrainedAnswer]:
     """This rank's answers that enter the update.
 
     An answer whose advantage is 0 (with GRPO, all of a group with equal rewards) has no gradient:
     it counts in the mean and is left out of the work. But the KL term needs it.
     """
-    samples = []
+    chosen = []
     answers = 0
     tokens = 0
     for group, rewards_of_group, advantages_of_group in zip(groups, rewards, advantages):
@@ -413,55 +418,55 @@ def choose_samples(groups: Groups, rewards: Numbers, advantages: list[list[float
             answers += 1
             tokens += sum(mask)
             if advantage is None or advantage != 0 or algorithm.kl_coef > 0:   # None: PPO
-                samples.append(Sample(t, mask, reward, advantage))
+                chosen.append(TrainedAnswer(t, mask, reward, advantage))
     all_answers, all_tokens = world.sum(answers, tokens)
-    for sample in samples:
-        sample.weight = token_weight(sum(sample.loss_mask), all_answers, all_tokens,
-                                     algorithm)
-    return samples
+    for answer in chosen:
+        answer.weight = token_weight(sum(answer.trained), all_answers, all_tokens, algorithm)
+    return chosen
 
 
 @dataclass
 class PolicyBatch:
-    """A micro-batch of B samples; N are its trained tokens, row by row."""
+    """A micro-batch of B answers; N are its trained tokens, row by row."""
     ids: Tensor             # [B, T]
-    loss_mask: Tensor       # [B, T]
+    loss_mask: Tensor       # [B, T] 1: a trained token
     lengths: list[int]      # [B] trained tokens of each row, N in all
     rewards: list[float]    # [B]
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled
-    # [N] its answer's; with PPO its own, which `estimate_advantages` fills in.
+    # [N] the advantage of the answer that the token belongs to; with PPO the token's own.
     advantages: Tensor | None = None
-    # [N] before any optimiser step. None, with one update: its own pass gives them, and ratio is 1.
+    # [N] log-probabilities under the policy before the first optimiser step. None with one update
+    # and no critic: the update's own forward pass gives the same, and the ratio is 1.
     old_logps: Tensor | None = None
     ref_logps: Tensor | None = None   # [N] under the first model; None: no KL term
     returns: Tensor | None = None     # [N] what PPO's critic should have said; None: no critic
 
 
-def policy_batches(samples: list[Sample], algorithm: Algorithm,
+def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
                    world: World) -> tuple[list[PolicyBatch], float]:
-    """The samples in micro-batches, as many on every rank, and the share of padding in them."""
-    ids = [sample.trajectory.ids for sample in samples]
-    masks = [sample.loss_mask for sample in samples]
+    """The answers in micro-batches, as many on every rank, and the share of padding in them."""
+    ids = [answer.trajectory.ids for answer in answers]
+    masks = [answer.trained for answer in answers]
     micro, padding = make_batches(ids, masks, algorithm.micro_tokens, world)
     batches = []
     for batch in micro:
-        inside = [samples[i] for i in batch.rows]   # a sample for each row
-        # The trained tokens, row by row: (sample, position), in the order of `token_logps`.
-        trained = [(sample, i) for sample in inside for i, m in enumerate(sample.loss_mask) if m]
-        weights = [sample.weight for sample, _ in trained]
-        sampled = [sample.trajectory.loss_mask[i] == 1 for sample, i in trained]
-        logps = [sample.trajectory.logps[i] for sample, i in trained]
+        inside = [answers[i] for i in batch.rows]   # an answer for each row
+        # The trained tokens, row by row: (answer, position), in the order of `token_logps`.
+        tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.trained) if m]
+        weights = [answer.weight for answer, _ in tokens]
+        sampled = [answer.trajectory.loss_mask[i] == 1 for answer, i in tokens]
+        logps = [answer.trajectory.logps[i] for answer, i in tokens]
         made = PolicyBatch(
             ids=batch.ids, loss_mask=batch.loss_mask,
-            lengths=[sum(sample.loss_mask) for sample in inside],
-            rewards=[sample.reward for sample in inside],
+            lengths=[sum(answer.trained) for answer in inside],
+            rewards=[answer.reward for answer in inside],
             weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
             sampler_logps=torch.tensor(logps, device=world.device))
         if algorithm.advantage != "ppo":
-            advantages = [sample.advantage for sample, _ in trained]
+            advantages = [answer.advantage for answer, _ in tokens]
             made.advantages = torch.tensor(advantages, device=world.device)
         batches.append(made)
     return batches, padding
@@ -495,7 +500,7 @@ class Learner:
                     values.append(self.critic(scores.hidden))
             if self.reference:
                 batch.ref_logps = self.score(self.reference, batch).logps
-        if self.critic:   # the last section
+        if self.critic:   # section PPO
             estimate_advantages(batches, values, self.algorithm, self.world)
 
 
@@ -533,22 +538,23 @@ def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
     return d.exp() - d - 1
 
 
-def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, float | None]:
-    """`algorithm.updates` optimiser steps on this rank's samples; metrics are over all ranks.
+def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[str, float | None]:
+    """`algorithm.updates` optimiser steps on this rank's answers; metrics are over all ranks.
 
     loss = policy loss + kl_coef * KL + critic's loss: sums over trained tokens of weight * value.
 
-    Where no rank has a sample (all groups have equal rewards) there is no batch and no gradient:
+    Where no rank has an answer (all groups have equal rewards) there is no batch and no gradient:
     the optimiser changes nothing, and the metrics of the loss are None.
     """
     model = learner.model
     algorithm = learner.algorithm
     world = learner.world
-    batches, padding = policy_batches(samples, algorithm, world)
+    batches, padding = policy_batches(answers, algorithm, world)
     learner.prepare(batches)
     metrics = UpdateMetrics()
     skipped = 0
     for _ in range(algorithm.updates):
+        # Gradients add up over the micro-batches; then follows one optimiser step.
         for number, batch in enumerate(batches, 1):
             tell_last_pass(model, is_last=number == len(batches))
             scores = learner.score(model, batch)
@@ -566,7 +572,8 @@ def update(learner: Learner, samples: list[Sample], lr: float) -> dict[str, floa
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # Sampler against trainer: old_logps are of before any optimiser step, in all updates.
+            # How far the sampler is from the policy before any optimiser step: every update adds the
+            # same, so that the mean over updates is that, too.
             # The entropy is the present policy's, and its mean over the updates is logged.
             metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
@@ -670,7 +677,7 @@ def answer_metrics(t: Trajectory) -> dict[str, float | None]:
     # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
     void = any(turn.code is None and turn.answer is None for turn in t.turns)
     behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
-    return {"pass_rate": t.reward > 0, **behaviours, "truncated": t.stop_reason == "budget",
+    return {"pass_rate": t.right > 0, **behaviours, "truncated": t.stop_reason == "budget",
             "void": void, "tool_failure": t.stop_reason == "tool_failure"}
 
 
@@ -687,7 +694,7 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
         values = [float(part[name]) for part in parts if part[name] is not None]
         metrics[name] = mean_or_none(*world.sum(sum(values), len(values)))
     # How likely the tokens of right answers were: this falls when a policy collapses.
-    right = [t for t in answers if t.reward > 0]
+    right = [t for t in answers if t.right > 0]
     logps = sum(sum(t.logps) for t in right)
     metrics["right_logp"] = mean_or_none(*world.sum(logps, sum(t.response_len for t in right)))
     return metrics
@@ -703,8 +710,8 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
                 zero_std_groups=mean_or_none(equal, groups))
 
 
-STEP_LEGEND = """A step's line: right, the share of right answers; reward, their mean; code, the
-share of answers that ran code; its seconds; val, the share right in validation. All other numbers
+STEP_LEGEND = """A step's line: right, the share of right answers; reward, the mean reward of all
+answers; code, the share that ran code; its seconds; val, the share right in validation. All other numbers
 of a step are in OUT/metrics.jsonl."""
 
 
@@ -855,8 +862,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             if not args.keep_sampler:
                 free_weights(actor.model)   # `actor.refresh` brings them back
             lr = args.lr * min(step / max(args.warmup, 1), 1)
-            samples = choose_samples(groups, rewards, advantages, algorithm, world=world)
-            learned = update(learner, samples, lr)
+            trained = choose_answers(groups, rewards, advantages, algorithm, world=world)
+            learned = update(learner, trained, lr)
             t_update = time.time() - update_began
             progress.step = step
             all_skipped = learned["skipped"] == algorithm.updates
@@ -904,16 +911,9 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
 def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progress) -> None:
     """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
     world = run.world
-    best = run.checkpoints / f"step-{progress.best_step:06d}"
+    run.publish(run.checkpoints / f"step-{progress.best_step:06d}")
     free_weights(actor.model)
-    actor.model = load_model(best, world.device, world.dtype).eval()
-    # That copy may be bf16, and the file shall hold float32: rank 0, which writes it, loads it
-    # again. All ranks call `run.finish`; of these plain models nothing is gathered, and what the
-    # other ranks pass is not used.
-    saved = actor.model
-    if world.dtype != torch.float32 and world.main:
-        saved = load_model(best)
-    run.finish(saved, load_tokenizer(best))
+    actor.model = load_model(run.path, world.device, world.dtype).eval()
     after = actor.assess(held_out, "held-out questions")
     modes = {actor.protocol.mode: after}
     if "text" not in modes:
@@ -953,36 +953,125 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     group = varied[0]
     rewards = [reward_of(t) for t in group]
     [advantages] = advantages_of([rewards], algorithm.advantage, algorithm.std, world)
-    samples = choose_samples([group], [rewards], [advantages], algorithm, world=world)
+    answers = choose_answers([group], [rewards], [advantages], algorithm, world=world)
 
     @torch.no_grad()
-    def logps_of(sample: Sample) -> Tensor:
-        [batch], _ = policy_batches([sample], algorithm, world)
+    def logps_of(answer: TrainedAnswer) -> Tensor:
+        [batch], _ = policy_batches([answer], algorithm, world)
         return learner.score(learner.model, batch).logps
 
-    old_logps = [logps_of(sample) for sample in samples]
-    learned = update(learner, samples, args.lr)
+    old_logps = [logps_of(answer) for answer in answers]
+    learned = update(learner, answers, args.lr)
     world.say(explain_group(group, rewards, advantages))
     # A best and a worst answer, token by token.
-    order = sorted(range(len(samples)), key=lambda i: samples[i].advantage)
+    order = sorted(range(len(answers)), key=lambda i: answers[i].advantage)
     for i in (order[-1], order[0]):
-        sample = samples[i]
+        answer = answers[i]
         old = old_logps[i]
-        new = logps_of(sample)
-        advantage = torch.full_like(old, sample.advantage)
+        new = logps_of(answer)
+        advantage = torch.full_like(old, answer.advantage)
         clipped = []
         for log_ratio, its_advantage in zip((new - old).split(1), advantage.split(1)):
             # One token at a time: policy_loss returns only the share that is clipped.
             _, share = policy_loss(log_ratio, its_advantage, torch.ones_like(log_ratio),
                                    clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
             clipped.append(share.item() > 0)
-        t = sample.trajectory
+        t = answer.trajectory
         texts = [chat.decode([token]) for token in t.ids[t.prompt_len:]]
-        world.say(f"\nanswer {t.sample}, advantage {sample.advantage:.3f}")
-        world.say(explain_tokens(texts, sample.loss_mask[t.prompt_len:], old_logps=old.tolist(),
+        world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
+        world.say(explain_tokens(texts, answer.trained[t.prompt_len:], old_logps=old.tolist(),
                                  new_logps=new.tolist(), clipped=clipped))
     world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
               f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
+
+
+# ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
+
+GAE_LAMBDA = 1.0   # 1 trusts the rewards alone, 0 the critic's next value
+
+
+def gae(values: list[float], reward: float, gae_lambda: float) -> list[float]:
+    """Generalised advantage estimates of an answer's n tokens (Schulman et al. 2016, equation 16).
+
+    values[t] is what the critic expects before token t, the reward comes behind the last one; gamma
+    is 1. With lambda = 1 an estimate is reward - values[t].
+
+        delta[t] = values[t + 1] - values[t]        and reward - values[t] at the end
+        advantage[t] = delta[t] + lambda * advantage[t + 1]
+    """
+    advantages = [0.0] * len(values)
+    following_value, following_advantage = reward, 0.0
+    for t in reversed(range(len(values))):
+        delta = following_value - values[t]
+        advantages[t] = delta + gae_lambda * following_advantage
+        following_value, following_advantage = values[t], advantages[t]
+    return advantages
+
+
+def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algorithm: Algorithm,
+                        world: World) -> None:
+    """Fill in every token's advantage, whitened over all ranks, and the return its value should be.
+
+    `values` has one tensor [N] a batch: what the critic expects before each of its trained tokens.
+    """
+    raw: Numbers = []   # a list for each batch
+    for batch, batch_values in zip(batches, values):
+        estimates: list[float] = []   # of its tokens, row by row
+        for answer_values, reward in zip(batch_values.split(batch.lengths), batch.rewards):
+            estimates += gae(answer_values.tolist(), reward, GAE_LAMBDA)
+        # What the critic said, and how far it was off: what it should have said.
+        batch.returns = batch_values + torch.tensor(estimates, device=world.device)
+        raw.append(estimates)
+    for batch, advantages in zip(batches, whiten(raw, algorithm.std, world)):
+        batch.advantages = torch.tensor(advantages, device=world.device)
+
+
+class Critic:
+    """PPO's value function: a linear map of the policy's last hidden states, equal on every rank.
+
+    It has its own Adam and reads the hidden states without sending a gradient back into the policy.
+    """
+    FILE = "value_head.pt"
+
+    def __init__(self, width: int, lr: float, world: World):
+        self.world = world
+        self.head = nn.Linear(width, 1, device=world.device)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)  # nothing random: the first estimates are the rewards
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98),
+                                           weight_decay=0.0)
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """[N, D] -> values [N] in float32."""
+        return self.head(hidden.detach().float()).squeeze(-1)
+
+    def loss(self, hidden: Tensor, batch: PolicyBatch) -> Tensor:
+        """Half the squared error of the values, weighted as in the policy loss."""
+        return 0.5 * (batch.weights * (self(hidden) - batch.returns) ** 2).sum()
+
+    def step(self, take: bool) -> None:
+        """One step of Adam, or none if the policy's was left out; then the gradient is cleared.
+
+        A gradient that stays is added to the next one: a NaN would spoil all that follow.
+        """
+        finite = True
+        for parameter in self.head.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= self.world.size   # `update` multiplies the loss, as for FSDP
+                finite = finite and bool(parameter.grad.isfinite().all())
+        if take and finite:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def save(self, directory: Path) -> None:
+        state = {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save(state, directory / self.FILE)
+
+    def load(self, directory: Path) -> None:
+        state = torch.load(directory / self.FILE, map_location=self.world.device, weights_only=True)
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 # ---- command line --------------------------------------------------------------------------------
@@ -1155,95 +1244,6 @@ def main() -> None:
         run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
         train(args, run, world, sandbox, questions)
-
-
-# ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
-
-GAE_LAMBDA = 1.0   # 1 trusts the rewards alone, 0 the critic's next value
-
-
-def gae(values: list[float], reward: float, gae_lambda: float) -> list[float]:
-    """Generalised advantage estimates of an answer's n tokens (Schulman et al. 2016, equation 16).
-
-    values[t] is what the critic expects before token t, the reward comes behind the last one; gamma
-    is 1. With lambda = 1 an estimate is reward - values[t].
-
-        delta[t] = values[t + 1] - values[t]        and reward - values[t] at the end
-        advantage[t] = delta[t] + lambda * advantage[t + 1]
-    """
-    advantages = [0.0] * len(values)
-    following_value, following_advantage = reward, 0.0
-    for t in reversed(range(len(values))):
-        delta = following_value - values[t]
-        advantages[t] = delta + gae_lambda * following_advantage
-        following_value, following_advantage = values[t], advantages[t]
-    return advantages
-
-
-def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algorithm: Algorithm,
-                        world: World) -> None:
-    """Fill in every token's advantage, whitened over all ranks, and the return its value should be.
-
-    `values` has one tensor [N] a batch: what the critic expects before each of its trained tokens.
-    """
-    raw: Numbers = []   # a list for each batch
-    for batch, batch_values in zip(batches, values):
-        estimates: list[float] = []   # of its tokens, row by row
-        for answer_values, reward in zip(batch_values.split(batch.lengths), batch.rewards):
-            estimates += gae(answer_values.tolist(), reward, GAE_LAMBDA)
-        # What the critic said, and how far it was off: what it should have said.
-        batch.returns = batch_values + torch.tensor(estimates, device=world.device)
-        raw.append(estimates)
-    for batch, advantages in zip(batches, whiten(raw, algorithm.std, world)):
-        batch.advantages = torch.tensor(advantages, device=world.device)
-
-
-class Critic:
-    """PPO's value function: a linear map of the policy's last hidden states, equal on every rank.
-
-    It has its own Adam and reads the hidden states without sending a gradient back into the policy.
-    """
-    FILE = "value_head.pt"
-
-    def __init__(self, width: int, lr: float, world: World):
-        self.world = world
-        self.head = nn.Linear(width, 1, device=world.device)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)  # nothing random: the first estimates are the rewards
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98),
-                                           weight_decay=0.0)
-
-    def __call__(self, hidden: Tensor) -> Tensor:
-        """[N, D] -> values [N] in float32."""
-        return self.head(hidden.detach().float()).squeeze(-1)
-
-    def loss(self, hidden: Tensor, batch: PolicyBatch) -> Tensor:
-        """Half the squared error of the values, weighted as in the policy loss."""
-        return 0.5 * (batch.weights * (self(hidden) - batch.returns) ** 2).sum()
-
-    def step(self, take: bool) -> None:
-        """One step of Adam, or none if the policy's was left out; then the gradient is cleared.
-
-        A gradient that stays is added to the next one: a NaN would spoil all that follow.
-        """
-        finite = True
-        for parameter in self.head.parameters():
-            if parameter.grad is not None:
-                dist.all_reduce(parameter.grad)
-                parameter.grad /= self.world.size   # `update` multiplies the loss, as for FSDP
-                finite = finite and bool(parameter.grad.isfinite().all())
-        if take and finite:
-            self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def save(self, directory: Path) -> None:
-        state = {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save(state, directory / self.FILE)
-
-    def load(self, directory: Path) -> None:
-        state = torch.load(directory / self.FILE, map_location=self.world.device, weights_only=True)
-        self.head.load_state_dict(state["head"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ Read from top to bottom:
     7. Hugging Face files   (on a first reading, skip from here)
     8. the command line
 
-There is no training in this file: how to train is in sft.py. What is text stands in
+There is no training loop in this file: how to train is in sft.py. What is text stands in
 tasks/conversation.py: prompts, marks, what ends a turn, and the records Protocol (the limits of a
 conversation) and Trajectory (what was said). Letters for shapes: B rows, T tokens, D width,
 H heads, K key-value heads, C cache capacity, V vocabulary, N trained tokens.
@@ -68,6 +68,7 @@ from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, p
                              read_trajectories)
 from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table)
+# The same conversations with a model that another program serves, behind an HTTP API.
 from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
 
 
@@ -77,8 +78,9 @@ from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_a
 class Family:
     """In what a family of models differs from the others.
 
-    To add one, add a line to FAMILIES, and to `refuse_config` what it has and this code has not; a
-    new kind of layer also needs a field here, and its use in Attention or Block.
+    To add one, add a line to FAMILIES. If its config.json can ask for something that this code does
+    not compute (as `mlp_bias` does), add a line to the table in `refuse_config`, too. A new kind of
+    layer also needs a field here, and its use in Attention or Block.
     """
     architecture: str         # the class that transformers opens its files with
     qkv_bias: bool = False    # biases on the projections of queries, keys and values
@@ -189,7 +191,7 @@ class Attention(nn.Module):
         if access is None:
             y = causal_attention(q, k, v)                              # [B, H, T, head_dim]
         else:
-            y = access.cache.attend(layer, access, q=q, k=k, v=v)
+            y = access.attend(layer, q, k, v)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -305,7 +307,8 @@ def token_logps(
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
         hidden = hidden[:, :-1][trained]  # [N, D]
         logps, entropies = [], []
-        # Logits exist for a chunk of tokens at a time: the backward pass computes them again.
+        # Logits exist for a chunk of tokens at a time: the backward pass computes them again. Of no
+        # tokens `split` makes one empty chunk, so a batch that trains nothing works, too.
         for states, tokens in zip(hidden.split(LOGITS_CHUNK), targets.split(LOGITS_CHUNK)):
             chunk = checkpoint(
                 chunk_logps, states, weight, targets=tokens, vocab_size=vocab_size,
@@ -368,70 +371,33 @@ class KVCache:
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
         self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
         self.heads_per_kv_head = config.num_attention_heads // heads   # H / K
-        self.varlen = varlen_kernel(device, dtype)
+        # The CUDA kernel that reads rows at their true lengths knows half precision alone.
+        self.varlen = device.type == "cuda" and dtype != torch.float32
 
-    def access(self, slots: slice | Tensor, positions: Tensor, length: int) -> "CacheAccess":
-        """For a pass that writes `slots` at `positions` [B, T] and reads their first `length`."""
+    def access(self, slots: slice | Tensor, positions: Tensor, length: int,
+               decoding: bool = False) -> "CacheAccess":
+        """For a pass that writes `slots` at `positions` [B, T] and reads their first `length`.
+
+        length 0: the rows are new and read nothing stored. decoding: the slots are the first B, a
+        plain slice, and each gets one token.
+        """
         heads = self.kv.shape[3]
         starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
-        flat_index = (starts + positions[:, None]).flatten()           # [B * K * T]
         cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
         sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
+        access = CacheAccess(self, slots, length=length, rope=Rope(cos, sin),
+                             flat_index=(starts + positions[:, None]).flatten())
+        if length == 0:
+            return access
+        if decoding and self.varlen:
+            access.used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
+            return access
         read = torch.arange(length, device=positions.device)           # [length]
         later = read > positions[:, None, :, None]                     # [B, 1, T, length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
         # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
-        mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)            # [B, 1, (H / K) T, length]
-        used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
-        decoding = isinstance(slots, slice)
-        return CacheAccess(self, slots, decoding, rope=Rope(cos, sin), flat_index=flat_index,
-                           length=length, mask=mask, used=used)
-
-    def attend(self, layer: int, access: "CacheAccess", q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row.
-
-            new rows, which read nothing stored              causal_attention
-            one token of rows that decode, on CUDA in bf16   decode_varlen
-            all else                                         extend
-        """
-        # A view, so what is written there is in the cache: [2, slots * K * C, head_dim].
-        flat = self.kv[:, layer].view(2, -1, q.shape[-1])
-        flat[0].index_copy_(0, access.flat_index, k.flatten(0, 2))
-        flat[1].index_copy_(0, access.flat_index, v.flatten(0, 2))
-        if access.length == 0:
-            return causal_attention(q, k, v)
-        if access.decoding and self.varlen:
-            return self.decode_varlen(flat, q, access)
-        keys = self.kv[0, layer, access.slots, :, :access.length]      # [B, K, length, head_dim]
-        values = self.kv[1, layer, access.slots, :, :access.length]
-        return self.extend(keys, values, q, access.mask)
-
-    def extend(self, keys: Tensor, values: Tensor, q: Tensor, mask: Tensor) -> Tensor:
-        """New tokens of each row, one or several, after those that are stored.
-
-        The heads that share a key-value head stand as more queries of it, so no key is copied.
-        """
-        B, H, T, head_dim = q.shape
-        q = q.reshape(B, -1, self.heads_per_kv_head * T, head_dim)     # [B, K, (H / K) T, head_dim]
-        y = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-        return y.reshape(B, H, T, head_dim)
-
-    def decode_varlen(self, flat: Tensor, q: Tensor, access: "CacheAccess") -> Tensor:
-        """One new token a row, on CUDA, by a kernel that reads each sequence at its true length.
-
-        It knows no slots: we pretend that each (row, head) is a sequence of its own. Rows that
-        decode are in the first slots, so with K = 2 and C = 10 two rows of 5 and 3 tokens are four
-        sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
-        """
-        B, H, _, head_dim = q.shape
-        assert access.slots == slice(B), "the rows must be those in the first slots"
-        K = len(access.used) // B
-        q = q.reshape(B * K, H // K, head_dim)
-        query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
-        y = self.varlen(query=q, key=flat[0][:, None], value=flat[1][:, None],
-                        cu_seq_q=query_starts, cu_seq_k=self.borders[:B * K + 1],
-                        max_k=access.length, seqused_k=access.used)
-        return y.view(B, H, 1, head_dim)
+        access.mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)     # [B, 1, (H / K) T, length]
+        return access
 
     def save(self, slot: int, length: int) -> Tensor:
         """A copy of the first `length` tokens of a slot."""
@@ -448,21 +414,53 @@ class KVCache:
 class CacheAccess:
     """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
     cache: KVCache
-    slots: slice | Tensor   # the first slots, whose rows decode; or any, which are filled
-    decoding: bool          # the first slots decode, one token each
-    rope: Rope              # of the new positions, 2 x [B, 1, T, head_dim]
-    flat_index: Tensor      # [B * K * T] where the new keys and values go
-    length: int             # tokens read of every slot; 0: new rows, which read nothing stored
-    mask: Tensor            # [B, 1, (H / K) T, length] for `extend`: 0 where a query may look,
-                            # else -inf
-    used: Tensor            # [B * K] each row's own tokens, which `decode_varlen` asks for
+    slots: slice | Tensor         # the first slots, which decode; or any, which are filled
+    length: int                   # tokens read of every slot; 0: new rows, which read nothing
+    rope: Rope                    # of the new positions, 2 x [B, 1, T, head_dim]
+    flat_index: Tensor            # [B * K * T] where the new keys and values go
+    mask: Tensor | None = None    # [B, 1, (H / K) T, length], for `extend`: 0 where a query may
+                                  # look, else -inf
+    used: Tensor | None = None    # [B * K], for `decode_varlen`: the row's own tokens
 
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
+        # A view, so what is written there is in the cache: [2, slots * K * C, head_dim].
+        flat = self.cache.kv[:, layer].view(2, -1, q.shape[-1])
+        flat[0].index_copy_(0, self.flat_index, k.flatten(0, 2))
+        flat[1].index_copy_(0, self.flat_index, v.flatten(0, 2))
+        if self.length == 0:
+            return causal_attention(q, k, v)
+        if self.used is not None:
+            return self.decode_varlen(flat, q)
+        return self.extend(self.cache.kv[:, layer, self.slots, :, :self.length], q)
 
-def varlen_kernel(device: torch.device, dtype: torch.dtype) -> Callable[..., Tensor] | None:
-    """The CUDA kernel that reads rows at their true lengths (half precision)."""
-    if device.type != "cuda" or dtype == torch.float32:
-        return None
-    return flash_varlen
+    def extend(self, stored: Tensor, q: Tensor) -> Tensor:
+        """New tokens of each row, one or several, after those that are stored.
+
+        The heads that share a key-value head stand as more queries of it, so no key is copied.
+        """
+        keys, values = stored                                          # [B, K, length, head_dim]
+        B, H, T, head_dim = q.shape
+        q = q.reshape(B, keys.shape[1], -1, head_dim)                  # [B, K, (H / K) T, head_dim]
+        y = F.scaled_dot_product_attention(q, keys, values, attn_mask=self.mask)
+        return y.reshape(B, H, T, head_dim)
+
+    def decode_varlen(self, flat: Tensor, q: Tensor) -> Tensor:
+        """One new token a row, on CUDA, by a kernel that reads each sequence at its true length.
+
+        It knows no slots: we pretend that each (row, head) is a sequence of its own. Rows that
+        decode are in the first slots, so with K = 2 and C = 10 two rows of 5 and 3 tokens are four
+        sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
+        """
+        B, H, _, head_dim = q.shape
+        assert self.slots == slice(B), "the rows must be those in the first slots"
+        K = len(self.used) // B
+        q = q.reshape(B * K, H // K, head_dim)
+        query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
+        y = flash_varlen(query=q, key=flat[0][:, None], value=flat[1][:, None],
+                         cu_seq_q=query_starts, cu_seq_k=self.cache.borders[:B * K + 1],
+                         max_k=self.length, seqused_k=self.used)
+        return y.view(B, H, 1, head_dim)
 
 
 def flash_varlen(query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor,
@@ -515,20 +513,21 @@ class Chat:
         self.ends = {self.end, *settings.get("eos_token_id", [])}
         if "<|endoftext|>" in vocabulary:
             self.ends.add(vocabulary["<|endoftext|>"])
-        self.marks = self._find_marks(added)
+        self.cut_points = self._find_cut_points(added)
 
-    def _find_marks(self, added: dict[int, Any]) -> re.Pattern:
-        r"""Where to cut marks such as <|im_end|> in two, so that content never becomes one.
+    def _find_cut_points(self, added: dict[int, Any]) -> re.Pattern:
+        r"""Where `encode` cuts marks such as <|im_end|> in two, so that content never becomes one.
 
-        "<|im_end|>" is then encoded as "<" and "|im_end|>", two plain texts. Not every tokenizer
-        counts its marks as special, so `split_special_tokens` alone would not do. For ChatML the
-        pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): the place behind a "<" and before the rest.
+        `split_special_tokens` does that for special tokens; but not every tokenizer counts its
+        marks as special, so those are cut here, too: "<|im_end|>" into "<" and "|im_end|>". For
+        ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>), the place behind a "<" and
+        before the rest.
         """
         pieces = [*self.between.values(), [self.end]]
         mark_ids = {i for piece in pieces for i in piece if i in added}
         rests = []
         for mark in sorted(added[i].content for i in mark_ids):
-            if mark.startswith("<") and mark.endswith(">"):   # others: `split_special_tokens`
+            if mark.startswith("<") and mark.endswith(">"):   # others are special tokens
                 rests.append(re.escape(mark[1:]))
         if not rests:
             return re.compile("(?!)")   # matches nowhere
@@ -537,7 +536,7 @@ class Chat:
     def encode(self, text: str) -> list[int]:
         """Content as ids. A "<|im_end|>" in a question or in a script's output stays plain text."""
         ids = []
-        for part in self.marks.split(text):
+        for part in self.cut_points.split(text):
             ids += self.tokenizer.encode(part, add_special_tokens=False, split_special_tokens=True)
         return ids
 
@@ -601,7 +600,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
 # ---- 4. the sampler ------------------------------------------------------------------------------
 
-@dataclass(eq=False)
+@dataclass(eq=False)   # a row equals itself alone
 class Row:
     """A conversation on its way, and what the sampler needs to go on with it."""
     trajectory: Trajectory
@@ -617,9 +616,16 @@ class Row:
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
 
+    @property
+    def computes_prompt(self) -> bool:
+        """Whether it enters for the first time, and for its group: no other row has entered yet."""
+        return self is self.group[0] and self.past_kv is None
+
 
 def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """logits [B, V], uniform noise [B] -> tokens [B], their log-probabilities [B]; 0 is greedy.
+    """logits [B, V], uniform noise [B] -> tokens [B], their log-probabilities [B].
+
+    Temperature 0 is greedy.
 
     By inverting the distribution function: token i is chosen where the sum of the probabilities up
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
@@ -681,31 +687,33 @@ class Sampler:
         length       131       88        1    tokens of the row so far
         stop         260      215        C    the length at which its turn must end
 
-        copy                     on        written by
-        ids, logps               device    a step (`step`); a row that enters (`fill_slots`)
-        state                    device    a step, which adds one; `state_to_device`
-        host_state, rows         host      rows that enter and leave; `decode`, which adds one, too
-        row.trajectory           host      `decode`, when the row has an event
+        copy             on        written by
+        ids, logps       device    a step (`step`); a row that enters (`fill_slots`)
+        state            device    a step, which adds one to the lengths; `state_to_device`
+        events           device    a step: which slots the host has to look at
+        host_state       host      `decode`, which adds one, too; rows that enter and leave
+        rows             host      rows that enter and leave: those in the first slots
+        row.trajectory   host      `decode`, when the row has an event
 
     A step feeds a row's newest id: the cache always lacks just that one. CUDA graphs are recorded
     for some numbers of slots only, so a step may run a few free slots, too (`DecodeGraphs`): they
     write to the spare line, and their lengths go up with the others until `state_to_device`.
     """
 
-    def __init__(self, model: CausalLM, vocab_size: int, rows: list[Row], protocol: Protocol,
+    def __init__(self, model: CausalLM, vocab_size: int, all_rows: list[Row], protocol: Protocol,
                  watched: set[int]):
         weight = model.model.embed_tokens.weight
         self.model, self.vocab_size, self.device = model, vocab_size, weight.device
         self.temperature = protocol.temperature
-        self.slots = min(protocol.slots, len(rows))
-        longest_prompt = max((row.trajectory.prompt_len for row in rows), default=0)
+        self.slots = min(protocol.slots, len(all_rows))
+        longest_prompt = max((row.trajectory.prompt_len for row in all_rows), default=0)
         self.capacity = longest_prompt + protocol.max_tokens + 1
         self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
                              dtype=weight.dtype)
-        self.rows: list[Row] = []                                      # those in the first slots
+        self.rows: list[Row] = []   # those in the first slots: none yet
         # A row's noise stands under the positions that it decides: those after its prompt.
-        noise = np.zeros((len(rows) + 1, self.capacity), np.float32)
-        for line, row in enumerate(rows):
+        noise = np.zeros((len(all_rows) + 1, self.capacity), np.float32)
+        for line, row in enumerate(all_rows):
             row.line = line
             start = row.trajectory.prompt_len
             noise[line, start:start + len(row.noise)] = row.noise
@@ -715,7 +723,7 @@ class Sampler:
         self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=self.device)
         self.watched[list(watched)] = True
         self.events = torch.zeros(self.slots, dtype=torch.bool, device=self.device)
-        self.free_slot = np.array([len(rows), 1, self.capacity])       # line, length, stop
+        self.free_slot = np.array([len(all_rows), 1, self.capacity])   # line, length, stop
         self.host_state = np.tile(self.free_slot[:, None], self.slots)
         self.state = torch.tensor(self.host_state, device=self.device)   # [3, slots]
         self.graphs = DecodeGraphs(self)
@@ -734,7 +742,7 @@ class Sampler:
             enter([a, c])   a starts from past_kv and computes the output alone; c from prompt_kv
         """
         # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
-        first = [row for row in rows if row is row.group[0] and row.past_kv is None]
+        first = [row for row in rows if row.computes_prompt]
         first_slot = len(self.rows)
         self.fill_slots(first)
         for slot, row in enumerate(first, first_slot):
@@ -814,7 +822,8 @@ class Sampler:
         Nothing but tensors that stay in their place go in and out: a graph replays addresses.
         """
         lines, old_lengths, stops = self.state[:, :count]
-        access = self.cache.access(slice(count), (old_lengths - 1)[:, None], longest)
+        positions = (old_lengths - 1)[:, None]                         # [B, 1]
+        access = self.cache.access(slice(count), positions, longest, decoding=True)
         # A row of length n has its newest id in column n - 1, and gets the next in column n.
         newest = self.ids[lines, old_lengths - 1][:, None]             # [B, 1]
         logits = self.model(newest, access)[:, -1].float()             # [B, V]
@@ -889,25 +898,26 @@ PASS_COST = 256   # tokens that could be computed in the time that one more pass
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
-    """Indices of rows grouped by length, the longest first: what does not fit shows at once.
+    """The indices of rows, in batches of about equal length that are computed one after the other.
 
-    A group holds at most `max_tokens` with its padding (or one row). Padding may be the share
-    `waste` of it, or PASS_COST tokens: what another pass would cost.
+    The longest come first, so that memory runs out at once if it does. A batch holds at most
+    `max_tokens` with its padding (or one row). Its padding is at most the share `waste`, or
+    PASS_COST tokens, whichever is more: below that, one more pass would cost more.
     """
-    groups: list[list[int]] = []
-    real_tokens = 0   # of the newest group
+    batches: list[list[int]] = []
+    real_tokens = 0   # of the newest batch
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if groups:
-            padded_tokens = lengths[groups[-1][0]] * (len(groups[-1]) + 1)
+        if batches:
+            padded_tokens = lengths[batches[-1][0]] * (len(batches[-1]) + 1)
             padding = padded_tokens - real_tokens - lengths[i]
             dense = padding <= max(waste * padded_tokens, PASS_COST)
             if padded_tokens <= max_tokens and dense:
-                groups[-1].append(i)
+                batches[-1].append(i)
                 real_tokens += lengths[i]
                 continue
-        groups.append([i])
+        batches.append([i])
         real_tokens = lengths[i]
-    return groups
+    return batches
 
 
 def pad(rows: list[list], value: float, device: torch.device,
@@ -928,11 +938,6 @@ def pad(rows: list[list], value: float, device: torch.device,
 #                        ended
 #
 
-# Decode steps that a script gets before the others wait for it. A fast one waits so long, too: when
-# a row returns depends on tokens alone, so that runs repeat.
-PATIENCE = 32
-
-
 @dataclass
 class Interpreter:
     """A model that holds conversations and runs code: all that it needs for that."""
@@ -945,7 +950,7 @@ class Interpreter:
 
 
 @dataclass
-class Conduct:
+class TurnRules:
     """How a conversation goes on, for all rows of a rollout."""
     interpreter: Interpreter
     protocol: Protocol
@@ -961,7 +966,7 @@ class Conduct:
     def after_token(self, row: Row, decode_step: int) -> str | None:
         """End the turn and submit its script, if the newest token asks for that.
 
-        Returns None, "call" (of the sandbox) or the reason for which the conversation ends.
+        Returns None, "script runs", or the reason for which the conversation ends.
         """
         t, chat = row.trajectory, self.interpreter.chat
         newest = t.ids[-1]
@@ -977,7 +982,7 @@ class Conduct:
             seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
             row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
             row.called_at = decode_step
-            return "call"
+            return "script runs"
         if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
             self.end_turn(row, t.ids[row.turn_start:])
             return "budget"
@@ -993,8 +998,11 @@ class Conduct:
         row.trajectory.messages.append({"role": "assistant", "content": turn.text})
         return turn
 
-    def take_output(self, row: Row) -> None:
-        """Append what the row's script printed, or end the row: here alone a rollout waits."""
+    def take_output(self, row: Row) -> bool:
+        """Append what the row's script printed, or end the row; whether it goes on.
+
+        Here alone a rollout waits.
+        """
         t, chat = row.trajectory, self.interpreter.chat
         result = row.future.result()
         t.statuses.append(result.status)
@@ -1002,20 +1010,22 @@ class Conduct:
         ids = chat.tool_reply(text)
         if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
             self.end_row(row, "tool_failure")
-        elif len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
+            return False
+        if len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
             self.end_row(row, "budget")
-        else:
-            t.append(ids, sampled=False)
-            t.messages.append({"role": "user", "content": chat.format.show_output(text)})
-            self.start_turn(row)
-            if self.interpreter.on_append:
-                self.interpreter.on_append(chat.decode(ids), False)
+            return False
+        t.append(ids, sampled=False)
+        t.messages.append({"role": "user", "content": chat.format.show_output(text)})
+        self.start_turn(row)
+        if self.interpreter.on_append:
+            self.interpreter.on_append(chat.decode(ids), False)
+        return True
 
     def end_row(self, row: Row, stop_reason: str) -> None:
         """The row has ended: its answer is graded here."""
         t = row.trajectory
         t.stop_reason = stop_reason
-        t.reward = float(t.answer is not None and grade(t.instance, t.answer))
+        t.right = float(t.answer is not None and grade(t.instance, t.answer))
         if self.progress is not None:
             self.progress.update()
 
@@ -1027,10 +1037,11 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key`, for example (seed, step), fixes all randomness.
+    output. `key`, for example (seed, step), fixes all randomness. The format of code and answers is
+    the chat's (protocol.format is for served models, which have no Chat).
     """
     model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
-    conduct = Conduct(interpreter, protocol, progress)
+    rules = TurnRules(interpreter, protocol, progress)
     groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
     check_context(waiting, protocol, model.config.max_position_embeddings)
@@ -1043,19 +1054,17 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     calling: deque[Row] = deque()               # in the order of their calls
     decode_step = 0
     for row in waiting:
-        conduct.start_turn(row)
+        rules.start_turn(row)
 
     with torch.no_grad(), few_threads(model), explain_out_of_memory(advice):
         while waiting or calling or sampler.rows:
-            # 1. Let rows in: new ones, and those whose script has had its time.
+            # 1. Let rows in: new ones, and those that called PATIENCE steps ago.
             due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due, slots=sampler.slots,
                                        worth=ENTER_WORTH[sampler.device.type])
             returning = [calling.popleft() for _ in range(back)]
-            for row in returning:
-                conduct.take_output(row)
-            entering = [row for row in returning if not row.trajectory.stop_reason]
+            entering = [row for row in returning if rules.take_output(row)]
             entering += [waiting.popleft() for _ in range(new)]
             if entering:
                 sampler.enter(entering)
@@ -1069,15 +1078,19 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             for slot, row in events:
                 if on_append:
                     on_append(chat.decode(row.trajectory.ids[-1:]), True)
-                event = conduct.after_token(row, decode_step)
-                if event == "call":
+                event = rules.after_token(row, decode_step)
+                if event == "script runs":
                     sampler.leave(slot, keep=True)
                     calling.append(row)
                 elif event:
                     sampler.leave(slot, keep=False)
-                    conduct.end_row(row, event)
+                    rules.end_row(row, event)
     return [[row.trajectory for row in group] for group in groups]
 
+
+# The decode steps that a script has before its row may return. Not the script's own time decides:
+# when a row returns depends on tokens alone, so that runs repeat.
+PATIENCE = 32
 
 # Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
 # as many decode steps, on a GPU as two or three.
@@ -1086,10 +1099,11 @@ ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: int,
                    worth: float) -> tuple[int, int]:
-    """How many new rows, and how many whose script has had its time, start to decode now.
+    """How many new rows, and how many rows that called, start to decode now.
 
-    All this depends on tokens alone, never on how fast a script ran: runs repeat. On a CPU (`worth`
-    1/2), with 96 slots:
+    A row that called returns when its script has had PATIENCE steps (it is due) or nobody decodes,
+    slots are left behind the new rows, and enough rows enter together. On a CPU (`worth` 1/2), with
+    96 slots:
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on slots
@@ -1161,7 +1175,7 @@ def explain_out_of_memory(advice: str) -> Iterator[None]:
 def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
              protocol: Protocol, key: tuple,
              title: str = "held-out questions") -> tuple[dict[str, Any], list[list[Trajectory]]]:
-    """A report on fixed questions, and the conversations; every rank holds its share of them.
+    """A report on fixed questions, and the conversations. Each rank asks its share; all get all.
 
     `key` fixes the noise; `title` is the progress bar's. Questions too long for the model's context
     are left out and counted.
@@ -1285,10 +1299,10 @@ def read_config(directory: Path) -> ModelConfig:
 
 def check_numbers(path: Path, raw: dict[str, Any]) -> None:
     """Refuse numbers of which no model can be made, before one is tried: a text, 10 ** 9 layers."""
-    most = {"vocab_size": 10 ** 8, "hidden_size": 10 ** 6, "intermediate_size": 10 ** 7,
-            "num_hidden_layers": 1000, "num_attention_heads": 10 ** 4,
-            "num_key_value_heads": 10 ** 4, "max_position_embeddings": 10 ** 9}
-    for key, maximum in most.items():
+    for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                "num_attention_heads", "num_key_value_heads", "max_position_embeddings"):
+        # Layers are objects even on the device "meta", where sizes cost nothing.
+        maximum = 1000 if key == "num_hidden_layers" else 10 ** 9
         if type(raw[key]) is not int or not 1 <= raw[key] <= maximum:
             raise SystemExit(f"{path}: {key} {raw[key]!r} is not a whole number from 1 to "
                              f"{maximum}")
@@ -1383,9 +1397,9 @@ def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
         if key not in own:   # after check_weights: the lm_head.weight of tied embeddings
             check_tied_head(directory, tensor)
         elif isinstance(own[key], DTensor):
+            # A DTensor: this rank has some of its rows (`to_local`), see `shard` in sft.py.
             parameter = own[key]
             # src_data_rank None: every rank takes its rows, nobody sends.
-            # A DTensor: this rank has some of its rows (`to_local`), see `shard` in sft.py.
             sharded = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
                                         src_data_rank=None)
             parameter.to_local().copy_(sharded.to_local())
@@ -1573,6 +1587,9 @@ def command_line(description: str | None = None, **further: Any) -> argparse.Arg
                                    **further)
 
 
+LIMITS_OF_RUN = ("max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
+
+
 def flags_of_run(directory: Path) -> dict[str, Any]:
     """The flags of the run that made a model: its log's first line; none, if no run made it."""
     log = directory / "metrics.jsonl"
@@ -1580,10 +1597,9 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
         return {}
     for _, line in read_jsonl(log):
         flags = line.get("flags", {})
-        limits = ("max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
         if not (isinstance(flags, dict) and flags.get("level", 1) in LEVELS
                 and all(isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
-                and all(type(flags.get(name, 1)) is int for name in limits)
+                and all(type(flags.get(name, 1)) is int for name in LIMITS_OF_RUN)
                 and str(flags.get("format", "fence")) in FORMATS):
             raise SystemExit(f"{log}: its first line does not hold the flags of a run")
         return flags
@@ -1593,21 +1609,20 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
 def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
     """How a model was trained, as defaults of how it is asked."""
     flags = flags_of_run(Path(args.model))
-    asked_so = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
-    defaults = {name: flags[name] for name in asked_so if name in flags}
-    # `ask` brings its own question, and whoever types one of these chooses the questions, too.
-    chosen = args.run == command_ask or args.tasks or args.questions or args.bbh
-    if chosen or not (flags.get("tasks") or flags.get("questions")):
-        return defaults
+    inherited = {name: flags[name] for name in ("level", "format", *LIMITS_OF_RUN) if name in flags}
+    # `ask` brings its own question, and these three flags choose questions for `eval`.
+    if args.run == command_ask or args.tasks or args.questions or args.bbh:
+        return inherited
+    # Else `eval` asks the held-out questions of what the model was trained on.
     if flags.get("questions"):
-        subject = flags["questions"]
-        defaults.update(questions=subject, purpose="eval")   # its held-out part
+        chosen = {"questions": flags["questions"], "purpose": "eval"}
+    elif flags.get("tasks"):
+        chosen = {"tasks": flags["tasks"]}
     else:
-        subject = flags["tasks"]
-        defaults.update(tasks=subject)
+        return inherited
     if os.environ.get("RANK", "0") == "0":
-        print(f"asking what {args.model} was trained on: {subject}")
-    return defaults
+        print(f"asking what {args.model} was trained on: {flags.get('questions') or flags['tasks']}")
+    return {**inherited, **chosen}
 
 
 def command_ask(args: argparse.Namespace) -> None:
@@ -1638,7 +1653,7 @@ def command_ask(args: argparse.Namespace) -> None:
             [[t]] = rollout(interpreter, [question], 1, protocol_of(args), key=(args.seed, "ask"))
     print("\n" + paint(how_it_ended(t, protocol_of(args)), BOLD))
     if args.task:
-        print("right" if t.reward == 1 else f"wrong: expected {question.expect}")
+        print("right" if t.right == 1 else f"wrong: expected {question.expect}")
 
 
 def how_it_ended(t: Trajectory, protocol: Protocol) -> str:
@@ -1671,19 +1686,9 @@ def command_eval(args: argparse.Namespace) -> None:
             raise SystemExit(f"{flag} {file}: its directory does not exist")
         if file and Path(file).is_dir():
             raise SystemExit(f"{flag} {file} is a directory")
-    if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
-        raise SystemExit("--tasks, --questions, --bbh: only one of them can choose questions")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
-    if args.bbh:
-        questions = read_bbh(args.bbh, args.n)
-    elif args.questions and args.purpose:
-        questions = own_questions(args.questions, args.purpose, args.n)
-    elif args.questions:
-        questions = read_questions(args.questions)
-    else:
-        tasks = parse_tasks(args.tasks or "train", args.level)
-        questions = draw_questions(tasks, args.purpose or "eval", args.n, args.question_seed)
+    questions = choose_questions(args)
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if not endpoint:
         model, chat = open_model(args)
@@ -1716,6 +1721,20 @@ def command_eval(args: argparse.Namespace) -> None:
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
+
+
+def choose_questions(args: argparse.Namespace) -> list[Instance]:
+    """The questions that `eval` asks: of tasks, of your own file, or of the original benchmark."""
+    if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
+        raise SystemExit("--tasks, --questions, --bbh: only one of them can choose questions")
+    if args.bbh:
+        return read_bbh(args.bbh, args.n)
+    if args.questions and args.purpose:
+        return own_questions(args.questions, args.purpose, args.n)
+    if args.questions:
+        return read_questions(args.questions)
+    tasks = parse_tasks(args.tasks or "train", args.level)
+    return draw_questions(tasks, args.purpose or "eval", args.n, args.question_seed)
 
 
 def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Instance],

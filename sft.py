@@ -258,21 +258,21 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
     Every rank gets as many as the one with most, since a backward pass under FSDP is a collective
     call: a rank without rows left takes an empty batch, which trains no token.
     """
-    groups = micro_batches([len(row) for row in ids], micro_tokens)
+    cut = micro_batches([len(row) for row in ids], micro_tokens)   # the indices of each one's rows
+    most = max(world.gather(len(cut)))
+    # A batch's first row is its longest.
+    padded_tokens = sum(len(ids[rows[0]]) * len(rows) for rows in cut)
     real_tokens = sum(map(len, ids))
-    # A group's first row is its longest.
-    padded_tokens = sum(len(ids[group[0]]) * len(group) for group in groups)
-    most = max(world.gather(len(groups)))
     real_tokens, padded_tokens = world.sum(real_tokens, padded_tokens)
     batches = []
-    for group in groups:
-        padded_ids = pad([ids[i] for i in group], 0, world.device)
-        padded_mask = pad([loss_masks[i] for i in group], 0, world.device)
-        batches.append(Batch(group, padded_ids, padded_mask))
+    for rows in cut:
+        padded_ids = pad([ids[i] for i in rows], 0, world.device)
+        padded_mask = pad([loss_masks[i] for i in rows], 0, world.device)
+        batches.append(Batch(rows, padded_ids, padded_mask))
     # One row of two tokens with mask 0: no token is scored. The loss is a sum over none of them, 0,
     # but backward runs through the model all the same, and makes the collective calls.
     empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
-    batches += [Batch([], empty, empty)] * (most - len(groups))
+    batches += [Batch([], empty, empty)] * (most - len(cut))
     return batches, 1 - real_tokens / max(padded_tokens, 1)
 
 
@@ -423,10 +423,10 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     answer_format = FORMATS[format_name]
     phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
     phrases += ["system\n", "user\n", "assistant\n", *answer_format.marks, "print("]
-    # Set phrases are looked for between those, and never in answers.
+    # Texts are cut at these and at answers; set phrases are looked for in the pieces that are left.
+    separators = [answer_format.code_open + "\n", "print(", answer_format.code_close]
     answer = re.escape(answer_format.answer_open) + ".*?" + re.escape(answer_format.answer_close)
-    between = [answer_format.code_open + "\n", "print(", answer_format.code_close]
-    cuts = "|".join([*map(re.escape, between), answer])
+    cuts = "|".join([*map(re.escape, separators), answer])
     parts = []
     for text in texts:
         parts += [part for part in re.split(cuts, text) if part]
@@ -480,7 +480,7 @@ def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> 
     return shuffled[position * batch_size:(position + 1) * batch_size]
 
 
-@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
+@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")   # round every call
 def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
                  micro_tokens: int) -> dict[str, float]:
     """Gradients of the mean negative log-likelihood of all trained tokens; the loss and its tokens.
@@ -588,7 +588,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     # 2. Model and tokenizer: of the checkpoint, pre-trained, or new. (A resumed model's weights are
     # read twice: here like any model's, and by run.load with the state of the optimiser.)
     source = run.resumed or args.model
-    if source:
+    is_new = source is None
+    if not is_new:
         tokenizer = load_tokenizer(source)
         model = load_sharded(source, world, **sharding)
     else:
@@ -604,7 +605,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                   f"context of {context} tokens")
     require_batch(len(examples), args.batch_size, data)
     # 4. Training: a new model first learns to copy.
-    if not source:
+    if is_new:
         size = sum(parameter.numel() for parameter in model.parameters())
         world.say(f"tiny model: {size:,} parameters, {chat.vocab_size} tokens")
         learn_to_copy(model, chat, world, args)
@@ -616,7 +617,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     skipped = 0
-    # While `interrupt` (at the end of this file) is entered, Ctrl-C waits for the end of a step.
+    # While `interrupt` (at the end of this file) is entered, Ctrl-C waits for the end of a step, and
+    # after the last one until the model is written.
     with Interrupt(world) as interrupt, tqdm(
             range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
             total=steps, disable=not world.main) as bar:
@@ -888,11 +890,16 @@ class RunDir:
     """A run's directory. One run at a time writes to it, and no run is deleted for another.
 
         OUT/metrics.jsonl                the flags, then a line a step
-        OUT/data.jsonl (sft.py), pass_rates.jsonl (grpo.py)
-        OUT/trajectories.jsonl, eval.json, the model as a Hugging Face directory
+        OUT/data.jsonl                   (sft.py) the conversations that it trains on
+        OUT/pass_rates.jsonl             (grpo.py) p of every question; pass_rates-stage-K.jsonl:
+                                         measured again before stage K
+        OUT/trajectories.jsonl           (grpo.py) some of the answers, with their advantages
+        OUT/eval.json                    held-out accuracy
+        OUT/config.json, ...             the trained model, a Hugging Face directory
         OUT/checkpoints/step-NNNNNN/     a Hugging Face directory, with
             state/                       weights and optimiser, by torch.distributed.checkpoint
             state.json                   step, flags, and what else the algorithm has to remember
+            value_head.pt                (grpo.py) PPO's critic
             SHA256SUMS                   tells a damaged checkpoint (`sha256sum -c SHA256SUMS`)
         OUT/lock                         held by rank 0 as long as it lives
         OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
@@ -955,8 +962,15 @@ class RunDir:
         print(f"{layers}\nwriting to {self.path}", flush=True)
         if resume and is_run(self.path):
             self._compare_flags()
-            checkpoint, state = self._find_checkpoint()
-            return self.path, checkpoint, state
+            for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
+                shutil.rmtree(part)
+            checkpoint = self._find_checkpoint()
+            if checkpoint is not None:   # the logs are cut when it has been loaded (`load`)
+                state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+                return self.path, checkpoint, state
+            # It was stopped before its first checkpoint: only the line of flags stays.
+            self._cut_logs({"metrics.jsonl": 1})
+            return self.path, None, {}
         self.write("metrics.jsonl", json.dumps({"flags": self.flags, "sandbox": layers}) + "\n")
         return self.path, None, {}
 
@@ -977,30 +991,20 @@ class RunDir:
         if changes:
             raise SystemExit(f"--resume: {', '.join(changes)}; a run goes on with its own flags")
 
-    def _find_checkpoint(self) -> tuple[Path | None, dict[str, Any]]:
-        """The newest checkpoint that is whole, and its state; newer, damaged ones are set aside."""
-        for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
-            shutil.rmtree(part)
+    def _find_checkpoint(self) -> Path | None:
+        """The newest checkpoint that is whole, if there are any; newer, damaged ones move aside."""
         checkpoints = sorted(self.checkpoints.glob("step-??????"), reverse=True)
-        if not checkpoints:   # the run was stopped before its first: only the line of flags stays
-            self._cut_logs({"metrics.jsonl": 1})
-            return None, {}
-        damaged = []
-        for checkpoint in checkpoints:
-            if is_whole(checkpoint):
-                break
-            damaged.append(checkpoint)
-        if damaged == checkpoints:
+        newest = next(filter(is_whole, checkpoints), None)
+        if checkpoints and newest is None:
             raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
                              "--overwrite moves the run aside and begins again")
-        for checkpoint in damaged:
-            aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
-            print(f"note: {checkpoint} is damaged and not used: it is {aside.name} now, where "
+        for damaged in checkpoints[:checkpoints.index(newest)] if newest else []:
+            aside = damaged.with_name(f"damaged-{damaged.name}")
+            print(f"note: {damaged} is damaged and not used: it is {aside.name} now, where "
                   "`sha256sum -c SHA256SUMS` names the file", flush=True)
             shutil.rmtree(aside, ignore_errors=True)
-            os.rename(checkpoint, aside)
-        newest = checkpoints[len(damaged)]
-        return newest, json.loads((newest / "state.json").read_text(encoding="utf-8"))
+            os.rename(damaged, aside)
+        return newest
 
     def _cut_logs(self, keep_lines: dict[str, int]) -> None:
         """Forget lines that were written after the checkpoint: their steps will be done again."""
@@ -1112,8 +1116,11 @@ class RunDir:
                 shutil.rmtree(path)
 
     def _make_durable(self, directory: Path) -> None:
-        """All of a directory on the disk, and readable for whom the umask lets read a new file."""
-        mode = (self.path / "metrics.jsonl").stat().st_mode   # safetensors' own is 600
+        """Bring all of a directory to the disk, and give its files the mode that metrics.jsonl has.
+
+        safetensors writes files that nobody else may read, whatever the umask is.
+        """
+        mode = (self.path / "metrics.jsonl").stat().st_mode
         for path in directory.rglob("*"):
             if path.is_file():
                 path.chmod(mode)
@@ -1131,6 +1138,21 @@ class RunDir:
                        optim_state_dict=saved["optimizer"])
         self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
         return self.state
+
+    def publish(self, checkpoint: Path) -> None:
+        """A checkpoint's model becomes the run's: its files stand beside the logs, too."""
+        own = {"state.json", "SHA256SUMS", "value_head.pt"}
+
+        def copy_files() -> None:
+            (self.path / "config.json").unlink(missing_ok=True)
+            files = [path for path in checkpoint.iterdir() if path.is_file()]
+            # config.json last, as in save_model: what was cut off half-way has none.
+            for file in sorted(files, key=lambda path: path.name == "config.json"):
+                if file.name not in own:
+                    shutil.copyfile(file, self.path / file.name)
+            self._make_durable(self.path)
+
+        self.world.on_main(copy_files)
 
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
         """Write the trained model into the directory itself, beside the logs."""
@@ -1181,6 +1203,7 @@ class Interrupt:
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         catch_signals(stop_at_once)
+        # Asked during the last step or after it: what follows the loop is left to --resume.
         if kind is None and self.wanted():
             raise SystemExit(self.status)
 

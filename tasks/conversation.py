@@ -513,7 +513,7 @@ class Trajectory:
     """
 
     instance: Instance
-    sample: int  # its place in its group
+    number: int  # its place in its group
     messages: list[dict[str, str]]
     prompt_len: int = 0  # tokens of the prompt
     format: str = "fence"
@@ -524,7 +524,7 @@ class Trajectory:
     # answer | eos | calls | budget | tool_failure, and of a served model also refused | empty
     stop_reason: str = ""
     answer: str | None = None
-    reward: float = 0.0  # the verdict: 1.0 if the answer is right (grpo.py makes its rewards of it)
+    right: float = 0.0  # the verdict: 1.0 if the answer is right, else 0.0
     prompt_tokens: int = 0  # what a served model charged; it tells no ids
     completion_tokens: int = 0
 
@@ -559,8 +559,8 @@ class Trajectory:
             seed=question.seed,
             level=question.level,
             purpose=question.purpose,
-            sample=self.sample,
-            reward=self.reward,
+            sample=self.number,
+            reward=self.right,  # as all files call the verdict
             format=self.format,
             stop_reason=self.stop_reason,
             calls=self.calls,

@@ -109,7 +109,7 @@ def in_words(t: Trajectory) -> float | None:
 
 def recovers(t: Trajectory) -> float | None:
     """Whether the answer is right although a script had failed."""
-    return t.reward > 0 if set(t.statuses) - {"ok"} else None
+    return t.right > 0 if set(t.statuses) - {"ok"} else None
 
 
 # Each of one conversation; None: it does not count.
@@ -148,11 +148,11 @@ def majority_right(group: list[Trajectory]) -> bool:
     if not answered:
         return False
     winner, _ = Counter(norm(t.answer) for t in answered).most_common(1)[0]
-    return any(t.reward > 0 for t in answered if norm(t.answer) == winner)
+    return any(t.right > 0 for t in answered if norm(t.answer) == winner)
 
 
 def mean_reward(group: list[Trajectory]) -> float:
-    return sum(t.reward for t in group) / len(group)
+    return sum(t.right for t in group) / len(group)
 
 
 def summarise(groups: Groups) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def summarise(groups: Groups) -> dict[str, Any]:
     groups = [group for group in groups if group]
     rows = [t for group in groups for t in group]
     accuracy, stderr = mean_stderr([mean_reward(group) for group in groups])
-    pass_at_k, _ = mean_stderr([float(any(t.reward > 0 for t in group)) for group in groups])
+    pass_at_k, _ = mean_stderr([float(any(t.right > 0 for t in group)) for group in groups])
     majority, _ = mean_stderr([float(majority_right(group)) for group in groups])
     means, stderrs = behaviour(groups)
     return {
@@ -311,7 +311,7 @@ def explain_group(
     for t, reward, advantage in zip(group, rewards, advantages):
         answer = "-" if t.answer is None else t.answer
         lines.append(
-            f"{t.sample:6d}{reward:8.2f}{advantage:11.3f}{t.calls:7d}{t.response_len:8d}"
+            f"{t.number:6d}{reward:8.2f}{advantage:11.3f}{t.calls:7d}{t.response_len:8d}"
             f"  {answer!r:.36}"
         )
     return "\n".join(lines)

@@ -379,13 +379,13 @@ def converse_with(
         else:
             t.answer = turn.answer
             t.stop_reason = "eos" if turn.answer is None else "answer"
-    t.reward = float(t.answer is not None and grade(t.instance, t.answer))
+    t.right = float(t.answer is not None and grade(t.instance, t.answer))
     return t
 
 
 def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, key: tuple) -> None:
     """Run a script of the conversation and append what it printed."""
-    row = (t.instance.task, t.instance.level, t.instance.purpose, t.instance.seed, t.sample)
+    row = (t.instance.task, t.instance.level, t.instance.purpose, t.instance.seed, t.number)
     seed = int.from_bytes(keyed_bytes(*key, *row, t.calls)[:4], "big")
     result = sandbox.run(code, seed=seed)
     t.statuses.append(result.status)

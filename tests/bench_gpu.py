@@ -18,7 +18,7 @@ from typing import Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 # Before torch: r1ci.py chooses how memory grows.
-from r1ci import CacheAccess, KVCache, ModelConfig, RMSNorm
+from r1ci import KVCache, ModelConfig, RMSNorm
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -127,20 +127,22 @@ def kernel() -> None:
             cache = KVCache(config, rows, capacity, DEVICE, torch.bfloat16)
             cache.kv.normal_()
             lengths = torch.randint(1, capacity, (rows,), device=DEVICE)
-            access = cache.access(slice(rows), (lengths - 1)[:, None], capacity)
             q = random(rows, heads, 1, head_dim)
-            worst = max(worst, compare(cache, access, q, lengths))
+            worst = max(worst, compare(cache, lengths, q))
     print(f"largest error {worst:.4f} (bar 0.01)")
     if worst > 0.01:
         raise SystemExit("the kernel for true lengths is wrong here")
 
 
-def compare(cache: KVCache, access: CacheAccess, q: Tensor, lengths: Tensor) -> float:
+def compare(cache: KVCache, lengths: Tensor, q: Tensor) -> float:
     """Error of the decode kernel against float64 on a few rows, with times of both ways."""
     rows, heads, _, head_dim = q.shape
+    positions = (lengths - 1)[:, None]
+    decoding = cache.access(slice(rows), positions, cache.capacity, decoding=True)
+    masked = cache.access(slice(rows), positions, cache.capacity)
     flat = cache.kv[:, 1].flatten(1, 3)
-    keys, values = cache.kv[0, 1], cache.kv[1, 1]
-    got = cache.decode_varlen(flat, q, access)
+    keys, values = cache.kv[:, 1]
+    got = decoding.decode_varlen(flat, q)
     worst = 0.0
     for row in range(min(rows, 8)):
         served = heads // keys.shape[1]
@@ -149,8 +151,8 @@ def compare(cache: KVCache, access: CacheAccess, q: Tensor, lengths: Tensor) -> 
         scores = q[row].double() @ k.transpose(1, 2) * head_dim ** -0.5
         expected = scores.softmax(-1) @ v
         worst = max(worst, float((got[row] - expected).norm() / expected.norm()))
-    by_kernel = in_graph(lambda: cache.decode_varlen(flat, q, access))
-    by_mask = in_graph(lambda: cache.extend(keys, values, q, access.mask))
+    by_kernel = in_graph(lambda: decoding.decode_varlen(flat, q))
+    by_mask = in_graph(lambda: masked.extend(cache.kv[:, 1], q))
     read = 4 * head_dim * keys.shape[1] * int(lengths.sum())   # bytes of keys and values
     print(f"{rows:3d} rows, {heads} heads by {keys.shape[1]} of {head_dim}: error {worst:.4f}, "
           f"{1e3 * by_kernel:.0f} us ({read / by_kernel / 1e9:.2f} TB/s); by the mask "

@@ -31,7 +31,7 @@ from typing import Any, Iterator
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
-from grpo import Algorithm, Learner, advantages_of, choose_samples, update
+from grpo import Algorithm, Learner, advantages_of, choose_answers, update
 from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, checked_sandbox, load_model,
                   load_tokenizer, render_messages, rollout, save_model)
 from sft import (Example, World, copy_weights, free_weights, make_optimizer, memory_gb,
@@ -123,7 +123,7 @@ class Ours:
         # 6. Loss and update.
         if not self.keep_sampler:
             free_weights(self.sampler)
-        samples = choose_samples(groups, rewards, advantages, self.learner.algorithm, world=world)
+        samples = choose_answers(groups, rewards, advantages, self.learner.algorithm, world=world)
         measured = update(self.learner, samples, lr=1e-6)
         end = now(world)
         rows = [t for group in groups for t in group]

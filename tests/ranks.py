@@ -17,7 +17,7 @@ import torch
 import grpo
 import sft
 import tiny
-from grpo import (Critic, Learner, advantages_of, choose_samples, reward_metrics, rollout_metrics,
+from grpo import (Critic, Learner, advantages_of, choose_answers, reward_metrics, rollout_metrics,
                   update)
 from sft import (Example, World, copy_weights, free_weights, weights_on_main, optimizer_step, sft_backward,
                  shard, start_world)
@@ -58,9 +58,9 @@ def grpo_step(name: str, model: torch.nn.Module, capture: Capture, world: World)
     learner = Learner(model=model, optimizer=capture, reference=reference, critic=critic,
                       algorithm=algorithm, vocab_size=tiny.chat().vocab_size, world=world)
     mine = groups_of(*GROUPS)[world.rank::world.size]
-    rewards = [[t.reward for t in group] for group in mine]
+    rewards = [[t.right for t in group] for group in mine]
     advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
-    samples = choose_samples(mine, rewards, advantages, algorithm, world=world)
+    samples = choose_answers(mine, rewards, advantages, algorithm, world=world)
     metrics = update(learner, samples, 0.0)
     if critic:  # its first values were all 0
         metrics = update(learner, samples, 0.0)

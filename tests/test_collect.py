@@ -119,7 +119,7 @@ def test_a_turn_ends_at_the_closing_fence_and_its_script_is_really_run():
     with server(f"First words.\n{CODE}\nI guess it printed 41. <<<41>>>", "So <<<42>>>") as (url, requests):
         t = talk(url)
     assert [m["content"] for m in t.messages[2:]] == [f"First words.\n{CODE}", "Code Execution Results:\n42", "So <<<42>>>"]
-    assert (t.answer, t.reward, t.stop_reason, t.statuses) == ("42", 1.0, "answer", ["ok"])
+    assert (t.answer, t.right, t.stop_reason, t.statuses) == ("42", 1.0, "answer", ["ok"])
     assert (t.prompt_tokens, t.completion_tokens, t.response_len, t.ids) == (20, 6, 6, [])
     assert requests[1]["messages"] == t.messages[:4]
     assert requests[0]["path"] == "/v1/chat/completions" and requests[0]["model"] == "teacher"
@@ -132,7 +132,7 @@ def test_a_turn_ends_at_the_closing_fence_and_its_script_is_really_run():
 def test_every_conversation_ends_for_a_reason(replies, limits, reason, calls):
     with server(*replies) as (url, _):
         t = talk(url, **limits)
-    assert (t.stop_reason, t.calls, t.reward, t.answer) == (reason, calls, 0.0, None)
+    assert (t.stop_reason, t.calls, t.right, t.answer) == (reason, calls, 0.0, None)
 
 
 def test_the_rules_are_those_of_the_rollout(monkeypatch):
@@ -142,8 +142,8 @@ def test_the_rules_are_those_of_the_rollout(monkeypatch):
     [[ours]] = r1ci.rollout(r1ci.Interpreter(model, tiny.chat(), tiny.sandbox()), [tiny.instance(expect="42")], 1, protocol, (0,))
     with server(*texts) as (url, _):
         theirs = talk(url, system=ours.messages[0]["content"], mode="guided")
-    assert [theirs.messages, theirs.answer, theirs.reward, theirs.stop_reason, theirs.statuses] == \
-        [ours.messages, ours.answer, ours.reward, ours.stop_reason, ours.statuses]
+    assert [theirs.messages, theirs.answer, theirs.right, theirs.stop_reason, theirs.statuses] == \
+        [ours.messages, ours.answer, ours.right, ours.stop_reason, ours.statuses]
 
 
 # ---- failures --------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_one_refused_request_is_one_conversations_end():
                                        "finish_reason": "stop"}]}).encode()
     with server((200, {"Content-Type": "application/json"}, nothing)) as (url, _):
         t = talk(url)
-    assert (t.stop_reason, t.answer, t.reward) == ("empty", None, 0.0)
+    assert (t.stop_reason, t.answer, t.right) == ("empty", None, 0.0)
 
 
 def test_a_dead_endpoint_and_a_name_without_a_model_are_said_to_be_that():

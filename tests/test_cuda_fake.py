@@ -15,12 +15,11 @@ import pytest
 import torch
 from torch import nn
 
-import r1ci
 import tiny
 from fake_cuda import DEVICE, GIB, PeakMemory, Recorder, compile_hooks, fake_cuda
-from grpo import Algorithm, Critic, Learner, advantages_of, choose_samples, update
+from grpo import Algorithm, Critic, Learner, advantages_of, choose_answers, update
 from memory import Setting, memory_needed
-from r1ci import CausalLM, ModelConfig, Row, Sampler
+from r1ci import CausalLM, KVCache, ModelConfig, Row, Sampler
 from sft import (Example, World, copy_weights, free_weights, weights_on_main, make_optimizer,
                  optimizer_step, sft_backward, shard)
 from shapes import shape
@@ -69,10 +68,14 @@ def sampler_of(config: ModelConfig, rows: list[Row]) -> Sampler:
 @pytest.fixture(params=["true lengths", "mask"])
 def attention(request, monkeypatch) -> str:
     """Both ways to decode: by the kernel for true lengths, where torch has one, and by a mask."""
+    made = KVCache.__init__
+
+    def without_kernel(cache: KVCache, *args: Any, **named: Any) -> None:
+        made(cache, *args, **named)
+        cache.varlen = False
+
     if request.param == "mask":
-        monkeypatch.setattr(r1ci, "varlen_kernel", lambda device, dtype: None)
-    elif r1ci.varlen_kernel(DEVICE, torch.bfloat16) is None:
-        pytest.skip(f"torch {torch.__version__} has no such kernel")
+        monkeypatch.setattr(KVCache, "__init__", without_kernel)
     return request.param
 
 
@@ -139,8 +142,6 @@ def test_kernels_of_a_decode_step():
     for layers in (1, 2):
         config = replace(shape("3B"), num_hidden_layers=layers)
         with fake_cuda() as recorder:
-            if r1ci.varlen_kernel(DEVICE, torch.bfloat16) is None:
-                pytest.skip(f"torch {torch.__version__} has no kernel for true lengths")
             rows = conversations(64)
             sampler = sampler_of(config, rows)
             sampler.enter(rows)
@@ -262,7 +263,7 @@ def answers() -> list[list[Trajectory]]:
     for number in range(3):
         group = []
         for reward in (1.0, 0.0, 0.0, 1.0):
-            t = Trajectory(tiny.instance(), number, [], PROMPT_OF_A_ROW, reward=reward)
+            t = Trajectory(tiny.instance(), number, [], PROMPT_OF_A_ROW, right=reward)
             t.append([5] * PROMPT_OF_A_ROW, sampled=False)
             t.append([6] * (SAMPLED // 2), sampled=True, logps=[-1.0] * (SAMPLED // 2))
             t.append([7] * PRINTED, sampled=False)
@@ -308,9 +309,9 @@ def test_an_update(autograd, name, ranks, way):
         learner = Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
                           algorithm=algorithm, vocab_size=tiny.config().vocab_size, world=world)
         groups = answers()
-        rewards = [[t.reward for t in group] for group in groups]
+        rewards = [[t.right for t in group] for group in groups]
         advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
-        samples = choose_samples(groups, rewards, advantages, algorithm, world=world)
+        samples = choose_answers(groups, rewards, advantages, algorithm, world=world)
         metrics = update(learner, samples, 1e-4)
         assert metrics["skipped"] == 0 and metrics["grad_norm"] == 0.5
         assert ("kl" in metrics) == bool(reference) and ("value_loss" in metrics) == bool(critic)

@@ -12,7 +12,7 @@ from tasks.report import behaviour, checks_itself, make_report, report_table, sw
 def talk(*turns, task="rg/gcd", seed=0, reward=1.0, answer="4") -> Trajectory:
     """A conversation; a turn is a text, or (script, what came back, status, words before the script if any)."""
     t = Trajectory(TASKS[task].generate(seed, 1, "eval"), 0, [{"role": "system"}, {"role": "user"}], 4, ids=[1] * 9,
-                   loss_mask=[0] * 4 + [1] * 5, logps=[0.0] * 9, stop_reason="answer", answer=answer, reward=reward)
+                   loss_mask=[0] * 4 + [1] * 5, logps=[0.0] * 9, stop_reason="answer", answer=answer, right=reward)
     for turn in turns:
         if isinstance(turn, str):
             t.messages.append({"role": "assistant", "content": turn})

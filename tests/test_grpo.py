@@ -10,9 +10,9 @@ import torch
 
 import grpo
 import tiny
-from grpo import (Actor, Algorithm, Curriculum, Learner, Sample, advantages_of, choose_samples,
+from grpo import (Actor, Algorithm, Curriculum, Learner, TrainedAnswer, advantages_of, choose_answers,
                   group_advantages, kl_estimate, order_value, policy_loss, potential, token_weight,
-                  trained_mask, update)
+                  update)
 from r1ci import token_logps
 from sft import World
 from tasks.conversation import Protocol, Trajectory
@@ -169,7 +169,7 @@ def test_answers_that_the_sandbox_failed_leave_their_group():
     [group] = failing(1, 3)
     [left] = grpo.without_failures([group])
     assert left == group[1:]
-    left[0].reward = 0.0
+    left[0].right = 0.0
     samples = chosen([left])
     assert [sample.advantage for sample in samples] == pytest.approx([-1.0, 1.0])  # mean .5, std .5: of the two
 
@@ -183,7 +183,7 @@ def row(*replies: str, reward: float = 1.0, stop_reason: str = "answer") -> Traj
     messages = [m for text in replies for m in ({"role": "user", "content": "-"}, {"role": "assistant", "content": text})]
     answer = "4" if stop_reason == "answer" else None
     return Trajectory(tiny.instance(), 0, messages, 4, ids=[1] * 20, loss_mask=[0] * 4 + [1] * 16, logps=[0.0] * 20,
-                      stop_reason=stop_reason, answer=answer, reward=reward)
+                      stop_reason=stop_reason, answer=answer, right=reward)
 
 
 @pytest.mark.parametrize("replies, reward, stop_reason, v2", [
@@ -194,7 +194,7 @@ def row(*replies: str, reward: float = 1.0, stop_reason: str = "answer") -> Traj
 def test_the_second_reward_adds_format_and_turns(replies, reward, stop_reason, v2):
     t = row(*replies, reward=reward, stop_reason=stop_reason)
     assert grpo.REWARDS["v2"](t) == pytest.approx(v2)
-    assert grpo.REWARDS["v1"](t) == reward and t.reward == reward
+    assert grpo.REWARDS["v1"](t) == reward and t.right == reward
 
 
 def test_a_row_is_void_if_a_turn_has_neither_code_nor_answer():
@@ -339,7 +339,7 @@ def trajectory(reward: float, seed: int, stop_reason: str = "answer") -> Traject
     mask = [m for m, n in zip((0, 1, 0, 1), lengths) for _ in range(n)]
     ids = torch.randint(0, tiny.chat().vocab_size, (len(mask),), generator=g).tolist()
     return Trajectory(tiny.instance(), 0, [], lengths[0], ids=ids, loss_mask=mask, logps=[-1.0 * m for m in mask],
-                      stop_reason=stop_reason, answer="4", reward=reward)
+                      stop_reason=stop_reason, answer="4", right=reward)
 
 
 def groups_of(*rewards: list[float]) -> list[list[Trajectory]]:
@@ -350,11 +350,11 @@ GROUPS = [[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.0
 ALGORITHM = Algorithm(max_tokens=64, micro_tokens=10_000, clip=1e9)
 
 
-def chosen(groups: list[list[Trajectory]], algorithm: Algorithm = ALGORITHM) -> list[Sample]:
+def chosen(groups: list[list[Trajectory]], algorithm: Algorithm = ALGORITHM) -> list[TrainedAnswer]:
     """Steps 4 to 6 up to the update: the samples of these groups."""
-    rewards = [[t.reward for t in group] for group in groups]
+    rewards = [[t.right for t in group] for group in groups]
     advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, WORLD)
-    return choose_samples(groups, rewards, advantages, algorithm, world=WORLD)
+    return choose_answers(groups, rewards, advantages, algorithm, world=WORLD)
 
 
 class Capture:
@@ -401,11 +401,11 @@ def test_the_whole_step_equals_a_float64_computation(norm, kl_coef):
     total_tokens = sum(sum(t.loss_mask) for t in rows)
     loss = torch.zeros((), dtype=torch.float64)
     for group in groups:
-        rewards = [t.reward for t in group]
+        rewards = [t.right for t in group]
         mean = sum(rewards) / 4
         std = math.sqrt(sum((r - mean) ** 2 for r in rewards) / 4)
         for t in group:  # where all rewards are equal there is no advantage, but the KL term counts
-            advantage = (t.reward - mean) / std if std else 0.0
+            advantage = (t.right - mean) / std if std else 0.0
             ids = torch.tensor([t.ids])
             logps = model(ids)[0].log_softmax(-1)
             with torch.no_grad():
@@ -438,8 +438,8 @@ def test_groups_without_variance_count_in_the_mean_and_are_left_out_of_the_work(
         assert sample.weight == pytest.approx(1 / (16 * sum(sample.trajectory.loss_mask)))
     everything = []
     for group in groups:
-        for t, advantage in zip(group, group_advantages([t.reward for t in group], True)):
-            everything.append(Sample(t, t.loss_mask, t.reward, advantage, 1 / (16 * sum(t.loss_mask))))
+        for t, advantage in zip(group, group_advantages([t.right for t in group], True)):
+            everything.append(TrainedAnswer(t, t.loss_mask, t.right, advantage, 1 / (16 * sum(t.loss_mask))))
     assert difference(gradients_of(groups)[1][0], gradients_of(groups, samples=everything)[1][0]) < 1e-5
     assert len(chosen(groups, replace(ALGORITHM, kl_coef=0.1))) == 16  # the KL term is a mean over all answers
 
@@ -506,7 +506,7 @@ def test_one_update_clips_nothing_and_several_compare_with_the_policy_before_the
         loss = torch.zeros((), dtype=torch.float64)
         for (sample, ids), old_logps in zip(rows, old):
             logps = reference(ids)[0].log_softmax(-1)
-            for i, m in enumerate(sample.loss_mask):
+            for i, m in enumerate(sample.trained):
                 if m:
                     token = sample.trajectory.ids[i]
                     ratio = (logps[i - 1, token] - old_logps[i - 1, token]).exp()

@@ -397,7 +397,7 @@ def test_a_rollout_in_any_format_is_what_supervised_data_renders(monkeypatch, na
     tiny.Script(monkeypatch, [i for i, m in zip(ids, mask) if m])
     [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [question], 1,
                     Protocol(max_turn_tokens=400, max_tokens=1000), (0,))
-    assert (t.ids, t.loss_mask, t.messages) == (ids, mask, messages) and t.reward == 1
+    assert (t.ids, t.loss_mask, t.messages) == (ids, mask, messages) and t.right == 1
     assert chat.decode([i for i, m in zip(ids, mask) if m]) == CODE + "<<<46>>>" + chat.decode([chat.end])
 
 

@@ -25,7 +25,7 @@ def trajectory(question: str, texts: list[str], reward: float, sample: int) -> T
     """A conversation of turns and, between them, what the sandbox printed."""
     chat = tiny.chat()
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
-    t = Trajectory(tiny.instance(question), sample, messages, reward=reward, stop_reason="answer")
+    t = Trajectory(tiny.instance(question), sample, messages, right=reward, stop_reason="answer")
     t.append(chat.encode(SYSTEM + question), sampled=False)
     t.prompt_len = len(t.ids)
     for i, text in enumerate(texts):

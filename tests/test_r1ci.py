@@ -54,12 +54,13 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
     """For both ways to attend; the true-length kernel has none for the CPU: there its documented meaning stands in."""
     dtype = torch.bfloat16 if device == "cuda" and varlen else torch.float32  # the kernel knows only half precision
     if device == "cpu" and varlen:
-        monkeypatch.setattr(r1ci, "varlen_kernel", lambda device, dtype: reference_varlen)
+        monkeypatch.setattr(r1ci, "flash_varlen", reference_varlen)
     model = tiny.model().to(device, dtype)
     generator = torch.Generator().manual_seed(2)
     rows = [torch.randint(0, model.config.vocab_size, (n,), generator=generator).to(device) for n in (5, 9, 14)]
     cache = KVCache(model.config, slots=4, capacity=20, device=torch.device(device), dtype=dtype)
-    assert bool(cache.varlen) == varlen or device == "cuda"
+    assert cache.varlen == (device == "cuda" and varlen)
+    cache.varlen = varlen
     fed = torch.tensor([0, 0, 0], device=device)
     seen = [[] for _ in rows]
     with torch.no_grad():
@@ -69,7 +70,9 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 part = row[fed[i]:fed[i] + width]
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
-            access = cache.access(slots, positions, int(fed.max()) + width if fed.any() else 0)
+            length = int(fed.max()) + width if fed.any() else 0
+            access = cache.access(slots, positions, length, decoding=isinstance(slots, slice))
+            assert (access.used is not None) == (varlen and isinstance(slots, slice))
             logits = model(chunk, access)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
@@ -259,7 +262,7 @@ def test_supervised_ids_and_mask_equal_the_rollouts_token_for_token(monkeypatch,
     for t, line, (ids, mask) in zip(lived, lines, rendered):
         assert t.ids == ids and t.loss_mask == mask
         assert t.messages == line["messages"]
-        assert t.reward == 1.0 and t.stop_reason == "answer" and t.calls == line["calls"]
+        assert t.right == 1.0 and t.stop_reason == "answer" and t.calls == line["calls"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -310,7 +313,7 @@ def test_every_row_ends_with_its_reason(monkeypatch):
             tiny.turns(CODE, "```python\nprint('y' * 350)\n```", "<<<46>>>"), tiny.turns("<<<46>>>\n" + CODE, "<<<1>>>")]
     ts = scripted(monkeypatch, *rows, max_calls=2, max_turn_tokens=60, max_tokens=400)
     assert [t.stop_reason for t in ts] == ["answer", "eos", "calls", "budget", "budget", "answer"]
-    assert [t.reward for t in ts] == [1, 0, 0, 0, 0, 0]  # the last one: code in the same turn, so that answer does not count
+    assert [t.right for t in ts] == [1, 0, 0, 0, 0, 0]  # the last one: code in the same turn, so that answer does not count
     assert [t.calls for t in ts] == [0, 0, 2, 0, 2, 1]
     assert len(ts[3].ids) - ts[3].prompt_len == 60       # the turn's limit
     assert all(len(t.ids) - t.prompt_len <= 400 for t in ts)
@@ -320,7 +323,7 @@ def test_text_mode_runs_no_code(monkeypatch):
     tiny.Script(monkeypatch, tiny.turns(CODE, "<<<46>>>"))
     monkeypatch.setattr(tiny.sandbox(), "submit", None)
     [[t]] = rollout(Interpreter(tiny.model(), tiny.chat(), tiny.sandbox()), [tiny.instance()], 1, Protocol(mode="text"), (0,))
-    assert t.stop_reason == "calls" and t.calls == 0 and t.reward == 0
+    assert t.stop_reason == "calls" and t.calls == 0 and t.right == 0
 
 
 def test_a_turn_never_outgrows_the_whole_budget(monkeypatch):
@@ -346,7 +349,7 @@ def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
     tiny.Script(monkeypatch, code + chat.encode("<<<46>>>") + [chat.end])
     [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [tiny.instance()], 1,
                     Protocol(max_tokens=500), (0,))
-    assert t.calls == 1 and t.stop_reason == "answer" and t.reward == 1
+    assert t.calls == 1 and t.stop_reason == "answer" and t.right == 1
     assert t.ids[t.prompt_len:t.prompt_len + len(code)] == code and sum(t.loss_mask[:t.prompt_len + len(code)]) == len(code)
     assert t.loss_mask[t.prompt_len + len(code)] == 0  # the <|im_end|> that the environment adds
 
@@ -361,7 +364,7 @@ def test_a_failure_of_the_sandbox_is_not_the_models(monkeypatch):
 
     tiny.Script(monkeypatch, tiny.turns(CODE, "<<<46>>>"))
     [[t]] = rollout(Interpreter(tiny.model(), tiny.chat(), Broken()), [tiny.instance()], 1, Protocol(), (0,))
-    assert t.stop_reason == "tool_failure" and t.reward == 0
+    assert t.stop_reason == "tool_failure" and t.right == 0
     with pytest.raises(SystemExit, match="the sandbox failed"):
         r1ci.end_if_sandbox_failed(*tool_failures([t] * 3))
 
@@ -418,7 +421,7 @@ def lived(monkeypatch, executor, slots, padded=False) -> list[Trajectory]:
 def test_how_fast_scripts_run_changes_no_bit(monkeypatch):
     fast, slow = lived(monkeypatch, Slow(0.0), 6), lived(monkeypatch, Slow(0.02, 0.0, 0.005), 6)
     assert [(t.ids, t.logps) for t in fast] == [(t.ids, t.logps) for t in slow]
-    assert {t.calls for t in fast} == {0, 1, 2, 3} and all(t.reward == 1 for t in fast)
+    assert {t.calls for t in fast} == {0, 1, 2, 3} and all(t.right == 1 for t in fast)
 
 
 @pytest.mark.parametrize("slots, padded", [(3, True), (16, False)])
@@ -458,7 +461,7 @@ def test_noise_differs_between_samples_questions_steps_and_seeds():
 
 def test_groups_keep_the_order_of_their_questions():
     groups = sampled()
-    assert [[(t.instance.seed, t.sample) for t in group] for group in groups] == \
+    assert [[(t.instance.seed, t.number) for t in group] for group in groups] == \
         [[(i, g) for g in range(3)] for i in range(6)]
 
 
@@ -519,7 +522,7 @@ def answered(*answers, expect="4"):
     for answer in answers:
         t = Trajectory(tiny.instance(expect=expect), 0, [], 1, ids=[1, 2], loss_mask=[0, 1], logps=[0.0, -1.0],
                        stop_reason="answer" if answer else "eos", answer=answer)
-        t.reward = float(answer == expect)
+        t.right = float(answer == expect)
         made.append(t)
     return made
 
