@@ -360,7 +360,7 @@ class Algorithm:
     max_tokens: int = Protocol.max_tokens       # of an answer, script output included
     temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
     micro_tokens: int               # of a forward pass, padding included
-    clip: float                     # largest gradient norm
+    max_grad_norm: float            # larger gradients are scaled down
 
 
 @dataclass
@@ -572,12 +572,12 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # How far the sampler is from the policy before any optimiser step: every update adds the
-            # same, so that the mean over updates is that, too.
+            # How far the sampler is from the policy before any optimiser step. Every update adds
+            # the same numbers, so their mean over the updates is theirs.
             # The entropy is the present policy's, and its mean over the updates is logged.
             metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
-        grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.clip)
+        grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.max_grad_norm)
         finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
         if not finite:
             skipped += 1
@@ -711,8 +711,8 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
 
 
 STEP_LEGEND = """A step's line: right, the share of right answers; reward, the mean reward of all
-answers; code, the share that ran code; its seconds; val, the share right in validation. All other numbers
-of a step are in OUT/metrics.jsonl."""
+answers; code, the share that ran code; its seconds; val, the share right in validation. All other
+numbers of a step are in OUT/metrics.jsonl."""
 
 
 def step_line(metrics: dict[str, Any], seconds: float) -> str:

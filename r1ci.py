@@ -68,8 +68,7 @@ from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, p
                              read_trajectories)
 from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table)
-# The same conversations with a model that another program serves, behind an HTTP API.
-from tasks.teacher import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
+from tasks.served import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
 
 
 # ---- 1. the model --------------------------------------------------------------------------------
@@ -894,6 +893,8 @@ def power_of_two(n: int, most: int) -> int:
     return min(1 << (n - 1).bit_length(), most)
 
 
+# Batches of rows, for the sampler here and for training in sft.py.
+
 PASS_COST = 256   # tokens that could be computed in the time that one more pass takes
 
 
@@ -1615,13 +1616,15 @@ def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
         return inherited
     # Else `eval` asks the held-out questions of what the model was trained on.
     if flags.get("questions"):
-        chosen = {"questions": flags["questions"], "purpose": "eval"}
+        subject = flags["questions"]
+        chosen = {"questions": subject, "purpose": "eval"}
     elif flags.get("tasks"):
-        chosen = {"tasks": flags["tasks"]}
+        subject = flags["tasks"]
+        chosen = {"tasks": subject}
     else:
         return inherited
     if os.environ.get("RANK", "0") == "0":
-        print(f"asking what {args.model} was trained on: {flags.get('questions') or flags['tasks']}")
+        print(f"asking what {args.model} was trained on: {subject}")
     return {**inherited, **chosen}
 
 

@@ -473,7 +473,8 @@ class ForkServer:
 
     def set_oom_score(self, score: int) -> None:
         """Of the process that calls it. The highest is killed first."""
-        with suppress(OSError):  # a score below the one that we began with
+        # Without privilege the kernel lets nobody lower a score: then it stays as it is.
+        with suppress(OSError):
             file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=self.proc)
             os.write(file, str(score).encode())
             os.close(file)
@@ -503,7 +504,8 @@ class ForkServer:
             make_own_lines(os.getpid()) + make_common_lines(threads=True)))
         if self.try_in_fork("gate", open_thread_gate):
             self.gate = open_thread_gate()
-        # Without a gate (Linux before 5.5, gVisor, inside another one) scripts have one thread.
+        # Without a gate (Linux before 5.5, gVisor, in a container that has one of its own) scripts
+        # have one thread.
         self.common_lines = make_common_lines(threads=self.gate >= 0)
         if self.try_in_fork("landlock", lambda: landlock_rules(self.base, readable)):
             self.rules = landlock_rules(self.base, readable)
@@ -588,7 +590,15 @@ class ForkServer:
             self.new_scratch()
 
     def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
-        """Forks, watches until the deadline, kills, reaps. A script has no part in any of it."""
+        """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
+
+            how it ended (see `watch`)      what the Result will say
+            by itself, or by a signal       its exit code; minus the signal
+            deadline, or limit of CPU time  late: a timeout
+            scratch full                    as a script that a signal has killed
+            trainer gone                    nobody reads it
+        """
+        # Fork.
         report, reporter = os.pipe()
         start = time.monotonic()
         pid = fork()
@@ -601,22 +611,26 @@ class ForkServer:
         if pid < 0:
             raise SandboxError("the system allows no more processes")
         os.close(reporter)
+        # Watch.
         late = self.watch(pid, start + timeout) == "deadline"
         if late:
             os.kill(pid, signal.SIGXCPU)  # a chance to flush (`at_deadline`), no more
             self.watch(pid, time.monotonic() + 0.1)
-        # Whatever the reason: a full scratch reads as a script killed by a signal. If it has ended,
-        # it is a zombie until wait4: the pid is still its own (see watch).
+        # Kill, always: one that has ended is a zombie until wait4, and its pid is still its own.
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
+        # Reap.
         _, status, usage = os.wait4(pid, 0)
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
+        # Several threads can come to the limit of CPU time before the deadline: the kernel kills.
         if code == -signal.SIGKILL and cpu > timeout:
-            late = True  # not killed by us: several threads came to the limit of CPU time first
-        # The pipe is closed when a script begins: none can pose as a failure of ours.
+            late = True
+        # Did it fail before its first line? `told` is BEGAN where it did not: the pipe is closed
+        # when a script begins, so that none can pose as a failure of ours. One that was too late to
+        # begin ran out of time.
         with open(report, "rb") as file:
             told = file.read()
         failure = None
@@ -762,7 +776,8 @@ def overfull(base: str, pid: int) -> bool:
 
 
 def add_deleted_files(sizes: dict[int, int], base: str, thread: str) -> None:
-    """Adds what one thread, a directory of /proc, holds of them, in bytes by inode."""
+    """Adds to `sizes` the files under `base` that are deleted, but that a thread (its directory in
+    /proc) still holds: open, or mapped into its memory."""
     for fd in os.listdir(f"{thread}/fd"):
         file = os.stat(f"{thread}/fd/{fd}")
         if file.st_nlink == 0 and file.st_dev == os.stat(base).st_dev:
@@ -861,20 +876,20 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
     namespace = new_main(source)
     try:
         status = execute(source, work, namespace)
-        # Threads are joined, and what is registered with atexit is called.
+        # 1. Threads are joined, and what is registered with atexit is called.
         for end in ends:
             end()
         flush_streams()
-        # As at the end of Python: what is left of main.py goes; files are flushed, __del__ runs.
+        # 2. What is left of main.py goes: files are flushed, __del__ runs, and may print.
         sys.stdout, sys.stderr = streams
-        # A __del__ may use main.py's names: then the namespace goes as garbage, so that finalisers
-        # still find them; else it is cleared, which is faster.
         if b"__del__" in source:
+            # A __del__ may use main.py's names: the namespace goes as garbage, so that finalisers
+            # still find them.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
         elif len(sys._current_frames()) == 1:  # not if daemon threads still run and use the names
-            namespace.clear()
+            namespace.clear()  # which is faster
         flush_streams()
     except BaseException:
         status = status or 120  # Python's own code for an end that failed
@@ -1134,8 +1149,9 @@ LIMITED = dict(
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
     prctl=Limit((157, 167), 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
+    # A call has to pass all its rules. fcntl has two: other commands fail; and of those that do
+    # not, the locks stop here, with error 0: they do nothing and "succeed".
     fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),
-    # A call has to pass all its rules: this one stops the locks, with "success".
     fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
     ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))

@@ -295,9 +295,9 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
 
 @explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
 def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float,
-                   clip: float) -> float:
+                   max_grad_norm: float) -> float:
     """Clip, step, clear the gradients; returns their norm. If that is not finite, no step."""
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm or math.inf)
     norm = float(gathered(norm))
     for group in optimizer.param_groups:
         group["lr"] = lr
@@ -542,7 +542,7 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
         lr = args.lr * min(step / max(args.warmup, 1), 1)
         loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
                             micro_tokens=args.micro_tokens)["loss"]
-        optimizer_step(model, optimizer, lr, args.clip)
+        optimizer_step(model, optimizer, lr, args.max_grad_norm)
         bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
         if loss < 0.7:   # the right token gets half the probability (e ** -0.7): it keeps up
             progress = min(progress + 0.01, 1.0)
@@ -617,8 +617,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     skipped = 0
-    # While `interrupt` (at the end of this file) is entered, Ctrl-C waits for the end of a step, and
-    # after the last one until the model is written.
+    # While `interrupt` (at the end of this file) is entered, Ctrl-C waits for the end of a step;
+    # after the last step, until the model is written.
     with Interrupt(world) as interrupt, tqdm(
             range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
             total=steps, disable=not world.main) as bar:
@@ -628,7 +628,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             lr = learning_rate(step, steps, args.lr, args.warmup)
             metrics = sft_backward(model, batch, world, vocab_size=chat.vocab_size,
                                    micro_tokens=args.micro_tokens)
-            metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.clip)
+            metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.max_grad_norm)
             if not math.isfinite(metrics["grad_norm"]):
                 skipped += 1
             bar.set_postfix(loss=f"{metrics['loss']:.3f}")
@@ -766,7 +766,7 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
     add("--lr", type=real(0), default=lr, help="peak learning rate")
     add("--warmup", type=whole(0), default=warmup, help="steps of warm-up")
     add("--weight-decay", type=real(0), default=0.0, help="of AdamW")
-    add("--clip", type=real(0), default=1.0, help="largest gradient norm; 0: any")
+    add("--max-grad-norm", type=real(0), default=1.0, help="largest gradient norm; 0: any")
     add("--micro-tokens", type=whole(1), default=1024,
         help="padded tokens per forward pass")
     add("--checkpointing", action="store_true",

@@ -12,17 +12,14 @@ A teacher may be a model of ours, too: `python r1ci.py eval --model runs/grpo --
 A conversation is a JSON line: messages (role, content), task, level, seed, reward, stop_reason,
 calls; and mode (kind of system prompt), form (what its scripts are for), source.
 
-    1. from programs       2. from a served model       3. collecting
-    4. files of others     5. the choice                6. the command line
+    1. conversations from programs   2. collecting         3. files of others
+    4. the choice                    5. the command line
 """
 import argparse
 import json
-import os
-import queue
 import random
 import re
 import sys
-import threading
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,11 +30,12 @@ from tqdm import tqdm
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
-                                check_texts, keyed_bytes, protocol_of, read_turn, real,
+                                check_texts, protocol_of, read_turn, real,
                                 system_prompts, tool_text, whole)
-from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, grade, own_questions,
+from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions,
                              is_text, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
+from tasks.served import Conversation, add_endpoint_flags, converse_all, find_endpoint
 
 
 # ---- 1. conversations from programs --------------------------------------------------------------
@@ -64,15 +62,9 @@ class Plan:
     scripts: list[str]
 
 
-def write_conversations(
-    instances: list[Instance],
-    sandbox: Sandbox,
-    seed: int | str,
-    tool_chars: int,
-    multi_turn_weight: float = 4.0,
-    wordings: str = "all",
-    format_name: str = "fence",
-) -> list[dict[str, Any]]:
+def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int | str,
+                        tool_chars: int, multi_turn_weight: float = 4.0, wordings: str = "all",
+                        format_name: str = "fence") -> list[dict[str, Any]]:
     """One verified conversation for each question that yields one, as JSON-ready lines."""
     plans = []
     for instance in instances:
@@ -81,28 +73,17 @@ def write_conversations(
     # All scripts are under way at once; each conversation then waits for its own.
     futures = [[sandbox.submit(script, seed=0) for script in plan.scripts] for plan in plans]
     lines = []
-    for instance, plan, runs in zip(
-        tqdm(instances, desc="running the scripts", leave=False), plans, futures
-    ):
+    bar = tqdm(instances, desc="running the scripts", leave=False)
+    for instance, plan, runs in zip(bar, plans, futures):
         rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
         system = draw_prompt(rng, plan.mode, wordings, format_name)
         results = [run.result() for run in runs]
         messages = write_messages(system, instance, plan, results, tool_chars, format_name)
         if messages:
-            lines.append(
-                dict(
-                    messages=messages,
-                    task=instance.task,
-                    seed=instance.seed,
-                    level=instance.level,
-                    purpose=instance.purpose,
-                    reward=1.0,
-                    mode=plan.mode,
-                    form=plan.form,
-                    format=format_name,
-                    calls=len(plan.scripts),
-                )
-            )
+            lines.append(dict(
+                messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
+                purpose=instance.purpose, reward=1.0, mode=plan.mode, form=plan.form,
+                format=format_name, calls=len(plan.scripts)))
     return lines
 
 
@@ -161,14 +142,8 @@ def checking(program: str, answer: str) -> str | None:
     return "\n".join((*lines, f"print({again} == {answer!r})")) + "\n"
 
 
-def write_messages(
-    system: str,
-    instance: Instance,
-    plan: Plan,
-    results: list[Result],
-    tool_chars: int,
-    format_name: str,
-) -> list[dict[str, str]] | None:
+def write_messages(system: str, instance: Instance, plan: Plan, results: list[Result],
+                   tool_chars: int, format_name: str) -> list[dict[str, str]] | None:
     """The conversation, or None if its scripts did not do what its form needs."""
     task, marks = TASKS[instance.task], FORMATS[format_name]
     outputs = [tool_text(result, tool_chars) for result in results]
@@ -183,14 +158,12 @@ def write_messages(
         answer = outputs[0] if plan.form == "check" else outputs[-1]
     if not task.verify(instance, answer):
         return None
-    messages = [
-        {"role": "system", "content": system},
-        {"role": "user", "content": instance.question},
-    ]
+    messages = [{"role": "system", "content": system},
+                {"role": "user", "content": instance.question}]
     for script, output in zip(plan.scripts, outputs):
-        words = (
-            "This is easy to get wrong in words, so I run code.\n" if plan.form == "switch" else ""
-        )
+        words = ""
+        if plan.form == "switch":
+            words = "This is easy to get wrong in words, so I run code.\n"
         messages.append({"role": "assistant", "content": words + marks.show_code(script)})
         messages.append({"role": "user", "content": marks.show_output(output)})
     why = f"{task.rationale(instance)}\n" if task.program is None else ""
@@ -198,9 +171,8 @@ def write_messages(
     return messages
 
 
-def wrong_conversations(
-    lines: list[dict[str, Any]], instances: list[Instance]
-) -> list[dict[str, Any]]:
+def wrong_conversations(lines: list[dict[str, Any]],
+                        instances: list[Instance]) -> list[dict[str, Any]]:
     """A wrong one to every second right one, as from a teacher who is right two times in three.
 
     It treats the next question of its task instead of its own, code and all, and the verifier
@@ -218,243 +190,19 @@ def wrong_conversations(
     return wrong
 
 
-# ---- 2. conversations with a served model --------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A served model behind an OpenAI-compatible server, URL#name on the command line.
-
-    Requests, their repetition and their limits are the `openai` package's; OPENAI_API_KEY goes
-    along.
-    """
-
-    url: str  # up to /v1
-    name: str
-    concurrency: int = 8  # conversations at a time
-    timeout: float = 300.0  # seconds to wait for a reply
-    retries: int = 6  # of what may pass: a busy or broken server
-
-
-class Refused(Exception):
-    """The server refuses this one conversation for good: a filter, or a prompt that is too long."""
-
-
-def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | None:
-    """The endpoint that a model's name stands for, if it is a URL."""
-    if not re.match("https?://", name):
-        return None
-    url, _, model = name.partition("#")
-    if not model:
-        raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
-    if concurrency < 1 or not timeout > 0:
-        raise SystemExit("--concurrency and --request-timeout must be above 0")
-    return Endpoint(url.rstrip("/"), model, concurrency, timeout)
-
-
-def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("served models").add_argument
-    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="requests at a time")
-    add(
-        "--request-timeout",
-        type=real(0.001),
-        default=Endpoint.timeout,
-        help="seconds to wait for a reply",
-    )
-
-
-def connect(endpoint: Endpoint) -> Any:
-    """A client, shared by all threads."""
-    try:
-        from openai import OpenAI
-    except ImportError:
-        raise SystemExit(
-            f"{endpoint.url}: served models need the openai package: pip install openai"
-        )
-    key = os.environ.get("OPENAI_API_KEY") or "none"  # a server of one's own wants none
-    return OpenAI(
-        base_url=endpoint.url, api_key=key, timeout=endpoint.timeout, max_retries=endpoint.retries
-    )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The model's next turn."""
-
-    text: str
-    empty: bool  # nothing was said: some servers return thoughts alone
-    cut_off: bool  # by a limit
-    prompt_tokens: int  # charged
-    completion_tokens: int
-
-
-def complete(
-    client: Any,
-    endpoint: Endpoint,
-    messages: list[dict[str, str]],
-    max_tokens: int,
-    temperature: float,
-) -> Reply:
-    """Ask for the next turn. Raises Refused for one conversation; other faults end the program."""
-    import openai
-
-    name = f"{endpoint.url}#{endpoint.name}"
-    try:
-        answer = client.chat.completions.create(
-            model=endpoint.name, messages=messages, max_tokens=max_tokens, temperature=temperature
-        )
-        choice, usage = answer.choices[0], answer.usage
-        text = choice.message.content
-    except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-        raise Refused(one_line(error))
-    except openai.APIStatusError as error:
-        if error.status_code == 413:
-            raise Refused(one_line(error))
-        raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
-    except openai.OpenAIError as error:  # no connection, no answer in time
-        raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
-    except (ValueError, AttributeError, LookupError, TypeError):
-        raise SystemExit(f"{name}: its answer is not a chat completion in JSON")
-    return Reply(
-        text=text or "",
-        empty=text is None,
-        cut_off=choice.finish_reason == "length",
-        prompt_tokens=usage.prompt_tokens if usage else 0,
-        completion_tokens=usage.completion_tokens if usage else 0,
-    )
-
-
-def one_line(error: Exception) -> str:
-    """What the server said of it, or else the client."""
-    response = getattr(error, "response", None)
-    return " ".join((response.text if response is not None else str(error)).split())[:300]
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """One conversation to be held."""
-
-    instance: Instance
-    sample: int  # its number among those of the question
-    protocol: Protocol
-    system: str | None = None  # a system prompt other than the mode's first
-
-
-def converse_with(
-    client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Conversation, key: tuple
-) -> Trajectory:
-    """One conversation by the rules of `rollout`, in text instead of tokens: the same turns, calls,
-    ends.
-
-    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut
-    later.
-    """
-    instance, protocol = job.instance, job.protocol
-    system = job.system or system_prompts(protocol.mode, protocol.format)[0]
-    messages = [
-        {"role": "system", "content": system},
-        {"role": "user", "content": instance.question},
-    ]
-    t = Trajectory(instance, job.sample, messages, format=protocol.format)
-    while not t.stop_reason:
-        limit = min(protocol.max_turn_tokens, protocol.max_tokens - t.completion_tokens)
-        try:
-            reply = complete(client, endpoint, messages, limit, protocol.temperature)
-        except Refused as error:
-            outgrown = "context" in str(error) and len(messages) > 2
-            t.stop_reason = "budget" if outgrown else "refused"
-            break
-        t.prompt_tokens += reply.prompt_tokens
-        t.completion_tokens += reply.completion_tokens
-        turn = read_turn(reply.text, protocol.format)
-        messages.append({"role": "assistant", "content": turn.text})
-        if reply.empty:
-            t.stop_reason = "empty"
-        elif turn.code is not None and t.calls == protocol.allowed_calls:
-            t.stop_reason = "calls"
-        elif turn.code is not None:
-            run_script(t, sandbox, turn.code, protocol, key)
-        elif reply.cut_off:
-            t.stop_reason = "budget"
-        else:
-            t.answer = turn.answer
-            t.stop_reason = "eos" if turn.answer is None else "answer"
-    t.right = float(t.answer is not None and grade(t.instance, t.answer))
-    return t
-
-
-def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, key: tuple) -> None:
-    """Run a script of the conversation and append what it printed."""
-    row = (t.instance.task, t.instance.level, t.instance.purpose, t.instance.seed, t.number)
-    seed = int.from_bytes(keyed_bytes(*key, *row, t.calls)[:4], "big")
-    result = sandbox.run(code, seed=seed)
-    t.statuses.append(result.status)
-    output = tool_text(result, protocol.tool_chars)
-    t.messages.append({"role": "user", "content": FORMATS[protocol.format].show_output(output)})
-    if result.status == "sandbox_error":
-        t.stop_reason = "tool_failure"
-    elif t.completion_tokens >= protocol.max_tokens:
-        t.stop_reason = "budget"
-
-
-def converse_all(
-    endpoint: Endpoint,
-    sandbox: Sandbox,
-    jobs: list[Conversation],
-    key: tuple,
-    on_end: Callable[[Trajectory], Any] | None = None,
-) -> list[Trajectory]:
-    """The conversations of the jobs, several at a time; `on_end` hears of each as it ends, in this
-    thread.
-
-    When one fails for all, or on Ctrl-C, nobody waits for a hung server: the threads are daemons.
-    """
-    client = connect(endpoint)
-    left: queue.SimpleQueue = queue.SimpleQueue()  # numbers of jobs
-    done: queue.SimpleQueue = queue.SimpleQueue()  # (number, Trajectory or what went wrong)
-    for number in range(len(jobs)):
-        left.put(number)
-
-    def work() -> None:
-        while True:
-            try:
-                number = left.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((number, converse_with(client, endpoint, sandbox, jobs[number], key)))
-            except (Exception, SystemExit) as error:
-                done.put((number, error))
-                return
-
-    for _ in range(min(endpoint.concurrency, len(jobs))):
-        threading.Thread(target=work, daemon=True).start()
-    finished: dict[int, Trajectory] = {}
-    while len(finished) < len(jobs):
-        number, outcome = done.get()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        finished[number] = outcome
-        if on_end:
-            on_end(outcome)
-    return [finished[number] for number in range(len(jobs))]
-
-
-# ---- 3. collecting -------------------------------------------------------------------------------
+# ---- 2. collecting -------------------------------------------------------------------------------
 
 PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper does not tell them
 
 
-def teacher_conversations(
-    instances: list[Instance], per_question: int, seed: int, wordings: str, protocol: Protocol
-) -> list[Conversation]:
+def teacher_conversations(instances: list[Instance], per_question: int, seed: int, wordings: str,
+                          protocol: Protocol) -> list[Conversation]:
     """The conversations to be held, shuffled: any part of them is a fair part."""
     jobs = []
     for instance in instances:
         for sample in range(per_question):
-            rng = random.Random(
-                f"teacher/{seed}/{instance.task}/{instance.level}/{instance.seed}/{sample}"
-            )
+            question = f"{instance.task}/{instance.level}/{instance.seed}"
+            rng = random.Random(f"teacher/{seed}/{question}/{sample}")
             mode = draw(rng, PROMPT_SHARES)
             system = draw_prompt(rng, mode, wordings, protocol.format)
             # Words alone are asked for: then code ends the conversation.
@@ -499,46 +247,31 @@ def collect(args: argparse.Namespace, sandbox: Sandbox) -> None:
     print(collection_table(lines, []))
     print(f"next: python -m tasks.teacher choose {log} --out {log.parent / 'data.jsonl'}")
     if stopped:
-        raise SystemExit(
-            f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume goes on"
-        )
+        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume "
+                         "goes on")
 
 
-def collect_programs(
-    args: argparse.Namespace,
-    questions: list[Instance],
-    sandbox: Sandbox,
-    keep: Callable[[dict[str, Any]], None],
-) -> None:
+def collect_programs(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
+                     keep: Callable[[dict[str, Any]], None]) -> None:
     """From the tasks' own programs, each sample with other forms and wordings."""
     for sample in range(args.per_question):
         seed = f"{args.seed}/{sample}" if sample else args.seed
-        for line in write_conversations(
-            questions,
-            sandbox,
-            seed,
-            args.tool_chars,
-            args.multi_turn_weight,
-            wordings=args.wordings,
-            format_name=args.format,
-        ):
+        lines = write_conversations(questions, sandbox, seed, args.tool_chars,
+                                    multi_turn_weight=args.multi_turn_weight,
+                                    wordings=args.wordings, format_name=args.format)
+        for line in lines:
             keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
 
 
-def collect_served(
-    args: argparse.Namespace,
-    questions: list[Instance],
-    sandbox: Sandbox,
-    earlier: list[dict[str, Any]],
-    keep: Callable[[dict[str, Any]], None],
-) -> None:
+def collect_served(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
+                   earlier: list[dict[str, Any]], keep: Callable[[dict[str, Any]], None]) -> None:
     """From a served model; what an earlier run has collected is not asked for again."""
     endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
     known = {conversation_key(line) for line in earlier}
+    planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
+                                    protocol=protocol_of(args))
     jobs = []
-    for job in teacher_conversations(
-        questions, args.per_question, args.seed, args.wordings, protocol_of(args)
-    ):
+    for job in planned:
         asked = job.instance
         if (args.teacher, asked.task, asked.level, asked.seed, job.sample) not in known:
             jobs.append(job)
@@ -548,19 +281,10 @@ def collect_served(
             bar.update()
             if t.stop_reason != "tool_failure":  # the sandbox's own fault: to be asked again
                 line = t.to_json()
-                mode = mode_of(line)
-                keep(
-                    {
-                        **line,
-                        "ids": [],
-                        "loss_mask": [],
-                        "mode": mode,
-                        "form": form_of(line),
-                        "source": args.teacher,
-                        "prompt_tokens": t.prompt_tokens,
-                        "completion_tokens": t.completion_tokens,
-                    }
-                )
+                keep({**line, "ids": [], "loss_mask": [], "mode": mode_of(line),
+                      "form": form_of(line), "source": args.teacher,
+                      "prompt_tokens": t.prompt_tokens,
+                      "completion_tokens": t.completion_tokens})
 
         rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
     end_if_sandbox_failed(*tool_failures(rows))
@@ -598,24 +322,18 @@ def read_collected(path: Path) -> list[dict[str, Any]]:
     return [line for _, line in read_jsonl(path)]
 
 
-# ---- 4. files of others --------------------------------------------------------------------------
+# ---- 3. files of others --------------------------------------------------------------------------
 
-ROLES = {
-    "system": "system",
-    "user": "user",
-    "human": "user",
-    "tool": "user",
-    "observation": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-}
+# Names of the roles in files of others, and ours.
+ROLES = {"system": "system", "user": "user", "human": "user", "tool": "user",
+         "observation": "user", "assistant": "assistant", "gpt": "assistant"}
 
 
-def read_conversations(
-    path: str | Path, keep_wrong: bool = False, format_name: str = "fence"
-) -> list[dict[str, Any]]:
-    """The right conversations of a file, or all, with messages in our layout; a bad line ends the
-    program.
+def read_conversations(path: str | Path, keep_wrong: bool = False,
+                       format_name: str = "fence") -> list[dict[str, Any]]:
+    """The right conversations of a file, or all, with messages in our layout.
+
+    A bad line ends the program.
 
     Words behind a turn's code block are cut, since no rollout hears them; in the last turn they
     would be the answer, and the conversation is left out and counted.
@@ -636,11 +354,8 @@ def read_conversations(
         if keep_wrong or line.get("reward", 1.0) == 1.0:
             lines.append({**line, "messages": messages})
     if cut_off:
-        print(
-            f"note: {path}: {cut_off} conversations are left out, their last turn goes on behind "
-            "code",
-            file=sys.stderr,
-        )
+        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on "
+              "behind code", file=sys.stderr)
     if not lines:
         raise SystemExit(f"{path} holds no conversation with reward 1")
     return lines
@@ -651,9 +366,8 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     marks = FORMATS[format_name]
     turns = line.get("messages", line.get("conversations"))
     if not isinstance(turns, list):
-        raise ValueError(
-            '"messages" (a list of role and content) or "conversations" (from, value) is needed'
-        )
+        raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) '
+                         "is needed")
     messages = []
     if isinstance(line.get("system"), str) and "conversations" in line:
         messages.append({"role": "system", "content": line["system"]})
@@ -662,14 +376,12 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
         role = turn.get("role", turn.get("from"))
         content = turn.get("content", turn.get("value"))
         if not isinstance(role, str) or role not in ROLES or not is_text(content):
-            raise ValueError(
-                '"messages" needs a list of role and content (or "conversations" one of from and '
-                f"value), and one role is {role!r} with {type(content).__name__} as content"
-            )
+            raise ValueError('"messages" needs a list of role and content (or "conversations" one '
+                             f"of from and value), and one role is {role!r} with "
+                             f"{type(content).__name__} as content")
         if turn.get("tool_calls") or turn.get("function_call"):
-            raise ValueError(
-                f'a message of the {role} has "tool_calls": write its code into the content'
-            )
+            raise ValueError(f'a message of the {role} has "tool_calls": write its code into the '
+                             "content")
         if not content.strip() and ROLES[role] == "assistant":
             raise ValueError("a turn of the assistant is empty")
         if role in ("tool", "observation"):
@@ -678,19 +390,15 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     roles = [message["role"] for message in messages]
     spoken = roles[1:] if roles[:1] == ["system"] else roles
     if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
-        raise ValueError(
-            "user and assistant must take turns behind the system, and the assistant's turn is the "
-            "last: " + ", ".join(roles)
-        )
+        raise ValueError("user and assistant must take turns behind the system, and the "
+                         "assistant's turn is the last: " + ", ".join(roles))
     return messages
 
 
-# ---- 5. the choice -------------------------------------------------------------------------------
+# ---- 4. the choice -------------------------------------------------------------------------------
 
-
-def choose(
-    lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool, seed: int
-) -> list[dict[str, Any]]:
+def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool,
+           seed: int) -> list[dict[str, Any]]:
     """At most `keep` right conversations a task, no two alike, drawn by weight."""
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
@@ -724,13 +432,11 @@ def choose_from_file(args: argparse.Namespace) -> None:
         known = {"task", "seed", "level", "reward"} <= line.keys() and len(line["messages"]) > 2
         if not (known and isinstance(line["task"], str)
                 and isinstance(line.get("statuses", []), list)):
-            raise SystemExit(
-                f"{args.file}, line {number}: messages, task, seed, level and reward are needed"
-            )
+            raise SystemExit(f"{args.file}, line {number}: messages, task, seed, level and reward "
+                             "are needed")
         if line.get("purpose", "sft") == "sft":  # never train on the questions of anything else
-            lines.append(
-                {**line, "form": line.get("form") or form_of(line), "ids": [], "loss_mask": []}
-            )
+            form = line.get("form") or form_of(line)
+            lines.append({**line, "form": form, "ids": [], "loss_mask": []})
     chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
     print(collection_table(lines, chosen))
     if not chosen:
@@ -753,9 +459,8 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
         rows.append(f"{name:{width}}  {len(sampled):7d}  {right:5d}  {len(kept):4d}  {told}")
     prompts = sum(line.get("prompt_tokens", 0) for line in lines)
     completions = sum(line.get("completion_tokens", 0) for line in lines)
-    rows.append(
-        f"tokens spent at an endpoint: {prompts:,} of prompts, {completions:,} of completions"
-    )
+    rows.append(f"tokens spent at an endpoint: {prompts:,} of prompts, {completions:,} of "
+                "completions")
     unanswered = Counter(line.get("stop_reason") for line in lines)
     for reason, meaning in (("refused", "refused by the server"), ("empty", "empty replies")):
         if unanswered[reason]:
@@ -763,8 +468,7 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
     return "\n".join(rows)
 
 
-# ---- 6. the command line -------------------------------------------------------------------------
-
+# ---- 5. the command line -------------------------------------------------------------------------
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tasks.teacher", description="Supervised data.")
@@ -783,28 +487,20 @@ def main() -> None:
     add("--out", default="runs/teacher", help="directory of collected.jsonl")
     add("--resume", action="store_true", help="go on with what --out holds")
     add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")
-    add(
-        "--allow-weak",
-        action="store_true",
-        help="run scripts even where the sandbox can confine little",
-    )
+    add("--allow-weak", action="store_true",
+        help="run scripts even where the sandbox can confine little")
     add_protocol_flags(collecting, temperature=1.0)
     add_endpoint_flags(collecting)
 
     choosing = commands.add_parser("choose", help="keep the best of each task")
-    choosing.add_argument(
-        "file", help="collected.jsonl, or the --trajectories of r1ci.py eval --purpose sft"
-    )
+    choosing.add_argument("file", help="collected.jsonl, or the --trajectories of r1ci.py eval "
+                          "--purpose sft")
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
     choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="at most")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
     for command in (collecting, choosing):
-        command.add_argument(
-            "--multi-turn-weight",
-            type=real(0),
-            default=4.0,
-            help="of forms with several calls or a switch",
-        )
+        command.add_argument("--multi-turn-weight", type=real(0), default=4.0,
+                             help="of forms with several calls or a switch")
         command.add_argument("--seed", type=int, default=0, help="of questions and draws")
 
     args = parser.parse_args()
@@ -814,13 +510,10 @@ def main() -> None:
     if args.command == "choose":
         choose_from_file(args)
         return
-    if args.teacher != "programs" and not find_endpoint(
-        args.teacher, args.concurrency, args.request_timeout
-    ):
-        parser.error(
-            f"--teacher {args.teacher}: programs, or URL#name; a model of ours is sampled by "
-            "`python r1ci.py eval --purpose sft --trajectories FILE`"
-        )
+    endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
+    if args.teacher != "programs" and not endpoint:
+        parser.error(f"--teacher {args.teacher}: programs, or URL#name; a model of ours is sampled "
+                     "by `python r1ci.py eval --purpose sft --trajectories FILE`")
     log = Path(args.out) / "collected.jsonl"
     if any(place.exists() and not place.is_dir() for place in (log.parent, *log.parent.parents)):
         parser.error(f"--out {args.out} is no directory")
@@ -829,9 +522,8 @@ def main() -> None:
     if args.teacher == "programs" and args.resume:
         parser.error("--resume goes on with a served model; programs need seconds")
     try:
-        with Sandbox(
-            workers=args.workers, timeout=args.code_timeout, allow_weak=args.allow_weak
-        ) as sandbox:
+        with Sandbox(workers=args.workers, timeout=args.code_timeout,
+                     allow_weak=args.allow_weak) as sandbox:
             collect(args, sandbox)
     except SandboxError as error:
         raise SystemExit(str(error))

@@ -145,7 +145,7 @@ def make_ours(args: argparse.Namespace, sandbox: Sandbox, world: World, source: 
     learner = Learner(
         model=model, optimizer=make_optimizer(model, 1e-6, 0.0, world), reference=None, critic=None,
         algorithm=Algorithm(max_tokens=args.max_tokens, micro_tokens=args.micro_tokens,
-                            clip=1.0),
+                            max_grad_norm=1.0),
         vocab_size=chat.vocab_size, world=world)
     protocol = Protocol(max_turn_tokens=args.max_tokens, max_tokens=args.max_tokens,
                         slots=args.slots)
@@ -311,7 +311,7 @@ def write_caller(directory: Path, questions: list[Instance], sandbox: Sandbox, w
         lr = 2e-3 * min(1, (step + 1) / 20, 2 * (1 - step / steps))
         loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
                             micro_tokens=1024)["loss"]
-        optimizer_step(model, optimizer, lr, clip=1.0)
+        optimizer_step(model, optimizer, lr, max_grad_norm=1.0)
     save_model(model, tokenizer, directory)
     return loss
 

@@ -21,7 +21,6 @@ import contextlib
 import ctypes
 import subprocess
 import weakref
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator

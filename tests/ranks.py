@@ -47,7 +47,7 @@ class Capture(torch.optim.SGD):
 def sft_step(model: torch.nn.Module, capture: Capture, world: World) -> dict[str, Any]:
     examples = [Example(t.ids, t.loss_mask) for group in groups_of(*GROUPS) for t in group]
     metrics = sft_backward(model, examples, world, vocab_size=tiny.chat().vocab_size, micro_tokens=60)
-    return {**metrics, "grad_norm": optimizer_step(model, capture, lr=0.0, clip=1e9)}
+    return {**metrics, "grad_norm": optimizer_step(model, capture, lr=0.0, max_grad_norm=1e9)}
 
 
 def grpo_step(name: str, model: torch.nn.Module, capture: Capture, world: World) -> dict[str, Any]:

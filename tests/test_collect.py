@@ -25,7 +25,8 @@ from tasks import TASKS
 from tasks import teacher as teaching
 from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
-from tasks.teacher import Endpoint, Conversation, choose, connect, converse_with, find_endpoint
+from tasks.served import Conversation, Endpoint, complete, connect, converse_with, find_endpoint
+from tasks.teacher import choose
 from test_scripts import ENV, ROOT, inside
 
 openai = pytest.importorskip("openai", reason="served models need an optional package: pip install openai")
@@ -165,7 +166,7 @@ def test_an_endpoint_that_fails_gives_one_sentence(reply, why):
     with server(reply) as (url, _):
         endpoint = Endpoint(url, "a/b", timeout=0.2, retries=0)
         with pytest.raises(SystemExit, match=f"^{re.escape(url)}#a/b: {why}") as stopped:
-            teaching.complete(connect(endpoint), endpoint, [{"role": "user", "content": "?"}], 9, 0.5)
+            complete(connect(endpoint), endpoint, [{"role": "user", "content": "?"}], 9, 0.5)
     assert "\n" not in str(stopped.value)
 
 

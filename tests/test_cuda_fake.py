@@ -214,7 +214,7 @@ def test_a_supervised_step_and_the_way_of_the_weights(autograd, ranks, way):
             sft_backward(model, rows_of(recorder, world), world, tiny.config().vocab_size,
                          MICRO_TOKENS)
             assert places(p.grad for p in model.parameters()) == {(held, torch.float32)}
-            assert optimizer_step(model, optimizer, 1e-4, clip=1.0) == 0.5   # the fake norm
+            assert optimizer_step(model, optimizer, 1e-4, max_grad_norm=1.0) == 0.5   # the fake norm
         moments = [state[name] for state in optimizer.state.values()
                    for name in ("exp_avg", "exp_avg_sq")]
         assert places(moments) == {(held, torch.float32)}
@@ -296,7 +296,7 @@ UPDATES = [
 
 @pytest.mark.parametrize("name, ranks, way", UPDATES)
 def test_an_update(autograd, name, ranks, way):
-    algorithm = Algorithm(**CHOICES[name], micro_tokens=MICRO_TOKENS, clip=1.0)
+    algorithm = Algorithm(**CHOICES[name], micro_tokens=MICRO_TOKENS, max_grad_norm=1.0)
     with fake_cuda(ranks) as recorder:
         recorder.selected_per_row = SAMPLED if algorithm.mask_tool_output else SAMPLED + PRINTED
         world = World(0, ranks, DEVICE, torch.bfloat16)
@@ -364,5 +364,5 @@ def peak_of_an_update(config: ModelConfig, setting: Setting) -> float:
         for _ in range(2):
             memory.peak = memory.now
             sft_backward(model, rows, world, 151_665, setting.micro_tokens)
-            optimizer_step(model, optimizer, 1e-6, clip=1.0)
+            optimizer_step(model, optimizer, 1e-6, max_grad_norm=1.0)
     return memory.peak / GIB

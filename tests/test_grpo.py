@@ -347,7 +347,7 @@ def groups_of(*rewards: list[float]) -> list[list[Trajectory]]:
 
 
 GROUPS = [[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]]
-ALGORITHM = Algorithm(max_tokens=64, micro_tokens=10_000, clip=1e9)
+ALGORITHM = Algorithm(max_tokens=64, micro_tokens=10_000, max_grad_norm=1e9)
 
 
 def chosen(groups: list[list[Trajectory]], algorithm: Algorithm = ALGORITHM) -> list[TrainedAnswer]:
@@ -543,7 +543,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
     before = [p.clone() for p in model.parameters()]
     samples = chosen(groups_of(*GROUPS[:2]))
     samples[0].advantage = math.inf
-    learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=1.0), algorithm=replace(ALGORITHM, clip=1.0))
+    learner = learner_of(model, torch.optim.SGD(model.parameters(), lr=1.0), algorithm=replace(ALGORITHM, max_grad_norm=1.0))
     assert update(learner, samples, 1.0)["skipped"] == 1
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
 
@@ -593,7 +593,7 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
-    defaults = vars(Algorithm(micro_tokens=1024, clip=1.0))
+    defaults = vars(Algorithm(micro_tokens=1024, max_grad_norm=1.0))
     assert {name: tiny_flags[name] for name in defaults} == defaults
     quick = flags_of(monkeypatch, "--preset", "quick")
     assert quick["steps_per_stage"] * quick["stages"] == 20 and quick["model"] == "runs/sft"

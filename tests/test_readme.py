@@ -37,7 +37,7 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-def test_the_readme_has_at_most_1800_subcommandand_the_lab_sheet_1200():
+def test_the_readme_has_at_most_1800_words_and_the_lab_sheet_1200():
     lab = words(section("Lab sheet"))
     assert lab <= 1_200
     assert words(README) - lab <= 1_800

@@ -307,7 +307,7 @@ def test_refusals_touch_nothing(sft_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("flags", [["--batch-size", "0"], ["--lr", "-1"], ["--lr", "nan"],
-                                   ["--lr", "inf"], ["--clip", "-1"], ["--micro-tokens", "0"],
+                                   ["--lr", "inf"], ["--max-grad-norm", "-1"], ["--micro-tokens", "0"],
                                    ["--epochs", "-1"], ["--epochs", "nan"], ["--eval-n", "-1"],
                                    ["--keep", "0"], ["--per-task", "0"], ["--workers", "0"],
                                    ["--layers", "0"], ["--width", "4"], ["--copy-steps", "1.5"],

@@ -1,0 +1,214 @@
+"""Conversations with a model that another program serves: vLLM, or any OpenAI-compatible server.
+
+They go by the rules of `rollout` in r1ci.py, in text instead of tokens: same turns, calls, ends.
+`r1ci.py ask` and `eval` hold them with --model URL#name, `python -m tasks.teacher collect` with
+--teacher URL#name.
+"""
+import argparse
+import os
+import queue
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from sandbox import Sandbox
+from tasks.base import Instance
+from tasks.conversation import (FORMATS, Protocol, Trajectory, keyed_bytes, read_turn, real,
+                                system_prompts, tool_text, whole)
+from tasks.questions import grade
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A served model behind an OpenAI-compatible server, URL#name on the command line.
+
+    Requests, their repetition and their limits are the `openai` package's; OPENAI_API_KEY goes
+    along.
+    """
+
+    url: str  # up to /v1
+    name: str
+    concurrency: int = 8  # conversations at a time
+    timeout: float = 300.0  # seconds to wait for a reply
+    retries: int = 6  # of what may pass: a busy or broken server
+
+
+class Refused(Exception):
+    """The server refuses this one conversation for good: a filter, or a prompt that is too long."""
+
+
+def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | None:
+    """The endpoint that a model's name stands for, if it is a URL."""
+    if not re.match("https?://", name):
+        return None
+    url, _, model = name.partition("#")
+    if not model:
+        raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
+    if concurrency < 1 or not timeout > 0:
+        raise SystemExit("--concurrency and --request-timeout must be above 0")
+    return Endpoint(url.rstrip("/"), model, concurrency, timeout)
+
+
+def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("served models").add_argument
+    add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="requests at a time")
+    add("--request-timeout", type=real(0.001), default=Endpoint.timeout,
+        help="seconds to wait for a reply")
+
+
+def connect(endpoint: Endpoint) -> Any:
+    """A client, shared by all threads."""
+    try:
+        from openai import OpenAI
+    except ImportError:
+        raise SystemExit(f"{endpoint.url}: served models need the openai package: pip install "
+                         "openai")
+    key = os.environ.get("OPENAI_API_KEY") or "none"  # a server of one's own wants none
+    return OpenAI(base_url=endpoint.url, api_key=key, timeout=endpoint.timeout,
+                  max_retries=endpoint.retries)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The model's next turn."""
+
+    text: str
+    empty: bool  # nothing was said: some servers return thoughts alone
+    cut_off: bool  # by a limit
+    prompt_tokens: int  # charged
+    completion_tokens: int
+
+
+def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], max_tokens: int,
+             temperature: float) -> Reply:
+    """Ask for the next turn. Raises Refused for one conversation; other faults end the program."""
+    import openai
+
+    name = f"{endpoint.url}#{endpoint.name}"
+    try:
+        answer = client.chat.completions.create(
+            model=endpoint.name, messages=messages, max_tokens=max_tokens, temperature=temperature
+        )
+        choice, usage = answer.choices[0], answer.usage
+        text = choice.message.content
+    except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+        raise Refused(one_line(error))
+    except openai.APIStatusError as error:
+        if error.status_code == 413:
+            raise Refused(one_line(error))
+        raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
+    except openai.OpenAIError as error:  # no connection, no answer in time
+        raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
+    except (ValueError, AttributeError, LookupError, TypeError):
+        raise SystemExit(f"{name}: its answer is not a chat completion in JSON")
+    return Reply(text=text or "", empty=text is None, cut_off=choice.finish_reason == "length",
+                 prompt_tokens=usage.prompt_tokens if usage else 0,
+                 completion_tokens=usage.completion_tokens if usage else 0)
+
+
+def one_line(error: Exception) -> str:
+    """What the server said of it, or else the client."""
+    response = getattr(error, "response", None)
+    return " ".join((response.text if response is not None else str(error)).split())[:300]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One conversation to be held."""
+
+    instance: Instance
+    sample: int  # its number among those of the question
+    protocol: Protocol
+    system: str | None = None  # a system prompt other than the mode's first
+
+
+def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Conversation,
+                  key: tuple) -> Trajectory:
+    """One conversation.
+
+    A server cannot be told to stop at a closing fence and not at an opening one: turns are cut
+    later.
+    """
+    instance, protocol = job.instance, job.protocol
+    system = job.system or system_prompts(protocol.mode, protocol.format)[0]
+    messages = [{"role": "system", "content": system},
+                {"role": "user", "content": instance.question}]
+    t = Trajectory(instance, job.sample, messages, format=protocol.format)
+    while not t.stop_reason:
+        limit = min(protocol.max_turn_tokens, protocol.max_tokens - t.completion_tokens)
+        try:
+            reply = complete(client, endpoint, messages, limit, protocol.temperature)
+        except Refused as error:
+            outgrown = "context" in str(error) and len(messages) > 2
+            t.stop_reason = "budget" if outgrown else "refused"
+            break
+        t.prompt_tokens += reply.prompt_tokens
+        t.completion_tokens += reply.completion_tokens
+        turn = read_turn(reply.text, protocol.format)
+        messages.append({"role": "assistant", "content": turn.text})
+        if reply.empty:
+            t.stop_reason = "empty"
+        elif turn.code is not None and t.calls == protocol.allowed_calls:
+            t.stop_reason = "calls"
+        elif turn.code is not None:
+            run_script(t, sandbox, turn.code, protocol, key)
+        elif reply.cut_off:
+            t.stop_reason = "budget"
+        else:
+            t.answer = turn.answer
+            t.stop_reason = "eos" if turn.answer is None else "answer"
+    t.right = float(t.answer is not None and grade(t.instance, t.answer))
+    return t
+
+
+def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, key: tuple) -> None:
+    """Run a script of the conversation and append what it printed."""
+    row = (t.instance.task, t.instance.level, t.instance.purpose, t.instance.seed, t.number)
+    seed = int.from_bytes(keyed_bytes(*key, *row, t.calls)[:4], "big")
+    result = sandbox.run(code, seed=seed)
+    t.statuses.append(result.status)
+    output = tool_text(result, protocol.tool_chars)
+    t.messages.append({"role": "user", "content": FORMATS[protocol.format].show_output(output)})
+    if result.status == "sandbox_error":
+        t.stop_reason = "tool_failure"
+    elif t.completion_tokens >= protocol.max_tokens:
+        t.stop_reason = "budget"
+
+
+def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Conversation], key: tuple,
+                 on_end: Callable[[Trajectory], Any] | None = None) -> list[Trajectory]:
+    """The conversations of the jobs, several at a time, in the jobs' order.
+
+    `on_end` hears of each as it ends, in this thread. When one fails for all, or on Ctrl-C, nobody
+    waits for a hung server: the threads are daemons.
+    """
+    client = connect(endpoint)
+    left: queue.SimpleQueue = queue.SimpleQueue()  # numbers of jobs
+    done: queue.SimpleQueue = queue.SimpleQueue()  # (number, Trajectory or what went wrong)
+    for number in range(len(jobs)):
+        left.put(number)
+
+    def work() -> None:
+        while True:
+            try:
+                number = left.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((number, converse_with(client, endpoint, sandbox, jobs[number], key)))
+            except (Exception, SystemExit) as error:
+                done.put((number, error))
+                return
+
+    for _ in range(min(endpoint.concurrency, len(jobs))):
+        threading.Thread(target=work, daemon=True).start()
+    finished: dict[int, Trajectory] = {}
+    while len(finished) < len(jobs):
+        number, outcome = done.get()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        finished[number] = outcome
+        if on_end:
+            on_end(outcome)
+    return [finished[number] for number in range(len(jobs))]
