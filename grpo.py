@@ -35,8 +35,9 @@ from typing import Any
 from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line, evaluate,
                   load_model, load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
-                 free_weights, load_sharded, make_batches, make_optimizer, memory_gb,
-                 optimizer_step, parse_with_preset, sha256, start_training, tell_last_pass)
+                 explain_lost_rank, free_weights, load_sharded, make_batches, make_optimizer,
+                 memory_gb, optimizer_step, parse_with_preset, sha256, start_training,
+                 tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -1234,7 +1235,8 @@ def main() -> None:
     if args.pass_rates:
         read_pass_rates(args.pass_rates, questions)
     world = start_training(parser, args)
-    with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
+    with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
+          explain_lost_rank(world)):
         if args.explain:
             explain(args, world, sandbox)
             return

@@ -42,6 +42,7 @@ import string
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -136,6 +137,22 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
     else:   # FSDP and checkpoints ask for a group even then
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     return World(dist.get_rank(), dist.get_world_size(), place, compute_dtype(dtype, place, width))
+
+
+@contextmanager
+def explain_lost_rank(world: World) -> Iterator[None]:
+    """End in one sentence when another rank has died: then this one's collective calls fail.
+
+    It is printed at once: torchrun may end this process before the program's own end comes.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world.size == 1 or not ("gloo" in str(error) or isinstance(error, dist.DistError)):
+            raise
+        print(f"rank {world.rank} ends, since another rank has died: its own message says why; "
+              "--resume goes on from the newest checkpoint", file=sys.stderr, flush=True)
+        raise SystemExit(1)
 
 
 # ---- weights: sharded for training, whole for sampling and saving --------------------------------
@@ -708,7 +725,8 @@ def main() -> None:
     if args.data:
         lines = read_conversations(args.data, args.keep_wrong, args.format)
         require_batch(len(lines), args.batch_size, args.data)
-    with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
+    with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
+          explain_lost_rank(world)):
         run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
         # save_model writes config.json last: where that is, only step 5 is left to a resumed run.

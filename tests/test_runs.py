@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 import sft
-from test_scripts import ENV, GRPO, ROOT, SFT, inside, metrics, refusal, run
+from test_scripts import ENV, GRPO, ROOT, SFT, inside, launch, metrics, refusal, run
 
 
 @pytest.fixture
@@ -266,6 +268,38 @@ def test_one_rank_and_two_train_alike_and_one_resumes_two(whole, tmp_path):
     for a, b in zip(one, metrics(tmp_path)[1:], strict=True):
         for key in ("loss", "grad_norm", "tokens", "lr"):
             assert a[key] == pytest.approx(b[key], rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("phase, count", [
+    ("update", 3), pytest.param("rollout", 4, marks=pytest.mark.slow),
+    pytest.param("checkpoint", 3, marks=pytest.mark.slow)])
+def test_a_rank_that_dies_ends_the_other_and_both_resume_to_the_same_bits(whole_of_two, tmp_path, phase, count):
+    """No traceback of ours: torch writes a rank's number in front of each line of one."""
+    killed = launch(2, "tests/lost_rank.py", phase, count, *whole_of_two.command, "--out", tmp_path / "run")
+    said = killed.stdout + killed.stderr
+    assert killed.returncode == 1 and "[rank0]:" not in said, said[-4000:]
+    assert "exitcode  : -9" in said                   # torchrun's own report
+    assert not (tmp_path / "run" / "eval.json").exists()
+    run(*whole_of_two.command, "--out", tmp_path / "run", "--resume", ranks=2)
+    check_same(tmp_path / "run", whole_of_two.directory)
+
+
+@pytest.fixture(scope="module")
+def whole_of_two(sft_run, tmp_path_factory) -> Whole:
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    command = [*GRPO, "--model", str(sft_run), "--save-every", "1", "--keep", "2"]
+    run(*command, "--out", directory, ranks=2)
+    return Whole(directory, command, [])
+
+
+def test_the_loss_of_a_rank_is_told_from_errors_of_the_code():
+    two = sft.World(rank=0, size=2, device=torch.device("cpu"), dtype=torch.float32)
+    with pytest.raises(SystemExit), sft.explain_lost_rank(two):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:37082")
+    with pytest.raises(RuntimeError, match="shapes"), sft.explain_lost_rank(two):
+        raise RuntimeError("the shapes cannot be multiplied")
+    with pytest.raises(RuntimeError), sft.explain_lost_rank(replace(two, size=1)):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:37082")
 
 
 def test_refusals_touch_nothing(sft_run, tmp_path, monkeypatch):
