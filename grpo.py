@@ -49,8 +49,8 @@ from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protoc
                                 extract_answer, extract_code, protocol_of, real, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
-from tasks.report import (BEHAVIOURS, end_if_sandbox_failed, explain_group, explain_tokens,
-                          paint_trajectory, report_table, tool_failures)
+from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,
+                          explain_tokens, paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]       # a number for each answer of each group, or token of each batch
@@ -749,10 +749,19 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
                    algorithm=algorithm, vocab_size=vocab_size, world=world)
 
 
+def make_actor(args: argparse.Namespace, world: World, chat: Chat, sandbox: Sandbox) -> Actor:
+    """The side that samples, with a plain copy of the model."""
+    plain_copy = load_model(args.model, world.device, world.dtype).eval()
+    return Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+                 eval_temperature=args.eval_temperature, seed=args.seed)
+
+
 def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
     """The curriculum that the flags make of the pass rates; says what each stage adds."""
     if not any(map(potential, pass_rates)):
         world.say("note: every question was solved always or never, so their order says nothing")
+    world.say(f"of {len(pass_rates)} training questions {pass_rates.count(0)} were never answered "
+              f"right and {pass_rates.count(1)} always: these teach nothing now")
     curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
                             stages=1 if args.order == "none" else args.stages, merge=args.merge,
                             steps_per_stage=args.steps_per_stage, seed=args.seed)
@@ -812,15 +821,17 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
+    if args.questions:
+        known = len(own_questions(args.questions, "rl"))
+        world.say(f"{args.questions}: trains on {len(questions)} of its {known} questions for that "
+                  "(--per-task)")
     validation = choose_questions(args, "val", args.val_n)
     held_out = choose_questions(args, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
     algorithm = learner.algorithm
-    plain_copy = load_model(args.model, world.device, world.dtype).eval()
-    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
-                  eval_temperature=args.eval_temperature, seed=args.seed)
+    actor = make_actor(args, world, chat, sandbox)
     # 1. Potential.
     progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
@@ -904,7 +915,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 if stop and step < steps:
-                    world.say(f"stopped after step {step}; {path} resumes with --resume")
+                    world.say(f"stopped after step {step}; the same command with --resume goes "
+                              f"on from {path}")
                     raise SystemExit(interrupt.status)
     finish(run, actor, held_out, progress)
 
@@ -940,9 +952,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     chat = Chat(load_tokenizer(args.model), args.format)
     learner = make_learner(args, world, chat.vocab_size)
     algorithm = learner.algorithm
-    plain_copy = load_model(args.model, world.device, world.dtype).eval()
-    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
-                  eval_temperature=args.eval_temperature, seed=args.seed)
+    actor = make_actor(args, world, chat, sandbox)
     # Of some questions of each task, the first whose answers earn different rewards.
     asked = choose_questions(args, "rl", 8 if args.questions else 2, args.seed)
     groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
@@ -984,6 +994,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
                                  new_logps=new.tolist(), clipped=clipped))
     world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
               f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
+    world.say(EXPLAIN_LEGEND)
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
@@ -1227,6 +1238,10 @@ def main() -> None:
     check_flags(parser, args)
     # Wrong --tasks, --stages or files end the program before --out is touched. No question has two
     # purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
+    if args.questions:
+        if args.tasks != parser.get_default("tasks"):
+            parser.error("--tasks, --questions: only one of them can choose questions")
+        args.tasks = None
     questions = choose_questions(args, "rl", args.per_task, args.seed)
     for purpose in ("val", "eval"):   # one question of each is enough to find that there are some
         choose_questions(args, purpose, 1)

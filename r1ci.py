@@ -1252,8 +1252,10 @@ def find_model(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
-        raise SystemExit(f"{name} does not exist: run sft.py first, then grpo.py; --model takes a "
-                         "directory or a hub id (Qwen/Qwen2.5-3B-Instruct)")
+        if str(name).startswith("runs/"):
+            raise SystemExit(f"{name} does not exist: run sft.py first, then grpo.py")
+        raise SystemExit(f"{name} does not exist: --model takes a directory or a hub id with its "
+                         "owner (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
 
     files = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
@@ -1268,6 +1270,11 @@ def find_model(name: str | Path) -> Path:
 def read_config(directory: Path) -> ModelConfig:
     """config.json of transformers 4 or 5; what this code does not implement is refused by name."""
     path = directory / "config.json"
+    if not path.exists() and (directory / "metrics.jsonl").exists():
+        checkpoints = sorted(directory.glob("checkpoints/step-??????"))
+        instead = f", or take {checkpoints[-1]}" if checkpoints else ""
+        raise SystemExit(f"{directory} is a run that has not ended: its command goes on with "
+                         f"--resume{instead}")
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     if not isinstance(kind, str) or kind not in FAMILIES:
@@ -1762,12 +1769,17 @@ def command_show(args: argparse.Namespace) -> None:
         decode = Chat(load_tokenizer(directory)).decode
     elif args.model:
         raise SystemExit(f"--model {directory} has no tokenizer.json")
-    lines = list(read_trajectories(file))
-    if not lines:
-        raise SystemExit(f"{file} holds no trajectory")
-    for i, (_, line) in enumerate(lines):
-        if args.first <= i < args.first + args.n:
-            print(paint_trajectory(line, decode))
+    lines = [line for _, line in read_trajectories(file)
+             if args.step is None or line.get("step") == args.step]
+    if args.first >= len(lines):
+        which = f" of step {args.step}" if args.step is not None else ""
+        raise SystemExit(f"{file} holds {len(lines)} conversations{which}: there is no number "
+                         f"{args.first}")
+    chosen = lines[args.first:args.first + args.n]
+    for line in chosen:
+        print(paint_trajectory(line, decode))
+    print(f"{len(chosen)} of {len(lines)}, from number {args.first} on: --first, --n and --step "
+          "choose others")
 
 
 def command_page(args: argparse.Namespace) -> None:
@@ -1824,6 +1836,7 @@ def main() -> None:
     show = commands.add_parser("show", help="saved trajectories in colour")
     show.add_argument("file", metavar="RUN", help="a run's directory, or a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
+    show.add_argument("--step", type=whole(0), help="those of this step alone")
     show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
     show.add_argument("--n", type=whole(1), default=5, help="how many")
     show.set_defaults(run=command_show)

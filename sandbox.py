@@ -1294,8 +1294,13 @@ def self_test(sandbox: Sandbox) -> str:
         if sandbox.has("landlock") or sandbox.has("namespaces"):
             tests.append(("hide a file", f"open({secret.name!r})", "error", ""))
         for task, code, status, stdout in [*tests, answer]:  # at last: the workers have survived
-            result = sandbox.run(code, timeout=0.5 if status == "timeout" else 10)
-            if (result.status, result.stdout) != (status, stdout):
+            # A loop takes all its time. If half a second is too short for its output, the machine
+            # is busy: it gets more.
+            for seconds in (0.5, 5) if status == "timeout" else (10,):
+                result = sandbox.run(code, timeout=seconds)
+                if (result.status, result.stdout) == (status, stdout):
+                    break
+            else:
                 raise SandboxError(f"the sandbox's self-test failed: it should {task}, and gave "
                                    f"{result}")
     return "the sandbox's self-test passed"

@@ -657,7 +657,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                 path = run.save(model, optimizer, tokenizer,
                                 state={"step": step, "data_sha256": digest})
                 if stop:
-                    world.say(f"stopped after step {step}; {path} resumes with --resume")
+                    world.say(f"stopped after step {step}; the same command with --resume goes on "
+                              f"from {path}")
                     raise SystemExit(interrupt.status)
         if skipped and skipped == steps - first + 1:
             raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "

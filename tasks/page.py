@@ -185,13 +185,21 @@ def read_pass_rates(directory: Path) -> dict[int, tuple[list[float], int]]:
         lines = [line for _, line in read_jsonl(path)]
         if lines:
             rates = [line["pass_rate"] for line in lines]
-            found[int(stage or 1)] = (rates, lines[0].get("samples", 10))
+            found[int(stage or 1)] = (rates, lines[0].get("samples", count_samples(rates)))
     if not found:  # p was taken from another run: the checkpoints remember it
         for path in sorted(directory.glob("checkpoints/step-*/state.json"))[-1:]:
             rates = read_json(path).get("pass_rates")
             if rates:
-                found[1] = (rates, 10)
+                found[1] = (rates, count_samples(rates))
     return dict(sorted(found.items()))
+
+
+def count_samples(rates: list[float]) -> int:
+    """The smallest number of answers of which all these can be the shares that are right."""
+    for count in range(1, 20):
+        if all(abs(p * count - round(p * count)) < 1e-6 for p in rates):
+            return count
+    return 20
 
 
 def arrange(rates: list[float], order: str, stages: int) -> list[list[float]]:

@@ -5,6 +5,7 @@ import re
 import sys
 from difflib import get_close_matches
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -165,16 +166,35 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read: {error}")
+    lines: list[tuple[int, dict[str, Any]]] = []
+    faults: dict[int, str] = {}
     for line_number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             found = json.loads(line)
+        except json.JSONDecodeError as error:
+            faults[line_number] = f"not valid JSON ({error.msg}, at column {error.colno})"
         except (ValueError, RecursionError) as error:
-            raise SystemExit(f"{path}, line {line_number}: not valid JSON ({error})")
-        if not isinstance(found, dict):
-            raise SystemExit(f"{path}, line {line_number}: a JSON object was expected")
-        yield line_number, found
+            faults[line_number] = f"not valid JSON ({error})"
+        else:
+            if not isinstance(found, dict):
+                faults[line_number] = "a JSON object was expected, one a line"
+            lines.append((line_number, found))
+    refuse_lines(path, faults)
+    yield from lines
+
+
+def refuse_lines(path: str | Path, faults: dict[int, str]) -> None:
+    """End the program if lines are at fault (number -> what is wrong): the first says why."""
+    if not faults:
+        return
+    [first, *others] = sorted(faults)
+    more = ""
+    if others:
+        numbers = ", ".join(map(str, others[:20])) + (", ..." if len(others) > 20 else "")
+        more = f"; and {len(others)} more: {numbers}"
+    raise SystemExit(f"{path}, line {first}: {faults[first]}{more}")
 
 
 def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -200,32 +220,42 @@ def read_questions(path: str) -> list[Instance]:
     An answer in GSM8K's form, "a derivation #### 72", stands for what is behind its last ####. The
     number of its line is a question's seed.
     """
-    questions = []
+    questions: list[Instance] = []
+    asked: dict[str, Instance] = {}
+    faults: dict[int, str] = {}
     for i, line in read_jsonl(path):
         question, answer = line.get("question"), line.get("answer")
         if not is_text(question) or not (is_text(answer) or is_finite(answer)):
-            raise SystemExit(
-                f'{path}, line {i}: "question" (text) and "answer" (text or number) are needed')
+            faults[i] = '"question" (text) and "answer" (text or number) are needed'
+            continue
         expect = str(answer).split("####")[-1].strip()
-        if not expect:
-            raise SystemExit(f"{path}, line {i}: the answer is empty")
-        if not question.strip():
-            raise SystemExit(f"{path}, line {i}: the question is empty")
+        if not expect or not question.strip():
+            faults[i] = "the question is empty" if expect else "the answer is empty"
+            continue
         purpose = purpose_of(question, OWN_PURPOSES)
-        questions.append(Instance(f"user/{Path(path).stem}", i, 0, purpose, question, {}, expect))
+        instance = Instance(f"user/{Path(path).stem}", i, 0, purpose, question, {}, expect)
+        before = asked.setdefault(question, instance)
+        if before.expect != expect:
+            faults[i] = f"line {before.seed} asks the same and has another answer"
+        questions.append(instance)
+    refuse_lines(path, faults)
     if not questions:
         raise SystemExit(f"{path} holds no question")
     return questions
 
 
-def own_questions(path: str, purpose: str, n: int) -> list[Instance]:
-    """The first n different questions of a user's file that are for `purpose`."""
+def own_questions(path: str, purpose: str, n: int | None = None) -> list[Instance]:
+    """n different questions (None: all) of a user's file that are for `purpose`.
+
+    They are taken in the order of a hash of their texts: some of a sorted file are a fair part.
+    """
     chosen = {q.question: q for q in read_questions(path) if q.purpose == purpose}
-    if n > 0 and not chosen:
+    if n != 0 and not chosen:
         raise SystemExit(f"--questions {path} holds no question for {purpose!r}: of its questions "
                          "three in five train (rl), one validates (val), one is held out (eval), "
                          "by the hash of their text")
-    return list(chosen.values())[:n]
+    ordered = sorted(chosen.values(), key=lambda q: sha256(q.question.encode()).digest())
+    return ordered[:n]
 
 
 def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:

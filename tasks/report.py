@@ -285,8 +285,9 @@ def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, boo
 
 def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
     """A saved trajectory: what the model sampled (and is trained on) in green, all else in grey."""
-    keys = ("task", "level", "seed", "reward", "stop_reason", "calls")
-    about = "  ".join(f"{key} {line[key]}" for key in keys if key in line)
+    keys = ("step", "sample", "advantage", "task", "level", "seed", "reward", "stop_reason",
+            "calls")
+    about = "  ".join(f"{key} {line[key]}" for key in keys if line.get(key) is not None)
     said = "".join(
         paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode)
     )
@@ -294,6 +295,14 @@ def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
 
 
 # ---- one update in numbers (grpo.py --explain) ---------------------------------------------------
+
+
+EXPLAIN_LEGEND = """
+In this update the policy is the one that sampled: every ratio is 1, nothing is clipped, and the
+loss is minus the mean advantage, 0. It says nothing; its gradient teaches. The table shows what
+has moved after the step: "clipped" is what a second update on this group (--updates 2) would leave
+alone. All answers pull at once, so a token of a good answer can still become less likely: another
+good one may go on differently there."""
 
 
 def explain_group(

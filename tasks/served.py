@@ -5,6 +5,7 @@ They go by the rules of `rollout` in r1ci.py, in text instead of tokens: same tu
 --teacher URL#name.
 """
 import argparse
+import importlib.util
 import os
 import queue
 import re
@@ -45,6 +46,8 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
     url, _, model = name.partition("#")
     if not model:
         raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
+    if importlib.util.find_spec("openai") is None:
+        raise SystemExit(f"{name}: served models need the openai package: pip install openai")
     if concurrency < 1 or not timeout > 0:
         raise SystemExit("--concurrency and --request-timeout must be above 0")
     return Endpoint(url.rstrip("/"), model, concurrency, timeout)
@@ -59,11 +62,7 @@ def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
 
 def connect(endpoint: Endpoint) -> Any:
     """A client, shared by all threads."""
-    try:
-        from openai import OpenAI
-    except ImportError:
-        raise SystemExit(f"{endpoint.url}: served models need the openai package: pip install "
-                         "openai")
+    from openai import OpenAI
     key = os.environ.get("OPENAI_API_KEY") or "none"  # a server of one's own wants none
     return OpenAI(base_url=endpoint.url, api_key=key, timeout=endpoint.timeout,
                   max_retries=endpoint.retries)

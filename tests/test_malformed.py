@@ -12,7 +12,7 @@ import tiny
 from r1ci import check_model, read_jsonl, save_model
 from tasks.questions import read_bbh, read_questions
 from tasks.teacher import read_conversations
-from test_scripts import GRPO, SFT, inside, refusal
+from test_scripts import GRPO, OWN, SFT, inside, refusal
 
 DEEP = b"[" * 100_000
 MISSING, DIRECTORY = object(), object()   # in place of a file's bytes
@@ -55,7 +55,7 @@ READERS = {
         "half a character": b'{"messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "x"}]}\n' * 4,
         "too few": said("user", "assistant"),
     }),
-    "--questions": ([*GRPO, "--out", "out", "--questions"], {
+    "--questions": ([*OWN, "--out", "out", "--questions"], {
         "a question that is a number": line(question=3, answer=2), "no answer": line(question="1 + 1?"),
         "an answer that is a list": line(question="1 + 1?", answer=[2]), "an answer of null": line(question="x", answer=None),
         "an empty answer": line(question="x", answer=""), "nothing behind ####": line(question="x", answer="2 ####"),
@@ -143,7 +143,7 @@ def test_a_file_without_permission_is_refused(place):
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("root may read everything")
-    assert "mine.jsonl cannot be read" in refused(place, *GRPO, "--questions", path)
+    assert "mine.jsonl cannot be read" in refused(place, *OWN, "--questions", path)
 
 
 BBH = {

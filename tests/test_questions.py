@@ -49,6 +49,34 @@ def test_original_big_bench_hard_files_are_read_and_graded(tmp_path, capsys):
         questions.read_bbh(tmp_path / "nothing", 10)
 
 
+def test_all_broken_lines_of_a_file_are_named_at_once(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "1?", "answer": 1}\n{\n[1]\n{"question": "2?", "answer": 2}\n{"a" 1}\n')
+    with pytest.raises(SystemExit, match=r"mine.jsonl, line 2: not valid JSON \(.*at column 2\); and 2 more: 3, 5$"):
+        questions.read_questions(path)
+    path.write_text('{"question": "1?"}\n{"question": "2?", "answer": 2}\n{"question": " ", "answer": 2}\n')
+    with pytest.raises(SystemExit, match='line 1: .*"answer".* are needed; and 1 more: 3$'):
+        questions.read_questions(path)
+
+
+def test_one_question_has_one_answer(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "1 + 1?", "answer": 2}\n{"question": "1 + 1?", "answer": "2"}\n' * 2)
+    assert len(questions.read_questions(path)) == 4   # the same again is no fault
+    path.write_text('{"question": "1 + 1?", "answer": 2}\n{"question": "1 + 1?", "answer": 3}\n')
+    with pytest.raises(SystemExit, match="line 2: line 1 asks the same and has another answer"):
+        questions.read_questions(path)
+
+
+def test_some_of_a_sorted_file_are_a_fair_part(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    lines = [json.dumps(dict(question=f"{kind} number {i}", answer=i)) for kind in ("easy", "hard") for i in range(200)]
+    path.write_text("\n".join(lines))
+    part = questions.own_questions(path, "rl", 60)
+    assert 15 < sum(q.question.startswith("easy") for q in part) < 45
+    assert len(questions.own_questions(path, "rl")) > 200
+
+
 def test_a_users_own_questions_are_shared_out_by_their_text(tmp_path):
     path = tmp_path / "sums.jsonl"
     lines = [json.dumps(dict(question=f"What is {a} + 5?", answer=a + 5)) for a in range(300)]

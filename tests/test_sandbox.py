@@ -72,7 +72,7 @@ def others():
         log = open(directory / f"{who} {without}", "w+")
         python = nobody if who == "nobody" else sys.executable
         if python:
-            command = [python, "-B", TESTS / "attacks.py", "--timeout", "0.3", "--without", *without]
+            command = [python, "-B", TESTS / "attacks.py", "--timeout", "0.3", "--without", ",".join(without)]
             started[(who, *without)] = log, subprocess.Popen(command, stdout=log, stderr=log, cwd="/",
                                                            **(AS_USER if who == "nobody" else {}))
 
@@ -101,6 +101,28 @@ def arena(others, tmp_path_factory):
         arena.all_layers = sandbox
         yield arena
     arena.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no layers")
+def test_an_attack_that_gets_out_harms_nothing():
+    """It is named, or refused; the library is as before, and what it made is taken away."""
+    attacks = [sys.executable, str(Path(__file__).with_name("attacks.py"))]
+
+    def tried(*args: str) -> subprocess.CompletedProcess:
+        return subprocess.run([*attacks, *args], capture_output=True, text=True, timeout=60)
+
+    assert "name those" in tried("--without", "seccomp").stderr
+    assert "layers are" in tried("fork_bomb", "--without", "seccmp").stderr
+    assert "no attack or script 'my_conection'" in tried("my_conection").stderr
+    library = [Path(module.__file__) for module in (os, struct, json)]
+    before = [(path.read_bytes(), path.stat().st_mode) for path in library]
+    names = ["tamper_with_packages", "write_outside"]
+    done = tried(*names, "--without", "landlock,namespaces")
+    assert done.returncode == 1 and json.loads(done.stdout).keys() == set(names)
+    assert [(path.read_bytes(), path.stat().st_mode) for path in library] == before
+    for place in ("/", "/etc", "/usr/lib", "/root", "/run", "/var/tmp", library[0].parent):
+        if os.access(place, os.R_OK):
+            assert not [path for path in Path(place).glob("mark[0-9]*")]
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -27,6 +27,7 @@ GRPO = ["grpo.py", "--tasks", "rg/gcd,bbh/disambiguation_qa", "--per-task", "4",
         "--steps-per-stage", "2", "--potential-samples", "2", "--batch-size", "2",
         "--group-size", "2", "--val-n", "2", "--eval-n", "2", "--eval-every", "2",
         "--max-tokens", "60", "--max-turn-tokens", "30", "--workers", "1", "--kl-coef", "0.01"]
+OWN = [GRPO[0], *GRPO[3:]]   # for questions of one's own: without --tasks
 ENV = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
 
 
@@ -223,7 +224,19 @@ def test_a_model_is_asked_what_it_was_trained_on(grpo_run, sft_run, tmp_path):
     asked = inside("r1ci.py", "ask", "--task", "rg/gcd", "--model", grpo_run)
     assert "greatest common divisor" in asked and ("right" in asked or "wrong: expected" in asked)
     assert "ask needs a question or --task" in refusal("r1ci.py", "ask", "--model", grpo_run)
-    assert "<|im_start|>" in inside("r1ci.py", "show", grpo_run, "--n", "1")
+    shown = inside("r1ci.py", "show", grpo_run, "--n", "1")
+    assert "<|im_start|>" in shown and shown.startswith("step 1  sample 0  advantage ")
+    assert "step 2  sample 0" in inside("r1ci.py", "show", grpo_run, "--n", "1", "--step", "2")
+    assert "conversations of step 99: there is no number 0" in refusal("r1ci.py", "show", grpo_run, "--step", "99")
+    assert "there is no number 900" in refusal("r1ci.py", "show", grpo_run, "--first", "900")
+
+
+def test_a_run_that_has_not_ended_names_its_checkpoint(sft_run, tmp_path):
+    inside(*SFT, "--stop-after", "2", "--out", tmp_path / "run")
+    said = refusal("r1ci.py", "eval", "--model", tmp_path / "run")
+    assert "has not ended" in said and "--resume, or take" in said and "step-000002" in said
+    inside("r1ci.py", "eval", "--model", tmp_path / "run/checkpoints/step-000002", "--tasks", "rg/gcd", "--n", "1",
+           "--workers", "1", "--max-tokens", "40", "--max-turn-tokens", "20")
 
 
 def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
@@ -231,7 +244,7 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     path = tmp_path / "sums.jsonl"
     lines = [dict(question=f"What is {a} + {a + 7}?", answer=2 * a + 7) for a in range(40)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    inside(*GRPO, "--model", sft_run, "--questions", path, "--out", tmp_path / "run")
+    inside(*OWN, "--model", sft_run, "--questions", path, "--out", tmp_path / "run")
     trained = [json.loads(line) for line in (tmp_path / "run/pass_rates.jsonl").read_text().splitlines()]
     assert trained and {line["task"] for line in trained} == {"user/sums"}
     held_out = {q.seed for q in own_questions(path, "eval", 40)}
@@ -240,9 +253,9 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked)
     assert {json.loads(line)["seed"] for line in asked.read_text().splitlines()} == held_out
     path.write_text("".join(json.dumps(line) + "\n" for line in lines[1:]))
-    changed = refusal(*GRPO, "--model", sft_run, "--questions", path, "--out", tmp_path / "run", "--resume")
+    changed = refusal(*OWN, "--model", sft_run, "--questions", path, "--out", tmp_path / "run", "--resume")
     assert "--questions-sha256 was" in changed
-    assert "line 2" in refusal(*GRPO, "--questions", broken_line(tmp_path), "--out", tmp_path / "other")
+    assert "line 2" in refusal(*OWN, "--questions", broken_line(tmp_path), "--out", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
