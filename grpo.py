@@ -35,9 +35,9 @@ from typing import Any
 from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line, evaluate,
                   load_model, load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
-                 explain_lost_rank, free_weights, load_sharded, make_batches, make_optimizer,
-                 memory_gb, optimizer_step, parse_with_preset, sha256, start_training,
-                 tell_last_pass)
+                 explain_lost_rank, free_weights, give_back_memory, load_sharded, make_batches,
+                 make_optimizer, memory_gb, optimizer_step, parse_with_preset, sha256,
+                 start_training, tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -578,6 +578,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
             # The entropy is the present policy's, and its mean over the updates is logged.
             metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
+            give_back_memory(model)
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.max_grad_norm)
         finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
         if not finite:

@@ -1587,6 +1587,8 @@ class HelpFormatter(argparse.HelpFormatter):
         default = action.default
         if default is None or isinstance(default, bool) or default is argparse.SUPPRESS:
             return told
+        if isinstance(default, list):
+            default = " ".join(default)
         return f"{told} ({default})"
 
 
@@ -1797,7 +1799,7 @@ def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> 
     add("--seed", type=int, default=0, help="of the sampling noise")
     add_device_flags(add)
     add("--allow-weak", action="store_true",
-        help="run scripts even where the sandbox can confine little")
+        help="run scripts even where the sandbox cannot confine them")
     add_protocol_flags(parser, temperature=0.6, modes=modes)
     add_endpoint_flags(parser)
 

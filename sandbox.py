@@ -284,8 +284,10 @@ class Sandbox(AbstractContextManager):
         With a seed, `random` and numpy draw the same numbers each time. Whatever a script does is a
         Result, never an exception."""
         seconds = self.timeout if timeout is None else float(timeout)
-        if not 0 < seconds < 1e6 or not isinstance(seed, int | None):
-            raise ValueError(f"need seconds > 0, and an int or None as seed: {seconds}, {seed!r}")
+        if not 0 < seconds < 1e6:
+            raise ValueError(f"a timeout has to be above 0 seconds, and is {seconds}")
+        if not isinstance(seed, int | None):
+            raise ValueError(f"a seed has to be an int or None, and is {seed!r}")
         source, given = (text.encode("utf-8", "surrogatepass") for text in (code, stdin))
         return self.pool.submit(self.run_job, Job(source, given, seconds, seed))
 

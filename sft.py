@@ -62,7 +62,7 @@ from sandbox import Sandbox
 from tasks import LEVELS
 from tasks.conversation import (FORMATS, MODES, add_protocol_flags, check_texts, protocol_of,
                                 real, system_prompts, whole)
-from tasks.questions import TINY_TASKS, draw_questions, parse_tasks
+from tasks.questions import TASKS_HELP, TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
 from tasks.teacher import read_conversations, write_conversations, wrong_conversations
 
@@ -321,15 +321,15 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
     if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    give_back_memory(model)
     return norm
 
 
 def give_back_memory(model: nn.Module) -> None:
-    """Let glibc return to the system what tensors of many different sizes have left in pieces.
+    """After a micro-batch: let glibc return to the system what its tensors have left in pieces.
 
-    Without, a run of a real model on a CPU grew from 6.5 to 13 GB within thirty steps. A tiny one
-    leaves little, and giving it back would take a tenth of its step.
+    The next one has another shape, which does not fit into them. Without, a run of a real model on
+    a CPU grew from 6.5 to 13 GB within thirty steps. A tiny one leaves little, and giving it back
+    would take a tenth of its step.
     """
     size = sum(parameter.numel() for parameter in model.parameters())
     if sys.platform == "linux" and size > 10_000_000:
@@ -518,6 +518,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total
         (loss * world.size).backward()   # FSDP averages over the ranks: undo that
+        give_back_memory(model)
         loss_sum += loss.detach()
     return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
 
@@ -701,7 +702,7 @@ def main() -> None:
     add("--copy-steps", type=whole(0), default=800, help="at most, of copying")
     add = parser.add_argument_group("data").add_argument
     add("--data", help="train on these JSON lines instead of writing conversations")
-    add("--tasks", default=TINY_TASKS, help="names (name@level), suites, all")
+    add("--tasks", default=TINY_TASKS, help=TASKS_HELP)
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--per-task", type=whole(1), default=800, help="questions per task")
     add("--wordings", choices=("all", "one"), default="all",
@@ -736,7 +737,12 @@ def main() -> None:
         # 5. Held-out accuracy.
         if args.eval_n:
             evaluate_run(args, tasks, run, sandbox)
-    world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}")
+    further = ""
+    if args.preset != "tiny":
+        further = f" --preset {args.preset}"
+    elif args.tasks != TINY_TASKS:
+        further = f" --tasks {args.tasks} --out {run.path}-grpo"
+    world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}{further}")
 
 
 # ---- flags that training runs share --------------------------------------------------------------

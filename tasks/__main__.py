@@ -6,6 +6,7 @@
 """
 import argparse
 import difflib
+import os
 import signal
 import sys
 import time
@@ -151,6 +152,8 @@ def main() -> None:
         list_tasks()
     except SandboxError as error:
         sys.exit(f"the programs cannot be run: {error}")
+    except BrokenPipeError:   # the reader of our output, `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -488,7 +488,7 @@ def main() -> None:
     add("--resume", action="store_true", help="go on with what --out holds")
     add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")
     add("--allow-weak", action="store_true",
-        help="run scripts even where the sandbox can confine little")
+        help="run scripts even where the sandbox cannot confine them")
     add_protocol_flags(collecting, temperature=1.0)
     add_endpoint_flags(collecting)
 
