@@ -398,8 +398,9 @@ def amount(text: str) -> Any:
         formula = re.sub(FRACTION, r"((\1)/(\2))", formula)
         formula = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", formula)
     # Other signs become Python's.
-    python = (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("\\times", "*"), ("·", "*"), ("×", "*"),
-              ("^", "**"), ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("), ("}", ")"))
+    python = (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("\\times", "*"), ("·", "*"),
+              ("×", "*"), ("^", "**"), ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("),
+              ("}", ")"))
     for old, new in python:
         formula = formula.replace(old, new)
     formula = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", formula)  # 2sqrt(3), 5 pi: a product

@@ -80,7 +80,7 @@ bbh/multistep_arithmetic_two | easy | >100,000 | 3% | evaluate one expression
 bbh/navigate | - | >100,000 | 50% | follow steps and turns on a grid
 bbh/object_counting | easy | >100,000 | 6% | pick out the things of a kind and add
 bbh/penguins_in_a_table | - | >100,000 | 21% | filter, sort and count rows of a table
-bbh/reasoning_about_colored_objects | - | >100,000 | 14% | filter, take away and count things in a row
+bbh/reasoning_about_colored_objects | - | >100,000 | 14% | filter, remove and count things in a row
 bbh/ruin_names | - | >100,000 | 26% | read which change gives a word with a meaning
 bbh/salient_translation_error_detection | - | >100,000 | 19% | compare two sentences word by word
 bbh/snarks | - | 4,000 | 52% | read which praise does not fit

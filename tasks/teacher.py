@@ -365,6 +365,9 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     """The messages of a line: "messages" (role, content) or ShareGPT's "conversations"."""
     marks = FORMATS[format_name]
     turns = line.get("messages", line.get("conversations"))
+    if turns is None and {"question", "answer"} <= line.keys():
+        raise ValueError("questions and answers are no conversations yet: `python -m tasks.teacher "
+                         "collect --questions FILE --teacher URL#name` asks a model for some")
     if not isinstance(turns, list):
         raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) '
                          "is needed")
