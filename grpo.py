@@ -80,9 +80,9 @@ class Actor(Interpreter):
                              key=(self.seed, name), title=name)
         return report
 
-    def refresh(self, trained: nn.Module, world: World) -> None:
+    def refresh(self, policy: nn.Module, world: World) -> None:
         """Take over the newest weights; a run whose weights are no numbers any more ends here."""
-        copy_weights(trained, self.model, world)
+        copy_weights(policy, self.model, world)
         for name, parameter in self.model.named_parameters():
             if not parameter.isfinite().all():
                 raise SystemExit(f"training has failed: the weights {name} are not finite; resume "
@@ -326,18 +326,20 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
     return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
 
 
-def advantages_of(rewards: Numbers, method: str, divide_by_std: bool,
-                  world: World) -> list[list[float | None]]:
-    """An advantage for every answer of every group, the same for all tokens of the answer.
+def within_groups(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
+    """GRPO: every answer against those to the same question."""
+    return [group_advantages(group, divide_by_std) for group in rewards]
 
-    "grpo" compares an answer with its group, "reinforce++" (Hu 2025) with the whole batch. "ppo"
-    has none for an answer: its critic gives every token one (`estimate_advantages`, section PPO).
-    """
-    if method == "grpo":
-        return [group_advantages(group, divide_by_std) for group in rewards]
-    if method == "reinforce++":
-        return whiten(rewards, divide_by_std, world)
+
+def by_token(rewards: Numbers, divide_by_std: bool, world: World) -> list[list[None]]:
+    """PPO: no answer has one. `Learner.prepare` fills in each token's own (see section PPO)."""
     return [[None] * len(group) for group in rewards]
+
+
+# An advantage for every answer of every group, the same for all tokens of the answer. To add one: a
+# function here, and a word in the help of --advantage. REINFORCE++ (Hu 2025) compares an answer
+# with all answers of the step.
+ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": by_token}
 
 
 # ---- 6. loss and update --------------------------------------------------------------------------
@@ -368,7 +370,7 @@ class Algorithm:
 class TrainedAnswer:
     """An answer that enters the update."""
     trajectory: Trajectory
-    trained: list[int]        # 1: a token that is trained (`trained_mask`)
+    mask: list[int]           # 1: a token that is trained (`trained_mask`)
     reward: float             # v1's or v2's
     # The same for all its tokens. With PPO each token has one of its own, which is known only when
     # its critic has seen the batches: None here, and `estimate_advantages` fills in the batches'.
@@ -422,7 +424,7 @@ def choose_answers(groups: Groups, rewards: Numbers, advantages: list[list[float
                 chosen.append(TrainedAnswer(t, mask, reward, advantage))
     all_answers, all_tokens = world.sum(answers, tokens)
     for answer in chosen:
-        answer.weight = token_weight(sum(answer.trained), all_answers, all_tokens, algorithm)
+        answer.weight = token_weight(sum(answer.mask), all_answers, all_tokens, algorithm)
     return chosen
 
 
@@ -435,7 +437,7 @@ class PolicyBatch:
     rewards: list[float]    # [B]
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
-    sampler_logps: Tensor   # [N] its log-probability when it was sampled
+    sampler_logps: Tensor   # [N] its log-probability when it was sampled: for the metrics alone
     # [N] the advantage of the answer that the token belongs to; with PPO the token's own.
     advantages: Tensor | None = None
     # [N] log-probabilities under the policy before the first optimiser step. None with one update
@@ -449,19 +451,19 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
                    world: World) -> tuple[list[PolicyBatch], float]:
     """The answers in micro-batches, as many on every rank, and the share of padding in them."""
     ids = [answer.trajectory.ids for answer in answers]
-    masks = [answer.trained for answer in answers]
+    masks = [answer.mask for answer in answers]
     micro, padding = make_batches(ids, masks, algorithm.micro_tokens, world)
     batches = []
     for batch in micro:
         inside = [answers[i] for i in batch.rows]   # an answer for each row
         # The trained tokens, row by row: (answer, position), in the order of `token_logps`.
-        tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.trained) if m]
+        tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.mask) if m]
         weights = [answer.weight for answer, _ in tokens]
         sampled = [answer.trajectory.loss_mask[i] == 1 for answer, i in tokens]
         logps = [answer.trajectory.logps[i] for answer, i in tokens]
         made = PolicyBatch(
             ids=batch.ids, loss_mask=batch.loss_mask,
-            lengths=[sum(answer.trained) for answer in inside],
+            lengths=[sum(answer.mask) for answer in inside],
             rewards=[answer.reward for answer in inside],
             weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
@@ -510,8 +512,9 @@ def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low
     """The clipped policy gradient's loss, tensors [N] -> (loss, weighted share that is clipped).
 
     With ratio = pi / pi_old a token gains min(ratio A, clip(ratio, 1 - low, 1 + high) A) (PPO,
-    equation 7; two bounds are DAPO's, equation 10). A good token stops gaining when it is 20 %
-    likelier than when it was sampled; a bad one, when it is 20 % less likely.
+    equation 7; two bounds are DAPO's, equation 10). pi_old is the trainer's own, before its first
+    step on this rollout (`old_logps`). A good token stops gaining when it is 20 % likelier than
+    then; a bad one, when it is 20 % less likely.
 
     With one update a rollout, the default, pi is pi_old: every ratio is 1, nothing is ever clipped
     (`clipfrac` is 0), and the loss is minus the weighted mean advantage: with GRPO about 0, and it
@@ -573,9 +576,6 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            # How far the sampler is from the policy before any optimiser step. Every update adds
-            # the same numbers, so their mean over the updates is theirs.
-            # The entropy is the present policy's, and its mean over the updates is logged.
             metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
             give_back_memory(model)
@@ -591,6 +591,9 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
 
 class UpdateMetrics:
     """What an update logs of its loss: sums over its batches, on the device, read once at its end.
+
+    It sees the answers that are trained on: those with advantage 0 are not among them, unless
+    --kl-coef needs them.
 
         loss, kl, value_loss   sums of weight * value, as they are optimised
         clipfrac               the weights' share on clipped tokens
@@ -615,7 +618,8 @@ class UpdateMetrics:
     def add_sampled(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
-        Several updates add the same gaps and tokens again: the means stay.
+        The entropy is the present policy's. The gap is that to the policy before any optimiser
+        step: every update adds the same one again, so its mean stays.
         """
         trainer = old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -708,13 +712,13 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     total = sum(map(sum, rewards))
     answers = sum(map(len, rewards))
     total, answers, equal, groups = world.sum(total, answers, equal, len(rewards))   # of all ranks
-    return dict(reward=mean_or_none(total, answers), trained_answers=int(answers),
+    return dict(reward=mean_or_none(total, answers), counted_answers=int(answers),
                 zero_std_groups=mean_or_none(equal, groups))
 
 
-STEP_LEGEND = """A step's line: right, the share of right answers; reward, the mean reward of all
-answers; code, the share that ran code; its seconds; val, the share right in validation. All other
-numbers of a step are in OUT/metrics.jsonl."""
+STEP_LEGEND = """A step's line: right, the share of right answers; reward, the mean reward (of
+answers that the sandbox did not fail); code, the share that ran code; its seconds; val, the share
+right in validation. All other numbers of a step are in OUT/metrics.jsonl."""
 
 
 def step_line(metrics: dict[str, Any], seconds: float) -> str:
@@ -773,14 +777,14 @@ def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> 
     return curriculum
 
 
-def log_answers(run: RunDir, step: int, answers: list[Trajectory],
+def log_answers(run: RunDir, step: int, answers: list[Trajectory], rewards: list[float],
                 advantages: list[float | None]) -> None:
     """Add answers of a step's first group to trajectories.jsonl."""
-    for t, advantage in zip(answers, advantages):
+    for t, reward, advantage in zip(answers, rewards, advantages):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
         rounded = None if advantage is None else round(advantage, 4)
         run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(),
-                                            "advantage": rounded, "logps": logps})
+                                            "reward": reward, "advantage": rounded, "logps": logps})
 
 
 def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Progress) -> Path:
@@ -849,6 +853,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
                 if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
+                    # All questions are sorted anew, those of earlier stages, too.
                     progress.pass_rates = measure_pass_rates(args, run, actor, questions,
                                                              stage=stage)
                     curriculum = arrange(args, progress.pass_rates, world)
@@ -870,13 +875,14 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             reward_of = REWARDS[algorithm.reward]
             rewards = [[reward_of(t) for t in group] for group in groups]
             # 5. Advantage.
-            advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
+            advantages_for = ADVANTAGES[algorithm.advantage]
+            advantages = advantages_for(rewards, algorithm.std, world)
             # 6. Loss and update.
             if not args.keep_sampler:
                 free_weights(actor.model)   # `actor.refresh` brings them back
             lr = args.lr * min(step / max(args.warmup, 1), 1)
-            trained = choose_answers(groups, rewards, advantages, algorithm, world=world)
-            learned = update(learner, trained, lr)
+            chosen = choose_answers(groups, rewards, advantages, algorithm, world=world)
+            learned = update(learner, chosen, lr)
             t_update = time.time() - update_began
             progress.step = step
             all_skipped = learned["skipped"] == algorithm.updates
@@ -888,16 +894,14 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             # 7. Validation and checkpoints.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
-            # The whole first group at validations, else one answer of it: the file stays small.
+            # The whole first group at validations and at step 1, else one answer of it: the file
+            # stays small.
             logged = groups[0] if validates or step == 1 else groups[0][:1]
-            log_answers(run, step, logged, advantages[0])
+            log_answers(run, step, logged, rewards=rewards[0], advantages=advantages[0])
             if validates:
                 actor.refresh(learner.model, world)
-                accuracy = actor.assess(validation, "validation")["accuracy"]
+                accuracy = validate(actor, validation, progress, step)
                 metrics["val_accuracy"] = accuracy
-                if accuracy >= progress.best_accuracy:   # of equals, the later step
-                    progress.best_step = step
-                    progress.best_accuracy = accuracy
                 if stage_ends:
                     after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
                                            most=len(validation))
@@ -915,17 +919,26 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             stop = step == args.stop_after or interrupt.wanted()
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
-                if stop and step < steps:
+                if stop and step < steps:   # in the last step `Interrupt` itself ends the program
                     world.say(f"stopped after step {step}; the same command with --resume goes "
                               f"on from {path}")
                     raise SystemExit(interrupt.status)
     finish(run, actor, held_out, progress)
 
 
+def validate(actor: Actor, validation: list[Instance], progress: Progress, step: int) -> float:
+    """The share of validation questions that is right; notes the best step, of equals the later."""
+    accuracy = actor.assess(validation, "validation")["accuracy"]
+    if accuracy >= progress.best_accuracy:
+        progress.best_step = step
+        progress.best_accuracy = accuracy
+    return accuracy
+
+
 def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progress) -> None:
     """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
     world = run.world
-    run.publish(run.checkpoints / f"step-{progress.best_step:06d}")
+    run.adopt_model(run.checkpoints / f"step-{progress.best_step:06d}")
     free_weights(actor.model)
     actor.model = load_model(run.path, world.device, world.dtype).eval()
     after = actor.assess(held_out, "held-out questions")
@@ -964,7 +977,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
                          "try another --seed")
     group = varied[0]
     rewards = [reward_of(t) for t in group]
-    [advantages] = advantages_of([rewards], algorithm.advantage, algorithm.std, world)
+    [advantages] = ADVANTAGES[algorithm.advantage]([rewards], algorithm.std, world)
     answers = choose_answers([group], [rewards], [advantages], algorithm, world=world)
 
     @torch.no_grad()
@@ -991,7 +1004,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
         t = answer.trajectory
         texts = [chat.decode([token]) for token in t.ids[t.prompt_len:]]
         world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
-        world.say(explain_tokens(texts, answer.trained[t.prompt_len:], old_logps=old.tolist(),
+        world.say(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
                                  new_logps=new.tolist(), clipped=clipped))
     world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
               f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
@@ -1189,7 +1202,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
     add("--reward", choices=tuple(REWARDS), default=Algorithm.reward,
         help="v1: right or wrong; v2: with the paper's terms for format and turns")
-    add("--advantage", choices=("grpo", "reinforce++", "ppo"), default=Algorithm.advantage,
+    add("--advantage", choices=tuple(ADVANTAGES), default=Algorithm.advantage,
         help="compare a reward with its group, with the whole batch, or with a critic's value")
     add("--std", action=switch, default=Algorithm.std,
         help="divide advantages by their standard deviation")
@@ -1242,7 +1255,7 @@ def main() -> None:
     if args.questions:
         if args.tasks != parser.get_default("tasks"):
             parser.error("--tasks, --questions: only one of them can choose questions")
-        args.tasks = None
+        args.tasks = None   # the run's flags name what chose its questions
     questions = choose_questions(args, "rl", args.per_task, args.seed)
     for purpose in ("val", "eval"):   # one question of each is enough to find that there are some
         choose_questions(args, purpose, 1)
@@ -1253,6 +1266,8 @@ def main() -> None:
     world = start_training(parser, args)
     with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
           explain_lost_rank(world)):
+        if args.explain and world.size > 1:
+            raise SystemExit("--explain shows one process's update: leave out torchrun")
         if args.explain:
             explain(args, world, sandbox)
             return

@@ -130,15 +130,9 @@ class RMSNorm(nn.Module):
 
 
 class Rope(NamedTuple):
-    """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads).
-
-    The cache's own table, of all positions, is [C, head_dim].
-
-    The sine has a minus in its first half: that of the rotation [x, y] -> [x c - y s, y c + x s].
-    """
-
+    """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads)."""
     cos: Tensor
-    sin: Tensor
+    sin: Tensor   # with a minus in its first half: see apply_rope
 
 
 def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> Rope:
@@ -152,7 +146,10 @@ def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> R
 
 
 def apply_rope(x: Tensor, rope: Rope) -> Tensor:
-    """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle: [B, heads, T, head_dim]."""
+    """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle: [B, heads, T, head_dim].
+
+    Halves [x, y] become [x c - y s, y c + x s]: [x, y] c + [y, x] [-s, s].
+    """
     swapped = x.roll(x.shape[-1] // 2, dims=-1)   # the halves change places
     return torch.addcmul(x * rope.cos, swapped, rope.sin)
 
@@ -263,10 +260,10 @@ class CausalLM(nn.Module):
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
         Without access to a cache rows start at position 0, and padding belongs on the right: no
-        causal row sees it. The head is an argument and no second call: under FSDP (weights spread
-        over processes, `shard` in sft.py) weights are whole only while this module's own forward or
-        backward pass runs. Decoding keeps the default, training scores the trained tokens
-        (`token_logps`), and what only fills the cache needs none (`no_head`).
+        causal row sees it. The caller passes the head in, to run inside this forward pass: under
+        FSDP (weights spread over processes, `shard` in sft.py) weights are whole only while it
+        runs. Decoding keeps the default, training scores the trained tokens (`token_logps`), and
+        what only fills the cache needs none (`no_head`).
         """
         x = self.model.embed_tokens(ids)                               # [B, T, D]
         if access is None:
@@ -368,28 +365,28 @@ class KVCache:
         # Where each (slot, head) begins on the one axis, and where the last one ends.
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
-        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])         # 2 x [C, head_dim]
+        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])   # 2 x [C, head_dim]: a table
         self.heads_per_kv_head = config.num_attention_heads // heads   # H / K
         # The CUDA kernel that reads rows at their true lengths knows half precision alone.
         self.varlen = device.type == "cuda" and dtype != torch.float32
 
-    def access(self, slots: slice | Tensor, positions: Tensor, length: int,
+    def access(self, places: slice | Tensor, positions: Tensor, length: int,
                decoding: bool = False) -> "CacheAccess":
-        """For a pass that writes `slots` at `positions` [B, T] and reads their first `length`.
+        """For a pass that writes `positions` [B, T] of slots `places`, and reads `length` of each.
 
-        length 0: the rows are new and read nothing stored. decoding: the slots are the first B, a
-        plain slice, and each gets one token.
+        length 0: the rows are new and read nothing stored. decoding: the places are the first B
+        slots, a plain slice, and each gets one token.
         """
         heads = self.kv.shape[3]
-        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
+        starts = self.borders[:-1].view(-1, heads, 1)[places]          # [B, K, 1]: (s K + h) C
         cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
         sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
-        access = CacheAccess(self, slots, length=length, rope=Rope(cos, sin),
+        access = CacheAccess(self, places, length=length, rope=Rope(cos, sin),
                              flat_index=(starts + positions[:, None]).flatten())
         if length == 0:
             return access
         if decoding and self.varlen:
-            access.used = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
+            access.lengths = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
             return access
         read = torch.arange(length, device=positions.device)           # [length]
         later = read > positions[:, None, :, None]                     # [B, 1, T, length]
@@ -411,15 +408,21 @@ class KVCache:
 
 @dataclass
 class CacheAccess:
-    """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
+    """What one forward pass of B rows and T new tokens each writes and reads of the cache.
+
+        new rows                                            causal_attention    length 0
+        rows that return, with the output of their script   extend              a mask
+        rows that decode, one token each                    extend              a mask
+        ... on CUDA in half precision                       decode_varlen       lengths
+    """
     cache: KVCache
-    slots: slice | Tensor         # the first slots, which decode; or any, which are filled
+    places: slice | Tensor        # slots: the first ones, which decode; or any, which are filled
     length: int                   # tokens read of every slot; 0: new rows, which read nothing
     rope: Rope                    # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor            # [B * K * T] where the new keys and values go
     mask: Tensor | None = None    # [B, 1, (H / K) T, length], for `extend`: 0 where a query may
                                   # look, else -inf
-    used: Tensor | None = None    # [B * K], for `decode_varlen`: the row's own tokens
+    lengths: Tensor | None = None   # [B * K], for `decode_varlen`: how many tokens a row has
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
@@ -429,9 +432,9 @@ class CacheAccess:
         flat[1].index_copy_(0, self.flat_index, v.flatten(0, 2))
         if self.length == 0:
             return causal_attention(q, k, v)
-        if self.used is not None:
+        if self.lengths is not None:
             return self.decode_varlen(flat, q)
-        return self.extend(self.cache.kv[:, layer, self.slots, :, :self.length], q)
+        return self.extend(self.cache.kv[:, layer, self.places, :, :self.length], q)
 
     def extend(self, stored: Tensor, q: Tensor) -> Tensor:
         """New tokens of each row, one or several, after those that are stored.
@@ -452,13 +455,13 @@ class CacheAccess:
         sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
-        assert self.slots == slice(B), "the rows must be those in the first slots"
-        K = len(self.used) // B
+        assert self.places == slice(B), "the rows must be those in the first slots"
+        K = len(self.lengths) // B
         q = q.reshape(B * K, H // K, head_dim)
         query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
         y = flash_varlen(query=q, key=flat[0][:, None], value=flat[1][:, None],
                          cu_seq_q=query_starts, cu_seq_k=self.cache.borders[:B * K + 1],
-                         max_k=self.length, seqused_k=self.used)
+                         max_k=self.length, seqused_k=self.lengths)
         return y.view(B, H, 1, head_dim)
 
 
@@ -550,6 +553,7 @@ class Chat:
     def prompt(self, instance: Instance, mode: str,
                system: str | None = None) -> list[dict[str, str]]:
         """The messages that open a conversation; `system` replaces the mode's own system prompt."""
+        # Of several wordings the first; supervised data has them all.
         system = system or system_prompts(mode, self.format_name)[0]
         return [{"role": "system", "content": system},
                 {"role": "user", "content": instance.question}]
@@ -617,7 +621,10 @@ class Row:
 
     @property
     def computes_prompt(self) -> bool:
-        """Whether it enters for the first time, and for its group: no other row has entered yet."""
+        """Whether it is the group's first row, and does not come back from a script.
+
+        It enters before the others of its group, so nobody has computed their prompt yet.
+        """
         return self is self.group[0] and self.past_kv is None
 
 
@@ -1007,11 +1014,11 @@ class TurnRules:
         t, chat = row.trajectory, self.interpreter.chat
         result = row.future.result()
         t.statuses.append(result.status)
-        text = tool_text(result, self.protocol.tool_chars)
-        ids = chat.tool_reply(text)
         if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
             self.end_row(row, "tool_failure")
             return False
+        text = tool_text(result, self.protocol.tool_chars)
+        ids = chat.tool_reply(text)
         if len(t.ids) + len(ids) - t.prompt_len >= self.protocol.max_tokens:
             self.end_row(row, "budget")
             return False
@@ -1029,6 +1036,39 @@ class TurnRules:
         t.right = float(t.answer is not None and grade(t.instance, t.answer))
         if self.progress is not None:
             self.progress.update()
+
+
+# The decode steps that a script has before its row may return. Not the script's own time decides:
+# when a row returns depends on tokens alone, so that runs repeat.
+PATIENCE = 32
+
+# Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
+# as many decode steps, on a GPU as two or three.
+ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
+
+
+def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: int,
+                   worth: float) -> tuple[int, int]:
+    """How many new rows, and how many rows that called, start to decode now.
+
+    Who may return: rows that are due (their scripts have had PATIENCE steps); all, if nobody
+    decodes. For how many there is room: the slots that new rows leave. And if those that would
+    enter are fewer than `worth` times those that decode, nobody enters yet. On a CPU (`worth` 1/2),
+    with 96 slots:
+
+        running  waiting  calling   due     new  back
+             60      500       10     4      36     0    new rows have the first claim on slots
+             60        0       50    20       0     0    too few to be worth it, until 30 are due
+             60        0       50    30       0    30
+              0        0       50     0       0    50    nobody decodes: nothing to wait for
+    """
+    # In flight are at most two rows a slot: each of them keeps its keys and values.
+    new = min(waiting, slots - running, 2 * slots - running - calling)
+    # Behind the new rows come those that called, in the order of their calls.
+    back = min(calling if running == 0 else due, slots - running - new)
+    if new + back < worth * running:
+        return 0, 0
+    return new, back
 
 
 def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int,
@@ -1087,38 +1127,6 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                     sampler.leave(slot, keep=False)
                     rules.end_row(row, event)
     return [[row.trajectory for row in group] for group in groups]
-
-
-# The decode steps that a script has before its row may return. Not the script's own time decides:
-# when a row returns depends on tokens alone, so that runs repeat.
-PATIENCE = 32
-
-# Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
-# as many decode steps, on a GPU as two or three.
-ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
-
-
-def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: int,
-                   worth: float) -> tuple[int, int]:
-    """How many new rows, and how many rows that called, start to decode now.
-
-    A row that called returns when its script has had PATIENCE steps (it is due) or nobody decodes,
-    slots are left behind the new rows, and enough rows enter together. On a CPU (`worth` 1/2), with
-    96 slots:
-
-        running  waiting  calling   due     new  back
-             60      500       10     4      36     0    new rows have the first claim on slots
-             60        0       50    20       0     0    too few to be worth it, until 30 are due
-             60        0       50    30       0    30
-              0        0       50     0       0    50    nobody decodes: nothing to wait for
-    """
-    # In flight are at most two rows a slot: each of them keeps its keys and values.
-    new = min(waiting, slots - running, 2 * slots - running - calling)
-    # Behind the new rows come those that called, in the order of their calls.
-    back = min(calling if running == 0 else due, slots - running - new)
-    if new + back < worth * running:
-        return 0, 0
-    return new, back
 
 
 def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: int,
@@ -1284,10 +1292,11 @@ def read_config(directory: Path) -> ModelConfig:
                 "num_attention_heads"):
         if key not in raw:
             raise SystemExit(f"{path} lacks {key}")
-    for key, of in (("rope_scaling", dict), ("rope_parameters", dict),
-                    ("quantization_config", dict), ("layer_types", list)):
-        if not isinstance(raw.get(key) or of(), of):
-            raise SystemExit(f"{path}: {key} {raw[key]!r} is not supported")
+    for key, kind_of_value in (("rope_scaling", dict), ("rope_parameters", dict),
+                               ("quantization_config", dict), ("layer_types", list)):
+        value = raw.get(key)
+        if value and not isinstance(value, kind_of_value):
+            raise SystemExit(f"{path}: {key} {value!r} is not supported")
     # The rotation's base stands in one of three places, by the version of transformers.
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     rope_type = rope.get("rope_type") or rope.get("type") or "default"
@@ -1464,8 +1473,9 @@ def load_tokenizer(source: str | Path) -> Any:
                          (config, read_json(config) if config.exists() else {})):
         if not isinstance(values, dict):
             raise SystemExit(f"{file}: a JSON object was expected")
-        found = values.get("eos_token_id")
-        found = found if isinstance(found, list) else [] if found is None else [found]
+        found = values.get("eos_token_id", [])
+        if not isinstance(found, list):
+            found = [] if found is None else [found]
         if not all(type(token) is int for token in found):
             raise SystemExit(f"{file}: eos_token_id {found} is not made of token ids")
         ends.update(found)
@@ -1605,15 +1615,15 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     log = directory / "metrics.jsonl"
     if not log.exists():
         return {}
-    for _, line in read_jsonl(log):
-        flags = line.get("flags", {})
-        if not (isinstance(flags, dict) and flags.get("level", 1) in LEVELS
-                and all(isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
-                and all(type(flags.get(name, 1)) is int for name in LIMITS_OF_RUN)
-                and str(flags.get("format", "fence")) in FORMATS):
-            raise SystemExit(f"{log}: its first line does not hold the flags of a run")
-        return flags
-    return {}
+    _, first_line = next(read_jsonl(log), (0, {}))
+    flags = first_line.get("flags", {})
+    sound = (isinstance(flags, dict) and flags.get("level", 1) in LEVELS
+             and all(isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
+             and all(type(flags.get(name, 1)) is int for name in LIMITS_OF_RUN)
+             and str(flags.get("format", "fence")) in FORMATS)
+    if not sound:
+        raise SystemExit(f"{log}: its first line does not hold the flags of a run")
+    return flags
 
 
 def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:

@@ -23,7 +23,8 @@ library imported. Each script is one fork of it, which locks itself in, runs, an
 The script is the enemy: any Python, hence (ctypes) any machine code, with as many tries as it
 likes. Its time, memory and scratch directory are its own. All else is kept from it by layers:
 
-    empty environment   no API key to print; a worker never holds a byte of a script or an output
+    empty environment   no API key to print
+    blind worker        it never reads a script or an output: what it held, its forks would inherit
     private root        (namespaces) Python's own files, read-only; no network, no foreign IPC
     Landlock            the same for files, where a container forbids namespaces
     rlimits             memory, CPU time, file sizes, descriptors, counted from the warm process
@@ -33,12 +34,14 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
     deadline            the worker kills and reaps: another process, out of the script's reach
     memory files        output goes to files, not pipes: nothing blocks, no result can be forged
 
-None needs root. Required are seccomp and one of private root and Landlock: with less, `Sandbox`
-raises, or with allow_weak warns. Not stopped: bugs of the kernel, side channels (time, caches),
-theft of CPU up to the limit, and of memory up to workers x (MEMORY_MB + DISK_MB + 2 x FILE_MB).
-Without the private root, names and sizes of files show (never contents), and a script that fills
-its scratch is killed, not given an error. Linux on x86-64 and aarch64; macOS for development
-only, with allow_weak, in plain subprocesses.
+`ForkServer.build_layers` makes most of them, `confine` lays them on each script; what they are
+stands in sections of their own behind the script's. None needs root. Required are seccomp and
+one of private root and Landlock: with less, `Sandbox` raises, or with allow_weak warns. Not
+stopped: bugs of the kernel, side channels (time, caches), theft of CPU up to the limit, and of
+memory up to workers x (MEMORY_MB + DISK_MB + 2 x FILE_MB). Without the private root, names and
+sizes of files show (never contents), and a script that fills its scratch is killed, not given
+an error. Linux on x86-64 and aarch64; macOS for development only, with allow_weak, in plain
+subprocesses.
 
 A script sees what `python main.py` shows it, except, on purpose:
     - no process, socket or /proc: a PermissionError (FileNotFoundError) that a model can read;
@@ -215,7 +218,8 @@ class Sandbox(AbstractContextManager):
         self.timeout, self.max_output = timeout, max_output
         self.missing = []
         if sys.platform == "linux" and ARCHITECTURE:
-            # A team of workers; the first hello below says which layers work.
+            # A team of workers. Each one's hello says which layers work: the same for all, or
+            # `run_job` complains.
             self.workers = workers or len(os.sched_getaffinity(0))
             settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
             self.team = [Worker(settings) for _ in range(self.workers)]
@@ -436,7 +440,7 @@ class ForkServer:
         thread gate   self.gate          the descriptor by which threads ask us; -1: no gate
         Landlock      self.rules         a descriptor of the rules; None: no Landlock
         seccomp       self.seccomp       whether it works
-                      self.common_lines  of the filter; each fork adds lines with its own pid
+                      self.common_program  of the filter; each fork adds lines with its own pid
 
     The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
     Those that name the process's pid are a fork's own (they come first, after the test of the
@@ -503,18 +507,19 @@ class ForkServer:
         # Whether there is a gate is not known yet, and for this trial it does not matter whether
         # the filter lets threads start.
         self.seccomp = self.try_in_fork("seccomp", lambda: install(
-            make_own_lines(os.getpid()) + make_common_lines(threads=True)))
+            make_own_program(os.getpid()) + make_common_program(threads=True)))
         if self.try_in_fork("gate", open_thread_gate):
             self.gate = open_thread_gate()
         # Without a gate (Linux before 5.5, gVisor, in a container that has one of its own) scripts
         # have one thread.
-        self.common_lines = make_common_lines(threads=self.gate >= 0)
+        self.common_program = make_common_program(threads=self.gate >= 0)
         if self.try_in_fork("landlock", lambda: landlock_rules(self.base, readable)):
             self.rules = landlock_rules(self.base, readable)
 
     def try_in_fork(self, name: str, layer: Callable[[], object]) -> bool:
         """Whether a layer works; noted in `layers`, with the reason if not. In a fork, because a
-        process that fails half-way through a layer cannot leave that half again."""
+        process that fails half-way through a layer cannot leave that half again. (os.fork will do:
+        before warm_up it costs little.)"""
         read_end, write_end = os.pipe()
         if os.fork() == 0:
             try:
@@ -630,9 +635,9 @@ class ForkServer:
         # Several threads can come to the limit of CPU time before the deadline: the kernel kills.
         if code == -signal.SIGKILL and cpu > timeout:
             late = True
-        # Did it fail before its first line? `told` is BEGAN where it did not: the pipe is closed
-        # when a script begins, so that none can pose as a failure of ours. One that was too late to
-        # begin ran out of time.
+        # `told` is BEGAN if the script began; anything else is a failure of ours. No script can
+        # write it: the pipe is closed when it begins. One that was too late to begin ran out of
+        # time.
         with open(report, "rb") as file:
             told = file.read()
         failure = None
@@ -698,7 +703,7 @@ class ForkServer:
             self.confine(streams, reporter, math.ceil(timeout))
             set_seed(seed, with_numpy=b"random" in source)
             if self.seccomp:  # last: from here on only its memory and scratch are left to it
-                install(make_own_lines(os.getpid()) + self.common_lines)
+                install(make_own_program(os.getpid()) + self.common_program)
             os.write(reporter, BEGAN)
             os.close(reporter)
         except BaseException as error:
@@ -973,6 +978,7 @@ def enter_private_root(readable: list[str]) -> None:
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
     for path in readable + ["/dev/null", "/dev/urandom", "/dev/zero"]:
+        # Under both names, since /lib may be a link, and links within packages lead to real paths.
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
@@ -1201,7 +1207,7 @@ def assemble(lines: list[Line]) -> bytes:
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-def make_own_lines(pid: int) -> bytes:
+def make_own_program(pid: int) -> bytes:
     """The beginning of the filter of process `pid`."""
     lines = [(LOAD, 0, 0, ARCHITECTURE_AT),
              (IF_EQUAL, 1, 0, ARCHITECTURE.audit),  # int 0x80: other numbers
@@ -1214,7 +1220,7 @@ def make_own_lines(pid: int) -> bytes:
     return assemble(lines)
 
 
-def make_common_lines(threads: bool) -> bytes:
+def make_common_program(threads: bool) -> bytes:
     """The rest, which is the same for all processes: about 280 lines."""
     column, lines = ARCHITECTURE.column, []
     for name, rule in LIMITED.items():
@@ -1282,29 +1288,41 @@ def run_plain(job: Job, max_output: int) -> Result:
 
 # ---- self-test and command line -----------------------------------------------------------------
 
+@dataclass(frozen=True)
+class Check:
+    """A script, and what the sandbox should make of it."""
+    should: str
+    code: str
+    status: str
+    stdout: str = ""
+
+    def passes(self, sandbox: Sandbox, timeout: float) -> bool:
+        result = sandbox.run(self.code, timeout=timeout)
+        return (result.status, result.stdout) == (self.status, self.stdout)
+
+
 def self_test(sandbox: Sandbox) -> str:
     """Runs a few scripts, some hostile, in about a second. Returns one sentence, or raises
     SandboxError."""
-    answer = ("answer", "print(6 * 7)", "ok", "42\n")  # what it should do, a script, what it gives
-    loop = ("keep the output of a loop", "print(1)\nwhile 1: pass", "timeout", "1\n")
-    tests = [answer, loop, ("report an exception", "1 / 0", "error", "")]
+    answer = Check("answer", "print(6 * 7)", "ok", "42\n")
+    loop = Check("keep the output of a loop", "print(1)\nwhile 1: pass", "timeout", "1\n")
+    checks = [answer, loop, Check("report an exception", "1 / 0", "error")]
     if sandbox.has("seccomp"):
-        tests += [("limit memory", "bytes(1 << 36)", "error", ""),
-                  ("refuse a process", "import os\nos.fork()", "error", ""),
-                  ("refuse a socket", "import socket\nsocket.socket()", "error", "")]
+        checks += [Check("limit memory", "bytes(1 << 36)", "error"),
+                   Check("refuse a process", "import os\nos.fork()", "error"),
+                   Check("refuse a socket", "import socket\nsocket.socket()", "error")]
     with tempfile.NamedTemporaryFile() as secret:
         if sandbox.has("landlock") or sandbox.has("namespaces"):
-            tests.append(("hide a file", f"open({secret.name!r})", "error", ""))
-        for task, code, status, stdout in [*tests, answer]:  # at last: the workers have survived
-            # A loop takes all its time. If half a second is too short for its output, the machine
-            # is busy: it gets more.
-            for seconds in (0.5, 5) if status == "timeout" else (10,):
-                result = sandbox.run(code, timeout=seconds)
-                if (result.status, result.stdout) == (status, stdout):
-                    break
-            else:
-                raise SandboxError(f"the sandbox's self-test failed: it should {task}, and gave "
-                                   f"{result}")
+            checks.append(Check("hide a file", f"open({secret.name!r})", "error"))
+        checks.append(answer)  # the workers have survived
+        for check in checks:
+            # A loop takes all its time, so it gets little. If that is too short for its output,
+            # the machine is busy: it gets more.
+            seconds = 0.5 if check is loop else 10
+            if not (check.passes(sandbox, seconds) or check.passes(sandbox, 5)):
+                result = sandbox.run(check.code, timeout=5)
+                raise SandboxError(f"the sandbox's self-test failed: it should {check.should}, and "
+                                   f"gave {result}")
     return "the sandbox's self-test passed"
 
 

@@ -202,7 +202,7 @@ def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: b
     return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
 
 
-def gathered(tensor: Tensor) -> Tensor:
+def whole_tensor(tensor: Tensor) -> Tensor:
     """All rows of a sharded tensor (a DTensor, of which each rank has some); others as they are."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
@@ -214,7 +214,7 @@ def gather_weights(model: nn.Module, device: torch.device,
     for key, value in model.state_dict().items():
         # Cast, then gather: half the traffic. Shards that were off-loaded come to the device here.
         value = value.to(device, dtype)
-        yield key, gathered(value)
+        yield key, whole_tensor(value)
 
 
 def weights_on_main(model: nn.Module, world: World) -> dict[str, Tensor]:
@@ -296,8 +296,8 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
 def tell_last_pass(model: nn.Module, is_last: bool) -> None:
     """Say before a backward pass whether it is the last one of a step.
 
-    With --replicas, each adds its gradients up by itself until then: they travel between replicas
-    once a step. Without, nothing changes.
+    With --replicas: within a replica gradients are reduced after every pass, between replicas only
+    after the last one, once a step. Without, nothing changes.
     """
     if hasattr(model, "set_requires_all_reduce"):   # sharded
         model.set_requires_all_reduce(is_last)
@@ -315,7 +315,7 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
                    max_grad_norm: float) -> float:
     """Clip, step, clear the gradients; returns their norm. If that is not finite, no step."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm or math.inf)
-    norm = float(gathered(norm))
+    norm = float(whole_tensor(norm))
     for group in optimizer.param_groups:
         group["lr"] = lr
     if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
@@ -611,6 +611,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
         tokenizer = load_tokenizer(source)
         model = load_sharded(source, world, **sharding)
     else:
+        # All but the system prompts, which tiny_tokenizer knows.
         texts = [message["content"] for line in lines for message in line["messages"][1:]]
         tokenizer = tiny_tokenizer(texts, args.format)
         model = shard(tiny_model(args, vocab_size=len(tokenizer)), world, **sharding)
@@ -918,7 +919,8 @@ class RunDir:
         OUT/data.jsonl                   (sft.py) the conversations that it trains on
         OUT/pass_rates.jsonl             (grpo.py) p of every question; pass_rates-stage-K.jsonl:
                                          measured again before stage K
-        OUT/trajectories.jsonl           (grpo.py) some of the answers, with their advantages
+        OUT/trajectories.jsonl           grpo.py: some of the answers, with their advantages;
+                                         sft.py: those to the held-out questions
         OUT/eval.json                    held-out accuracy
         OUT/config.json, ...             the trained model, a Hugging Face directory
         OUT/checkpoints/step-NNNNNN/     a Hugging Face directory, with
@@ -943,9 +945,9 @@ class RunDir:
         # As in the files, so that both can be compared: lists, no tuples.
         self.out, self.world, self.flags = Path(out), world, json.loads(json.dumps(flags))
         self.locks: list[Any] = []
-        layers = sandbox.describe_layers() if sandbox else ""
-        self.path, self.resumed, self.state = world.on_main(
-            lambda: self._open(resume, overwrite, layers))
+        self.sandbox_line = sandbox.describe_layers() if sandbox else ""
+        self.path = world.on_main(lambda: self._claim(resume, overwrite))
+        self.resumed, self.state = world.on_main(lambda: self._open(resume))
         self.track: Callable[[dict, int], None] | None = None
         if world.main and flags.get("log"):
             self.track = open_tracker(flags["log"], self.path, self.flags)
@@ -977,14 +979,17 @@ class RunDir:
                                  "one")
         return path
 
-    def _open(self, resume: bool, overwrite: bool,
-              layers: str) -> tuple[Path, Path | None, dict[str, Any]]:
-        """On rank 0: claim the directory; returns it, the checkpoint to go on from, its state."""
-        self.path = self._choose_path(resume, overwrite)   # the other ranks hear of it later
-        self.locks = [claim(self.path)]
-        if self.path != self.out and self.out.exists():
+    def _claim(self, resume: bool, overwrite: bool) -> Path:
+        """On rank 0: where this run writes; nobody else may from now on."""
+        path = self._choose_path(resume, overwrite)
+        self.locks = [claim(path)]
+        if path != self.out and self.out.exists():
             self.locks.append(claim(self.out))   # nobody is at work in the old run
-        print(f"{layers}\nwriting to {self.path}", flush=True)
+        print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
+        return path
+
+    def _open(self, resume: bool) -> tuple[Path | None, dict[str, Any]]:
+        """On rank 0: the checkpoint to go on from, and its state; for a new run neither."""
         if resume and is_run(self.path):
             self._compare_flags()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
@@ -992,12 +997,13 @@ class RunDir:
             checkpoint = self._find_checkpoint()
             if checkpoint is not None:   # the logs are cut when it has been loaded (`load`)
                 state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-                return self.path, checkpoint, state
+                return checkpoint, state
             # It was stopped before its first checkpoint: only the line of flags stays.
             self._cut_logs({"metrics.jsonl": 1})
-            return self.path, None, {}
-        self.write("metrics.jsonl", json.dumps({"flags": self.flags, "sandbox": layers}) + "\n")
-        return self.path, None, {}
+            return None, {}
+        first_line = {"flags": self.flags, "sandbox": self.sandbox_line}
+        self.write("metrics.jsonl", json.dumps(first_line) + "\n")
+        return None, {}
 
     def _compare_flags(self) -> None:
         """A run goes on with the flags that it began with: all that differ are named at once."""
@@ -1118,7 +1124,7 @@ class RunDir:
             model_state, optimizer_state = get_state_dict(model, optimizer)
             dcp.save({"model": model_state, "optimizer": optimizer_state},
                      checkpoint_id=part / "state")
-            self.world.on_main(lambda: self._publish(part, final, best))
+            self.world.on_main(lambda: self._name_checkpoint(part, final, best))
         except (SystemExit, dcp.CheckpointException) as error:
             if self.world.main:
                 shutil.rmtree(part, ignore_errors=True)
@@ -1127,7 +1133,7 @@ class RunDir:
                              "room, and --resume goes on from the one before it")
         return final
 
-    def _publish(self, part: Path, final: Path, best: int | None) -> None:
+    def _name_checkpoint(self, part: Path, final: Path, best: int | None) -> None:
         """Give a finished checkpoint its name and take older ones away."""
         (part / "SHA256SUMS").write_text(checksums(part))
         self._make_durable(part)
@@ -1164,7 +1170,7 @@ class RunDir:
         self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
         return self.state
 
-    def publish(self, checkpoint: Path) -> None:
+    def adopt_model(self, checkpoint: Path) -> None:
         """A checkpoint's model becomes the run's: its files stand beside the logs, too."""
         own = {"state.json", "SHA256SUMS", "value_head.pt"}
 

@@ -560,7 +560,8 @@ class Trajectory:
             level=question.level,
             purpose=question.purpose,
             sample=self.number,
-            reward=self.right,  # as all files call the verdict
+            right=self.right,
+            reward=self.right,  # grpo.py puts its own there
             format=self.format,
             stop_reason=self.stop_reason,
             calls=self.calls,

@@ -259,13 +259,13 @@ def own_questions(path: str, purpose: str, n: int | None = None) -> list[Instanc
 
 
 def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
-    """p of each question: from a pass_rates.jsonl, or the rewards in a trajectories.jsonl."""
+    """p of each question: from a pass_rates.jsonl, or the verdicts in a trajectories.jsonl."""
     known: dict[tuple, list[float]] = {}
     for i, line in read_jsonl(path):
         if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
             raise SystemExit(
                 f'{path}, line {i}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
-        rate = line.get("pass_rate", line.get("reward"))
+        rate = line.get("pass_rate", line.get("right", line.get("reward")))
         if not (is_finite(rate) and 0 <= rate <= 1):
             raise SystemExit(f"{path}, line {i}: {rate!r} is no pass rate, a number from 0 to 1")
         # Questions of other purposes and rows that the sandbox failed say nothing about these.

@@ -31,7 +31,7 @@ from typing import Any, Iterator
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
-from grpo import Algorithm, Learner, advantages_of, choose_answers, update
+from grpo import ADVANTAGES, Algorithm, Learner, choose_answers, update
 from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, checked_sandbox, load_model,
                   load_tokenizer, render_messages, rollout, save_model)
 from sft import (Example, World, copy_weights, free_weights, make_optimizer, memory_gb,
@@ -119,7 +119,7 @@ class Ours:
         sampled = now(world)
         # 4 and 5. Rewards alternate, so no advantage is 0 and all rows are trained on.
         rewards = [[float(i % 2) for i in range(len(group))] for group in groups]
-        advantages = advantages_of(rewards, "grpo", divide_by_std=True, world=world)
+        advantages = ADVANTAGES["grpo"](rewards, True, world)
         # 6. Loss and update.
         if not self.keep_sampler:
             free_weights(self.sampler)

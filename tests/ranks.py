@@ -17,7 +17,7 @@ import torch
 import grpo
 import sft
 import tiny
-from grpo import (Critic, Learner, advantages_of, choose_answers, reward_metrics, rollout_metrics,
+from grpo import (ADVANTAGES, Critic, Learner, choose_answers, reward_metrics, rollout_metrics,
                   update)
 from sft import (Example, World, copy_weights, free_weights, weights_on_main, optimizer_step, sft_backward,
                  shard, start_world)
@@ -59,7 +59,7 @@ def grpo_step(name: str, model: torch.nn.Module, capture: Capture, world: World)
                       algorithm=algorithm, vocab_size=tiny.chat().vocab_size, world=world)
     mine = groups_of(*GROUPS)[world.rank::world.size]
     rewards = [[t.right for t in group] for group in mine]
-    advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
+    advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, world)
     samples = choose_answers(mine, rewards, advantages, algorithm, world=world)
     metrics = update(learner, samples, 0.0)
     if critic:  # its first values were all 0

@@ -17,7 +17,7 @@ from torch import nn
 
 import tiny
 from fake_cuda import DEVICE, GIB, PeakMemory, Recorder, compile_hooks, fake_cuda
-from grpo import Algorithm, Critic, Learner, advantages_of, choose_answers, update
+from grpo import ADVANTAGES, Algorithm, Critic, Learner, choose_answers, update
 from memory import Setting, memory_needed
 from r1ci import CausalLM, KVCache, ModelConfig, Row, Sampler
 from sft import (Example, World, copy_weights, free_weights, weights_on_main, make_optimizer,
@@ -310,7 +310,7 @@ def test_an_update(autograd, name, ranks, way):
                           algorithm=algorithm, vocab_size=tiny.config().vocab_size, world=world)
         groups = answers()
         rewards = [[t.right for t in group] for group in groups]
-        advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, world)
+        advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, world)
         samples = choose_answers(groups, rewards, advantages, algorithm, world=world)
         metrics = update(learner, samples, 1e-4)
         assert metrics["skipped"] == 0 and metrics["grad_norm"] == 0.5

@@ -10,7 +10,7 @@ import torch
 
 import grpo
 import tiny
-from grpo import (Actor, Algorithm, Curriculum, Learner, TrainedAnswer, advantages_of, choose_answers,
+from grpo import (ADVANTAGES, Actor, Algorithm, Curriculum, Learner, TrainedAnswer, choose_answers,
                   group_advantages, kl_estimate, order_value, policy_loss, potential, token_weight,
                   update)
 from r1ci import token_logps
@@ -228,8 +228,8 @@ def test_a_steps_line_is_one_of_at_most_80_columns_also_with_the_longest_numbers
 
 def test_reward_metrics_by_hand():
     metrics = grpo.reward_metrics([[1.0, 0.0], [1.0, 1.0, 1.0]], WORLD)
-    assert metrics == dict(reward=0.8, trained_answers=5, zero_std_groups=0.5)
-    assert grpo.reward_metrics([], WORLD) == dict(reward=None, trained_answers=0, zero_std_groups=None)
+    assert metrics == dict(reward=0.8, counted_answers=5, zero_std_groups=0.5)
+    assert grpo.reward_metrics([], WORLD) == dict(reward=None, counted_answers=0, zero_std_groups=None)
 
 
 # ---- advantages and weights ------------------------------------------------------------------------------------------
@@ -245,10 +245,10 @@ def test_reinforce_plus_plus_compares_with_the_whole_batch():
     rewards = [[1.0, 1.0], [0.0, 1.0, 0.0]]  # mean .6, variance .24
     flat = [r for group in rewards for r in group]
     expected = [(r - 0.6) / math.sqrt(0.24) for r in flat]
-    ours = advantages_of(rewards, "reinforce++", True, WORLD)
+    ours = ADVANTAGES["reinforce++"](rewards, True, WORLD)
     assert [len(group) for group in ours] == [2, 3] and sum(ours, []) == pytest.approx(expected)
-    assert sum(advantages_of(rewards, "reinforce++", False, WORLD), []) == pytest.approx([r - 0.6 for r in flat])
-    assert advantages_of([[1.0, 1.0], [1.0]], "reinforce++", True, WORLD) == [[0, 0], [0]]
+    assert sum(ADVANTAGES["reinforce++"](rewards, False, WORLD), []) == pytest.approx([r - 0.6 for r in flat])
+    assert ADVANTAGES["reinforce++"]([[1.0, 1.0], [1.0]], True, WORLD) == [[0, 0], [0]]
 
 
 def test_token_weights_of_each_normalisation_by_hand():
@@ -353,7 +353,7 @@ ALGORITHM = Algorithm(max_tokens=64, micro_tokens=10_000, max_grad_norm=1e9)
 def chosen(groups: list[list[Trajectory]], algorithm: Algorithm = ALGORITHM) -> list[TrainedAnswer]:
     """Steps 4 to 6 up to the update: the samples of these groups."""
     rewards = [[t.right for t in group] for group in groups]
-    advantages = advantages_of(rewards, algorithm.advantage, algorithm.std, WORLD)
+    advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, WORLD)
     return choose_answers(groups, rewards, advantages, algorithm, world=WORLD)
 
 
@@ -506,7 +506,7 @@ def test_one_update_clips_nothing_and_several_compare_with_the_policy_before_the
         loss = torch.zeros((), dtype=torch.float64)
         for (sample, ids), old_logps in zip(rows, old):
             logps = reference(ids)[0].log_softmax(-1)
-            for i, m in enumerate(sample.trained):
+            for i, m in enumerate(sample.mask):
                 if m:
                     token = sample.trajectory.ids[i]
                     ratio = (logps[i - 1, token] - old_logps[i - 1, token]).exp()

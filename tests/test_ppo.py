@@ -136,7 +136,7 @@ def test_the_step_equals_a_float64_computation(monkeypatch):
 def test_with_the_first_critic_ppo_is_reinforce_with_the_batch_as_baseline():
     """Its values are 0, so every token's advantage is its row's reward, whitened over the tokens of the batch."""
     samples, batches = prepared(Critic(WIDTH, 0.1, WORLD), [1.0, 0.0, 0.0, 1.0])
-    lengths = [sum(sample.trained) for sample in samples]
+    lengths = [sum(sample.mask) for sample in samples]
     mean = sum(s.reward * n for s, n in zip(samples, lengths)) / sum(lengths)
     std = math.sqrt(sum(n * (s.reward - mean) ** 2 for s, n in zip(samples, lengths)) / sum(lengths))
     advantages, returns = per_row(batches, "advantages"), per_row(batches, "returns")

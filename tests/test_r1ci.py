@@ -72,7 +72,7 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
             length = int(fed.max()) + width if fed.any() else 0
             access = cache.access(slots, positions, length, decoding=isinstance(slots, slice))
-            assert (access.used is not None) == (varlen and isinstance(slots, slice))
+            assert (access.lengths is not None) == (varlen and isinstance(slots, slice))
             logits = model(chunk, access)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))

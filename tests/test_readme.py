@@ -333,8 +333,8 @@ def test_the_task_that_the_readme_adds_works(tmp_path):
 
 def test_rloo_in_the_lab_sheet_gives_what_it_says():
     """Its lines, run as they stand: an answer less the mean of the others, by hand 1 and -1/4."""
-    lines = re.search(r"( +if method == \"rloo\":\n.*?)```", README, re.DOTALL)[1]
-    body = {"group_advantages": grpo.group_advantages}
-    exec("def advantages_of(rewards, method):\n" + lines, body)
-    [found] = body["advantages_of"]([[1.0, 0.0, 0.0, 0.0, 0.0]], "rloo")
+    lines = re.search(r"(def rloo\(.*?)```", README, re.DOTALL)[1]
+    body = {"within_groups": grpo.within_groups}
+    exec(lines, body)
+    [found] = body["rloo"]([[1.0, 0.0, 0.0, 0.0, 0.0]], True, None)
     assert found == pytest.approx([1, -0.25, -0.25, -0.25, -0.25])

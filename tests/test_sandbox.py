@@ -430,7 +430,7 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
     monkeypatch.setattr(module, "ARCHITECTURE", module.Architecture(architecture, column, 0, 0))
     pid = 4711
     limits = {**module.LIMITED, **module.limits_to_itself(pid)}
-    program = module.make_own_lines(pid) + module.make_common_lines(threads=True)
+    program = module.make_own_program(pid) + module.make_common_program(threads=True)
     assert len(program) // 8 <= 4096, "the kernel takes no more lines"
     refused = {row[column] for row in module.REFUSED.values()}
     ignored = {row[column] for row in module.IGNORED.values()}
@@ -460,7 +460,7 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
             ("fcntl", [0, 1024], error | 1), ("ioctl", [0, 0x5421], allow),
             ("ioctl", [0, 0x5412], error | 25)]:
         assert decide(program, architecture, number[name], arguments) == answer, (name, arguments)
-    without_threads = module.make_own_lines(pid) + module.make_common_lines(threads=False)
+    without_threads = module.make_own_program(pid) + module.make_common_program(threads=False)
     assert decide(without_threads, architecture, number["clone"], [0x3D0F00]) == error | 11  # EAGAIN
 
 
