@@ -1006,9 +1006,9 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
         world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
         world.say(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
                                  new_logps=new.tolist(), clipped=clipped))
+    world.say(EXPLAIN_LEGEND)
     world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
               f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
-    world.say(EXPLAIN_LEGEND)
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
