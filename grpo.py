@@ -553,6 +553,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
     model = learner.model
     algorithm = learner.algorithm
     world = learner.world
+    give_back_memory(model)   # what the rollout has left
     batches, padding = policy_batches(answers, algorithm, world)
     learner.prepare(batches)
     metrics = UpdateMetrics()
@@ -1126,7 +1127,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
-        micro_tokens=2048,
         val_n=2,
         eval_n=8,
     ),

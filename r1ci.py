@@ -732,7 +732,7 @@ class Sampler:
         self.free_slot = np.array([len(all_rows), 1, self.capacity])   # line, length, stop
         self.host_state = np.tile(self.free_slot[:, None], self.slots)
         self.state = torch.tensor(self.host_state, device=self.device)   # [3, slots]
-        self.graphs = DecodeGraphs(self)
+        self.graphs = DecodeGraphs(self.device)
 
     # Rows enter.
 
@@ -811,7 +811,7 @@ class Sampler:
     def decode(self) -> list[tuple[int, Row]]:
         """One token for every row; the slots and rows with an event, the last slot first."""
         count = len(self.rows)
-        self.graphs.run(count, longest=int(self.host_state[1, :count].max()))
+        self.graphs.run(self, count, longest=int(self.host_state[1, :count].max()))
         self.host_state[1, :count] += 1
         events = self.events[:count].tolist()
         found = [(slot, self.rows[slot]) for slot in reversed(range(count)) if events[slot]]
@@ -869,16 +869,18 @@ class DecodeGraphs:
     few graphs. So 60 rows run as 64 slots, the last four of which are free.
     """
 
-    def __init__(self, sampler: Sampler):
-        self.sampler = sampler
-        self.on_cuda = sampler.device.type == "cuda"
+    def __init__(self, device: torch.device):
+        self.on_cuda = device.type == "cuda"
         self.rounds_up = self.on_cuda   # a test rounds up without graphs
         self.graphs: dict[tuple[int, int], Any] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.on_cuda else None
 
-    def run(self, count: int, longest: int) -> None:
-        """One step of the first `count` rows, the longest of which has `longest` tokens."""
-        sampler = self.sampler
+    def run(self, sampler: Sampler, count: int, longest: int) -> None:
+        """One step of the first `count` rows, the longest of which has `longest` tokens.
+
+        The sampler is an argument: if each held the other, neither would be freed, cache and all,
+        before Python looks for such rings.
+        """
         if self.rounds_up:
             count = power_of_two(count, most=sampler.slots)
             longest = power_of_two(longest, most=sampler.capacity)

@@ -325,7 +325,7 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
 
 
 def give_back_memory(model: nn.Module) -> None:
-    """After a micro-batch: let glibc return to the system what its tensors have left in pieces.
+    """After a micro-batch or a rollout: let glibc return what its tensors have left in pieces.
 
     The next one has another shape, which does not fit into them. Without, a run of a real model on
     a CPU grew from 6.5 to 13 GB within thirty steps. A tiny one leaves little, and giving it back
@@ -681,7 +681,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=16,
         lr=1e-4,
         warmup=10,
-        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,

@@ -1,7 +1,9 @@
 """The model, the chat format and the rollout, against independent references."""
 import dataclasses
+import gc
 import itertools
 import threading
+import weakref
 from concurrent.futures import Future
 
 import pytest
@@ -306,6 +308,26 @@ def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(mo
             sampled = torch.tensor([p for p, m in zip(t.logps, t.loss_mask) if m])
             assert len(sampled) == t.response_len > 5
             assert (logps - sampled).abs().max() < 1e-4
+
+
+def test_a_rollout_leaves_no_cache_behind(monkeypatch):
+    """Its memory is the update's at once, without Python looking for rings of objects."""
+    made: list[weakref.ref] = []
+    init = KVCache.__init__
+
+    def noted(cache: KVCache, *args, **named) -> None:
+        init(cache, *args, **named)
+        made.append(weakref.ref(cache))
+
+    monkeypatch.setattr(KVCache, "__init__", noted)
+    gc.collect()
+    gc.disable()
+    try:
+        trajectories = scripted(monkeypatch, tiny.turns(CODE, "<<<46>>>"), tiny.turns("<<<46>>>"))
+        assert len(trajectories) == 2 and len(made) == 1
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_every_row_ends_with_its_reason(monkeypatch):
