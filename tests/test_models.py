@@ -330,8 +330,9 @@ def test_a_hub_id_is_downloaded_once_and_a_local_directory_is_not_asked_for(monk
             find_model(name)
         assert said in str(caught.value) and "\n" not in str(caught.value)
     assert asked[1:] == ["some/unknown"]
-    for name in ("runs/sft", "own/other"):  # not made yet, and nobody's on the hub
-        with pytest.raises(SystemExit, match=f"{name} does not exist: run sft.py first"):
+    # Not made yet, and nobody's on the hub.
+    for name, mend in (("runs/sft", "run sft.py first"), ("own/other", "--model takes a directory or a hub id")):
+        with pytest.raises(SystemExit, match=f"{name} does not exist: {mend}"):
             find_model(name)
     assert asked[1:] == ["some/unknown"]
 
