@@ -1296,10 +1296,6 @@ class Check:
     status: str
     stdout: str = ""
 
-    def passes(self, sandbox: Sandbox, timeout: float) -> bool:
-        result = sandbox.run(self.code, timeout=timeout)
-        return (result.status, result.stdout) == (self.status, self.stdout)
-
 
 def self_test(sandbox: Sandbox) -> str:
     """Runs a few scripts, some hostile, in about a second. Returns one sentence, or raises
@@ -1316,11 +1312,12 @@ def self_test(sandbox: Sandbox) -> str:
             checks.append(Check("hide a file", f"open({secret.name!r})", "error"))
         checks.append(answer)  # the workers have survived
         for check in checks:
-            # A loop takes all its time, so it gets little. If that is too short for its output,
+            # A loop takes all its time, so it gets little. If that is too short for its first line,
             # the machine is busy: it gets more.
-            seconds = 0.5 if check is loop else 10
-            if not (check.passes(sandbox, seconds) or check.passes(sandbox, 5)):
+            result = sandbox.run(check.code, timeout=0.5 if check is loop else 10)
+            if check is loop and not result.stdout:
                 result = sandbox.run(check.code, timeout=5)
+            if (result.status, result.stdout) != (check.status, check.stdout):
                 raise SandboxError(f"the sandbox's self-test failed: it should {check.should}, and "
                                    f"gave {result}")
     return "the sandbox's self-test passed"
