@@ -1712,7 +1712,7 @@ def command_eval(args: argparse.Namespace) -> None:
             raise SystemExit(f"{flag} {file} is a directory")
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         dist.init_process_group("gloo")
-    questions = choose_questions(args)
+    questions = questions_of_flags(args)
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if not endpoint:
         model, chat = open_model(args)
@@ -1747,7 +1747,7 @@ def command_eval(args: argparse.Namespace) -> None:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
 
-def choose_questions(args: argparse.Namespace) -> list[Instance]:
+def questions_of_flags(args: argparse.Namespace) -> list[Instance]:
     """The questions that `eval` asks: of tasks, of your own file, or of the original benchmark."""
     if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
         raise SystemExit("--tasks, --questions, --bbh: only one of them can choose questions")
