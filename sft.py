@@ -742,6 +742,8 @@ def main() -> None:
         further = f" --preset {args.preset}"
     elif args.tasks != TINY_TASKS:
         further = f" --tasks {args.tasks} --out {run.path}-grpo"
+    if args.format != "fence":
+        further += f" --format {args.format}"
     world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}{further}")
 
 
