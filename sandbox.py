@@ -8,7 +8,7 @@
 
 A script's way through three kinds of process, and through this file from top to bottom:
 
-    trainer   Sandbox.submit -> Worker.run ---------------------------------------> Result
+    trainer   Sandbox.submit -> WorkerHandle.ask ----------------------------------> Result
                                  |  four files in memory: source,         exit code,  ^
                                  v  stdin, stdout, stderr                     times   |
     worker                  ForkServer.serve -> fork -> watch, kill, reap, new scratch
@@ -23,25 +23,28 @@ library imported. Each script is one fork of it, which locks itself in, runs, an
 The script is the enemy: any Python, hence (ctypes) any machine code, with as many tries as it
 likes. Its time, memory and scratch directory are its own. All else is kept from it by layers:
 
+    w: the worker lays it on itself, and its forks inherit it (`build_layers`, `limit_forks`)
+    f: each fork lays it on itself before the script begins (`confine`, `become_script`)
+
     empty environment   no API key to print
     blind worker        it never reads a script or an output: what it held, its forks would inherit
-    private root        (namespaces) Python's own files, read-only; no network, no foreign IPC
-    Landlock            the same for files, where a container forbids namespaces
-    rlimits             memory, CPU time, file sizes, descriptors, counted from the warm process
-    capabilities        dropped: root is nobody
-    seccomp             one process for ever: no fork, exec, socket, signal that reaches others
-    thread gate         the worker is asked before a thread starts: at most MAX_THREADS
+    private root    w   (namespaces) Python's own files, read-only; no network, no foreign IPC
+    thread gate     w   the worker is asked before a thread starts: at most MAX_THREADS
+    rlimits         w   memory, file sizes, descriptors, counted from the warm process
+                    f   CPU time
+    Landlock        f   rules for files, a second time; alone where a container forbids namespaces
+    capabilities    f   dropped: root is nobody
+    seccomp         f   one process for ever: no fork, exec, socket, signal that reaches others
     deadline            the worker kills and reaps: another process, out of the script's reach
     memory files        output goes to files, not pipes: nothing blocks, no result can be forged
 
-`ForkServer.build_layers` makes most of them, `confine` lays them on each script; what they are
-stands in sections of their own behind the script's. None needs root. Required are seccomp and
-one of private root and Landlock: with less, `Sandbox` raises, or with allow_weak warns. Not
-stopped: bugs of the kernel, side channels (time, caches), theft of CPU up to the limit, and of
-memory up to workers x (MEMORY_MB + DISK_MB + 2 x FILE_MB). Without the private root, names and
-sizes of files show (never contents), and a script that fills its scratch is killed, not given
-an error. Linux on x86-64 and aarch64; macOS for development only, with allow_weak, in plain
-subprocesses.
+What private root, Landlock, seccomp and thread gate are stands in sections of their own behind the
+script's. None needs root. Required are seccomp and one of private root and Landlock: with less,
+`Sandbox` raises, or with allow_weak warns. Not stopped: bugs of the kernel, side channels (time,
+caches), theft of CPU up to the limit, and of memory up to workers x (MEMORY_MB + DISK_MB +
+2 x FILE_MB). Without the private root, names and sizes of files show (never contents), and a script
+that fills its scratch is killed, not given an error. Linux on x86-64 and aarch64; macOS for
+development only, with allow_weak, in plain subprocesses.
 
 A script sees what `python main.py` shows it, except, on purpose:
     - no process, socket or /proc: a PermissionError (FileNotFoundError) that a model can read;
@@ -115,9 +118,8 @@ ENVIRONMENT = dict(
     OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1",
     LD_BIND_NOW="1",  # symbols are looked up in the worker, not in each fork
     MALLOC_ARENA_MAX="1")  # else malloc takes 64 MB of addresses, which we limit, for each thread
-# The layers that a machine can lack, as `Sandbox.layers` and a log call them.
-LAYERS = dict(seccomp="seccomp", landlock="Landlock", namespaces="private root and network",
-              gate="threads")
+# The layers that a machine can lack.
+LAYERS = ("seccomp", "landlock", "private_root", "thread_gate")
 
 # Where a script lives. BASE is /home in the private root, else a directory of the worker's own.
 #     BASE/script/main.py     its source, where tracebacks look for their lines
@@ -131,7 +133,8 @@ MFD_CLOEXEC = 1
 CAPABILITY_VERSION = 0x20080522
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND = 0x20, 0x400, 0x800, 0x1000
-MS_REC, MS_PRIVATE, MS_RELATIME, MNT_DETACH = 0x4000, 0x40000, 0x200000, 2
+MS_REC, MS_PRIVATE, MS_RELATIME, ST_RELATIME = 0x4000, 0x40000, 0x200000, 0x1000
+MNT_DETACH = 2
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x40000000
 CLONE_THREAD = 0x10000
 HUGE_PAGE, MADV_COLLAPSE = 2 << 20, 25
@@ -144,9 +147,8 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 
 @dataclass(frozen=True)
 class Architecture:
-    """What differs between processors: the numbers of system calls, and by what name the kernel
-    tells a filter whose numbers they are."""
-    audit: int
+    """What differs between processors: the numbers of system calls."""
+    audit: int  # by which the kernel tells a filter whose numbers a call has (AUDIT_ARCH_...)
     column: int  # its column in the tables of parse_table, below
     seccomp: int
     pivot_root: int
@@ -222,7 +224,7 @@ class Sandbox(AbstractContextManager):
             # `run_job` complains.
             self.workers = workers or len(os.sched_getaffinity(0))
             settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
-            self.team = [Worker(settings) for _ in range(self.workers)]
+            self.team = [WorkerHandle(settings) for _ in range(self.workers)]
             self.layers = {}
         else:
             # We know no layer here: each script is a plain subprocess, `workers` at once.
@@ -251,15 +253,16 @@ class Sandbox(AbstractContextManager):
         harm = []
         if not self.has("seccomp"):
             harm.append("start processes that stay, signal yours, use the network")
-        if not self.has("landlock") and not self.has("namespaces"):
+        if not self.has("landlock") and not self.has("private_root"):
             harm.append("read and change all files that you can")
         return harm
 
     def describe_layers(self) -> str:
         """One line for a log."""
         words = []
-        for key, text in LAYERS.items():
-            words.append(text if self.has(key) else f"no {text} ({self.layers[key]})")
+        for layer in LAYERS:
+            text = layer.replace("_", " ")
+            words.append(text if self.has(layer) else f"no {text} ({self.layers[layer]})")
         words += [f"no {name}" for name in self.missing if "." not in name]
         kind = "weak sandbox" if self.weaknesses() else "sandbox"
         return f"{kind}: {', '.join(words)}; workers: {self.workers}"
@@ -304,7 +307,7 @@ class Sandbox(AbstractContextManager):
             worker.ensure_ready()
             if worker.hello["layers"] != self.layers:
                 raise SandboxError(f"other layers than before: {worker.hello['layers']}")
-            return worker.run(job, self.max_output)
+            return worker.ask(job, self.max_output)
         except Exception as error:
             worker.stop()  # whatever it was doing: the next script starts it anew
             return Result("sandbox_error", stdout="", stderr=f"{type(error).__name__}: {error}",
@@ -330,8 +333,8 @@ def memory_file(content: bytes = b"") -> io.FileIO:
     return file
 
 
-class Worker:
-    """The trainer's end of one fork server."""
+class WorkerHandle:
+    """The trainer's end of one worker, which runs a ForkServer."""
 
     def __init__(self, settings: str) -> None:
         self.settings = settings  # of ForkServer, as JSON
@@ -367,8 +370,8 @@ class Worker:
             raise SandboxError(f"a worker died: {words.split(chr(10))[-1] or 'killed'}")
         return json.loads(message)
 
-    def run(self, job: Job, max_output: int) -> Result:
-        """One script. Its four files are ours, and only pass through the worker."""
+    def ask(self, job: Job, max_output: int) -> Result:
+        """Have one script run. Its four files are ours, and only pass through the worker."""
         with (memory_file(job.source) as source, memory_file(job.stdin) as stdin,
               memory_file() as stdout, memory_file() as stderr):
             files = [file.fileno() for file in (source, stdin, stdout, stderr)]
@@ -380,7 +383,8 @@ class Worker:
             return make_result(answer, stdout, stderr, max_output)
 
     def stop(self) -> None:
-        """The worker leaves, with its script, within 0.1 s of the end of its socket."""
+        """The worker leaves, with its script, as soon as it sees that its socket is closed; if it
+        has not within five seconds, it is killed."""
         if self.process is None:
             return
         self.control.close()
@@ -418,15 +422,16 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # Python as possible before the script.
 
 # Not os.fork: its hooks renew Python's locks, which writes 200 pages. A worker has one thread
-# (`warm_up` checks), so no other thread can hold a lock.
+# (`warm_up` checks), so no other thread can hold a lock. PyDLL: with Python's own lock held.
 fork = ctypes.PyDLL(None).fork
 
 BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
 
 
 def set_limits(**limits: int) -> None:
-    """Sets soft and hard limits. (At the hard limit of CPU time the kernel kills.) NPROC is not
-    among them: it would count the user's other processes too, and it never holds for root."""
+    """Sets soft and hard limits. (At the soft limit of CPU time the kernel sends SIGXCPU, at the
+    hard one it kills: where they are equal, it kills.) NPROC is not among them: it would count the
+    user's other processes too, and it never holds for root."""
     for name, limit in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limit, limit))
 
@@ -436,10 +441,10 @@ class ForkServer:
 
     Two layers it enters itself, and its forks inherit them; two each fork lays on itself:
 
-        private root  self.private       whether we are in one
-        thread gate   self.gate          the descriptor by which threads ask us; -1: no gate
-        Landlock      self.rules         a descriptor of the rules; None: no Landlock
-        seccomp       self.seccomp       whether it works
+        private root  self.private_root    whether we are in one
+        thread gate   self.thread_gate     the descriptor by which threads ask us; -1: no gate
+        Landlock      self.landlock_rules  a descriptor of the rules; None: no Landlock
+        seccomp       self.seccomp         whether it works
                       self.common_program  of the filter; each fork adds lines with its own pid
 
     The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
@@ -449,8 +454,8 @@ class ForkServer:
 
     def __init__(self, preload: list[str], disable: list[str]):
         self.preload, self.disable, self.layers, self.pid = preload, disable, {}, os.getpid()
-        # The socket to the trainer came as standard input (see Worker.start), which becomes what
-        # standard output is: /dev/null.
+        # The socket to the trainer came as standard input (see WorkerHandle.start), which becomes
+        # what standard output is: /dev/null.
         self.trainer = socket.socket(fileno=os.dup(0))
         os.dup2(1, 0)
         # In the private root there is no /proc; this descriptor of the old one stays ours.
@@ -462,20 +467,25 @@ class ForkServer:
         self.build_layers(readable_paths(self.preload))
         try:
             missing = self.warm_up()
+            self.limit_forks()
             self.new_scratch()
-            base = None if self.private else self.base
+            base = None if self.private_root else self.base
             hello = dict(layers=self.layers, missing=missing, base=base)
             self.trainer.send(json.dumps(hello).encode())
             with suppress(BrokenPipeError):  # the trainer is gone
                 self.serve()
         finally:
-            if not self.private:
+            if not self.private_root:
                 remove(self.base)
 
     def read_proc(self, name: str) -> str:
         """One of /proc's files about this process."""
         with open(os.open(f"self/{name}", os.O_RDONLY, dir_fd=self.proc)) as file:
             return file.read()
+
+    def read_status(self, name: str) -> int:
+        """A number out of /proc's file "status" about this process."""
+        return int(re.search(rf"^{name}:\s*(\d+)", self.read_proc("status"), re.MULTILINE)[1])
 
     def set_oom_score(self, score: int) -> None:
         """Of the process that calls it. The highest is killed first."""
@@ -486,40 +496,42 @@ class ForkServer:
             os.close(file)
 
     def build_layers(self, readable: list[str]) -> None:
-        """Enters the private root and opens the gate; makes the filter's lines and the rules.
+        """Enters the private root and installs the gate; makes the rules and the filter's lines.
 
         Each layer is first tried in a fork, which then dies. One that works is then set up here for
-        real: the worker itself enters the private root and opens the gate. Landlock's rules and the
-        filter are only made here, and each fork lays them on itself."""
-        self.private = self.try_in_fork("namespaces", lambda: enter_private_root(readable))
-        if self.private:
+        real: the worker itself enters the private root and installs the gate. Landlock's rules and
+        the filter are only made here, and each fork lays them on itself."""
+        self.private_root = self.try_in_fork("private_root", lambda: enter_private_root(readable))
+        if self.private_root:
             enter_private_root(readable)
             self.base = PRIVATE_BASE
         else:
             self.base = tempfile.mkdtemp(prefix="sandbox-")
         self.place = f"{self.base}/{PLACE}"
         self.work = f"{self.place}/{WORK}"
-        tempfile.tempdir = None  # where mkdtemp noted our directory; a script's is in TMPDIR
+        tempfile.tempdir = None  # it has cached our /tmp; scripts are to look at TMPDIR
         os.environ.update(HOME=self.work, TMPDIR=self.work)
         # What follows, filters and rules, is allowed without root to those who give up set-uid.
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        self.gate, self.rules = -1, None
-        # Whether there is a gate is not known yet, and for this trial it does not matter whether
-        # the filter lets threads start.
-        self.seccomp = self.try_in_fork("seccomp", lambda: install(
-            make_own_program(os.getpid()) + make_common_program(threads=True)))
-        if self.try_in_fork("gate", open_thread_gate):
-            self.gate = open_thread_gate()
+        self.thread_gate = -1
+        if self.try_in_fork("thread_gate", install_thread_gate):
+            self.thread_gate = install_thread_gate()
+        self.landlock_rules = None
+        if self.try_in_fork("landlock", lambda: make_landlock_rules(self.base, readable)):
+            self.landlock_rules = make_landlock_rules(self.base, readable)
         # Without a gate (Linux before 5.5, gVisor, in a container that has one of its own) scripts
         # have one thread.
-        self.common_program = make_common_program(threads=self.gate >= 0)
-        if self.try_in_fork("landlock", lambda: landlock_rules(self.base, readable)):
-            self.rules = landlock_rules(self.base, readable)
+        self.common_program = make_common_program(threads=self.thread_gate >= 0)
+        self.seccomp = self.try_in_fork("seccomp", lambda: install(
+            make_own_program(os.getpid()) + self.common_program))
 
     def try_in_fork(self, name: str, layer: Callable[[], object]) -> bool:
         """Whether a layer works; noted in `layers`, with the reason if not. In a fork, because a
         process that fails half-way through a layer cannot leave that half again. (os.fork will do:
         before warm_up it costs little.)"""
+        if name in self.disable:
+            self.layers[name] = "switched off"
+            return False
         read_end, write_end = os.pipe()
         if os.fork() == 0:
             try:
@@ -533,8 +545,6 @@ class ForkServer:
         os.close(write_end)
         with open(read_end) as file:
             report = file.read() or "killed"
-        if name in self.disable:
-            report = "switched off"
         self.layers[name] = True if report == "works" else report
         return report == "works"
 
@@ -545,15 +555,10 @@ class ForkServer:
             if package in self.preload and package not in missing:
                 for _ in range(20):  # Python specialises code that runs often: here, for all forks
                     exec(source, {})
-        facts = dict(line.split(":", 1) for line in self.read_proc("status").splitlines())
-        threads, warm_bytes = int(facts["Threads"]), int(facts["VmSize"].split()[0]) << 10
+        threads = self.read_status("Threads")
         if threads > 1:
             raise SandboxError(f"the preloaded modules start {threads - 1} threads, which a fork "
                                "would lose")
-        set_limits(  # inherited by all forks
-            AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
-            SIGPENDING=64, MEMLOCK=0,
-            CORE=1)  # where cores are piped to a program, the kernel heeds 1, but not 0
         prepare_for_scripts(self.place, self.work)
         use_huge_pages(self.read_proc("maps"))
         gc.collect()
@@ -561,10 +566,18 @@ class ForkServer:
         gc.disable()
         return missing
 
+    def limit_forks(self) -> None:
+        """The rlimits that all forks inherit; CPU time has each script's own (`confine`)."""
+        warm_bytes = self.read_status("VmSize") << 10
+        set_limits(
+            AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
+            SIGPENDING=64, MEMLOCK=0,
+            CORE=1)  # where cores are piped to a program, the kernel heeds 1, but not 0
+
     def new_scratch(self) -> None:
         """Gives the next script an empty directory: a new tmpfs over the place of the old one or,
         without the private root, the old directory emptied."""
-        if self.private:
+        if self.private_root:
             libc.umount2(self.place.encode(), MNT_DETACH)  # fails the first time: nothing is there
             options = f"size={DISK_MB}m,nr_inodes={MAX_ENTRIES},mode=700"
             mount("scratch", self.place, MS_NOSUID | MS_NODEV, kind="tmpfs", options=options)
@@ -590,13 +603,13 @@ class ForkServer:
             if not message:
                 return
             timeout, seed = json.loads(message)
-            answer = self.run(files, timeout, seed)
+            answer = self.run_fork(files, timeout, seed)
             for fd in files:
                 os.close(fd)
             self.trainer.send(json.dumps(answer).encode())
             self.new_scratch()
 
-    def run(self, files: list[int], timeout: float, seed: int | None) -> dict:
+    def run_fork(self, files: list[int], timeout: float, seed: int | None) -> dict:
         """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
 
             how it ended (see `watch`)      what the Result will say
@@ -606,7 +619,7 @@ class ForkServer:
             trainer gone                    nobody reads it
         """
         # Fork.
-        report, reporter = os.pipe()
+        read_end, write_end = os.pipe()
         start = time.monotonic()
         pid = fork()
         # No process to be had? Others have them all, for a while.
@@ -614,14 +627,16 @@ class ForkServer:
             time.sleep(0.01)
             pid = fork()
         if pid == 0:
-            self.become_script(files, reporter, timeout, seed)
+            self.become_script(files, write_end, timeout, seed)
         if pid < 0:
             raise SandboxError("the system allows no more processes")
-        os.close(reporter)
+        os.close(write_end)
         # Watch.
         late = self.watch(pid, start + timeout) == "deadline"
         if late:
-            os.kill(pid, signal.SIGXCPU)  # a chance to flush (`at_deadline`), no more
+            # A chance to flush (`at_deadline`), no more. Of all signals this one, since the kernel
+            # does not use it: at our limit of CPU time it kills at once (`set_limits`).
+            os.kill(pid, signal.SIGXCPU)
             self.watch(pid, time.monotonic() + 0.1)
         # Kill, always: one that has ended is a zombie until wait4, and its pid is still its own.
         os.kill(pid, signal.SIGKILL)
@@ -632,13 +647,14 @@ class ForkServer:
         _, status, usage = os.wait4(pid, 0)
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
-        # Several threads can come to the limit of CPU time before the deadline: the kernel kills.
+        # Several threads can use up the CPU time (`confine`: a second more than the timeout) before
+        # the deadline: the kernel kills.
         if code == -signal.SIGKILL and cpu > timeout:
             late = True
         # `told` is BEGAN if the script began; anything else is a failure of ours. No script can
         # write it: the pipe is closed when it begins. One that was too late to begin ran out of
         # time.
-        with open(report, "rb") as file:
+        with open(read_end, "rb") as file:
             told = file.read()
         failure = None
         if told != BEGAN and not late:
@@ -647,26 +663,26 @@ class ForkServer:
                     rss_mb=usage.ru_maxrss / 1024)
 
     def watch(self, pid: int, deadline: float) -> str:
-        """Until the script has to end. Opens the thread gate meanwhile. Returns why: "ended",
+        """Until the script has to end. Answers at the thread gate meanwhile. Returns why: "ended",
         "deadline" (a time.monotonic), "trainer gone" or "scratch full"."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
-        watched = [fd for fd in (end, self.gate, self.trainer.fileno()) if fd >= 0]
+        watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
         # The longest single wait. Without a pidfd the end of the script is polled; with one, only
         # `overfull` is.
         slice_seconds = 0.1 if end >= 0 else 0.005
         try:
-            # WNOWAIT leaves it a zombie, which owns its pid until `run` reaps it: the kill there
-            # can reach no other process.
+            # WNOWAIT leaves it a zombie, which owns its pid until it is reaped: the kill before
+            # that can reach no other process.
             while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return "deadline"
                 ready, _, _ = select.select(watched, [], [], min(left, slice_seconds))
-                if self.gate in ready:
+                if self.thread_gate in ready:
                     self.answer_thread_gate(pid)
                 if self.trainer.fileno() in ready:  # it says nothing meanwhile: its end is closed
                     return "trainer gone"
-                if not self.private and overfull(self.base, pid):
+                if not self.private_root and overfull(self.base, pid):
                     return "scratch full"
             return "ended"
         finally:
@@ -678,7 +694,7 @@ class ForkServer:
         question = bytearray(80)  # struct seccomp_notif: an id of 8 bytes, then other facts
         # If that thread has died, there is nobody to answer.
         with suppress(FileNotFoundError, ProcessLookupError):
-            fcntl.ioctl(self.gate, SECCOMP_NOTIF_RECV, question)
+            fcntl.ioctl(self.thread_gate, SECCOMP_NOTIF_RECV, question)
             # /proc/PID/task has a subdirectory for each thread, and a directory's link count is the
             # number of its subdirectories + 2.
             threads = os.stat(f"{pid}/task", dir_fd=self.proc).st_nlink - 2
@@ -688,7 +704,7 @@ class ForkServer:
                 error, flags = -errno.EAGAIN, 0
             # struct seccomp_notif_resp: the id, a result, an error, flags
             answer = bytes(question[:8]) + struct.pack("qiI", 0, error, flags)
-            fcntl.ioctl(self.gate, SECCOMP_NOTIF_SEND, answer)
+            fcntl.ioctl(self.thread_gate, SECCOMP_NOTIF_SEND, answer)
 
     def become_script(self, files: list[int], reporter: int, timeout: float,
                       seed: int | None) -> None:
@@ -713,7 +729,8 @@ class ForkServer:
         run_script(source, self.work)
 
     def confine(self, streams: list[int], reporter: int, seconds: int) -> None:
-        """All layers but seccomp. Leaves four descriptors: 0, 1, 2 and the reporter."""
+        """What a fork lays on itself but for seccomp, which is the last; the other layers it has
+        inherited. Leaves four descriptors: 0, 1, 2 and the reporter."""
         self.set_oom_score(1000)  # a script dies before its worker
         for number, file in enumerate(streams):
             os.dup2(file, number)
@@ -721,8 +738,8 @@ class ForkServer:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)  # it dies with the worker
         if os.getppid() != self.pid:  # which died before we asked
             os._exit(1)
-        if self.rules is not None:
-            system_call(LANDLOCK_RESTRICT_SELF, self.rules, 0)
+        if self.landlock_rules is not None:
+            system_call(LANDLOCK_RESTRICT_SELF, self.landlock_rules, 0)
         os.closerange(3, reporter)
         os.closerange(reporter + 1, MAX_FILES)
         set_limits(CPU=seconds + 1)
@@ -823,6 +840,7 @@ def prepare_for_scripts(place: str, work: str) -> None:
     sys.path.insert(0, work)  # a script may import what it wrote
     sys.path.append(place)  # where a traceback finds main.py, when it is not in that directory
     RESERVE.append(bytes(4 << 20))
+    # On the worker's own 0, 1 and 2: `confine` puts each script's files under these numbers.
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
     # Line by line (1), so that a timeout keeps what was printed.
     sys.stdout = sys.__stdout__ = open(1, "w", 1, encoding="utf-8", errors="backslashreplace")
@@ -887,16 +905,17 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         for end in ends:
             end()
         flush_streams()
-        # 2. What is left of main.py goes: files are flushed, __del__ runs, and may print.
+        # 2. What main.py holds goes: files are flushed, __del__ runs, and may print.
+        #     it has a __del__       collected as garbage: a finaliser still finds main.py's names
+        #     else, no threads run   cleared, which is faster
+        #     daemon threads run     left alone: they use the names
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
-            # A __del__ may use main.py's names: the namespace goes as garbage, so that finalisers
-            # still find them.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
-        elif len(sys._current_frames()) == 1:  # not if daemon threads still run and use the names
-            namespace.clear()  # which is faster
+        elif len(sys._current_frames()) == 1:
+            namespace.clear()
         flush_streams()
     except BaseException:
         status = status or 120  # Python's own code for an end that failed
@@ -972,8 +991,8 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Opened while there is a /proc. The kernel makes it up when it is read: later, after the mounts
-    # that we make, it lists them, too.
+    # Opened now, because /proc is covered soon; read in make_read_only, when it lists the mounts
+    # made here, too: the kernel makes it up when it is read.
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
@@ -1021,16 +1040,17 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
     with mount_table:
         points = [line.split()[4] for line in mount_table]
     for escaped in points:
-        # In this table a blank is written \040.
+        # The table writes a blank as \040: "/a\\040b" is "/a b".
         point = escaped.encode("latin-1", "backslashreplace").decode("unicode_escape")
         if not point.startswith(new + "/"):
             continue
-        # The kernel insists on the flags of the original. All but one have the same numbers here.
+        # The kernel insists on the flags of the original. statvfs tells them by the numbers that
+        # mount takes, but for one.
         now = os.statvfs(point).f_flag
         flags = now & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
-        if now & 0x1000:  # ST_RELATIME
+        if now & ST_RELATIME:
             flags |= MS_RELATIME
-        if not point.startswith(new + "/dev/"):
+        if not point.startswith(new + "/dev/"):  # null, zero, urandom: writing changes no file
             flags |= MS_RDONLY
         mount("", point, MS_REMOUNT | MS_BIND | MS_NOSUID | flags)
 
@@ -1046,7 +1066,7 @@ FIRST_RIGHTS = 0x1FFF  # the thirteen of ABI 1
 LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, ioctl on a device
 
 
-def landlock_rules(base: str, readable: list[str]) -> int:
+def make_landlock_rules(base: str, readable: list[str]) -> int:
     """Scripts may write under `base`. Returns a descriptor of the rules."""
     abi = system_call(LANDLOCK_CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
     all_rights = FIRST_RIGHTS
@@ -1119,7 +1139,8 @@ IGNORED = parse_table("""
     locks:            flock 73 32
     everybody's disk: sync 162 81, syncfs 306 267, fsync 74 82, fdatasync 75 83,
                       sync_file_range 277 84, msync 26 227, fadvise64 221 223""")
-OLD_CALLS = 424  # all newer ones do not exist here: io_uring, pidfd, clone3 (glibc uses clone), ...
+# From here on no call exists for scripts (ENOSYS): io_uring, pidfd, clone3 (glibc uses clone), ...
+FIRST_NEW_CALL = 424
 ALL_BITS = 0xFFFFFFFF
 
 # Commands of fcntl: duplicate, flags, who holds a lock. Not F_SETOWN (whose SIGIO kills others),
@@ -1210,10 +1231,12 @@ def assemble(lines: list[Line]) -> bytes:
 def make_own_program(pid: int) -> bytes:
     """The beginning of the filter of process `pid`."""
     lines = [(LOAD, 0, 0, ARCHITECTURE_AT),
-             (IF_EQUAL, 1, 0, ARCHITECTURE.audit),  # int 0x80: other numbers
+             # A 64-bit process can make 32-bit calls (int 0x80), whose numbers mean other calls.
+             (IF_EQUAL, 1, 0, ARCHITECTURE.audit),
              (RETURN, 0, 0, KILL),
              (LOAD, 0, 0, NUMBER_AT),
-             (IF_AT_LEAST, 0, 1, OLD_CALLS),  # x32 too, which sets a high bit
+             # Neither do those of x32 exist, a third set: their numbers have a high bit.
+             (IF_AT_LEAST, 0, 1, FIRST_NEW_CALL),
              (RETURN, 0, 0, FAIL + errno.ENOSYS)]
     for rule in limits_to_itself(pid).values():
         lines += limit(rule.numbers[ARCHITECTURE.column], rule)
@@ -1225,7 +1248,7 @@ def make_common_program(threads: bool) -> bytes:
     column, lines = ARCHITECTURE.column, []
     for name, rule in LIMITED.items():
         lines += limit(rule.numbers[column], rule)
-        if name == "clone" and not threads:
+        if name == "clone" and not threads:  # what passed the limit is a thread: refused, too
             lines += refuse(rule.numbers[column], errno.EAGAIN)
     for table, error in ((REFUSED, errno.EPERM), (IGNORED, 0)):
         for numbers in table.values():
@@ -1246,7 +1269,7 @@ def install(program: bytes, flags: int = 0) -> int:
 # everything pass but a clone for a thread: that waits until the worker has answered. Of a script's
 # two filters the stricter decides.
 
-def open_thread_gate() -> int:
+def install_thread_gate() -> int:
     """Returns the descriptor on which the kernel asks."""
     flags_of_clone = ARGUMENTS_AT
     clone = LIMITED["clone"].numbers[ARCHITECTURE.column]
@@ -1308,7 +1331,7 @@ def self_test(sandbox: Sandbox) -> str:
                    Check("refuse a process", "import os\nos.fork()", "error"),
                    Check("refuse a socket", "import socket\nsocket.socket()", "error")]
     with tempfile.NamedTemporaryFile() as secret:
-        if sandbox.has("landlock") or sandbox.has("namespaces"):
+        if sandbox.has("landlock") or sandbox.has("private_root"):
             checks.append(Check("hide a file", f"open({secret.name!r})", "error"))
         checks.append(answer)  # the workers have survived
         for check in checks:

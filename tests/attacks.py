@@ -1,7 +1,7 @@
 """The scripts that the sandbox is tried with: ATTACKS and HONEST, and the Arena in which an attack is judged.
 
     python tests/attacks.py [NAME ...]                     judge attacks and run honest scripts: all, or these
-    python tests/attacks.py --without seccomp,gate NAME    ... with layers taken away
+    python tests/attacks.py --without seccomp,thread_gate NAME    ... with layers taken away
 
 An attack holds when it comes back in time, prints no secret and no BREACH (its own word for success), leaves
 no process, when the victim, the caller, the files and the listeners around it are as before, and when the
@@ -428,7 +428,7 @@ while frame:
     for name, value in {**frame.f_globals, **frame.f_locals}.items():
         if isinstance(value, socket.socket):
             fails(name, value.send, b"x")
-        if callable(getattr(value, "landlock", None)): value.program = value.rules = None
+        if callable(getattr(value, "become_script", None)): value.common_program = value.landlock_rules = None
     for name in ("status", "pid", "late", "leave"):
         if name in frame.f_locals: frame.f_locals[name] = 0
     frame = frame.f_back""")
@@ -1302,9 +1302,9 @@ def main() -> None:
     for name in args.names:
         if name not in ATTACKS and name not in HONEST:
             parser.error(f"there is no attack or script {name!r}")
-    if set(without) - LAYERS.keys():
+    if set(without) - set(LAYERS):
         parser.error(f"--without {args.without}: layers are {', '.join(LAYERS)}")
-    weak = "seccomp" in without or {"landlock", "namespaces"} <= set(without)
+    weak = "seccomp" in without or {"landlock", "private_root"} <= set(without)
     if weak and not args.names:
         parser.error("without these layers attacks get out: name those that you want to see do it")
     args.names = args.names or [*ATTACKS, *HONEST]

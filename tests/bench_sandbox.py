@@ -20,7 +20,7 @@ from typing import Callable
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from sandbox import ENVIRONMENT, Sandbox
 
-NO_LAYERS = ("seccomp", "landlock", "namespaces")
+NO_LAYERS = ("seccomp", "landlock", "private_root")
 SCRIPTS = {
     "print": ("print(1)", 2.5),
     "numpy": ("import numpy as np\nprint(np.arange(12).reshape(3, 4).sum(axis=0))", 12),

@@ -58,8 +58,8 @@ def python_of_user(directory: Path) -> str | None:
     return str(directory / "venv/bin/python")
 
 
-OTHERS = [("us", ["landlock"]), ("us", ["namespaces"])]
-OTHERS += [("nobody", without) for without in ([], ["landlock"], ["namespaces"])] if ROOT else []
+OTHERS = [("us", ["landlock"]), ("us", ["private_root"])]
+OTHERS += [("nobody", without) for without in ([], ["landlock"], ["private_root"])] if ROOT else []
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_an_attack_that_gets_out_harms_nothing():
     library = [Path(module.__file__) for module in (os, struct, json)]
     before = [(path.read_bytes(), path.stat().st_mode) for path in library]
     names = ["tamper_with_packages", "write_outside"]
-    done = tried(*names, "--without", "landlock,namespaces")
+    done = tried(*names, "--without", "landlock,private_root")
     assert done.returncode == 1 and json.loads(done.stdout).keys() == set(names)
     assert [(path.read_bytes(), path.stat().st_mode) for path in library] == before
     for place in ("/", "/etc", "/usr/lib", "/root", "/run", "/var/tmp", library[0].parent):
@@ -317,7 +317,7 @@ def test_the_environment_of_a_script_holds_nothing_of_ours(box):
 
 
 def test_a_pool_of_threads_finds_its_semaphores(box):
-    if not box.has("namespaces"):
+    if not box.has("private_root"):
         pytest.skip("needs a /dev/shm of its own")
     code = "from multiprocessing.pool import ThreadPool\nwith ThreadPool(3) as p: print(p.map(abs, [-1, 2]))"
     assert box.run(code).stdout == "[1, 2]\n"
@@ -356,8 +356,8 @@ def test_preloaded_modules_that_start_threads_are_refused_in_words(box, monkeypa
 # ---- layers -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("disable, words", [
-    (["seccomp"], "start processes"), (["landlock", "namespaces"], "read and change"),
-    (["seccomp", "landlock", "namespaces"], "start processes.*read and change")])
+    (["seccomp"], "start processes"), (["landlock", "private_root"], "read and change"),
+    (["seccomp", "landlock", "private_root"], "start processes.*read and change")])
 def test_too_few_layers_are_refused_and_a_weak_sandbox_says_what_it_allows(disable, words):
     with pytest.raises(SandboxError, match=words):
         Sandbox(workers=1, preload=(), disable=disable)
@@ -376,7 +376,7 @@ def test_a_weak_sandbox_kills_the_group_of_a_script():
 
 
 def test_layers_say_what_protects_this_machine(box):
-    assert set(box.layers) == {"seccomp", "landlock", "namespaces", "gate"}
+    assert set(box.layers) == {"seccomp", "landlock", "private_root", "thread_gate"}
     assert box.layers["seccomp"] is True and box.has("seccomp")
     assert box.describe_layers().startswith("sandbox: seccomp") and "passed" in self_test(box)
 
@@ -579,7 +579,7 @@ def linked_packages(tmp_path):
     return tmp_path / "venv/bin/python", packages, cache
 
 
-@pytest.mark.parametrize("disable", [[], ["landlock"], ["namespaces"]], ids=str)
+@pytest.mark.parametrize("disable", [[], ["landlock"], ["private_root"]], ids=str)
 def test_packages_that_are_links_to_files_elsewhere_can_be_imported(linked_packages, disable):
     python, packages, cache = linked_packages
     scripts = ["import json5, json5.part; print(json5.NAME, json5.part.NAME)",
@@ -631,7 +631,7 @@ with Sandbox(workers=3, preload=(), timeout=20) as box:
 """
 
 
-@pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=str)
+@pytest.mark.parametrize("disable", [[], ["private_root"]], ids=str)
 def test_threads_of_one_script_take_none_from_other_rows_or_the_trainer(disable):
     """A user who may have 1,500 processes, two scripts that want 20,000 threads each, and honest rows."""
     directory = Path(tempfile.mkdtemp())
@@ -649,10 +649,10 @@ def test_threads_of_one_script_take_none_from_other_rows_or_the_trainer(disable)
 
 
 def test_where_threads_cannot_be_counted_a_script_has_one():
-    with Sandbox(workers=1, preload=(), disable=["gate"]) as sandbox:
+    with Sandbox(workers=1, preload=(), disable=["thread_gate"]) as sandbox:
         result = sandbox.run("import threading\nprint(1)\nthreading.Thread(target=print).start()")
         assert result.stdout == "1\n" and result.stderr.endswith("RuntimeError: can't start new thread\n")
-        assert "no threads" in sandbox.describe_layers()
+        assert "no thread gate" in sandbox.describe_layers()
 
 
 def test_a_script_dies_before_its_worker_where_memory_runs_out():
@@ -676,7 +676,7 @@ def test_no_script_can_pose_as_a_failure_of_the_sandbox(box):
         assert box.run(code).status in ("ok", "error", "signal")
 
 
-@pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=str)
+@pytest.mark.parametrize("disable", [[], ["private_root"]], ids=str)
 def test_each_script_has_a_new_scratch_even_after_one_that_left_nothing(disable):
     code = "import os, time\nprint(time.time_ns() - os.stat('.').st_mtime_ns < 10**9 * SECONDS)"
     with Sandbox(workers=1, preload=(), disable=disable) as sandbox:
@@ -704,7 +704,7 @@ def wait_for(condition, seconds: float = 10.0) -> bool:
     return condition()
 
 
-@pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=["all-layers", "without-namespaces"])
+@pytest.mark.parametrize("disable", [[], ["private_root"]], ids=["all-layers", "without-private-root"])
 def test_a_killed_worker_costs_one_sandbox_error_and_is_replaced(disable):
     with Sandbox(workers=1, preload=(), disable=disable) as sandbox:
         worker, scratch = sandbox.team[0].process.pid, sandbox.team[0].hello["base"]
@@ -722,7 +722,7 @@ def test_a_killed_worker_costs_one_sandbox_error_and_is_replaced(disable):
         assert [sandbox.run("print(6 * 7)").status for _ in range(3)] == ["ok", "ok", "ok"]
 
 
-@pytest.mark.parametrize("disable", [[], ["namespaces"]], ids=["all-layers", "without-namespaces"])
+@pytest.mark.parametrize("disable", [[], ["private_root"]], ids=["all-layers", "without-private-root"])
 def test_a_killed_trainer_leaves_nothing_behind(disable):
     code = ("import json, os, sys; from sandbox import Sandbox\n"
             f"box = Sandbox(workers=2, preload=(), disable={disable})\n"
@@ -754,7 +754,7 @@ def test_an_interrupted_run_does_not_confuse_the_next_one():
 
 def test_a_worker_that_lost_a_layer_is_not_accepted(monkeypatch):
     with Sandbox(workers=1, preload=()) as sandbox:
-        sandbox.team[0].settings = json.dumps(dict(preload=[], disable=["namespaces"]))
+        sandbox.team[0].settings = json.dumps(dict(preload=[], disable=["private_root"]))
         sandbox.team[0].process.kill()
         sandbox.team[0].process.wait()
         assert "other layers" in sandbox.run("print(1)").stderr
