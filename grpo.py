@@ -9,7 +9,8 @@
    same.
 2. Curriculum: sort by potential, cut into bands; train on the best one, then on the two best, ...
 3. Rollout: a group of answers to each question of a step, with scripts running in the sandbox.
-4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the paper's small terms.
+4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the small terms of the paper
+   (R1-Code-Interpreter, arXiv 2505.21668).
 5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
    less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, behind the loop).
 6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others.
@@ -32,8 +33,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, command_line, evaluate,
-                  load_model, load_tokenizer, merge_shares, rollout, token_logps)
+from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, evaluate, load_model,
+                  load_tokenizer, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
                  explain_lost_rank, free_weights, give_back_memory, load_sharded, make_batches,
                  make_optimizer, memory_gb, optimizer_step, parse_with_preset, sha256,
@@ -45,8 +46,9 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS, Instance
-from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, add_protocol_flags,
-                                extract_answer, extract_code, protocol_of, real, whole)
+from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, extract_answer,
+                                extract_code)
+from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
 from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,
@@ -104,8 +106,8 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
                        questions: list[Instance], stage: int) -> list[float]:
     """p of every question: how often each agent (a mode) solves it, and the mean over the agents.
 
-    The paper's 20 answers are five of each of its four agents. It is written to pass_rates.jsonl;
-    what is measured again before stage K (from 1), to pass_rates-stage-K.jsonl.
+    The paper's 20 answers are five of each of its four agents. The rates are written to
+    pass_rates.jsonl; those measured again before stage K (from 1), to pass_rates-stage-K.jsonl.
     """
     world = run.world
     # What fixes the answers' noise. Another temperature, or another stage, draws other answers.
@@ -119,11 +121,11 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
     samples = args.potential_samples
     rates: list[dict[str, float]] = [{} for _ in mine]
     with tqdm(total=len(mine) * len(args.agents) * samples, desc="improvement potential",
-              unit="answer", disable=not world.main, leave=False) as progress:
+              unit="answer", disable=not world.main, leave=False) as bar:
         for mode in args.agents:
             protocol = replace(actor.protocol, mode=mode)
             groups = rollout(actor, mine, group_size=samples, protocol=protocol,
-                             key=(*key, mode, protocol.temperature), progress=progress)
+                             key=(*key, mode, protocol.temperature), bar=bar)
             failures, calls = tool_failures([t for group in groups for t in group])
             end_if_sandbox_failed(*world.sum(failures, calls))
             for question_rates, group in zip(rates, groups):
@@ -199,8 +201,9 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
                  world: World) -> Groups:
     """This rank's groups of a step: `group_size` answers to each of its share of the questions.
 
-    A key fixes all randomness of an answer. A question that a step asks again (its pool is small,
-    or a lap ends in it) gets another key each time: under one key its answers would be copies.
+    A key fixes all randomness of an answer. A step can ask a question again, where the curriculum's
+    pool is small, or the next shuffled lap through it begins within the step. It gets another key
+    each time: under one key its answers would be copies.
 
         questions a b a -> round 0: a b, with the key (seed, step)
                            round 1: a, with the key (seed, step, "again", 1)
@@ -294,6 +297,13 @@ def is_one_block(text: str, format_name: str) -> bool:
 
 
 # ---- 5. advantage --------------------------------------------------------------------------------
+#
+# From the rewards, a list for each group, an advantage for every answer, the same for all its
+# tokens (ADVANTAGES, below).
+#
+# PPO alone has one for every token, and its critic has to see the batches first. So its answers
+# have None here; `choose_answers` lets them pass, and before the first step `Learner.prepare` has
+# `estimate_advantages` (section PPO) fill in PolicyBatch.advantages.
 
 def has_variance(rewards: list[float]) -> bool:
     return max(rewards, default=0.0) - min(rewards, default=0.0) > 1e-6
@@ -313,6 +323,25 @@ def group_advantages(rewards: list[float], divide_by_std: bool) -> list[float]:
     return [(r - mean) / (std if divide_by_std else 1.0) for r in rewards]
 
 
+def within_groups(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
+    """GRPO: every answer against those to the same question."""
+    return [group_advantages(group, divide_by_std) for group in rewards]
+
+
+def within_batch(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
+    """REINFORCE++ (Hu 2025): every answer against all answers of the step."""
+    return whiten(rewards, divide_by_std, world)
+
+
+def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> list[list[None]]:
+    """PPO: no answer has an advantage of its own; `estimate_advantages` gives each token one."""
+    return [[None] * len(group) for group in rewards]
+
+
+# To add one: a function here, and a word in the help of --advantage.
+ADVANTAGES = {"grpo": within_groups, "reinforce++": within_batch, "ppo": left_to_critic}
+
+
 def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
     """(v - mean) / std over the numbers of all lists and ranks: rewards, or PPO's estimates."""
     numbers = [v for part in values for v in part]
@@ -326,30 +355,13 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
     return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
 
 
-def within_groups(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """GRPO: every answer against those to the same question."""
-    return [group_advantages(group, divide_by_std) for group in rewards]
-
-
-def by_token(rewards: Numbers, divide_by_std: bool, world: World) -> list[list[None]]:
-    """PPO: no answer has one. `Learner.prepare` fills in each token's own (see section PPO)."""
-    return [[None] * len(group) for group in rewards]
-
-
-# An advantage for every answer of every group, the same for all tokens of the answer. To add one: a
-# function here, and a word in the help of --advantage. REINFORCE++ (Hu 2025) compares an answer
-# with all answers of the step.
-ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": by_token}
-
-
 # ---- 6. loss and update --------------------------------------------------------------------------
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
     """The choices that make the algorithm; each is the flag of its name.
 
-    The defaults here are the flags' defaults. The two fields without one are flags of sft.py, too,
-    where their defaults stand (`add_training_flags`).
+    The defaults here are the flags' defaults.
     """
     reward: str = "v1"              # v1 | v2
     advantage: str = "grpo"         # grpo | reinforce++ | ppo
@@ -362,6 +374,7 @@ class Algorithm:
     updates: int = 1                # optimiser steps a rollout
     max_tokens: int = Protocol.max_tokens       # of an answer, script output included
     temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
+    # Flags of sft.py, too: `add_training_flags` there has their defaults.
     micro_tokens: int               # of a forward pass, padding included
     max_grad_norm: float            # larger gradients are scaled down
 
@@ -372,9 +385,7 @@ class TrainedAnswer:
     trajectory: Trajectory
     mask: list[int]           # 1: a token that is trained (`trained_mask`)
     reward: float             # v1's or v2's
-    # The same for all its tokens. With PPO each token has one of its own, which is known only when
-    # its critic has seen the batches: None here, and `estimate_advantages` fills in the batches'.
-    advantage: float | None
+    advantage: float | None   # the same for all its tokens; None: PPO's (`left_to_critic`)
     weight: float = 0.0       # of each of its trained tokens in the loss
 
 
@@ -407,22 +418,22 @@ def token_weight(length: int, answers: float, tokens: float, algorithm: Algorith
 
 def choose_answers(groups: Groups, rewards: Numbers, advantages: list[list[float | None]],
                    algorithm: Algorithm, world: World) -> list[TrainedAnswer]:
-    """This rank's answers that enter the update.
+    """This rank's answers that enter the update, each with its weight in the loss.
 
     An answer whose advantage is 0 (with GRPO, all of a group with equal rewards) has no gradient:
     it counts in the mean and is left out of the work. But the KL term needs it.
     """
     chosen = []
-    answers = 0
-    tokens = 0
+    answer_count = 0
+    token_count = 0
     for group, rewards_of_group, advantages_of_group in zip(groups, rewards, advantages):
         for t, reward, advantage in zip(group, rewards_of_group, advantages_of_group):
             mask = trained_mask(t, algorithm.mask_tool_output)
-            answers += 1
-            tokens += sum(mask)
-            if advantage is None or advantage != 0 or algorithm.kl_coef > 0:   # None: PPO
+            answer_count += 1
+            token_count += sum(mask)
+            if advantage is None or advantage != 0 or algorithm.kl_coef > 0:
                 chosen.append(TrainedAnswer(t, mask, reward, advantage))
-    all_answers, all_tokens = world.sum(answers, tokens)
+    all_answers, all_tokens = world.sum(answer_count, token_count)
     for answer in chosen:
         answer.weight = token_weight(sum(answer.mask), all_answers, all_tokens, algorithm)
     return chosen
@@ -468,8 +479,8 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
             weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
             sampler_logps=torch.tensor(logps, device=world.device))
-        if algorithm.advantage != "ppo":
-            advantages = [answer.advantage for answer, _ in tokens]
+        advantages = [answer.advantage for answer, _ in tokens]
+        if None not in advantages:   # else PPO's `estimate_advantages` fills them in
             made.advantages = torch.tensor(advantages, device=world.device)
         batches.append(made)
     return batches, padding
@@ -579,7 +590,6 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
                 metrics.add("value_loss", value_loss)
             metrics.add_sampled(batch, old_logps, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
-            give_back_memory(model)
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.max_grad_norm)
         finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
         if not finite:
@@ -620,7 +630,7 @@ class UpdateMetrics:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
         The entropy is the present policy's. The gap is that to the policy before any optimiser
-        step: every update adds the same one again, so its mean stays.
+        step. With --updates 4 it is added four times, and so are the tokens it is divided by.
         """
         trainer = old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -668,7 +678,10 @@ def check_gradients(progress: Progress, steps: int) -> None:
 
 def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
                    most: int) -> float:
-    """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread."""
+    """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread.
+
+    `train` asks as many as in a validation, which takes about as long.
+    """
     band = curriculum.bands[stage - 1]
     chosen = [questions[i] for i in band[::math.ceil(len(band) / most)]]
     return actor.assess(chosen, f"stage {stage}")["accuracy"]
@@ -762,7 +775,7 @@ def make_actor(args: argparse.Namespace, world: World, chat: Chat, sandbox: Sand
                  eval_temperature=args.eval_temperature, seed=args.seed)
 
 
-def arrange(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
+def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
     """The curriculum that the flags make of the pass rates; says what each stage adds."""
     if not any(map(potential, pass_rates)):
         world.say("note: every question was solved always or never, so their order says nothing")
@@ -802,8 +815,9 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         if learner.critic:
             learner.critic.load(run.resumed)
         return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-    pass_rates = None   # read first, since a bad file should end the run before the long work
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
+    pass_rates = None
+    # Files are read first: a bad one should end the run before the long work.
     if args.pass_rates or left_here.exists():
         pass_rates = read_pass_rates(args.pass_rates or left_here, questions)
     before = actor.assess(held_out, "held-out questions")
@@ -822,17 +836,16 @@ def choose_questions(args: argparse.Namespace, purpose: str, n: int,
     return draw_questions(parse_tasks(args.tasks, args.level), purpose, n, seed)
 
 
-def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
-          questions: list[Instance]) -> None:
+def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: list[Instance],
+          validation: list[Instance], held_out: list[Instance]) -> None:
     """The seven steps; the run's directory then holds the best model and its eval.json."""
+    world = run.world
     flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
     world.say(textwrap.fill(f"flags: {flags}", 110))
     if args.questions:
         known = len(own_questions(args.questions, "rl"))
         world.say(f"{args.questions}: trains on {len(questions)} of its {known} questions for that "
                   "(--per-task)")
-    validation = choose_questions(args, "val", args.val_n)
-    held_out = choose_questions(args, "eval", args.eval_n)
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
@@ -841,7 +854,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
     # 1. Potential.
     progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
-    curriculum = arrange(args, progress.pass_rates, world)
+    curriculum = make_curriculum(args, progress.pass_rates, world)
     steps = args.steps_per_stage * args.stages
     watch = FailureWatch()
     with Interrupt(world) as interrupt, tqdm(
@@ -849,7 +862,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             initial=progress.step, total=steps, disable=not world.main) as bar:
         for step in bar:
             switch_began = time.time()   # from training to sampling
-            actor.refresh(learner.model, world)
+            actor.refresh(learner.model, world)   # of a resumed run: it had --model's weights
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
@@ -857,7 +870,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                     # All questions are sorted anew, those of earlier stages, too.
                     progress.pass_rates = measure_pass_rates(args, run, actor, questions,
                                                              stage=stage)
-                    curriculum = arrange(args, progress.pass_rates, world)
+                    curriculum = make_curriculum(args, progress.pass_rates, world)
                 progress.stage_before = stage_accuracy(actor, curriculum, stage=stage,
                                                        questions=questions, most=len(validation))
             # 3. Rollout.
@@ -879,8 +892,8 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             advantages_for = ADVANTAGES[algorithm.advantage]
             advantages = advantages_for(rewards, algorithm.std, world)
             # 6. Loss and update.
-            if not args.keep_sampler:
-                free_weights(actor.model)   # `actor.refresh` brings them back
+            if not args.keep_sampler:   # the copy that samples makes room for the update
+                free_weights(actor.model)   # `actor.refresh` brings it back
             lr = args.lr * min(step / max(args.warmup, 1), 1)
             chosen = choose_answers(groups, rewards, advantages, algorithm, world=world)
             learned = update(learner, chosen, lr)
@@ -908,6 +921,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
                                            most=len(validation))
                     metrics["stage_before"] = progress.stage_before
                     metrics["stage_after"] = after
+                    # One answer, to look at.
                     world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
                     world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
                               f"its new questions, {accuracy:.1%} in validation")
@@ -920,7 +934,7 @@ def train(args: argparse.Namespace, run: RunDir, world: World, sandbox: Sandbox,
             stop = step == args.stop_after or interrupt.wanted()
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
-                if stop and step < steps:   # in the last step `Interrupt` itself ends the program
+                if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume goes "
                               f"on from {path}")
                     raise SystemExit(interrupt.status)
@@ -940,7 +954,7 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
     """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
     world = run.world
     run.adopt_model(run.checkpoints / f"step-{progress.best_step:06d}")
-    free_weights(actor.model)
+    free_weights(actor.model)   # so that there is one copy in memory, not two
     actor.model = load_model(run.path, world.device, world.dtype).eval()
     after = actor.assess(held_out, "held-out questions")
     modes = {actor.protocol.mode: after}
@@ -961,8 +975,8 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
 def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     """Steps 3 to 6 on one group, on the screen; nothing is written.
 
-    In the update itself every ratio is 1. Shown is the ratio after it: what a second update would
-    clip (--updates 2).
+    With one update, the default, every ratio in it is 1. Shown is the ratio after the last one:
+    what one more would clip.
     """
     chat = Chat(load_tokenizer(args.model), args.format)
     learner = make_learner(args, world, chat.vocab_size)
@@ -1124,6 +1138,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         steps_per_stage=10,
         batch_size=8,
         lr=1e-5,
+        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
@@ -1138,7 +1153,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         potential_samples=5,                      # five answers each: 20 for a question
         order="potential",                        # its section on the multi-stage curriculum
         stages=4,                                 # four bands of equal size
-        merge=True,                               # stage k trains on the k best
+        merge=True,                               # stage k trains on the k best bands
         steps_per_stage=150,                      # as it says
         reward="v2",                              # right, format, turns
         advantage="grpo",                         # and PPO and REINFORCE++ in comparison
@@ -1244,8 +1259,8 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
 
 
 def main() -> None:
-    parser = command_line("Reinforcement learning with a curriculum; without arguments, the tiny "
-                          "model on a CPU.")
+    parser = CommandLine("Reinforcement learning with a curriculum; without arguments, the tiny "
+                         "model on a CPU.")
     parser.epilog = STEP_LEGEND
     add_flags(parser)
     args = parse_with_preset(parser, PRESETS)
@@ -1257,8 +1272,8 @@ def main() -> None:
             parser.error("--tasks, --questions: only one of them can choose questions")
         args.tasks = None   # the run's flags name what chose its questions
     questions = choose_questions(args, "rl", args.per_task, args.seed)
-    for purpose in ("val", "eval"):   # one question of each is enough to find that there are some
-        choose_questions(args, purpose, 1)
+    validation = choose_questions(args, "val", args.val_n)
+    held_out = choose_questions(args, "eval", args.eval_n)
     if args.order != "none" and args.stages > len(questions):
         parser.error(f"--stages {args.stages}: there are only {len(questions)} training questions")
     if args.pass_rates:
@@ -1276,7 +1291,7 @@ def main() -> None:
             flags["questions_sha256"] = sha256(Path(args.questions))
         run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)
-        train(args, run, world, sandbox, questions)
+        train(args, run, sandbox, questions, validation=validation, held_out=held_out)
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ from tqdm import tqdm
 
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
-from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn,
-                                add_protocol_flags, check_texts, cut_template, keyed_bytes,
-                                protocol_of, read_turn, system_prompts, tool_text, whole)
+from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn, cut_template,
+                                keyed_bytes, read_turn, system_prompts, tool_text)
+from tasks.flags import CommandLine, add_protocol_flags, protocol_of, whole
 from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
                              is_finite, is_text, read_bbh, read_json, read_jsonl, read_questions,
                              read_trajectories)
@@ -194,7 +194,11 @@ class Attention(nn.Module):
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Every token sees itself and those before it. A key-value head serves H / K heads."""
     grouped = k.shape[1] != q.shape[1]
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+    dtype = q.dtype
+    if q.device.type == "cpu":   # torch's backward pass there takes half as long as in bfloat16
+        q, k, v = q.float(), k.float(), v.float()
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
+    return y.to(dtype)
 
 
 class MLP(nn.Module):
@@ -231,7 +235,7 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From ids to the last hidden states; a module only for the parameters' names "model.*"."""
+    """Holds the parameters under the names "model.*"; `CausalLM.forward` runs them."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -370,29 +374,31 @@ class KVCache:
         # The CUDA kernel that reads rows at their true lengths knows half precision alone.
         self.varlen = device.type == "cuda" and dtype != torch.float32
 
-    def access(self, places: slice | Tensor, positions: Tensor, length: int,
+    def access(self, slots: slice | Tensor, positions: Tensor, read_length: int,
                decoding: bool = False) -> "CacheAccess":
-        """For a pass that writes `positions` [B, T] of slots `places`, and reads `length` of each.
+        """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`.
 
-        length 0: the rows are new and read nothing stored. decoding: the places are the first B
-        slots, a plain slice, and each gets one token.
+        CacheAccess, below, has a table of the kinds of pass. read_length 0: the rows are new and
+        read nothing stored. decoding: the slots are the first B, a plain slice, and each gets one
+        token.
         """
         heads = self.kv.shape[3]
-        starts = self.borders[:-1].view(-1, heads, 1)[places]          # [B, K, 1]: (s K + h) C
+        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
         cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
         sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
-        access = CacheAccess(self, places, length=length, rope=Rope(cos, sin),
+        access = CacheAccess(self, slots, read_length=read_length, rope=Rope(cos, sin),
                              flat_index=(starts + positions[:, None]).flatten())
-        if length == 0:
+        if read_length == 0:
             return access
         if decoding and self.varlen:
-            access.lengths = (positions[:, -1] + 1).int().repeat_interleave(heads)   # [B * K]
+            row_lengths = (positions[:, -1] + 1).int()                 # [B]
+            access.row_lengths = row_lengths.repeat_interleave(heads)  # [B * K]
             return access
-        read = torch.arange(length, device=positions.device)           # [length]
-        later = read > positions[:, None, :, None]                     # [B, 1, T, length]
+        columns = torch.arange(read_length, device=positions.device)   # [read_length]
+        later = columns > positions[:, None, :, None]                  # [B, 1, T, read_length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
         # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
-        access.mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)     # [B, 1, (H / K) T, length]
+        access.mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)
         return access
 
     def save(self, slot: int, length: int) -> Tensor:
@@ -410,19 +416,20 @@ class KVCache:
 class CacheAccess:
     """What one forward pass of B rows and T new tokens each writes and reads of the cache.
 
-        new rows                                            causal_attention    length 0
+        kind of pass                                        computed by         told by
+        new rows                                            causal_attention    read_length 0
         rows that return, with the output of their script   extend              a mask
         rows that decode, one token each                    extend              a mask
-        ... on CUDA in half precision                       decode_varlen       lengths
+        ... on CUDA in half precision                       decode_varlen       row_lengths
     """
     cache: KVCache
-    places: slice | Tensor        # slots: the first ones, which decode; or any, which are filled
-    length: int                   # tokens read of every slot; 0: new rows, which read nothing
+    slots: slice | Tensor         # B of them: the first ones, which decode; or any, to be filled
+    read_length: int              # tokens read of every slot; 0: new rows, which read nothing
     rope: Rope                    # of the new positions, 2 x [B, 1, T, head_dim]
     flat_index: Tensor            # [B * K * T] where the new keys and values go
-    mask: Tensor | None = None    # [B, 1, (H / K) T, length], for `extend`: 0 where a query may
-                                  # look, else -inf
-    lengths: Tensor | None = None   # [B * K], for `decode_varlen`: how many tokens a row has
+    mask: Tensor | None = None    # [B, 1, (H / K) T, read_length], for `extend`: 0 where a query
+                                  # may look, else -inf
+    row_lengths: Tensor | None = None   # [B * K], for `decode_varlen`: how many tokens a row has
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
@@ -430,18 +437,18 @@ class CacheAccess:
         flat = self.cache.kv[:, layer].view(2, -1, q.shape[-1])
         flat[0].index_copy_(0, self.flat_index, k.flatten(0, 2))
         flat[1].index_copy_(0, self.flat_index, v.flatten(0, 2))
-        if self.length == 0:
+        if self.read_length == 0:
             return causal_attention(q, k, v)
-        if self.lengths is not None:
+        if self.row_lengths is not None:
             return self.decode_varlen(flat, q)
-        return self.extend(self.cache.kv[:, layer, self.places, :, :self.length], q)
+        return self.extend(self.cache.kv[:, layer, self.slots, :, :self.read_length], q)
 
     def extend(self, stored: Tensor, q: Tensor) -> Tensor:
         """New tokens of each row, one or several, after those that are stored.
 
         The heads that share a key-value head stand as more queries of it, so no key is copied.
         """
-        keys, values = stored                                          # [B, K, length, head_dim]
+        keys, values = stored                                     # [B, K, read_length, head_dim]
         B, H, T, head_dim = q.shape
         q = q.reshape(B, keys.shape[1], -1, head_dim)                  # [B, K, (H / K) T, head_dim]
         y = F.scaled_dot_product_attention(q, keys, values, attn_mask=self.mask)
@@ -455,13 +462,13 @@ class CacheAccess:
         sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
-        assert self.places == slice(B), "the rows must be those in the first slots"
-        K = len(self.lengths) // B
+        assert self.slots == slice(B), "the rows must be those in the first slots"
+        K = len(self.row_lengths) // B
         q = q.reshape(B * K, H // K, head_dim)
         query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
         y = flash_varlen(query=q, key=flat[0][:, None], value=flat[1][:, None],
                          cu_seq_q=query_starts, cu_seq_k=self.cache.borders[:B * K + 1],
-                         max_k=self.length, seqused_k=self.lengths)
+                         max_k=self.read_length, seqused_k=self.row_lengths)
         return y.view(B, H, 1, head_dim)
 
 
@@ -493,9 +500,10 @@ class Chat:
         vocabulary, added = tokenizer.get_vocab(), tokenizer.added_tokens_decoder
         # A model's embedding may have more rows than there are tokens: these are never sampled.
         self.vocab_size = max(vocabulary.values()) + 1
-        # Tokens that can close a code block: after each of them the text is looked at.
-        last = self.format.code_close[-1]
-        self.closing = {i for token, i in vocabulary.items() if last in token}
+        # Tokens that can close a code block: after each of them the text is looked at. The mark may
+        # be spread over several tokens; the one that completes it holds its last character.
+        last_character = self.format.code_close[-1]
+        self.closing = {i for token, i in vocabulary.items() if last_character in token}
         # What stands between two messages, by their roles. In ChatML, for example:
         #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n
         #     ("assistant", "user")    <|im_end|>\n<|im_start|>user\n
@@ -510,7 +518,8 @@ class Chat:
         if self.end not in added or not added[self.end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
-        # Any of these ends a turn, too; load_tokenizer has put generation_config there.
+        # Any of these ends a turn, too; load_tokenizer has put generation_config there. Base models
+        # end with <|endoftext|>.
         settings = getattr(tokenizer, "generation_config", {})
         self.ends = {self.end, *settings.get("eos_token_id", [])}
         if "<|endoftext|>" in vocabulary:
@@ -520,16 +529,16 @@ class Chat:
     def _find_cut_points(self, added: dict[int, Any]) -> re.Pattern:
         r"""Where `encode` cuts marks such as <|im_end|> in two, so that content never becomes one.
 
-        `split_special_tokens` does that for special tokens; but not every tokenizer counts its
-        marks as special, so those are cut here, too: "<|im_end|>" into "<" and "|im_end|>". For
-        ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>), the place behind a "<" and
-        before the rest.
+        `split_special_tokens` does that for special tokens. The end mark is one (`__init__` has
+        checked it); but others, such as <|im_start|>, are in some tokenizers added tokens only. So
+        all of them are cut here, too: "<|im_start|>" into "<" and "|im_start|>". For ChatML the
+        pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>), the place behind a "<" and before the rest.
         """
         pieces = [*self.between.values(), [self.end]]
         mark_ids = {i for piece in pieces for i in piece if i in added}
         rests = []
         for mark in sorted(added[i].content for i in mark_ids):
-            if mark.startswith("<") and mark.endswith(">"):   # others are special tokens
+            if mark.startswith("<") and mark.endswith(">"):   # all others that we met are special
                 rests.append(re.escape(mark[1:]))
         if not rests:
             return re.compile("(?!)")   # matches nowhere
@@ -602,6 +611,14 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
 
 # ---- 4. the sampler ------------------------------------------------------------------------------
+#
+#     row     a conversation (`Row`), from its prompt to its end
+#     line    where its tokens stand in the tables `ids`, `logps` and `noise` [R + 1, C]: one for
+#             each of R rows, for good, and a spare one
+#     slot    where its keys and values stand in the cache while it decodes. The first slots are
+#             taken: when a row leaves, the last one moves into its slot
+#     event   what makes the host look at a row: it sampled a token that is watched for, or it has
+#             come to its stop
 
 @dataclass(eq=False)   # a row equals itself alone
 class Row:
@@ -610,7 +627,7 @@ class Row:
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token after the prompt
     group: list["Row"]            # the rows of its question
-    line: int = 0                 # its line in the tables of tokens and noise (see `Sampler`)
+    line: int = 0
     turn_start: int = 0           # the length at which its present turn began
     stop: int = 0                 # the length at which a budget ends the turn
     # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
@@ -621,9 +638,10 @@ class Row:
 
     @property
     def computes_prompt(self) -> bool:
-        """Whether it is the group's first row, and does not come back from a script.
+        """Whether the row that enters computes its group's prompt: the group's first row does.
 
-        It enters before the others of its group, so nobody has computed their prompt yet.
+        It enters before the other rows of its group, or together with them. When it comes back from
+        a script, the prompt has been computed.
         """
         return self is self.group[0] and self.past_kv is None
 
@@ -666,7 +684,8 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
     sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
-    # A margin here, too, a smaller one: two ways to add up a block in float64 differ that much.
+    # A margin here, too, a smaller one: `ends` has the same sum from `sum`, not from `cumsum`, and
+    # the two can differ in the last digits.
     rest = torch.minimum(rest, sums[:, -1:] * (1 - 1e-12))
     return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, rest, right=True)).squeeze(-1)
 
@@ -677,16 +696,10 @@ PREFILL_TOKENS = 8192   # computed together, padding included
 class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
-        row     a conversation (`Row`), from its prompt to its end
-        line    where its tokens stand in the tables `ids`, `logps` and `noise` [R + 1, C]: one for
-                each of R rows, for good, and a spare one
-        slot    where its keys and values stand in the cache while it decodes. The first slots are
-                taken: when a row leaves, the last one moves into its slot
-
     The same facts exist twice: on the device, where a step changes them without asking the host,
     and on the host, which counts along, since a step adds one to all lengths. What rows sample
-    stays on the device until one has an event: a token that the host watches for, or its stop.
-    `state` (host_state on the host) says what stands in the slots:
+    stays on the device until one has an event. `state` (host_state on the host) says what stands in
+    the slots:
 
                   slot 0   slot 1   slot 2 (free)
         line           7        3        R    the spare one
@@ -694,16 +707,21 @@ class Sampler:
         stop         260      215        C    the length at which its turn must end
 
         copy             on        written by
-        ids, logps       device    a step (`step`); a row that enters (`fill_slots`)
+        ids              device    a step; of a row that enters, its newest id alone (`fill_slots`):
+                                   what stands before it is in the cache, nobody reads its id
+        logps            device    a step
         state            device    a step, which adds one to the lengths; `state_to_device`
         events           device    a step: which slots the host has to look at
         host_state       host      `decode`, which adds one, too; rows that enter and leave
         rows             host      rows that enter and leave: those in the first slots
-        row.trajectory   host      `decode`, when the row has an event
+        row.trajectory   host      `make_rows` (the prompt); `decode`, when the row has an event;
+                                   `take_output` (what a script printed)
 
-    A step feeds a row's newest id: the cache always lacks just that one. CUDA graphs are recorded
-    for some numbers of slots only, so a step may run a few free slots, too (`DecodeGraphs`): they
-    write to the spare line, and their lengths go up with the others until `state_to_device`.
+    A step feeds a row's newest id: the cache always lacks just that one.
+
+    On CUDA there is a graph for 1, 2, 4, 8, ... slots alone (`DecodeGraphs`, below), so 60 rows run
+    as 64 slots. The four free ones write to the spare line, and their lengths go up with the others
+    until `state_to_device` sets them back.
     """
 
     def __init__(self, model: CausalLM, vocab_size: int, all_rows: list[Row], protocol: Protocol,
@@ -739,8 +757,8 @@ class Sampler:
     def enter(self, rows: list[Row]) -> None:
         """Let rows decode: what the cache does not know of them is computed first.
 
-        A group's prompt is computed once, by its first row. Rows wait in the order of their groups,
-        so that one enters before the others or together with them. Rows a, b and c of a group, and
+        A group's prompt is computed once, by its first row: rows wait in the order of their groups,
+        so the first enters before the others or together with them. Rows a, b and c of a group, and
         two free slots:
 
             enter([a, b])   a computes the prompt: prompt_kv of b and c. b starts from it
@@ -748,12 +766,10 @@ class Sampler:
             enter([a, c])   a starts from past_kv and computes the output alone; c from prompt_kv
         """
         # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
-        first = [row for row in rows if row.computes_prompt]
-        first_slot = len(self.rows)
-        self.fill_slots(first)
-        for slot, row in enumerate(first, first_slot):
+        computing = [row for row in rows if row.computes_prompt]
+        for slot, row in zip(self.fill_slots(computing), computing):
             self.share_prompt(slot, row)
-        self.fill_slots([row for row in rows if row not in first])
+        self.fill_slots([row for row in rows if row not in computing])
         self.state_to_device()
 
     def share_prompt(self, slot: int, first: Row) -> None:
@@ -764,11 +780,12 @@ class Sampler:
             for row in others:
                 row.prompt_kv = prompt_kv
 
-    def fill_slots(self, rows: list[Row]) -> None:
-        """Give rows the next slots, with all but their newest id in the cache."""
-        first_slot = len(self.rows)
+    def fill_slots(self, rows: list[Row]) -> range:
+        """Give rows the next slots, with all but their newest id in the cache; returns these."""
+        slots = range(len(self.rows), len(self.rows) + len(rows))
+        # What is known of them: nothing, the prompt, or all that stood there when it called.
         pending: list[tuple[int, int, list[int]]] = []   # slot, how many ids are known, the rest
-        for slot, row in enumerate(rows, first_slot):
+        for slot, row in zip(slots, rows):
             ids, known = row.trajectory.ids, 0
             kv = row.prompt_kv if row.past_kv is None else row.past_kv
             if kv is not None:
@@ -778,7 +795,8 @@ class Sampler:
             if known < len(ids) - 1:
                 pending.append((slot, known, ids[known:-1]))
             self.host_state[:, slot] = row.line, len(ids), row.stop
-        # waste=1.0: here any padding is cheaper than one more pass.
+        # The rest is computed, in as few passes as can be (`micro_batches` is below): waste=1.0
+        # allows any share of padding.
         for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS, waste=1.0):
             self.prefill([pending[i] for i in batch])
         self.rows += rows
@@ -788,6 +806,7 @@ class Sampler:
                             dtype=torch.long)
         newest = [row.trajectory.ids[-1] for row in rows]
         self.ids[lines, last] = torch.tensor(newest, device=self.device, dtype=torch.long)
+        return slots
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
         """Keys and values of ids after those the cache knows; padding is never seen."""
@@ -797,10 +816,10 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        length = 0   # new rows read nothing
+        read_length = 0   # new rows read nothing
         if any(known):
-            length = min(max(known) + ids.shape[1], self.capacity)
-        self.model(ids, self.cache.access(slots, positions, length), head=no_head)
+            read_length = min(max(known) + ids.shape[1], self.capacity)
+        self.model(ids, self.cache.access(slots, positions, read_length), head=no_head)
 
     def state_to_device(self) -> None:
         """Tell the device what stands in the slots now."""
@@ -811,6 +830,7 @@ class Sampler:
     def decode(self) -> list[tuple[int, Row]]:
         """One token for every row; the slots and rows with an event, the last slot first."""
         count = len(self.rows)
+        # `step`, on CUDA by a graph.
         self.graphs.run(self, count, longest=int(self.host_state[1, :count].max()))
         self.host_state[1, :count] += 1
         events = self.events[:count].tolist()
@@ -964,7 +984,7 @@ class TurnRules:
     """How a conversation goes on, for all rows of a rollout."""
     interpreter: Interpreter
     protocol: Protocol
-    progress: tqdm | None
+    bar: tqdm | None
 
     def start_turn(self, row: Row) -> None:
         """A turn ends at its own budget or at the conversation's, whichever comes first."""
@@ -1016,7 +1036,8 @@ class TurnRules:
         t, chat = row.trajectory, self.interpreter.chat
         result = row.future.result()
         t.statuses.append(result.status)
-        if result.status == "sandbox_error":   # ours, not the model's: it never enters a loss
+        # Our fault, not the model's: it never enters a loss (`without_failures` in grpo.py).
+        if result.status == "sandbox_error":
             self.end_row(row, "tool_failure")
             return False
         text = tool_text(result, self.protocol.tool_chars)
@@ -1036,8 +1057,8 @@ class TurnRules:
         t = row.trajectory
         t.stop_reason = stop_reason
         t.right = float(t.answer is not None and grade(t.instance, t.answer))
-        if self.progress is not None:
-            self.progress.update()
+        if self.bar is not None:
+            self.bar.update()
 
 
 # The decode steps that a script has before its row may return. Not the script's own time decides:
@@ -1053,21 +1074,22 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: in
                    worth: float) -> tuple[int, int]:
     """How many new rows, and how many rows that called, start to decode now.
 
-    Who may return: rows that are due (their scripts have had PATIENCE steps); all, if nobody
-    decodes. For how many there is room: the slots that new rows leave. And if those that would
-    enter are fewer than `worth` times those that decode, nobody enters yet. On a CPU (`worth` 1/2),
-    with 96 slots:
+    On a CPU (`worth` 1/2), with 96 slots:
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on slots
+             60      500      120    24      12    24    ... but at most two rows a slot begin
              60        0       50    20       0     0    too few to be worth it, until 30 are due
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
     """
-    # In flight are at most two rows a slot: each of them keeps its keys and values.
+    # New rows come first, so that no long conversation begins late. With those that have called at
+    # most two rows a slot have begun, since each of them keeps its keys and values.
     new = min(waiting, slots - running, 2 * slots - running - calling)
-    # Behind the new rows come those that called, in the order of their calls.
+    # Rows that called, in the slots that are left, in the order of their calls: those whose scripts
+    # have had PATIENCE steps, or all, if nobody decodes.
     back = min(calling if running == 0 else due, slots - running - new)
+    # Nobody enters yet, if it is not worth it.
     if new + back < worth * running:
         return 0, 0
     return new, back
@@ -1075,16 +1097,15 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: in
 
 def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int,
             protocol: Protocol, key: tuple,
-            progress: tqdm | None = None) -> list[list[Trajectory]]:
+            bar: tqdm | None = None) -> list[list[Trajectory]]:
     """Hold `group_size` conversations about every question: graded, in groups, in their order.
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
     the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key`, for example (seed, step), fixes all randomness. The format of code and answers is
-    the chat's (protocol.format is for served models, which have no Chat).
+    output. `key`, for example (seed, step), fixes all randomness.
     """
     model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
-    rules = TurnRules(interpreter, protocol, progress)
+    rules = TurnRules(interpreter, protocol, bar)
     groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
     check_context(waiting, protocol, model.config.max_position_embeddings)
@@ -1107,7 +1128,10 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                                        calling=len(calling), due=due, slots=sampler.slots,
                                        worth=ENTER_WORTH[sampler.device.type])
             returning = [calling.popleft() for _ in range(back)]
-            entering = [row for row in returning if rules.take_output(row)]
+            entering = []
+            for row in returning:
+                if rules.take_output(row):   # else it has ended
+                    entering.append(row)
             entering += [waiting.popleft() for _ in range(new)]
             if entering:
                 sampler.enter(entering)
@@ -1208,7 +1232,7 @@ def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
     rank, size = rank_and_size()
     mine = fitting[rank::size]
     with tqdm(total=len(mine) * samples, desc=title, disable=rank > 0, leave=False) as bar:
-        groups = rollout(interpreter, mine, samples, protocol, key=key, progress=bar)
+        groups = rollout(interpreter, mine, samples, protocol, key=key, bar=bar)
     groups = merge_shares(groups, len(fitting))
     return describe(groups, protocol, samples, too_long), groups
 
@@ -1591,62 +1615,50 @@ def add_device_flags(add: Callable[..., Any]) -> None:
              f"for it if the model is at least {WIDE} wide")
 
 
-class HelpFormatter(argparse.HelpFormatter):
-    """Tells a flag's default where there is one to tell."""
-
-    def _expand_help(self, action: argparse.Action) -> str:
-        told = super()._expand_help(action)
-        default = action.default
-        if default is None or isinstance(default, bool) or default is argparse.SUPPRESS:
-            return told
-        if isinstance(default, list):
-            default = " ".join(default)
-        return f"{told} ({default})"
-
-
-def command_line(description: str | None = None, **further: Any) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=description, formatter_class=HelpFormatter,
-                                   **further)
-
-
-LIMITS_OF_RUN = ("max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
+# Flags of a run, and their types, that are defaults of how its model is asked.
+INHERITED = {"tasks": str, "questions": str, "level": int, "format": str, "max_turn_tokens": int,
+             "max_tokens": int, "max_calls": int, "tool_chars": int}
 
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
-    """The flags of the run that made a model: its log's first line; none, if no run made it."""
+    """INHERITED ones of the run that made a model: its log's first line; none, if no run did."""
     log = directory / "metrics.jsonl"
     if not log.exists():
         return {}
     _, first_line = next(read_jsonl(log), (0, {}))
     flags = first_line.get("flags", {})
-    sound = (isinstance(flags, dict) and flags.get("level", 1) in LEVELS
-             and all(isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
-             and all(type(flags.get(name, 1)) is int for name in LIMITS_OF_RUN)
-             and str(flags.get("format", "fence")) in FORMATS)
-    if not sound:
+    if not isinstance(flags, dict):
         raise SystemExit(f"{log}: its first line does not hold the flags of a run")
-    return flags
+    # One may be absent (of an older run) or null (it was not given).
+    inherited = {name: flags[name] for name in INHERITED if flags.get(name) is not None}
+    wrong = [name for name, value in inherited.items() if type(value) is not INHERITED[name]]
+    if inherited.get("level", 1) not in LEVELS:
+        wrong.append("level")
+    if inherited.get("format", "fence") not in list(FORMATS):
+        wrong.append("format")
+    if wrong:
+        raise SystemExit(f"{log}: its first line holds a flag that no run has: {wrong[0]} is "
+                         f"{inherited[wrong[0]]!r}")
+    return inherited
 
 
 def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
     """How a model was trained, as defaults of how it is asked."""
-    flags = flags_of_run(Path(args.model))
-    inherited = {name: flags[name] for name in ("level", "format", *LIMITS_OF_RUN) if name in flags}
-    # `ask` brings its own question, and these three flags choose questions for `eval`.
-    if args.run == command_ask or args.tasks or args.questions or args.bbh:
+    inherited = flags_of_run(Path(args.model))
+    tasks = inherited.pop("tasks", None)
+    questions = inherited.pop("questions", None)
+    subject = questions or tasks
+    if args.command == command_ask:   # brings its own question
         return inherited
-    # Else `eval` asks the held-out questions of what the model was trained on.
-    if flags.get("questions"):
-        subject = flags["questions"]
-        chosen = {"questions": subject, "purpose": "eval"}
-    elif flags.get("tasks"):
-        subject = flags["tasks"]
-        chosen = {"tasks": subject}
-    else:
+    # These three choose the questions of `eval`.
+    if args.tasks or args.questions or args.bbh or not subject:
         return inherited
+    # Else it asks the held-out questions of what the model was trained on.
     if os.environ.get("RANK", "0") == "0":
         print(f"asking what {args.model} was trained on: {subject}")
-    return {**inherited, **chosen}
+    if questions:
+        return {**inherited, "questions": questions, "purpose": "eval"}
+    return {**inherited, "tasks": tasks}
 
 
 def command_ask(args: argparse.Namespace) -> None:
@@ -1740,7 +1752,8 @@ def command_eval(args: argparse.Namespace) -> None:
               f"{sum(t.completion_tokens for t in trajectories):,} of completions")
     if args.json:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
-        flags = {name: value for name, value in vars(args).items() if name != "run"}   # a function
+        # All flags but the function that answers the command.
+        flags = {name: value for name, value in vars(args).items() if name != "command"}
         write_json(Path(args.json), {"flags": flags, **report})
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
@@ -1817,16 +1830,15 @@ def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> 
 
 
 def main() -> None:
-    parser = command_line("Ask, evaluate and look at a model that reasons with code.")
-    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page",
-                                     parser_class=command_line)
+    parser = CommandLine("Ask, evaluate and look at a model that reasons with code.")
+    commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page")
 
     ask = commands.add_parser("ask", help="hold one conversation, streamed")
     ask.add_argument("question", nargs="?", help="what to ask")
     ask.add_argument("--task", metavar="NAME", help="or a question of a task; --seed draws")
     ask.add_argument("--level", type=int, choices=LEVELS, default=1, help="of that question")
     add_model_flags(ask, MODES)
-    ask.set_defaults(run=command_ask)
+    ask.set_defaults(command=command_ask)
 
     evaluation = commands.add_parser("eval", help="accuracy, per task")
     add = evaluation.add_argument
@@ -1845,7 +1857,7 @@ def main() -> None:
     add("--trajectories", metavar="FILE", help="write the conversations there, as JSON lines")
     add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")
     add_model_flags(evaluation, (*MODES, "all"))
-    evaluation.set_defaults(run=command_eval)
+    evaluation.set_defaults(command=command_eval)
 
     show = commands.add_parser("show", help="saved trajectories in colour")
     show.add_argument("file", metavar="RUN", help="a run's directory, or a trajectories.jsonl")
@@ -1853,22 +1865,21 @@ def main() -> None:
     show.add_argument("--step", type=whole(0), help="those of this step alone")
     show.add_argument("--first", type=whole(0), default=0, help="index of the first one")
     show.add_argument("--n", type=whole(1), default=5, help="how many")
-    show.set_defaults(run=command_show)
+    show.set_defaults(command=command_show)
 
     page = commands.add_parser("page", help="runs as one page for a browser")
     page.add_argument("runs", nargs="+", metavar="RUN", help="directories, laid over each other")
     page.add_argument("--out", default="page.html", help="the file to write")
-    page.set_defaults(run=command_page)
+    page.set_defaults(command=command_page)
 
     args = parser.parse_args()
-    check_texts(parser, args)
     # A model is asked as it was trained. Parsed again, so that what is typed still wins.
-    if args.run in (command_ask, command_eval):
+    if args.command in (command_ask, command_eval):
         defaults = defaults_of_run(args)
         ask.set_defaults(**defaults)
         evaluation.set_defaults(**defaults)
         args = parser.parse_args()
-    args.run(args)
+    args.command(args)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ from typing import Any, Callable, Iterator, NamedTuple
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, add_device_flags, check_model,
-                  checked_sandbox, command_line, compute_dtype, evaluate, explain_out_of_memory,
-                  find_device, load_model, load_tokenizer, load_weights, micro_batches, pad,
-                  render_messages, save_model, token_logps, gather as gather_all)
+                  checked_sandbox, compute_dtype, evaluate, explain_out_of_memory, find_device,
+                  load_model, load_tokenizer, load_weights, micro_batches, pad, render_messages,
+                  save_model, token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -60,22 +60,24 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS
-from tasks.conversation import (FORMATS, MODES, add_protocol_flags, check_texts, protocol_of,
-                                real, system_prompts, whole)
+from tasks.conversation import FORMATS, MODES, system_prompts
+from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
 from tasks.questions import TASKS_HELP, TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
 from tasks.teacher import read_conversations, write_conversations, wrong_conversations
 
 
 # ---- ranks: the processes that train together ----------------------------------------------------
+#
+#     rank              one of the processes, by its number; torchrun starts them
+#     process group     the ranks that talk to each other
+#     collective call   every rank has to make it, and in it waits for the others: `gather`, `sum`,
+#                       `on_main`, a sharded model's forward and backward passes
+#     DTensor           a tensor of which every rank holds some rows; full_tensor() gathers them all
 
 @dataclass
 class World:
-    """This process's rank, the number of processes, this one's device, and what it computes in.
-
-    Some calls are collective: every rank has to make them, and in each it waits for the others
-    (`gather`, `sum`, `on_main`, and a sharded model's forward and backward passes).
-    """
+    """This process's rank, the number of processes, this one's device, and what it computes in."""
     rank: int
     size: int
     device: torch.device
@@ -134,7 +136,9 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
     if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
         # Ranks wait for each other where one writes or loads alone; torchrun notices the dead.
         dist.init_process_group(backend, timeout=timedelta(hours=2))
-    else:   # FSDP and checkpoints ask for a group even then
+    else:
+        # FSDP and checkpoints want a process group even then: one with a single member, and with
+        # its address book in memory.
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     return World(dist.get_rank(), dist.get_world_size(), place, compute_dtype(dtype, place, width))
 
@@ -175,10 +179,17 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     table [replicas, shards], here [2, 4].
     `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`:
     only the blocks' inputs are kept for the backward pass, which computes the rest again.
+
+    One process that computes in float32 has nothing to share out or to cast: its model stays as it
+    is, which spares the tiny model a quarter of its step.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import (CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy,
                                         fully_shard)
+    for block in model.model.layers:
+        block.checkpointing = checkpointing
+    if world.size == 1 and world.dtype == torch.float32 and not offload:
+        return model
     mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
                             mesh_dim_names=("replicate", "shard"))
     if replicas == 1:   # plain FSDP: a mesh of one dimension
@@ -188,7 +199,6 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
         offload_policy = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
     precision = MixedPrecisionPolicy(param_dtype=world.dtype, reduce_dtype=torch.float32)
     for block in model.model.layers:
-        block.checkpointing = checkpointing
         fully_shard(block, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
     # What is left belongs to no block: the embedding, the last norm, the head.
     return fully_shard(model, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
@@ -203,7 +213,7 @@ def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: b
 
 
 def whole_tensor(tensor: Tensor) -> Tensor:
-    """All rows of a sharded tensor (a DTensor, of which each rank has some); others as they are."""
+    """A sharded tensor (a DTensor) with all its rows; any other as it is."""
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
@@ -275,21 +285,22 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
     Every rank gets as many as the one with most, since a backward pass under FSDP is a collective
     call: a rank without rows left takes an empty batch, which trains no token.
     """
-    cut = micro_batches([len(row) for row in ids], micro_tokens)   # the indices of each one's rows
-    most = max(world.gather(len(cut)))
+    # The indices of the rows of each micro-batch.
+    row_batches = micro_batches([len(row) for row in ids], micro_tokens)
+    most = max(world.gather(len(row_batches)))
     # A batch's first row is its longest.
-    padded_tokens = sum(len(ids[rows[0]]) * len(rows) for rows in cut)
+    padded_tokens = sum(len(ids[rows[0]]) * len(rows) for rows in row_batches)
     real_tokens = sum(map(len, ids))
     real_tokens, padded_tokens = world.sum(real_tokens, padded_tokens)
     batches = []
-    for rows in cut:
+    for rows in row_batches:
         padded_ids = pad([ids[i] for i in rows], 0, world.device)
         padded_mask = pad([loss_masks[i] for i in rows], 0, world.device)
         batches.append(Batch(rows, padded_ids, padded_mask))
     # One row of two tokens with mask 0: no token is scored. The loss is a sum over none of them, 0,
     # but backward runs through the model all the same, and makes the collective calls.
     empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
-    batches += [Batch([], empty, empty)] * (most - len(cut))
+    batches += [Batch([], empty, empty)] * (most - len(row_batches))
     return batches, 1 - real_tokens / max(padded_tokens, 1)
 
 
@@ -299,7 +310,7 @@ def tell_last_pass(model: nn.Module, is_last: bool) -> None:
     With --replicas: within a replica gradients are reduced after every pass, between replicas only
     after the last one, once a step. Without, nothing changes.
     """
-    if hasattr(model, "set_requires_all_reduce"):   # sharded
+    if hasattr(model, "set_requires_all_reduce"):   # a model in one piece has no such switch
         model.set_requires_all_reduce(is_last)
 
 
@@ -310,25 +321,29 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
                              weight_decay=weight_decay, fused=world.device.type == "cuda")
 
 
+# Entered round every call of the function.
 @explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
 def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float,
                    max_grad_norm: float) -> float:
     """Clip, step, clear the gradients; returns their norm. If that is not finite, no step."""
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm or math.inf)
+    # With a sharded model each rank has the norm of its own rows' gradients, a DTensor; combined
+    # they are the norm of the whole gradient.
     norm = float(whole_tensor(norm))
     for group in optimizer.param_groups:
         group["lr"] = lr
     if math.isfinite(norm):  # the norm is the same on all ranks, so all of them skip together
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    give_back_memory(model)
     return norm
 
 
 def give_back_memory(model: nn.Module) -> None:
-    """After a micro-batch or a rollout: let glibc return what its tensors have left in pieces.
+    """After a step or a rollout: let glibc return what its tensors have left in pieces.
 
-    The next one has another shape, which does not fit into them. Without, a run of a real model on
-    a CPU grew from 6.5 to 13 GB within thirty steps. A tiny one leaves little, and giving it back
+    The next ones have other shapes, which do not fit into them. Without, a run of a real model on a
+    CPU grew from 6.5 to 13 GB within thirty steps. A tiny one leaves little, and giving it back
     would take a tenth of its step.
     """
     size = sum(parameter.numel() for parameter in model.parameters())
@@ -395,12 +410,12 @@ def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[
         HOLE 5 and 6?
         What is the product of 7?
 
-    Then "What is the product of" is chosen, and so on. What stands less often than in `share` of
-    the texts is not worth a token.
+    Then "What is the product of" is chosen, and so on. What occurs fewer times than `share` of the
+    number of texts is not worth a token.
     """
     left, phrases = list(texts), []
     for _ in range(count):
-        # How often does each sequence of up to twelve words stand in the different texts?
+        # How often does each sequence of up to twelve words occur? Equal texts count once.
         found: Counter = Counter()
         for text in set(left):
             # Words, each with the blank before it; digits, quotes and holes end a phrase.
@@ -497,7 +512,7 @@ def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> 
     return shuffled[position * batch_size:(position + 1) * batch_size]
 
 
-@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")   # round every call
+@explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
 def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
                  micro_tokens: int) -> dict[str, float]:
     """Gradients of the mean negative log-likelihood of all trained tokens; the loss and its tokens.
@@ -518,7 +533,6 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total
         (loss * world.size).backward()   # FSDP averages over the ranks: undo that
-        give_back_memory(model)
         loss_sum += loss.detach()
     return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
 
@@ -607,14 +621,14 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     # read twice: here like any model's, and by run.load with the state of the optimiser.)
     source = run.resumed or args.model
     is_new = source is None
-    if not is_new:
-        tokenizer = load_tokenizer(source)
-        model = load_sharded(source, world, **sharding)
-    else:
+    if is_new:
         # All but the system prompts, which tiny_tokenizer knows.
         texts = [message["content"] for line in lines for message in line["messages"][1:]]
         tokenizer = tiny_tokenizer(texts, args.format)
         model = shard(tiny_model(args, vocab_size=len(tokenizer)), world, **sharding)
+    else:
+        tokenizer = load_tokenizer(source)
+        model = load_sharded(source, world, **sharding)
     chat = Chat(tokenizer, args.format)
     # 3. Token ids and loss mask.
     context = model.config.max_position_embeddings
@@ -636,8 +650,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
     skipped = 0
-    # While `interrupt` (at the end of this file) is entered, Ctrl-C waits for the end of a step;
-    # after the last step, until the model is written.
+    # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
+    # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
     with Interrupt(world) as interrupt, tqdm(
             range(first, steps + 1), desc="fine-tuning", unit="step", initial=first - 1,
             total=steps, disable=not world.main) as bar:
@@ -658,7 +672,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             if stop or (args.save_every and step % args.save_every == 0):
                 path = run.save(model, optimizer, tokenizer,
                                 state={"step": step, "data_sha256": digest})
-                if stop:
+                if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume goes on "
                               f"from {path}")
                     raise SystemExit(interrupt.status)
@@ -681,6 +695,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=16,
         lr=1e-4,
         warmup=10,
+        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
@@ -690,7 +705,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = command_line("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
+    parser = CommandLine("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
                         help="defaults of the other flags: tiny, a new model from nothing; quick, "
                         "with a quarter of the data; laptop, a real one of 135 million parameters")
@@ -754,9 +769,7 @@ def parse_with_preset(parser: argparse.ArgumentParser,
     """The flags. Parsed twice: --preset's values become defaults, and what is typed still wins."""
     preset = parser.parse_args().preset
     parser.set_defaults(**presets[preset])
-    args = parser.parse_args()
-    check_texts(parser, args)
-    return args
+    return parser.parse_args()
 
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
@@ -826,7 +839,8 @@ def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     # A wrong --model ends the program here, before --out is touched.
     width = check_model(args.model).hidden_size if args.model else args.width
     world = start_world(args.device, args.dtype, width)
-    # A run goes on in what it began with, on another machine, too.
+    # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
+    # refused.
     args.dtype = str(world.dtype).removeprefix("torch.")
     if args.batch_size % world.size:
         parser.error(f"--batch-size {args.batch_size} does not divide over {world.size} ranks")
@@ -960,13 +974,17 @@ class RunDir:
     def _choose_path(self, resume: bool, overwrite: bool) -> Path:
         """Where this run writes; what must not be touched is refused.
 
-        Without a flag a run begins in OUT, unless a run is there: then it is refused. --overwrite
-        begins in OUT.new, if OUT or OUT.new holds a run. --resume goes on in OUT.new, if a run is
-        there (of an --overwrite that was killed before its first step), else in OUT. Directories
-        with files that are no run's are refused.
+                            with this flag it writes to
+            a run is in     none        --overwrite     --resume
+            neither         OUT         OUT             OUT
+            OUT             (refused)   OUT.new         OUT
+            OUT.new         (refused)   OUT.new         OUT.new
+
+        OUT.new holds a run if an --overwrite was killed before its first step. Directories with
+        files that are no run's are refused, too.
         """
         new = Path(f"{self.out}.new")
-        own = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
+        leftovers = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
         held = is_run(self.out) or is_run(new)
         if held and not (resume or overwrite):
             raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
@@ -975,7 +993,7 @@ class RunDir:
         if (overwrite and held) or (resume and is_run(new)):
             path = new   # it takes the old run's place with its first step
         for touched in (self.out, path):
-            if touched.is_dir() and not is_run(touched) and set(os.listdir(touched)) - own:
+            if touched.is_dir() and not is_run(touched) and set(os.listdir(touched)) - leftovers:
                 raise SystemExit(f"--out: {touched} is not empty and holds no run: choose another "
                                  "one")
         return path
@@ -984,6 +1002,9 @@ class RunDir:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path(resume, overwrite)
         self.locks = [claim(path)]
+        if overwrite and is_run(path):   # in OUT.new: a new run finds nothing of an older one
+            self._move_aside(path)
+            self.locks = [claim(path)]
         if path != self.out and self.out.exists():
             self.locks.append(claim(self.out))   # nobody is at work in the old run
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
@@ -1030,7 +1051,8 @@ class RunDir:
         if checkpoints and newest is None:
             raise SystemExit(f"--resume: every checkpoint in {self.checkpoints} is damaged; "
                              "--overwrite moves the run aside and begins again")
-        for damaged in checkpoints[:checkpoints.index(newest)] if newest else []:
+        newer = checkpoints[:checkpoints.index(newest)] if newest else []
+        for damaged in newer:
             aside = damaged.with_name(f"damaged-{damaged.name}")
             print(f"note: {damaged} is damaged and not used: it is {aside.name} now, where "
                   "`sha256sum -c SHA256SUMS` names the file", flush=True)
@@ -1056,11 +1078,14 @@ class RunDir:
 
     def _replace(self) -> None:
         if self.out.exists():
-            free = (f"{self.out}.{number}" for number in itertools.count(1))
-            aside = next(path for path in free if not os.path.exists(path))
-            os.rename(self.out, aside)
-            self.world.say(f"the run that {self.out} held is in {aside} now")
+            self._move_aside(self.out)
         os.rename(self.path, self.out)
+
+    def _move_aside(self, path: Path) -> None:
+        free = (f"{self.out}.{number}" for number in itertools.count(1))
+        aside = next(place for place in free if not os.path.exists(place))
+        os.rename(path, aside)
+        self.world.say(f"the run that {path} held is in {aside} now")
 
     def write(self, name: str, text: str) -> None:
         """Replace a file, whole or not at all."""
@@ -1080,11 +1105,12 @@ class RunDir:
         """One step: a JSON line with everything (null: not a finite number), and one to read."""
         written, shown = {}, []
         for key, value in metrics.items():
-            written[key] = value
-            shown.append(f"{key} {value}")
             if isinstance(value, float):
                 written[key] = round(value, 6) if math.isfinite(value) else None
-                shown[-1] = f"{key} {value:.3g}"
+                shown.append(f"{key} {value:.3g}")
+            else:
+                written[key] = value
+                shown.append(f"{key} {value}")
         self.add_line("metrics.jsonl", written)
         if self.track:
             numbers = {key: value for key, value in written.items() if value is not None}
@@ -1160,9 +1186,13 @@ class RunDir:
         sync(directory)
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restore the checkpoint `resumed`, on any number of ranks; returns its state."""
+        """Restore the checkpoint `resumed`, on any number of ranks, and cut the logs to its step;
+        returns its state.
+        """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+        # dcp.load fills tensors in place, on each rank its shards: first we need a state of the
+        # right shapes. (get_state_dict makes AdamW's, which has none before its first step.)
         model_state, optimizer_state = get_state_dict(model, optimizer)
         saved = {"model": model_state, "optimizer": optimizer_state}
         dcp.load(saved, checkpoint_id=self.resumed / "state")
@@ -1173,14 +1203,14 @@ class RunDir:
 
     def adopt_model(self, checkpoint: Path) -> None:
         """A checkpoint's model becomes the run's: its files stand beside the logs, too."""
-        own = {"state.json", "SHA256SUMS", "value_head.pt"}
+        not_the_model = {"state.json", "SHA256SUMS", "value_head.pt"}
 
         def copy_files() -> None:
             (self.path / "config.json").unlink(missing_ok=True)
             files = [path for path in checkpoint.iterdir() if path.is_file()]
             # config.json last, as in save_model: what was cut off half-way has none.
             for file in sorted(files, key=lambda path: path.name == "config.json"):
-                if file.name not in own:
+                if file.name not in not_the_model:
                     shutil.copyfile(file, self.path / file.name)
             self._make_durable(self.path)
 
@@ -1222,8 +1252,12 @@ def stop_at_once(number: int, frame: Any) -> None:
 class Interrupt:
     """While it is entered, Ctrl-C and its like ask the loop to stop after the step that it is in.
 
-    A terminal sends SIGINT or, closed, SIGHUP; docker and batch systems SIGTERM or SIGUSR1. The
-    second signal ends the program at once.
+    A terminal sends SIGINT or, closed, SIGHUP; docker and batch systems SIGTERM or SIGUSR1.
+
+        asked in a step       the step ends, a checkpoint is written, the program ends
+        asked in the last     the `with` is left as always (sft.py writes the model in it), then the
+        step, or after it     program ends; what follows the `with` is left to --resume
+        asked twice           the program ends at once; --resume has the newest checkpoint
     """
 
     def __init__(self, world: World):
@@ -1235,7 +1269,6 @@ class Interrupt:
 
     def __exit__(self, kind: Any, *_: Any) -> None:
         catch_signals(stop_at_once)
-        # Asked during the last step or after it: what follows the loop is left to --resume.
         if kind is None and self.wanted():
             raise SystemExit(self.status)
 

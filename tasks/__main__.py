@@ -16,6 +16,7 @@ from typing import Any, Callable
 from sandbox import Sandbox, SandboxError
 from tasks import LEVELS, PURPOSES, TASKS, Instance, Task
 from tasks.difficulty import DIFFICULTY, one_statement
+from tasks.flags import CommandLine
 
 BOUNDS = {3: 1.0, 5: 5.0}     # level -> seconds for one question, and for one verification
 PROGRAM_BOUND = 5.0           # seconds in the sandbox, at any level
@@ -128,8 +129,8 @@ def measure(task: Task, seed: int, level: int, sandbox: Sandbox) -> tuple[float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tasks", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__, prog="python -m tasks",
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("task", nargs="?", metavar="SUITE/NAME", help="the task to show, or to measure alone")
     add("--level", type=int, choices=LEVELS, default=3, help="difficulty (3)")

@@ -4,12 +4,10 @@ said.
 Everything here is text. The same conversation as token ids is made by `Chat` in r1ci.py.
 """
 
-import argparse
 import hashlib
-import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 from sandbox import Result
 from tasks.base import Instance
@@ -407,7 +405,7 @@ class Protocol:
     """How a conversation is held; the same in training and evaluation, temperature aside."""
 
     mode: str = "ci"
-    format: str = "fence"
+    format: str = "fence"  # of a served model; `rollout` in r1ci.py goes by its Chat's
     temperature: float = 1.0
     max_turn_tokens: int = 128
     max_tokens: int = 384  # of everything behind the prompt, the environment's words included
@@ -419,89 +417,6 @@ class Protocol:
     def allowed_calls(self) -> int:
         """In mode "text" code is not run: a code block ends the conversation."""
         return 0 if self.mode == "text" else self.max_calls
-
-
-# The range of a number on the command line is said here and nowhere else: argparse refuses the rest
-# with one sentence, before anything starts.
-
-
-def whole(minimum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number of at least `minimum`."""
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {minimum}")
-        if value >= 10 ** 15:
-            raise argparse.ArgumentTypeError(f"{text:.20} is too large")
-        return value
-    return parse
-
-
-def check_texts(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse an empty text, such as a shell's variable that is not set, and one that no path is."""
-    for name, value in vars(args).items():
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and (not text.strip() or "\0" in text):
-                parser.error(f"{name} {text!r}: a text is needed")
-
-
-def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
-    """An argparse type: a finite number from `minimum` to `maximum`."""
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and minimum <= value <= maximum):
-            limits = f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
-        return value
-    return parse
-
-
-def add_protocol_flags(
-    parser: argparse.ArgumentParser, temperature: float, modes: tuple[str, ...] = MODES
-) -> None:
-    defaults = Protocol()
-    add = parser.add_argument_group("conversation").add_argument
-    add(
-        "--mode",
-        choices=modes,
-        default=defaults.mode,
-        help="system prompt: ci lets the model choose words or code, text forbids code, "
-        "code asks for it first, guided says when to use which",
-    )
-    add(
-        "--format",
-        choices=tuple(FORMATS),
-        default=defaults.format,
-        help="marks of code and answer: ```python and <<< >>>, <code> and <answer>, or \\boxed{}",
-    )
-    add("--temperature", type=real(0), default=temperature, help="of sampling; 0: greedy")
-    add("--max-turn-tokens", type=whole(1), default=defaults.max_turn_tokens, help="per turn")
-    add(
-        "--max-tokens",
-        type=whole(1),
-        default=defaults.max_tokens,
-        help="per conversation behind the prompt, script output included",
-    )
-    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls at most")
-    add(
-        "--tool-chars",
-        type=whole(1),
-        default=defaults.tool_chars,
-        help="characters of a script's output and error that the model reads",
-    )
-    add("--slots", type=whole(1), default=defaults.slots, help="rows that decode together")
-    add("--code-timeout", type=real(0.1), default=5.0, help="seconds a script may run")
-
-
-def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
-    values = {key: getattr(args, key) for key in Protocol.__dataclass_fields__}
-    return Protocol(**{**values, **changes})
 
 
 @dataclass

@@ -15,8 +15,9 @@ from typing import Any, Callable
 
 from sandbox import Sandbox
 from tasks.base import Instance
-from tasks.conversation import (FORMATS, Protocol, Trajectory, keyed_bytes, read_turn, real,
-                                system_prompts, tool_text, whole)
+from tasks.conversation import (FORMATS, Protocol, Trajectory, keyed_bytes, read_turn,
+                                system_prompts, tool_text)
+from tasks.flags import real, whole
 from tasks.questions import grade
 
 
@@ -48,8 +49,6 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
         raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
     if importlib.util.find_spec("openai") is None:
         raise SystemExit(f"{name}: served models need the openai package: pip install openai")
-    if concurrency < 1 or not timeout > 0:
-        raise SystemExit("--concurrency and --request-timeout must be above 0")
     return Endpoint(url.rstrip("/"), model, concurrency, timeout)
 
 

@@ -29,9 +29,9 @@ from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
-from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, add_protocol_flags,
-                                check_texts, protocol_of, read_turn, real,
-                                system_prompts, tool_text, whole)
+from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, read_turn, system_prompts,
+                                tool_text)
+from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions,
                              is_text, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
@@ -474,7 +474,7 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
 # ---- 5. the command line -------------------------------------------------------------------------
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tasks.teacher", description="Supervised data.")
+    parser = CommandLine("Supervised data.", prog="python -m tasks.teacher")
     commands = parser.add_subparsers(dest="command", required=True, metavar="collect | choose")
 
     collecting = commands.add_parser("collect", help="write or ask for conversations")
@@ -507,9 +507,6 @@ def main() -> None:
         command.add_argument("--seed", type=int, default=0, help="of questions and draws")
 
     args = parser.parse_args()
-    check_texts(parser, args)
-    if args.multi_turn_weight < 0:
-        parser.error("--multi-turn-weight must not be below 0")
     if args.command == "choose":
         choose_from_file(args)
         return

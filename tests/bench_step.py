@@ -5,16 +5,19 @@
     torchrun --nproc_per_node 8 tests/bench_step.py --size 7B    ... on eight
     python tests/bench_step.py --trl                             beside TRL's GRPOTrainer
                                                                  (pip install trl)
+    python tests/bench_step.py --trl --model DIR                 ... with a real model of ChatML's
+                                                                 marks (SmolLM2, Qwen)
 
 The functions are those that grpo.py calls. Random weights would never write code, so each row's
 tokens are dictated: turns of exponential length, scripts that really run, an answer. The sampler
 does all its work and then takes the dictated token. Rewards alternate within a group, so that no
 row is left out of the update.
 
-Against TRL nothing is dictated. A tiny model is overfitted on the spot to think for a random while,
-call Python once, and answer. Both sides get that model, its tokenizer and chat format, the same
-questions, group size and budget, temperature 1, no KL term, one update per rollout, and the same
-sandbox. Their steps take turns in one process.
+Against TRL nothing is dictated. The tiny model, or that of --model, is overfitted on the spot to
+think for a random while, call Python once, and answer. Both sides get that model, its tokenizer and
+chat format, the same questions, group size and budget, temperature 1, no KL term, one update per
+rollout, and the same sandbox; bfloat16 where ours computes in it (TRL: bf16=True). Their steps take
+turns in one process.
 """
 import argparse
 import random
@@ -33,23 +36,26 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 import r1ci
 from grpo import ADVANTAGES, Algorithm, Learner, choose_answers, update
 from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, checked_sandbox, load_model,
-                  load_tokenizer, render_messages, rollout, save_model)
+                  load_tokenizer, read_config, render_messages, rollout, save_model)
 from sft import (Example, World, copy_weights, free_weights, make_optimizer, memory_gb,
-                 optimizer_step, sft_backward, shard, start_world, tiny_tokenizer)
+                 optimizer_step, sft_backward, shard, start_world, tiny_tokenizer, weights_on_main)
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from sandbox import Sandbox
 from shapes import SHAPES, shape
 from tasks import TASKS, Instance
 from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, tool_text
+from tasks.flags import CommandLine
 from tasks.questions import TINY_TASKS, draw_questions, grade, parse_tasks
 
 # The flags whose defaults depend on the size, and those defaults.
 SIZED = ("questions", "turn_tokens", "max_tokens", "slots", "micro_tokens", "steps")
 WORK = {
     "tiny": (16, 36, 384, 96, 1024, 5),
+    "real": (4, 36, 384, 96, 1024, 3),   # that of --model, on a CPU
     "0.5B": (32, 300, 4096, 256, 16_384, 2),
     "1.5B": (32, 300, 4096, 256, 8192, 2),
     "3B": (32, 300, 4096, 128, 4096, 2),
@@ -287,32 +293,41 @@ def caller_conversation(chat: Chat, question: Instance, program: str, output: st
     return Example(ids, loss_mask)
 
 
-def write_caller(directory: Path, questions: list[Instance], sandbox: Sandbox, world: World,
-                 turn_tokens: int, steps: int) -> float:
-    """Overfit the tiny model on conversations with one call, and save it; returns the last loss.
+def write_caller(directory: Path, args: argparse.Namespace, questions: list[Instance],
+                 sandbox: Sandbox, world: World) -> float:
+    """Overfit a model on conversations with one call, and save it; returns the last loss.
 
     Thoughts are a run of one token, of exponential length, anew in each step: so the model ends its
     turns at random, too.
     """
     programs = [TASKS[question.task].program(question) for question in questions]
     outputs = [tool_text(sandbox.run(program, seed=0), 400) for program in programs]
-    texts = [question.question for question in questions]
-    tokenizer = tiny_tokenizer(texts + [MARKS.show_code(program) for program in programs])
+    torch.manual_seed(0)
+    if args.model:
+        tokenizer = load_tokenizer(args.model)
+        model = load_model(args.model)
+        peak, thought = 2e-4, " so"
+    else:
+        texts = [question.question for question in questions]
+        tokenizer = tiny_tokenizer(texts + [MARKS.show_code(program) for program in programs])
+        model = load_model(ModelConfig(vocab_size=len(tokenizer), rope_theta=100.0))
+        peak, thought = 2e-3, "."
     tokenizer.chat_template = CHAT_TEMPLATE
     chat, rng = Chat(tokenizer), random.Random(0)
-    torch.manual_seed(0)
-    model = load_model(ModelConfig(vocab_size=len(tokenizer), rope_theta=100.0))
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.0)
-    for step in range(steps):
+    assert len(chat.encode(thought)) == 1
+    model = shard(model, world)
+    optimizer = make_optimizer(model, peak, 0.0, world)
+    steps = args.overfit_steps
+    for step in tqdm(range(steps), desc="overfitting", unit="step", leave=False):
         examples = []
         for question, program, output in zip(questions, programs, outputs):
-            thoughts = ["." * exponential(rng, turn_tokens, 160) + "\n" for _ in range(2)]
+            thoughts = [thought * exponential(rng, args.turn_tokens, 160) + "\n" for _ in range(2)]
             examples.append(caller_conversation(chat, question, program, output, thoughts))
-        lr = 2e-3 * min(1, (step + 1) / 20, 2 * (1 - step / steps))
+        lr = peak * min(1, (step + 1) / 20, 2 * (1 - step / steps))
         loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
                             micro_tokens=1024)["loss"]
         optimizer_step(model, optimizer, lr, max_grad_norm=1.0)
-    save_model(model, tokenizer, directory)
+    save_model(model, tokenizer, directory, weights_on_main(model, world))
     return loss
 
 
@@ -326,11 +341,12 @@ def require_trl() -> str:
         raise SystemExit(f"--trl needs TRL ({error}): pip install trl")
 
 
-def trl_config(args: argparse.Namespace, directory: Path) -> Any:
+def trl_config(args: argparse.Namespace, directory: Path, dtype: torch.dtype) -> Any:
     """TRL as quick as it gets on a CPU: no log, no recomputation, all rows at once."""
     from trl import GRPOConfig
     return GRPOConfig(
-        output_dir=str(directory / "trl"), use_cpu=True, bf16=False, gradient_checkpointing=False,
+        output_dir=str(directory / "trl"), use_cpu=True, bf16=dtype == torch.bfloat16,
+        gradient_checkpointing=False,
         per_device_train_batch_size=args.questions * args.group_size, gradient_accumulation_steps=1,
         num_generations=args.group_size, num_iterations=1, beta=0.0, loss_type="grpo",
         scale_rewards="group", temperature=1.0, top_p=1.0, top_k=0,
@@ -341,7 +357,7 @@ def trl_config(args: argparse.Namespace, directory: Path) -> Any:
 
 
 def trl_trainer(args: argparse.Namespace, directory: Path, questions: list[Instance],
-                sandbox: Sandbox) -> Any:
+                sandbox: Sandbox, dtype: torch.dtype) -> Any:
     """TRL's GRPOTrainer; its `spent` adds up the seconds and counts of a step."""
     from datasets import Dataset
     from trl import GRPOTrainer
@@ -382,9 +398,9 @@ def trl_trainer(args: argparse.Namespace, directory: Path, questions: list[Insta
     tokenizer = load_tokenizer(directory)
     tokenizer.response_template = RESPONSE_TEMPLATE
     prompts = [{"prompt": Chat(tokenizer).prompt(question, "ci")} for question in questions]
-    trainer = Trainer(model=str(directory), reward_funcs=reward, args=trl_config(args, directory),
-                      processing_class=tokenizer, tools=[python],
-                      train_dataset=Dataset.from_list(prompts))
+    trainer = Trainer(model=str(directory), reward_funcs=reward,
+                      args=trl_config(args, directory, dtype), processing_class=tokenizer,
+                      tools=[python], train_dataset=Dataset.from_list(prompts))
     trainer.spent = spent
     return trainer
 
@@ -404,11 +420,10 @@ def bench_trl(args: argparse.Namespace, world: World, sandbox: Sandbox,
     from transformers import TrainerCallback
     drawn = draw_questions(parse_tasks(COMPUTING, 1), "rl", args.questions)
     questions = random.Random(0).sample(drawn, args.questions)
-    loss = write_caller(directory, questions, sandbox, world, turn_tokens=args.turn_tokens,
-                        steps=args.overfit_steps)
-    print(f"a tiny model, overfitted on {len(questions)} questions to a loss of {loss:.3f}",
-          flush=True)
-    trainer = trl_trainer(args, directory, questions, sandbox)
+    loss = write_caller(directory, args, questions, sandbox, world)
+    print(f"{args.model or 'a tiny model'}, overfitted on {len(questions)} questions to a loss of "
+          f"{loss:.3f}", flush=True)
+    trainer = trl_trainer(args, directory, questions, sandbox, world.dtype)
     chat = Chat(load_tokenizer(directory))
     require_same_prompts(chat, questions)
     ours = make_ours(args, sandbox, world, directory, chat)
@@ -453,7 +468,7 @@ def report_trl(ours: list[Step], theirs: list[Step], rows: int) -> str:
 # ---- command line --------------------------------------------------------------------------------
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = r1ci.command_line("One whole GRPO step, split; with --trl beside TRL's.")
+    parser = CommandLine("One whole GRPO step, split; with --trl beside TRL's.")
     add = parser.add_argument
     add("--size", choices=SHAPES, default="tiny", help="shape of the random weights")
     r1ci.add_device_flags(add)
@@ -472,13 +487,18 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--replicas", type=int, default=1, help="as in grpo.py")
     add("--keep-sampler", action=argparse.BooleanOptionalAction, default=True, help="as in grpo.py")
     add("--trl", action="store_true", help="against TRL's GRPOTrainer, on a CPU")
-    add("--overfit-steps", type=int, default=300, help="of the tiny model for --trl")
+    add("--model", metavar="DIR", help="a real model for --trl, in place of the tiny one")
+    add("--overfit-steps", type=int, help="of the model for --trl (none: 300, or 60 of a real one)")
     args = parser.parse_args(argv)
-    for name, default in zip(SIZED, WORK[args.size]):
+    if args.overfit_steps is None:
+        args.overfit_steps = 60 if args.model else 300
+    for name, default in zip(SIZED, WORK["real" if args.model else args.size]):
         if getattr(args, name) is None:
             setattr(args, name, default)
     if args.trl and (args.size != "tiny" or args.device == "cuda"):
         parser.error("--trl compares the tiny model on a CPU: leave --size and --device out")
+    if args.model and not args.trl:
+        parser.error("--model is for --trl; without, --size chooses a shape")
     return args
 
 
@@ -486,8 +506,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     args = parse()
     title = require_trl() if args.trl else args.size
-    world = start_world("cpu" if args.trl else args.device, args.dtype,
-                        shape(args.size).hidden_size)
+    config = read_config(Path(args.model)) if args.model else shape(args.size)
+    world = start_world("cpu" if args.trl else args.device, args.dtype, config.hidden_size)
     if args.questions % world.size:
         raise SystemExit(f"--questions {args.questions} does not divide over {world.size} ranks")
     if world.device.type == "cpu":

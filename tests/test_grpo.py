@@ -658,7 +658,7 @@ def test_a_run_killed_before_its_first_checkpoint_keeps_its_pass_rates(sft_run, 
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(grpo, "arrange", killed)
+        patch.setattr(grpo, "make_curriculum", killed)
         inside(*GRPO, "--model", sft_run, "--out", tmp_path)
     rates = (tmp_path / "pass_rates.jsonl").read_text()
     monkeypatch.setattr(grpo, "measure_pass_rates", killed)  # not measured again

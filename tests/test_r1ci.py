@@ -74,7 +74,7 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
             length = int(fed.max()) + width if fed.any() else 0
             access = cache.access(slots, positions, length, decoding=isinstance(slots, slice))
-            assert (access.lengths is not None) == (varlen and isinstance(slots, slice))
+            assert (access.row_lengths is not None) == (varlen and isinstance(slots, slice))
             logits = model(chunk, access)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
@@ -570,6 +570,7 @@ def test_micro_batches_keep_every_row_once_and_their_budget():
 
 @pytest.mark.parametrize("running, waiting, calling, due, worth, expected", [
     (60, 500, 10, 4, 1 / 2, (36, 0)),     # the table of the docstring
+    (60, 500, 120, 24, 1 / 2, (12, 24)),
     (60, 0, 50, 20, 1 / 2, (0, 0)),
     (60, 0, 50, 30, 1 / 2, (0, 30)),
     (0, 0, 50, 0, 1 / 2, (0, 50)),

@@ -259,6 +259,21 @@ def test_overwriting_moves_a_run_aside_at_the_first_step_and_not_before(forks, w
     assert metrics(Path(f"{directory}.2"))[0]["flags"]["seed"] == 1
 
 
+def test_a_new_run_finds_nothing_of_one_that_was_killed_before_its_first_step(tmp_path):
+    """Not the rates of p, for example, that another model had."""
+    out, new = tmp_path / "run", tmp_path / "run.new"   # a run, and an --overwrite that was killed
+    for directory in (out, new):
+        directory.mkdir()
+        (directory / "metrics.jsonl").write_text('{"flags": {}}\n')
+    (new / "pass_rates.jsonl").write_text("p")
+    world = sft.World(rank=0, size=1, device=torch.device("cpu"), dtype=torch.float32)
+    run = sft.RunDir(str(out), {}, world, overwrite=True)
+    assert run.path == new and {path.name for path in new.iterdir()} == {"lock", "metrics.jsonl"}
+    assert (tmp_path / "run.1" / "pass_rates.jsonl").read_text() == "p"
+    run.take_place()
+    assert run.path == out and not new.exists() and (tmp_path / "run.2" / "metrics.jsonl").exists()
+
+
 def test_one_rank_and_two_train_alike_and_one_resumes_two(whole, tmp_path):
     """Pitfalls 10 and 20: to 1e-5, whatever the number of ranks was."""
     run(*SFT, "--out", tmp_path, "--stop-after", "3", ranks=2)

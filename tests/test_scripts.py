@@ -296,6 +296,15 @@ def test_a_refusal_is_one_line_and_a_failing_exit():
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "unknown task 'rg/gdc'" in done.stderr
 
 
+@pytest.mark.parametrize("command", [
+    ["grpo.py", "--stagse", "3"], ["grpo.py", "--stages", "0"], ["sft.py", "--width", "13"], ["sft.py", "--out", ""],
+    ["r1ci.py"], ["r1ci.py", "evil"], ["r1ci.py", "eval", "--model", "runs/sft", "--n", "0"], ["-m", "tasks.teacher"],
+    ["-m", "tasks", "--level", "9"]])
+def test_a_wrong_flag_is_one_sentence(command):
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=ENV, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "error: " in done.stderr and not done.stdout
+
+
 @pytest.mark.parametrize("command", [["sft.py"], ["grpo.py"], ["r1ci.py"], ["r1ci.py", "ask"], ["r1ci.py", "eval"],
                                      ["r1ci.py", "show"], ["r1ci.py", "page"]])
 def test_help_explains_every_flag(command):

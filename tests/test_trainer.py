@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import r1ci
 import sft
-from tasks import conversation
+from tasks import flags
 import tiny
 from memory import GIB, Setting, memory_needed
 from r1ci import micro_batches, token_logps
@@ -334,9 +334,9 @@ def test_other_ranks_hear_of_what_went_wrong_on_the_first(monkeypatch):
 
 
 def test_ranges_of_numbers():
-    assert conversation.whole(1)("1") == 1 and conversation.real(0)("1e-3") == 1e-3 and conversation.real(0, 1)("1") == 1.0
-    for parse, texts in ((conversation.whole(1), ("0", "1.5", "x", "")),
-                         (conversation.real(0, 1), ("-0.1", "1.1", "nan", "inf", "-inf", "x", ""))):
+    assert flags.whole(1)("1") == 1 and flags.real(0)("1e-3") == 1e-3 and flags.real(0, 1)("1") == 1.0
+    for parse, texts in ((flags.whole(1), ("0", "1.5", "x", "")),
+                         (flags.real(0, 1), ("-0.1", "1.1", "nan", "inf", "-inf", "x", ""))):
         for text in texts:
             with pytest.raises(argparse.ArgumentTypeError):
                 parse(text)

@@ -1,0 +1,107 @@
+"""The command line that all programs share: how a wrong flag is refused, and the flags of a
+conversation.
+
+The range of a number is said where its flag is, by a type, and nowhere else: a value that no run
+can use ends the program with one sentence, before anything starts.
+"""
+
+import argparse
+import math
+from typing import Any, Callable
+
+from tasks.conversation import FORMATS, MODES, Protocol
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Tells a flag's default where there is one to tell."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        told = super()._expand_help(action)
+        default = action.default
+        if default is None or isinstance(default, bool) or default is argparse.SUPPRESS:
+            return told
+        if isinstance(default, list):
+            default = " ".join(default)
+        return f"{told} ({default})"
+
+
+class CommandLine(argparse.ArgumentParser):
+    """A parser that refuses in one sentence; --help alone tells all flags."""
+
+    def __init__(self, description: str | None = None, **further: Any):
+        further.setdefault("formatter_class", HelpFormatter)
+        super().__init__(description=description, **further)
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: error: {message} (--help tells all flags)\n")
+
+    def parse_args(self, *what: Any, **where: Any) -> argparse.Namespace:
+        """As in argparse. Also refused: a text that is empty, such as a shell's variable that is
+        not set, and one that no path can be.
+        """
+        args = super().parse_args(*what, **where)
+        for name, value in vars(args).items():
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str) and (not text.strip() or "\0" in text):
+                    self.error(f"{name} {text!r}: a text is needed")
+        return args
+
+
+# ---- types of numbers ----------------------------------------------------------------------------
+
+def whole(minimum: int) -> Callable[[str], int]:
+    """A whole number of at least `minimum`."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {minimum}")
+        if value >= 10 ** 15:
+            raise argparse.ArgumentTypeError(f"{text:.20} is too large")
+        return value
+    return parse
+
+
+def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
+    """A finite number from `minimum` to `maximum`."""
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and minimum <= value <= maximum):
+            limits = f"from {minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
+        return value
+    return parse
+
+
+# ---- flags of a conversation ---------------------------------------------------------------------
+
+def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
+                       modes: tuple[str, ...] = MODES) -> None:
+    """A flag for every field of Protocol, and how long a script may run."""
+    defaults = Protocol()
+    add = parser.add_argument_group("conversation").add_argument
+    add("--mode", choices=modes, default=defaults.mode,
+        help="system prompt: ci lets the model choose words or code, text forbids code, code asks "
+             "for it first, guided says when to use which")
+    add("--format", choices=tuple(FORMATS), default=defaults.format,
+        help="marks of code and answer: ```python and <<< >>>, <code> and <answer>, or \\boxed{}")
+    add("--temperature", type=real(0), default=temperature, help="of sampling; 0: greedy")
+    add("--max-turn-tokens", type=whole(1), default=defaults.max_turn_tokens, help="per turn")
+    add("--max-tokens", type=whole(1), default=defaults.max_tokens,
+        help="per conversation behind the prompt, script output included")
+    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls at most")
+    add("--tool-chars", type=whole(1), default=defaults.tool_chars,
+        help="characters of a script's output and error that the model reads")
+    add("--slots", type=whole(1), default=defaults.slots, help="rows that decode together")
+    add("--code-timeout", type=real(0.1), default=5.0, help="seconds a script may run")
+
+
+def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
+    """The limits that the flags tell, but for `changes`."""
+    values = {key: getattr(args, key) for key in Protocol.__dataclass_fields__}
+    return Protocol(**{**values, **changes})
