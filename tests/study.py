@@ -3,9 +3,10 @@
     python tests/study.py warm-start                 one finding on the tiny model, three seeds, in runs/study
     python tests/study.py variants                   GRPO's loss against Dr. GRPO's and DAPO's
     python tests/study.py all --dry-run              every command that all of them would type
-    python tests/study.py curriculum --seeds 0,1     fewer seeds; --picture draws the curves (needs matplotlib)
+    python tests/study.py curriculum --seeds 0,1     fewer seeds
     python tests/study.py masking --quick            one seed, 20 steps an arm, from the finished runs/sft: ten minutes
     python tests/study.py masking --model DIR        a real model, with --preset laptop; one seed, hours
+    python r1ci.py page runs/study/grpo-0 runs/study/unmasked-0      the curves of two arms, laid over each other
 
 An arm is a command that a reader could type, run in a process of its own; it writes OUT/ARM-SEED, and what it says goes to
 OUT/ARM-SEED.log. An arm that is finished is not run again, whichever study asks for it, and one that was killed goes on.
@@ -385,23 +386,6 @@ def readme_row(result: dict[str, Any]) -> str:
             f"{result['minutes']:.0f} | {len(result['seeds'])} |")
 
 
-def draw(name: str, out: Path, seeds: list[int]) -> None:
-    """Validation accuracy against steps: a line for each arm, the mean over seeds."""
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    figure, axis = plt.subplots(figsize=(5, 3.2))
-    for arm in arms_of(STUDIES[name]):
-        curves = [curve(out, arm, seed, "val_accuracy") for seed in seeds]
-        if all(curves):
-            axis.plot([step for step, _ in curves[0]], [sum(v for _, v in points) / len(points) for points in zip(*curves)],
-                      marker="o", markersize=3, label=arm)
-    axis.set(xlabel="step", ylabel="validation accuracy", title=name)
-    axis.legend()
-    figure.tight_layout()
-    figure.savefig(out / f"{name}.png", dpi=120)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="The paper's findings on the tiny model.",
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -413,9 +397,10 @@ def main() -> None:
     parser.add_argument("--model", metavar="DIR", help="a real model in place of the tiny one: --preset laptop for every arm")
     parser.add_argument("--start", metavar="DIR", default=None,
                         help="a finished run of sft.py to start from; none: runs/sft with --quick")
+    parser.add_argument("--grpo", metavar="DIR", default=None,
+                        help="a finished run of grpo.py from --start, without further flags: that arm is not run again")
     parser.add_argument("--jobs", type=int, default=2, help="arms side by side; they share the cores out")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
-    parser.add_argument("--picture", action="store_true", help="draw validation curves, too (needs matplotlib)")
     args = parser.parse_args()
     small = args.quick or args.model
     if args.quick and args.model:
@@ -425,6 +410,10 @@ def main() -> None:
     given = {}
     if args.start or args.quick:
         given["sft"] = Path(args.start or "runs/sft")
+    if args.grpo:
+        if "sft" not in given or not (Path(args.grpo) / "eval.json").exists():
+            parser.error(f"--grpo {args.grpo} has to be a finished run of grpo.py, from a --start that is named, too")
+        given["grpo"] = Path(args.grpo)
     if args.model:
         given["base"] = Path(args.model)
     if small:
@@ -443,8 +432,6 @@ def main() -> None:
         (out / f"{name}.json").write_text(json.dumps(result, indent=1).replace("Infinity", '"never"') + "\n")
         (out / f"{name}.md").write_text(table(result))
         print(table(result))
-        if args.picture:
-            draw(name, out, seeds)
 
 
 if __name__ == "__main__":
