@@ -67,11 +67,12 @@ def memory_needed(config: ModelConfig, setting: Setting) -> dict[str, float]:
     # taken as `slots` rows of half the context.
     token = 2 * c * layers * config.num_key_value_heads * config.head_dim
     cache = token * s.slots * s.context
-    # In the compute type: embedding and head all the time, this block and the next; where nothing
-    # is cast nor sharded the weights themselves serve.
-    gathered = 0 if c == 4 and s.ranks == 1 else c * (embedding + head + 2 * block)
+    # In the compute type: embedding and head all the time, this block and the next.
+    gathered = c * (embedding + head + 2 * block)
     # Whole gradients of the largest part, before and after they are cast for the reduction.
     reduced = (c + 4) * max(embedding + head, block)
+    if c == 4 and s.ranks == 1 and not s.offload:   # the model is in one piece
+        gathered, reduced = 0, 4 * max(embedding + head, block)   # a gradient before it is added
     # The logits of a chunk, or one block's backward pass (with checkpointing also what it computes
     # again): whichever is more.
     copies = 5 * 4 + (c if c < 4 else 0)

@@ -20,7 +20,7 @@ import tiny
 from grpo import (ADVANTAGES, Critic, Learner, choose_answers, reward_metrics, rollout_metrics,
                   update)
 from sft import (Example, World, copy_weights, free_weights, weights_on_main, optimizer_step, sft_backward,
-                 shard, start_world)
+                 shard, start_world, whole_tensor)
 from test_grpo import ALGORITHM, GROUPS, groups_of
 
 WAYS = {"plain": {}, "checkpointing": dict(checkpointing=True), "offload": dict(offload=True),
@@ -41,7 +41,7 @@ class Capture(torch.optim.SGD):
         self.model, self.gradients = model, []
 
     def step(self):
-        self.gradients.append([p.grad.full_tensor().clone() for p in self.model.parameters()])
+        self.gradients.append([whole_tensor(p.grad).clone() for p in self.model.parameters()])
 
 
 def sft_step(model: torch.nn.Module, capture: Capture, world: World) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 """Conversations with a served model, and what `python -m tasks.teacher` collects and chooses of them."""
+import argparse
 import contextlib
 import functools
 import importlib.util
@@ -25,7 +26,8 @@ from tasks import TASKS
 from tasks import teacher as teaching
 from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
-from tasks.served import Conversation, Endpoint, complete, connect, converse_with, find_endpoint
+from tasks.served import (Conversation, Endpoint, add_endpoint_flags, complete, connect,
+                          converse_with, find_endpoint)
 from tasks.teacher import choose
 from test_scripts import ENV, ROOT, inside
 
@@ -187,9 +189,11 @@ def test_a_dead_endpoint_and_a_name_without_a_model_are_said_to_be_that():
         talk(f"http://127.0.0.1:{port}/v1")
     with pytest.raises(SystemExit, match="the model's name is missing, as in http://x/v1#name"):
         find_endpoint("http://x/v1/", 1, 1.0)
-    for odd in ((0, 1.0), (1, float("nan")), (1, -1.0)):
-        with pytest.raises(SystemExit, match="must be above 0"):
-            find_endpoint("http://x/v1#a", *odd)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_endpoint_flags(parser)
+    for odd in (["--concurrency", "0"], ["--request-timeout", "nan"], ["--request-timeout", "-1"]):
+        with pytest.raises(argparse.ArgumentError, match="is not a"):
+            parser.parse_args(odd)
     assert find_endpoint("http://x/v1/#a/b#c", 1, 1.0).name == "a/b#c" and find_endpoint("runs/sft", 1, 1.0) is None
 
 

@@ -82,7 +82,7 @@ def actor(protocol: Protocol = Protocol()) -> Actor:
 def test_every_agent_answers_every_question_and_p_is_their_mean(monkeypatch):
     asked = []
 
-    def rollout(interpreter, instances, group_size, protocol, key, progress):
+    def rollout(interpreter, instances, group_size, protocol, key, bar):
         asked.append((protocol.mode, group_size, key))
         right = {"code": 1.0, "text": 0.0}[protocol.mode]
         return [[trajectory(right, j) for j in range(group_size)] for _ in instances]

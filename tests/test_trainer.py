@@ -379,3 +379,26 @@ def test_bfloat16_on_a_cpu_samples_and_trains_by_the_same_probabilities(world):
     assert 0 < gap.mean() < 0.05
     (-scores.logps.mean()).backward()
     assert {parameter.grad.dtype for parameter in trained.parameters()} == {torch.float32}
+
+
+def test_a_model_in_one_piece_trains_as_a_sharded_one_to_the_bit(world):
+    """`shard` leaves the model of one process that computes in float32 whole."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    whole, sharded = sft.shard(tiny.model(), world), tiny.model()
+    for part in (*sharded.model.layers, sharded):
+        fully_shard(part, mesh=init_device_mesh("cpu", (1,)))
+    assert not any(hasattr(parameter, "full_tensor") for parameter in whole.parameters())
+    assert all(hasattr(parameter, "full_tensor") for parameter in sharded.parameters())
+    rng = random.Random(0)
+    examples = [sft.Example([rng.randrange(90) for _ in range(length)], [1] * length) for length in (5, 9, 30, 40)]
+    reports = []
+    for model in (whole, sharded):
+        optimizer = sft.make_optimizer(model, 1e-2, 0.0, world)
+        for _ in range(3):
+            report = sft.sft_backward(model, examples, world, vocab_size=90, micro_tokens=40)
+            report["grad_norm"] = sft.optimizer_step(model, optimizer, 1e-2, 1.0)
+        reports.append(report)
+    assert reports[0] == reports[1]
+    weights = dict(sft.gather_weights(sharded, world.device, torch.float32))
+    assert all(torch.equal(value, weights[name]) for name, value in whole.state_dict().items())
