@@ -1138,7 +1138,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         steps_per_stage=10,
         batch_size=8,
         lr=1e-5,
-        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,

@@ -695,7 +695,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=16,
         lr=1e-4,
         warmup=10,
-        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
