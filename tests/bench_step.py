@@ -55,7 +55,7 @@ from tasks.questions import TINY_TASKS, draw_questions, grade, parse_tasks
 SIZED = ("questions", "turn_tokens", "max_tokens", "slots", "micro_tokens", "steps")
 WORK = {
     "tiny": (16, 36, 384, 96, 1024, 5),
-    "real": (4, 36, 384, 96, 1024, 3),   # that of --model, on a CPU
+    "real": (2, 36, 384, 96, 1024, 2),   # that of --model, on a CPU
     "0.5B": (32, 300, 4096, 256, 16_384, 2),
     "1.5B": (32, 300, 4096, 256, 8192, 2),
     "3B": (32, 300, 4096, 128, 4096, 2),
@@ -441,6 +441,8 @@ def bench_trl(args: argparse.Namespace, world: World, sandbox: Sandbox,
             rest = step - spent["sample"] - spent["scripts"]
             their_steps.append({**spent, "switch": 0.0, "update": rest, "step": step})
             our_steps.append(ours.step(questions, len(our_steps)))
+            print(f"steps {len(our_steps)}: TRL's {step:.1f} s, ours {our_steps[-1]['step']:.1f} s",
+                  flush=True)
 
     trainer.add_callback(InTurn())
     trainer.train()
