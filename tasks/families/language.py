@@ -512,7 +512,7 @@ class RuinNames(Reading, Choice):
     long and have equally many vowels, so that neither length nor vowels nor rare letters tell.
     """
     grade = "C"
-    shortcut = "puns come from a list: who has learnt it sees whether the last option is one of them"
+    shortcut = "puns come from a list: who has learnt it sees if the last option is one of them"
 
     def make(self, rng: Random, level: int) -> tuple:
         short = [name for name in PUNS if len(name) < 13]
