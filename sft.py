@@ -183,13 +183,13 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     One process that computes in float32 has nothing to share out or to cast: its model stays as it
     is, which spares the tiny model a quarter of its step.
     """
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import (CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy,
-                                        fully_shard)
     for block in model.model.layers:
         block.checkpointing = checkpointing
     if world.size == 1 and world.dtype == torch.float32 and not offload:
         return model
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import (CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy,
+                                        fully_shard)
     mesh = init_device_mesh(world.device.type, (replicas, world.size // replicas),
                             mesh_dim_names=("replicate", "shard"))
     if replicas == 1:   # plain FSDP: a mesh of one dimension
