@@ -862,7 +862,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             initial=progress.step, total=steps, disable=not world.main) as bar:
         for step in bar:
             switch_began = time.time()   # from training to sampling
-            actor.refresh(learner.model, world)   # of a resumed run: it had --model's weights
+            # The actor began with --model's weights: a resumed run's first step needs this, too.
+            actor.refresh(learner.model, world)
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
