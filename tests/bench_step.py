@@ -498,7 +498,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         if getattr(args, name) is None:
             setattr(args, name, default)
     if args.trl and (args.size != "tiny" or args.device == "cuda"):
-        parser.error("--trl compares the tiny model on a CPU: leave --size and --device out")
+        parser.error("--trl compares the tiny model, or --model's, on a CPU: leave --size and --device out")
     if args.model and not args.trl:
         parser.error("--model is for --trl; without, --size chooses a shape")
     return args
