@@ -127,6 +127,24 @@ def test_a_quick_study_starts_from_a_finished_run(fake, tmp_path, monkeypatch):
     assert study.answers(out, "sft", 0) == {"a@1/0": 0.0}
 
 
+def test_a_finished_run_of_grpo_stands_for_its_arm(fake, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, "ARMS", {"base": "fake.py", "sft": "fake.py --model {base}",
+                                        "grpo": "fake.py --model {sft}", "one": "fake.py --model {sft}"})
+    monkeypatch.setattr(study, "STUDIES", {"fake": study.Study("", {"grpo - one": ("grpo", "one")}, lambda rows: True)})
+    for name in ("sft", "grpo"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    words = ["study.py", "fake", "--quick", "--start", str(tmp_path / "sft"), "--grpo", str(tmp_path / "grpo")]
+    monkeypatch.setattr(sys, "argv", [*words, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit):   # it has not been evaluated
+        study.main()
+    assert "has to be a finished run" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    (tmp_path / "grpo" / "eval.json").write_text(json.dumps({"questions": {"a@1/0": 0.0}}))
+    study.main()
+    assert "| grpo - one | -100.0 |" in capsys.readouterr().out
+    assert not (tmp_path / "grpo" / "calls").exists() and (tmp_path / "out" / "one-0" / "calls").exists()
+
+
 def test_an_arm_that_fails_ends_the_study_with_its_log(fake, tmp_path, monkeypatch):
     monkeypatch.setitem(study.ARMS, "one", "missing.py --model {base}")
     with pytest.raises(SystemExit, match="one-0.log says why"):
