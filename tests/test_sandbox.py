@@ -233,13 +233,15 @@ def test_arguments_are_checked(box):
 
 DRAW = "import random\nprint(random.random(), random.sample(range(99), 3))"
 DRAW_NUMPY = "import numpy as np\nprint(np.random.rand(2), np.random.default_rng().random(2))"
+# Draws by numpy, and does not say so.
+DRAW_NETWORKX = "import networkx as nx\nprint(nx.spring_layout(nx.path_graph(3))[0])"
 
 
-@pytest.mark.parametrize("code", [DRAW, DRAW_NUMPY], ids=["random", "numpy"])
-def test_a_seed_repeats_and_no_seed_never_does(box, code):
-    if "numpy" in box.missing and "numpy" in code:
-        pytest.skip("numpy is not installed")
-    seeded = {seed: {box.run(code, seed=seed).stdout for _ in range(3)} for seed in (0, 1, 2**70, -5)}
+@pytest.mark.parametrize("module, code", [("random", DRAW), ("numpy", DRAW_NUMPY), ("networkx", DRAW_NETWORKX)])
+def test_a_seed_repeats_and_no_seed_never_does(box, module, code):
+    if module in box.missing:
+        pytest.skip(f"{module} is not installed")
+    seeded = {seed: {box.run(code, seed=seed).stdout for _ in range(3)} for seed in (0, 1, 2**70 + 2, -5)}
     assert all(len(outputs) == 1 for outputs in seeded.values()) and len(set.union(*seeded.values())) == 4
     assert len({box.run(code).stdout for _ in range(6)}) == 6
 
