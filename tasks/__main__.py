@@ -2,27 +2,20 @@
 
     python -m tasks                              list them all, and how hard each is
     python -m tasks rg/gcd --level 3 --seed 0    a question, its program, output and accepted answer
-    python -m tasks --bench                      seconds per question, program run and verification
 """
 import argparse
 import difflib
 import os
 import signal
 import sys
-import time
 from collections import Counter
-from typing import Any, Callable
 
 from sandbox import Sandbox, SandboxError
 from tasks import LEVELS, PURPOSES, TASKS, Instance, Task
 from tasks.difficulty import DIFFICULTY, one_statement
 from tasks.flags import CommandLine
 
-BOUNDS = {3: 1.0, 5: 5.0}     # level -> seconds for one question, and for one verification
-PROGRAM_BOUND = 5.0           # seconds in the sandbox, at any level
-QUESTIONS = {3: 20, 5: 3}     # measured for each task
-TOTAL_BOUND = 20.0            # seconds for all questions of level 3
-
+PROGRAM_BOUND = 5.0   # seconds in the sandbox, at any level
 
 LEGEND = """
 by     easy: one Python statement at every level; code: a program; text: words
@@ -76,67 +69,14 @@ def show(task: Task, instance: Instance) -> bool:
     return right
 
 
-def timed(function: Callable, *arguments: Any) -> tuple[Any, float]:
-    """The result and the CPU seconds it took: wall time would count the work of neighbours."""
-    start = time.process_time()
-    result = function(*arguments)
-    return result, time.process_time() - start
-
-
-def bench(keys: list[str]) -> bool:
-    """Prints the worst milliseconds of each task; says whether all keep their bounds."""
-    row = "{:<43}" + 6 * "{:>6}"
-    bounds = [bound for level in BOUNDS for bound in (BOUNDS[level], PROGRAM_BOUND, BOUNDS[level])]
-    print(row.format("worst milliseconds, level 3 and then 5", *2 * ["ask", "run", "check"]))
-    print(row.format("bound", *map(milliseconds, bounds)))
-
-    total, late = 0.0, []
-    with Sandbox(workers=1, timeout=2 * PROGRAM_BOUND) as sandbox:
-        for count, key in enumerate(keys, 1):
-            print(f"\r{count}/{len(keys)} {key:<48}", end="", file=sys.stderr, flush=True)
-            worst = []
-            for level in BOUNDS:
-                seeds = range(QUESTIONS[level])
-                measured = [measure(TASKS[key], seed, level, sandbox) for seed in seeds]
-                worst += [max(column) for column in zip(*measured)]
-                if level == 3:
-                    total += sum(asked for asked, _, _ in measured)
-            # A star marks what is above its bound.
-            above = ["*" if seconds > bound else "" for seconds, bound in zip(worst, bounds)]
-            if any(above):
-                late.append(key)
-            cells = [milliseconds(seconds) + mark for seconds, mark in zip(worst, above)]
-            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
-            print(row.format(key, *cells), flush=True)
-    print(f"\n{QUESTIONS[3]} questions of each task at level 3: {total:.1f} s "
-          f"(bound {TOTAL_BOUND:.0f} s)")
-    print(f"above a bound (*): {', '.join(late) or 'none'}")
-    return not late and total <= TOTAL_BOUND
-
-
-def milliseconds(seconds: float) -> str:
-    """0.00042 -> "0.42" and 1.5 -> "1500": five characters at most."""
-    return f"{1000 * seconds:.2f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
-
-
-def measure(task: Task, seed: int, level: int, sandbox: Sandbox) -> tuple[float, float, float]:
-    """Seconds to make one question, to run its program, to verify its answer."""
-    instance, made = timed(task.generate, seed, level)
-    ran = sandbox.run(task.program(instance)).wall if task.program else 0.0
-    right, verified = timed(task.verify, instance, instance.expect)
-    assert right, f"{task.key}, level {level}, seed {seed}: its own answer is refused"
-    return made, ran, verified
-
-
 def main() -> None:
     parser = CommandLine(__doc__, prog="python -m tasks",
                          formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("task", nargs="?", metavar="SUITE/NAME", help="the task to show, or to measure alone")
+    add("task", nargs="?", metavar="SUITE/NAME", help="the task to show")
     add("--level", type=int, choices=LEVELS, default=3, help="difficulty (3)")
     add("--seed", type=int, default=0, help="number of the question (0)")
     add("--purpose", choices=PURPOSES, default="eval", help="what the question is for (eval)")
-    add("--bench", action="store_true", help="measure every task, fail if one is too slow")
     args = parser.parse_args()
     if args.task is not None and args.task not in TASKS:
         # The name without its suite, or a slip of the pen.
@@ -145,8 +85,6 @@ def main() -> None:
         mend = f"did you mean {' or '.join(near)}?" if near else "`python -m tasks` lists them all."
         parser.error(f"there is no task {args.task!r}: {mend}")
     try:
-        if args.bench:
-            sys.exit(not bench([args.task] if args.task else list(TASKS)))
         if args.task:
             task = TASKS[args.task]
             sys.exit(not show(task, task.generate(args.seed, args.level, args.purpose)))

@@ -501,18 +501,3 @@ def test_a_wrong_name_or_number_is_answered_with_one_sentence(arguments, culprit
     done = command(*arguments)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2 and culprit in last and mend in last and "Traceback" not in done.stderr
-
-
-def test_the_bench_gives_the_seconds_of_a_task_and_succeeds_within_the_bounds():
-    done = command("--bench", "rg/gcd")
-    assert done.returncode == 0 and "above a bound (*): none" in done.stdout and "1/1 rg/gcd" in done.stderr
-    row = next(line for line in done.stdout.splitlines() if line.startswith("rg/gcd"))
-    assert len(row.split()) == 7 and 0 < float(row.split()[1]) < 1_000
-    assert max(map(len, done.stdout.splitlines())) <= 80
-
-
-def test_the_bench_fails_where_a_task_is_too_slow(monkeypatch, capsys):
-    from tasks import __main__ as cli
-    monkeypatch.setattr(cli, "BOUNDS", {3: 0.0, 5: 0.0})
-    assert cli.bench(["rg/gcd"]) is False
-    assert "above a bound (*): rg/gcd" in capsys.readouterr().out
