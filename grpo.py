@@ -26,7 +26,6 @@ import argparse
 import json
 import math
 import random
-import textwrap
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -34,11 +33,11 @@ from pathlib import Path
 from typing import Any
 
 from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, evaluate, load_model,
-                  load_tokenizer, merge_shares, rollout, token_logps)
-from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, copy_weights,
-                 explain_lost_rank, free_weights, give_back_memory, load_sharded, make_batches,
-                 make_optimizer, memory_gb, optimizer_step, parse_with_preset, sha256,
-                 start_training, tell_last_pass)
+                  load_tokenizer, load_weights, merge_shares, rollout, token_logps)
+from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
+                 copy_weights, explain_lost_rank, free_weights, give_back_memory, is_whole,
+                 load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step,
+                 parse_with_preset, sha256, tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -81,14 +80,6 @@ class Actor(Interpreter):
         report, _ = evaluate(self, questions, samples=1, protocol=protocol,
                              key=(self.seed, name), title=name)
         return report
-
-    def refresh(self, policy: nn.Module, world: World) -> None:
-        """Take over the newest weights; a run whose weights are no numbers any more ends here."""
-        copy_weights(policy, self.model, world)
-        for name, parameter in self.model.named_parameters():
-            if not parameter.isfinite().all():
-                raise SystemExit(f"training has failed: the weights {name} are not finite; resume "
-                                 "from an older checkpoint, or start again with a lower --lr")
 
 
 # ---- 1. potential --------------------------------------------------------------------------------
@@ -185,14 +176,13 @@ class Curriculum:
         stage = self.stage(step)
         pool = self.pools[stage - 1]
         steps_before = step - 1 - (stage - 1) * self.steps_per_stage  # in this stage
-        laps: dict[int, list[int]] = {}
-        indices = []
-        for position in range(steps_before * size, (steps_before + 1) * size):
-            lap, place = divmod(position, len(pool))
-            if lap not in laps:
-                laps[lap] = random.Random(f"lap/{self.seed}/{stage}/{lap}").sample(pool, len(pool))
-            indices.append(laps[lap][place])
-        return indices
+        lap, start = divmod(steps_before * size, len(pool))
+        indices: list[int] = []
+        while len(indices) < start + size:
+            shuffled = random.Random(f"lap/{self.seed}/{stage}/{lap}").sample(pool, len(pool))
+            indices += shuffled
+            lap += 1
+        return indices[start:start + size]
 
 
 # ---- 3. rollout ----------------------------------------------------------------------------------
@@ -220,33 +210,6 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
         key = (actor.seed, step, "again", times_before) if times_before else (actor.seed, step)
         groups += rollout(actor, asked, group_size=group_size, protocol=actor.protocol, key=key)
     return groups
-
-
-class FailureWatch:
-    """Counts the calls that the sandbox itself failed, over the newest steps and all ranks.
-
-    Such answers never enter a loss. But if there are many, the sandbox is broken, and a model that
-    knows how to break it could choose what it is trained on. A measurement of p or an evaluation
-    makes enough calls to be judged alone (`end_if_sandbox_failed`); a step may have few. After
-    --resume the count begins anew: no result depends on it.
-    """
-    STEPS = 10      # newest steps that are judged together: a small one alone says little
-    LEAST = 5       # failures; fewer say nothing
-    SHARE = 0.02    # of the calls that may fail
-
-    def __init__(self) -> None:
-        self.recent: deque[list[float]] = deque(maxlen=self.STEPS)   # [failed, calls] of each step
-
-    def problem(self, groups: Groups, world: World) -> str | None:
-        """Count one more step; a sentence if too many calls have failed."""
-        failures, calls = tool_failures([t for group in groups for t in group])
-        self.recent.append(world.sum(failures, calls))
-        failed = sum(step[0] for step in self.recent)
-        calls = sum(step[1] for step in self.recent)
-        if failed < self.LEAST or failed <= self.SHARE * calls:
-            return None
-        return (f"the sandbox failed {failed:.0f} of the last {calls:.0f} calls "
-                "(`python sandbox.py` shows why)")
 
 
 def without_failures(groups: Groups) -> Groups:
@@ -299,11 +262,7 @@ def is_one_block(text: str, format_name: str) -> bool:
 # ---- 5. advantage --------------------------------------------------------------------------------
 #
 # From the rewards, a list for each group, an advantage for every answer, the same for all its
-# tokens (ADVANTAGES, below).
-#
-# PPO alone has one for every token, and its critic has to see the batches first. So its answers
-# have None here; `choose_answers` lets them pass, and before the first step `Learner.prepare` has
-# `estimate_advantages` (section PPO) fill in PolicyBatch.advantages.
+# tokens.
 
 def has_variance(rewards: list[float]) -> bool:
     return max(rewards, default=0.0) - min(rewards, default=0.0) > 1e-6
@@ -334,7 +293,11 @@ def within_batch(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers
 
 
 def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> list[list[None]]:
-    """PPO: no answer has an advantage of its own; `estimate_advantages` gives each token one."""
+    """PPO: every token has an advantage of its own, and the critic has to see the batches first.
+
+    Until then it is None; `choose_answers` lets such answers pass, and before the first step
+    `Learner.prepare` has `estimate_advantages` (section PPO) fill in PolicyBatch.advantages.
+    """
     return [[None] * len(group) for group in rewards]
 
 
@@ -363,7 +326,7 @@ class Algorithm:
 
     The defaults here are the flags' defaults.
     """
-    reward: str = "v1"              # v1 | v2
+    reward: str = "v1"              # a name in REWARDS
     advantage: str = "grpo"         # grpo | reinforce++ | ppo
     std: bool = True                # divide advantages by their standard deviation
     norm: str = "sequence"          # what the loss is a mean over: sequence | token | constant
@@ -451,8 +414,8 @@ class PolicyBatch:
     sampler_logps: Tensor   # [N] its log-probability when it was sampled: for the metrics alone
     # [N] the advantage of the answer that the token belongs to; with PPO the token's own.
     advantages: Tensor | None = None
-    # [N] log-probabilities under the policy before the first optimiser step. None with one update
-    # and no critic: the update's own forward pass gives the same, and the ratio is 1.
+    # [N] log-probabilities under the policy before the first optimiser step: what the ratio
+    # compares with. The first update's own forward pass gives them, so its ratio is 1.
     old_logps: Tensor | None = None
     ref_logps: Tensor | None = None   # [N] under the first model; None: no KL term
     returns: Tensor | None = None     # [N] what PPO's critic should have said; None: no critic
@@ -504,23 +467,18 @@ class Learner:
 
     @torch.no_grad()
     def prepare(self, batches: list[PolicyBatch]) -> None:
-        """Before the first step: fill in what policy, first model and critic say of the batches."""
-        values = []   # the critic's, of each batch
-        for batch in batches:
-            if self.algorithm.updates > 1 or self.critic:   # one pass serves both
-                scores = self.score(self.model, batch)
-                batch.old_logps = scores.logps
-                if self.critic:
-                    values.append(self.critic(scores.hidden))
-            if self.reference:
+        """Before the first step: fill in what the first model and the critic say of the batches."""
+        if self.reference:
+            for batch in batches:
                 batch.ref_logps = self.score(self.reference, batch).logps
         if self.critic:   # section PPO
+            values = [self.critic(self.score(self.model, batch).hidden) for batch in batches]
             estimate_advantages(batches, values, self.algorithm, self.world)
 
 
 def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low: float,
                 clip_high: float) -> tuple[Tensor, Tensor]:
-    """The clipped policy gradient's loss, tensors [N] -> (loss, weighted share that is clipped).
+    """The clipped policy gradient's loss, tensors [N] -> (loss, which tokens [N] are clipped).
 
     With ratio = pi / pi_old a token gains min(ratio A, clip(ratio, 1 - low, 1 + high) A) (PPO,
     equation 7; two bounds are DAPO's, equation 10). pi_old is the trainer's own, before its first
@@ -538,9 +496,7 @@ def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low
     ratio = log_ratio.clamp(-20, 20).exp()
     gain = ratio * advantages
     clipped_gain = ratio.clamp(1 - clip_low, 1 + clip_high) * advantages
-    with torch.no_grad():
-        clipped = (weights * (clipped_gain < gain)).sum()
-    return -(weights * torch.minimum(gain, clipped_gain)).sum(), clipped
+    return -(weights * torch.minimum(gain, clipped_gain)).sum(), clipped_gain < gain
 
 
 def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
@@ -574,11 +530,12 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
         for number, batch in enumerate(batches, 1):
             tell_last_pass(model, is_last=number == len(batches))
             scores = learner.score(model, batch)
-            # What the ratio compares with. One update: the policy that has just spoken, so it is 1.
-            old_logps = scores.logps.detach() if batch.old_logps is None else batch.old_logps
-            loss, clipped = policy_loss(scores.logps - old_logps, batch.advantages, batch.weights,
+            if batch.old_logps is None:   # the first update: this is the policy that has spoken
+                batch.old_logps = scores.logps.detach()
+            log_ratio = scores.logps - batch.old_logps
+            loss, clipped = policy_loss(log_ratio, batch.advantages, batch.weights,
                                         clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
-            metrics.add("clipfrac", clipped)
+            metrics.add("clipfrac", (batch.weights * clipped).sum())
             if learner.reference:
                 kl = (batch.weights * kl_estimate(scores.logps, batch.ref_logps)).sum()
                 loss = loss + algorithm.kl_coef * kl
@@ -588,14 +545,13 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
                 metrics.add("value_loss", value_loss)
-            metrics.add_sampled(batch, old_logps, scores.entropies)
+            metrics.add_sampled(batch, scores.entropies)
             (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         grad_norm = optimizer_step(model, learner.optimizer, lr, algorithm.max_grad_norm)
-        finite = math.isfinite(grad_norm)    # if not, the optimiser has skipped the step
-        if not finite:
+        if not math.isfinite(grad_norm):   # the optimiser has skipped the step
             skipped += 1
         if learner.critic:
-            learner.critic.step(take=finite)
+            learner.critic.step()
     return dict(metrics.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
                 padding=padding if batches else None)
 
@@ -626,13 +582,13 @@ class UpdateMetrics:
     def add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
-    def add_sampled(self, batch: PolicyBatch, old_logps: Tensor, entropies: Tensor) -> None:
+    def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
         The entropy is the present policy's. The gap is that to the policy before any optimiser
         step. With --updates 4 it is added four times, and so are the tokens it is divided by.
         """
-        trainer = old_logps[batch.sampled]
+        trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
         if len(gap):
@@ -750,6 +706,40 @@ def step_line(metrics: dict[str, Any], seconds: float) -> str:
     return line
 
 
+def validate(actor: Actor, validation: list[Instance], progress: Progress, step: int) -> float:
+    """The share of validation questions that is right; notes the best step, of equals the later."""
+    accuracy = actor.assess(validation, "validation")["accuracy"]
+    if accuracy >= progress.best_accuracy:
+        progress.best_step = step
+        progress.best_accuracy = accuracy
+    return accuracy
+
+
+def finish(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instance],
+           progress: Progress) -> None:
+    """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
+    world = run.world
+    best = run.checkpoints / f"step-{progress.best_step:06d}"
+    if not world.on_main(lambda: is_whole(best)):
+        raise SystemExit(f"{best}, the best in validation, is damaged (`sha256sum -c SHA256SUMS` "
+                         f"names the file); the last one is in {run.checkpoints}, too")
+    load_weights(learner.model, best)
+    run.finish(learner.model, actor.chat.tokenizer)
+    copy_weights(learner.model, actor.model, world)
+    after = actor.assess(held_out, "held-out questions")
+    modes = {actor.protocol.mode: after}
+    if "text" not in modes:
+        modes["text"] = actor.assess(held_out, "held-out questions", mode="text")
+    report = {**after, "before": progress.before, "modes": modes, "step": progress.best_step}
+    run.write("eval.json", json.dumps(report, indent=1) + "\n")
+    world.say(report_table(after))
+    world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, "
+              f"{after['accuracy']:.1%} after training (step {progress.best_step}, best of "
+              f"validation), {modes['text']['accuracy']:.1%} when it may not run code")
+    world.say(f"the model is in {run.path}; look at it with `python r1ci.py show "
+              f"{run.path}/trajectories.jsonl`")
+
+
 # ---- the loop ------------------------------------------------------------------------------------
 
 def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Learner:
@@ -814,7 +804,9 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         state = run.load(learner.model, learner.optimizer)
         if learner.critic:
             learner.critic.load(run.resumed)
-        return Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
+        progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
+        run.delete_older(progress.best_step)   # it may have been killed when it was about to
+        return progress
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
     # Files are read first: a bad one should end the run before the long work.
@@ -840,12 +832,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
           validation: list[Instance], held_out: list[Instance]) -> None:
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     world = run.world
-    flags = " ".join(f"{name}={value}" for name, value in vars(args).items())
-    world.say(textwrap.fill(f"flags: {flags}", 110))
     if args.questions:
-        known = len(own_questions(args.questions, "rl"))
-        world.say(f"{args.questions}: trains on {len(questions)} of its {known} questions for that "
-                  "(--per-task)")
+        world.say(f"{args.questions}: trains on {len(questions)} questions (--per-task draws more, "
+                  "if there are more)")
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
@@ -855,15 +844,16 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
     progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
     curriculum = make_curriculum(args, progress.pass_rates, world)
-    steps = args.steps_per_stage * args.stages
-    watch = FailureWatch()
+    steps = args.steps_per_stage * args.stages   # with --order none as many, all in one stage
+    # [calls that the sandbox itself failed, all calls] of each of the newest steps.
+    recent: deque[list[float]] = deque(maxlen=10)
     with Interrupt(world) as interrupt, tqdm(
             range(progress.step + 1, steps + 1), desc="training", unit="step",
             initial=progress.step, total=steps, disable=not world.main) as bar:
         for step in bar:
             switch_began = time.time()   # from training to sampling
             # The actor began with --model's weights: a resumed run's first step needs this, too.
-            actor.refresh(learner.model, world)
+            copy_weights(learner.model, actor.model, world)
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
@@ -880,8 +870,11 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             rolled = answer_batch(actor, asked, args.group_size, step, world=world)
             [tokens] = world.sum(sum(t.response_len for group in rolled for t in group))
             t_sample = time.time() - rollout_began
-            problem = watch.problem(rolled, world)
-            if problem:   # the checkpoint is of the step before: this one has trained nothing
+            recent.append(world.sum(*tool_failures([t for group in rolled for t in group])))
+            try:   # a step may have few calls: the newest steps are judged together
+                end_if_sandbox_failed(failures=sum(failures for failures, _ in recent),
+                                      calls=sum(calls for _, calls in recent), least=5)
+            except SystemExit as problem:   # the checkpoint is of the step before this one
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
@@ -894,7 +887,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             advantages = advantages_for(rewards, algorithm.std, world)
             # 6. Loss and update.
             if not args.keep_sampler:   # the copy that samples makes room for the update
-                free_weights(actor.model)   # `actor.refresh` brings it back
+                free_weights(actor.model)   # `copy_weights` brings it back
             lr = args.lr * min(step / max(args.warmup, 1), 1)
             chosen = choose_answers(groups, rewards, advantages, algorithm, world=world)
             learned = update(learner, chosen, lr)
@@ -914,7 +907,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             logged = groups[0] if validates or step == 1 else groups[0][:1]
             log_answers(run, step, logged, rewards=rewards[0], advantages=advantages[0])
             if validates:
-                actor.refresh(learner.model, world)
+                copy_weights(learner.model, actor.model, world)
                 accuracy = validate(actor, validation, progress, step)
                 metrics["val_accuracy"] = accuracy
                 if stage_ends:
@@ -939,36 +932,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                     world.say(f"stopped after step {step}; the same command with --resume goes "
                               f"on from {path}")
                     raise SystemExit(interrupt.status)
-    finish(run, actor, held_out, progress)
-
-
-def validate(actor: Actor, validation: list[Instance], progress: Progress, step: int) -> float:
-    """The share of validation questions that is right; notes the best step, of equals the later."""
-    accuracy = actor.assess(validation, "validation")["accuracy"]
-    if accuracy >= progress.best_accuracy:
-        progress.best_step = step
-        progress.best_accuracy = accuracy
-    return accuracy
-
-
-def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progress) -> None:
-    """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
-    world = run.world
-    run.adopt_model(run.checkpoints / f"step-{progress.best_step:06d}")
-    free_weights(actor.model)   # so that there is one copy in memory, not two
-    actor.model = load_model(run.path, world.device, world.dtype).eval()
-    after = actor.assess(held_out, "held-out questions")
-    modes = {actor.protocol.mode: after}
-    if "text" not in modes:
-        modes["text"] = actor.assess(held_out, "held-out questions", mode="text")
-    report = {**after, "before": progress.before, "modes": modes, "step": progress.best_step}
-    run.write("eval.json", json.dumps(report, indent=1) + "\n")
-    world.say(report_table(after))
-    world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, "
-              f"{after['accuracy']:.1%} after training (step {progress.best_step}, best of "
-              f"validation), {modes['text']['accuracy']:.1%} when it may not run code")
-    world.say(f"the model is in {run.path}; look at it with `python r1ci.py show "
-              f"{run.path}/trajectories.jsonl`")
+    finish(run, learner, actor, held_out, progress)
 
 
 # ---- one update in numbers (--explain) -----------------------------------------------------------
@@ -976,8 +940,8 @@ def finish(run: RunDir, actor: Actor, held_out: list[Instance], progress: Progre
 def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     """Steps 3 to 6 on one group, on the screen; nothing is written.
 
-    With one update, the default, every ratio in it is 1. Shown is the ratio after the last one:
-    what one more would clip.
+    During a single update, the default, all ratios are 1. So the answers are scored again after the
+    last update, and that ratio is shown: what a further update would clip.
     """
     chat = Chat(load_tokenizer(args.model), args.format)
     learner = make_learner(args, world, chat.vocab_size)
@@ -1011,17 +975,13 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
         old = old_logps[i]
         new = logps_of(answer)
         advantage = torch.full_like(old, answer.advantage)
-        clipped = []
-        for log_ratio, its_advantage in zip((new - old).split(1), advantage.split(1)):
-            # One token at a time: policy_loss returns only the share that is clipped.
-            _, share = policy_loss(log_ratio, its_advantage, torch.ones_like(log_ratio),
-                                   clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
-            clipped.append(share.item() > 0)
+        _, clipped = policy_loss(new - old, advantage, torch.ones_like(old),
+                                 clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
         t = answer.trajectory
         texts = [chat.decode([token]) for token in t.ids[t.prompt_len:]]
         world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
         world.say(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
-                                 new_logps=new.tolist(), clipped=clipped))
+                                 new_logps=new.tolist(), clipped=clipped.tolist()))
     world.say(EXPLAIN_LEGEND)
     world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
               f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
@@ -1076,12 +1036,11 @@ class Critic:
     FILE = "value_head.pt"
 
     def __init__(self, width: int, lr: float, world: World):
-        self.world = world
+        self.lr, self.world = lr, world
         self.head = nn.Linear(width, 1, device=world.device)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)  # nothing random: the first estimates are the rewards
-        self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=lr, betas=(0.9, 0.98),
-                                           weight_decay=0.0)
+        self.optimizer = make_optimizer(self.head, lr, 0.0, world)
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """[N, D] -> values [N] in float32."""
@@ -1091,24 +1050,20 @@ class Critic:
         """Half the squared error of the values, weighted as in the policy loss."""
         return 0.5 * (batch.weights * (self(hidden) - batch.returns) ** 2).sum()
 
-    def step(self, take: bool) -> None:
-        """One step of Adam, or none if the policy's was left out; then the gradient is cleared.
-
-        A gradient that stays is added to the next one: a NaN would spoil all that follow.
-        """
-        finite = True
+    def step(self) -> None:
+        """One step of Adam, as the policy's: on the gradient of all ranks' answers."""
         for parameter in self.head.parameters():
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
                 parameter.grad /= self.world.size   # `update` multiplies the loss, as for FSDP
-                finite = finite and bool(parameter.grad.isfinite().all())
-        if take and finite:
-            self.optimizer.step()
-        self.optimizer.zero_grad()
+        optimizer_step(self.head, self.optimizer, self.lr, max_grad_norm=0)   # 0: any
 
     def save(self, directory: Path) -> None:
         state = {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save(state, directory / self.FILE)
+        try:
+            torch.save(state, directory / self.FILE)
+        except RuntimeError as error:   # a full disk, which other libraries call an OSError
+            raise SystemExit(f"{directory}: {error}")
 
     def load(self, directory: Path) -> None:
         state = torch.load(directory / self.FILE, map_location=self.world.device, weights_only=True)
@@ -1278,7 +1233,7 @@ def main() -> None:
         parser.error(f"--stages {args.stages}: there are only {len(questions)} training questions")
     if args.pass_rates:
         read_pass_rates(args.pass_rates, questions)
-    world = start_training(parser, args)
+    world = check_and_start(parser, args)
     with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
           explain_lost_rank(world)):
         if args.explain and world.size > 1:

@@ -42,7 +42,9 @@ os.environ.setdefault("TORCH_CUDNN_SDPA_DEPRIORITIZED", "1")
 import argparse
 import functools
 import json
+import math
 import re
+import sys
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -54,6 +56,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from tokenizers.decoders import DecodeStream
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
@@ -88,7 +91,7 @@ class Family:
 
 
 FAMILIES = {
-    "llama": Family("LlamaForCausalLM"),  # SmolLM2, Llama 2 and 3.0
+    "llama": Family("LlamaForCausalLM"),  # SmolLM2, Llama 3.0; `Chat` refuses Llama 2's tokenizer
     "qwen2": Family("Qwen2ForCausalLM", qkv_bias=True),
     "qwen3": Family("Qwen3ForCausalLM", qk_norm=True, head_dim=128),
 }
@@ -118,15 +121,19 @@ class ModelConfig:
         self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
 
 
-class RMSNorm(nn.Module):
-    def __init__(self, width: int, eps: float):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.eps = eps
+# The compute type is that of what comes in. In training the weights may be the optimiser's, in
+# float32: these two layers cast them where they are used (`.to` does nothing if nothing is to do).
 
+class Linear(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias)
+
+
+class RMSNorm(nn.RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         # One kernel on CUDA, in float32 inside: a bf16 mean of squares loses half of its digits.
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class Rope(NamedTuple):
@@ -162,10 +169,10 @@ class Attention(nn.Module):
         q_width = config.num_attention_heads * config.head_dim
         kv_width = config.num_key_value_heads * config.head_dim
         qkv_bias = family.qkv_bias or config.attention_bias
-        self.q_proj = nn.Linear(width, q_width, bias=qkv_bias)
-        self.k_proj = nn.Linear(width, kv_width, bias=qkv_bias)
-        self.v_proj = nn.Linear(width, kv_width, bias=qkv_bias)
-        self.o_proj = nn.Linear(q_width, width, bias=config.attention_bias)
+        self.q_proj = Linear(width, q_width, bias=qkv_bias)
+        self.k_proj = Linear(width, kv_width, bias=qkv_bias)
+        self.v_proj = Linear(width, kv_width, bias=qkv_bias)
+        self.o_proj = Linear(q_width, width, bias=config.attention_bias)
         self.q_norm, self.k_norm = nn.Identity(), nn.Identity()
         if family.qk_norm:
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
@@ -196,7 +203,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     grouped = k.shape[1] != q.shape[1]
     dtype = q.dtype
     # On a CPU the backward pass takes half as long in float32 as in bfloat16. Passes without one do
-    # the same, so that old log-probabilities are those of the update's first pass.
+    # the same, so that all passes over the same tokens agree: policy, reference, critic.
     if q.device.type == "cpu":
         q, k, v = q.float(), k.float(), v.float()
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
@@ -208,9 +215,9 @@ class MLP(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
@@ -251,6 +258,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
+        self.compute_dtype: torch.dtype | None = None   # None: the weights' own
         if not config.tie_word_embeddings:  # tied (small models): the head is the embedding
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
@@ -271,17 +279,20 @@ class CausalLM(nn.Module):
         runs. Decoding keeps the default, training scores the trained tokens (`token_logps`), and
         what only fills the cache needs none (`no_head`).
         """
-        x = self.model.embed_tokens(ids)                               # [B, T, D]
+        embedding = self.model.embed_tokens.weight
+        dtype = self.compute_dtype or embedding.dtype
+        embedding = embedding.to(dtype)
+        x = F.embedding(ids, embedding)                                # [B, T, D]
         if access is None:
-            rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, x.dtype)
+            rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, dtype)
         else:
             rope = access.rope
         for layer, block in enumerate(self.model.layers):
             x = block(x, rope, access, layer)
         hidden = self.model.norm(x)
         if self.config.tie_word_embeddings:
-            return head(hidden, self.model.embed_tokens.weight)
-        return head(hidden, self.lm_head.weight)
+            return head(hidden, embedding)
+        return head(hidden, self.lm_head.weight.to(dtype))
 
 
 class TokenScores(NamedTuple):
@@ -526,7 +537,14 @@ class Chat:
         self.ends = {self.end, *settings.get("eos_token_id", [])}
         if "<|endoftext|>" in vocabulary:
             self.ends.add(vocabulary["<|endoftext|>"])
+        if max(self.ends) >= self.vocab_size:
+            raise SystemExit(f"{tokenizer.name_or_path}: eos_token_id {max(self.ends)} is none of "
+                             f"the tokenizer's {self.vocab_size} tokens")
         self.cut_points = self._find_cut_points(added)
+        if self.decode(self.encode("a") + self.encode("b")) != "ab":   # Llama 2's does
+            raise SystemExit(f"the tokenizer {tokenizer.name_or_path} puts a blank before each "
+                             "piece of text that it encodes, so pieces cannot be joined as ids: "
+                             "take a model with a byte-level tokenizer")
 
     def _find_cut_points(self, added: dict[int, Any]) -> re.Pattern:
         r"""Where `encode` cuts marks such as <|im_end|> in two, so that content never becomes one.
@@ -615,10 +633,8 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 # ---- 4. the sampler ------------------------------------------------------------------------------
 #
 #     row     a conversation (`Row`), from its prompt to its end
-#     line    where its tokens stand in the tables `ids`, `logps` and `noise` [R + 1, C]: one for
-#             each of R rows, for good, and a spare one
-#     slot    where its keys and values stand in the cache while it decodes. The first slots are
-#             taken: when a row leaves, the last one moves into its slot
+#     slot    its place while it decodes, in the cache and in the tables `ids`, `logps` and `noise`.
+#             The first slots are taken: when a row leaves, the last one moves into its slot
 #     event   what makes the host look at a row: it sampled a token that is watched for, or it has
 #             come to its stop
 
@@ -629,7 +645,6 @@ class Row:
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token after the prompt
     group: list["Row"]            # the rows of its question
-    line: int = 0
     turn_start: int = 0           # the length at which its present turn began
     stop: int = 0                 # the length at which a budget ends the turn
     # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
@@ -640,10 +655,8 @@ class Row:
 
     @property
     def computes_prompt(self) -> bool:
-        """Whether the row that enters computes its group's prompt: the group's first row does.
-
-        It enters before the other rows of its group, or together with them. When it comes back from
-        a script, the prompt has been computed.
+        """Whether the row that enters computes its group's prompt: the group's first row does, for
+        all of them (see `Sampler.enter`). With past_kv it only comes back from a script.
         """
         return self is self.group[0] and self.past_kv is None
 
@@ -682,14 +695,18 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
     # Below the total by a margin: a number rounded up to it would choose behind the last token.
     wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
+    # If weights are no numbers any more, no sum exceeds anything, and the last block is taken:
+    # `Sampler.decode` ends the program.
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
+    chosen = chosen.clamp(max=ends.shape[1] - 1)
     rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
     sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
     # A margin here, too, a smaller one: `ends` has the same sum from `sum`, not from `cumsum`, and
     # the two can differ in the last digits.
     rest = torch.minimum(rest, sums[:, -1:] * (1 - 1e-12))
-    return (chosen * SAMPLE_BLOCK + torch.searchsorted(sums, rest, right=True)).squeeze(-1)
+    tokens = chosen * SAMPLE_BLOCK + torch.searchsorted(sums, rest, right=True)
+    return tokens.squeeze(-1).clamp(max=probs.shape[1] - 1)
 
 
 PREFILL_TOKENS = 8192   # computed together, padding included
@@ -698,32 +715,23 @@ PREFILL_TOKENS = 8192   # computed together, padding included
 class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
-    The same facts exist twice: on the device, where a step changes them without asking the host,
-    and on the host, which counts along, since a step adds one to all lengths. What rows sample
-    stays on the device until one has an event. `state` (host_state on the host) says what stands in
-    the slots:
+    The host knows which row is in which slot, and how long each is. What they sample stays on the
+    device until a row has an event. Two rows in three slots:
 
                   slot 0   slot 1   slot 2 (free)
-        line           7        3        R    the spare one
-        length       131       88        1    tokens of the row so far
-        stop         260      215        C    the length at which its turn must end
+        rows           a        b
+        lengths      131       88        1     tokens of the row so far; a step adds one
 
-        copy             on        written by
-        ids              device    a step; of a row that enters, its newest id alone (`fill_slots`):
-                                   what stands before it is in the cache, nobody reads its id
-        logps            device    a step
-        state            device    a step, which adds one to the lengths; `state_to_device`
-        events           device    a step: which slots the host has to look at
-        host_state       host      `decode`, which adds one, too; rows that enter and leave
-        rows             host      rows that enter and leave: those in the first slots
-        row.trajectory   host      `make_rows` (the prompt); `decode`, when the row has an event;
-                                   `take_output` (what a script printed)
+        table     [slots, C], on the device; column i is about a row's token i
+        ids       a step writes the newest. Of a row that enters, the newest alone is there
+                  (`fill_slots`): what stands before it is in the cache, nobody reads its id
+        logps     a step
+        noise     `fill_slots`
 
     A step feeds a row's newest id: the cache always lacks just that one.
 
     On CUDA there is a graph for 1, 2, 4, 8, ... slots alone (`DecodeGraphs`, below), so 60 rows run
-    as 64 slots. The four free ones write to the spare line, and their lengths go up with the others
-    until `state_to_device` sets them back.
+    as 64 slots. The four free ones write into their own slots, where nobody reads.
     """
 
     def __init__(self, model: CausalLM, vocab_size: int, all_rows: list[Row], protocol: Protocol,
@@ -733,25 +741,20 @@ class Sampler:
         self.temperature = protocol.temperature
         self.slots = min(protocol.slots, len(all_rows))
         longest_prompt = max((row.trajectory.prompt_len for row in all_rows), default=0)
-        self.capacity = longest_prompt + protocol.max_tokens + 1
+        self.capacity = longest_prompt + protocol.max_tokens + 1   # the last: padding goes there
         self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
                              dtype=weight.dtype)
         self.rows: list[Row] = []   # those in the first slots: none yet
-        # A row's noise stands under the positions that it decides: those after its prompt.
-        noise = np.zeros((len(all_rows) + 1, self.capacity), np.float32)
-        for line, row in enumerate(all_rows):
-            row.line = line
-            start = row.trajectory.prompt_len
-            noise[line, start:start + len(row.noise)] = row.noise
-        self.noise = torch.from_numpy(noise).to(self.device)           # [R + 1, C]
-        self.ids = torch.zeros(noise.shape, dtype=torch.long, device=self.device)
-        self.logps = torch.zeros(noise.shape, device=self.device)
+        self.lengths = np.ones(self.slots, dtype=np.int64)
+        # On the device, for a step: the lengths before it, the tables, and what it has found.
+        self.device_lengths = torch.ones(self.slots, dtype=torch.long, device=self.device)
+        table = (self.slots, self.capacity)
+        self.ids = torch.zeros(table, dtype=torch.long, device=self.device)
+        self.logps = torch.zeros(table, device=self.device)
+        self.noise = torch.zeros(table, device=self.device)
         self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=self.device)
         self.watched[list(watched)] = True
-        self.events = torch.zeros(self.slots, dtype=torch.bool, device=self.device)
-        self.free_slot = np.array([len(all_rows), 1, self.capacity])   # line, length, stop
-        self.host_state = np.tile(self.free_slot[:, None], self.slots)
-        self.state = torch.tensor(self.host_state, device=self.device)   # [3, slots]
+        self.found = torch.zeros(self.slots, dtype=torch.bool, device=self.device)
         self.graphs = DecodeGraphs(self.device)
 
     # Rows enter.
@@ -772,7 +775,6 @@ class Sampler:
         for slot, row in zip(self.fill_slots(computing), computing):
             self.share_prompt(slot, row)
         self.fill_slots([row for row in rows if row not in computing])
-        self.state_to_device()
 
     def share_prompt(self, slot: int, first: Row) -> None:
         """Let the other rows of a group start from the prompt that its first row has computed."""
@@ -785,9 +787,11 @@ class Sampler:
     def fill_slots(self, rows: list[Row]) -> range:
         """Give rows the next slots, with all but their newest id in the cache; returns these."""
         slots = range(len(self.rows), len(self.rows) + len(rows))
+        noise = np.zeros((len(rows), self.capacity), np.float32)
+        newest = np.zeros((len(rows), self.capacity), np.int64)
         # What is known of them: nothing, the prompt, or all that stood there when it called.
         pending: list[tuple[int, int, list[int]]] = []   # slot, how many ids are known, the rest
-        for slot, row in zip(slots, rows):
+        for i, (slot, row) in enumerate(zip(slots, rows)):
             ids, known = row.trajectory.ids, 0
             kv = row.prompt_kv if row.past_kv is None else row.past_kv
             if kv is not None:
@@ -796,18 +800,18 @@ class Sampler:
                 row.prompt_kv = row.past_kv = None   # a group's prompt is freed with its last row
             if known < len(ids) - 1:
                 pending.append((slot, known, ids[known:-1]))
-            self.host_state[:, slot] = row.line, len(ids), row.stop
+            self.lengths[slot] = len(ids)
+            # Its noise stands under the positions that it decides: those after its prompt.
+            start = row.trajectory.prompt_len
+            noise[i, start:start + len(row.noise)] = row.noise
+            newest[i, len(ids) - 1] = ids[-1]
         # The rest is computed, in as few passes as can be (`micro_batches` is below): waste=1.0
         # allows any share of padding.
         for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS, waste=1.0):
             self.prefill([pending[i] for i in batch])
         self.rows += rows
-        # Their newest ids go where the next step reads them.
-        lines = torch.tensor([row.line for row in rows], device=self.device, dtype=torch.long)
-        last = torch.tensor([len(row.trajectory.ids) - 1 for row in rows], device=self.device,
-                            dtype=torch.long)
-        newest = [row.trajectory.ids[-1] for row in rows]
-        self.ids[lines, last] = torch.tensor(newest, device=self.device, dtype=torch.long)
+        self.ids[slots.start:slots.stop] = torch.from_numpy(newest)
+        self.noise[slots.start:slots.stop] = torch.from_numpy(noise)
         return slots
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
@@ -819,50 +823,51 @@ class Sampler:
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
         read_length = 0   # new rows read nothing
-        if any(known):
+        if any(known):    # then all: `enter` does not mix them with new ones
             read_length = min(max(known) + ids.shape[1], self.capacity)
         self.model(ids, self.cache.access(slots, positions, read_length), head=no_head)
-
-    def state_to_device(self) -> None:
-        """Tell the device what stands in the slots now."""
-        self.state.copy_(torch.from_numpy(self.host_state))
 
     # Rows decode.
 
     def decode(self) -> list[tuple[int, Row]]:
         """One token for every row; the slots and rows with an event, the last slot first."""
         count = len(self.rows)
+        self.device_lengths.copy_(torch.from_numpy(self.lengths))
         # `step`, on CUDA by a graph.
-        self.graphs.run(self, count, longest=int(self.host_state[1, :count].max()))
-        self.host_state[1, :count] += 1
-        events = self.events[:count].tolist()
-        found = [(slot, self.rows[slot]) for slot in reversed(range(count)) if events[slot]]
-        for slot, row in found:
-            line, length, _ = self.host_state[:, slot]
-            new = slice(len(row.trajectory.ids), length)
-            row.trajectory.append(self.ids[line, new].tolist(), sampled=True,
-                                  logps=self.logps[line, new].tolist())
-        return found
+        self.graphs.run(self, count, longest=int(self.lengths[:count].max()))
+        self.lengths[:count] += 1
+        found = self.found[:count].tolist()
+        events = []
+        for slot in reversed(range(count)):
+            row = self.rows[slot]
+            if not (found[slot] or self.lengths[slot] >= row.stop):
+                continue
+            events.append((slot, row))
+            new = slice(len(row.trajectory.ids), self.lengths[slot])
+            logps = self.logps[slot, new].tolist()
+            if any(map(math.isnan, logps)):
+                raise SystemExit("the model's probabilities are no numbers: its weights have been "
+                                 "spoiled; take an older checkpoint, or train with a lower --lr")
+            row.trajectory.append(self.ids[slot, new].tolist(), sampled=True, logps=logps)
+        return events
 
     def step(self, count: int, longest: int) -> None:
         """Feed the newest ids of the first `count` slots and choose the next ones.
 
         Nothing but tensors that stay in their place go in and out: a graph replays addresses.
         """
-        lines, old_lengths, stops = self.state[:, :count]
-        positions = (old_lengths - 1)[:, None]                         # [B, 1]
-        access = self.cache.access(slice(count), positions, longest, decoding=True)
         # A row of length n has its newest id in column n - 1, and gets the next in column n.
-        newest = self.ids[lines, old_lengths - 1][:, None]             # [B, 1]
+        following = self.device_lengths[:count, None]                  # [B, 1]
+        positions = following - 1                                      # [B, 1]
+        newest = self.ids[:count].gather(1, positions)                 # [B, 1]
+        access = self.cache.access(slice(count), positions, longest, decoding=True)
         logits = self.model(newest, access)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
-        tokens, logps = sample(logits, self.noise[lines, old_lengths], self.temperature)
-        self.ids[lines, old_lengths] = tokens
-        self.logps[lines, old_lengths] = logps
-        # No row gets so far, but a free slot must not leave the table.
-        new_lengths = (old_lengths + 1).clamp(max=self.capacity - 1)
-        self.state[1, :count] = new_lengths
-        torch.logical_or(self.watched[tokens], new_lengths >= stops, out=self.events[:count])
+        noise = self.noise[:count].gather(1, following).squeeze(1)     # [B]
+        tokens, logps = sample(logits, noise, self.temperature)
+        self.ids[:count].scatter_(1, following, tokens[:, None])
+        self.logps[:count].scatter_(1, following, logps[:, None])
+        self.found[:count] = self.watched[tokens]
 
     # Rows leave.
 
@@ -870,14 +875,14 @@ class Sampler:
         """Take a row out; `keep` what the cache knows if it will return. The last gets its slot."""
         last = len(self.rows) - 1
         if keep:
-            self.rows[slot].past_kv = self.cache.save(slot, self.host_state[1, slot] - 1)
+            self.rows[slot].past_kv = self.cache.save(slot, self.lengths[slot] - 1)
         if slot != last:
-            self.cache.move(last, slot, self.host_state[1, last] - 1)
+            self.cache.move(last, slot, self.lengths[last] - 1)
+            for table in (self.ids, self.logps, self.noise, self.lengths):
+                table[slot] = table[last]
         self.rows[slot] = self.rows[last]
-        self.host_state[:, slot] = self.host_state[:, last]
         self.rows.pop()
-        self.host_state[:, last] = self.free_slot
-        self.state_to_device()
+        self.lengths[last] = 1
 
 
 def no_head(hidden: Tensor, weight: Tensor) -> None:
@@ -977,8 +982,8 @@ class Interpreter:
     chat: Chat
     sandbox: Sandbox
     system: str | None = None   # in place of the mode's own system prompt
-    # For streaming: hears all text after the prompt, and whether the model sampled it.
-    on_append: Callable[[str, bool], None] | None = None
+    # For streaming: hears all ids after the prompt, and whether the model sampled them.
+    on_append: Callable[[list[int], bool], None] | None = None
 
 
 @dataclass
@@ -1001,34 +1006,31 @@ class TurnRules:
         Returns None, "script runs", or the reason for which the conversation ends.
         """
         t, chat = row.trajectory, self.interpreter.chat
-        newest = t.ids[-1]
-        if newest in chat.ends:
-            turn = self.end_turn(row, t.ids[row.turn_start:-1])
+        sampled = t.ids[row.turn_start:]   # of this turn
+        says_end = sampled[-1] in chat.ends
+        # Cheaply first, by the token alone (while streaming, every one comes here); then the text
+        # is read, for a "`" need not close a block.
+        if not (says_end or sampled[-1] in chat.closing or len(t.ids) >= row.stop):
+            return None
+        turn = chat.read(sampled[:-1] if says_end else sampled)
+        calls = turn.code is not None and not says_end
+        if not (says_end or calls or len(t.ids) >= row.stop):
+            return None
+        # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
+        # sampled, the message is cut at the mark.
+        t.messages.append({"role": "assistant", "content": turn.text})
+        if says_end:
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
-        if newest in chat.closing and chat.read(t.ids[row.turn_start:]).code is not None:
-            turn = self.end_turn(row, t.ids[row.turn_start:])
-            # t.calls counts the calls that came back (`take_output`): this one is not among them.
-            if t.calls == self.protocol.allowed_calls:
-                return "calls"
-            seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
-            row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
-            row.called_at = decode_step
-            return "script runs"
-        if len(t.ids) >= row.stop:   # cut off: what stands there is no answer
-            self.end_turn(row, t.ids[row.turn_start:])
+        if not calls:   # cut off: what stands there is no answer
             return "budget"
-        return None
-
-    def end_turn(self, row: Row, ids: list[int]) -> Turn:
-        """The turn just sampled, as a message; `ids` are the turn's without an end token.
-
-        A closing token may carry more than the mark, as "```\\n" does: `ids` keep what was sampled,
-        the message is cut at the mark.
-        """
-        turn = self.interpreter.chat.read(ids)
-        row.trajectory.messages.append({"role": "assistant", "content": turn.text})
-        return turn
+        # t.calls counts the calls that came back (`take_output`): this one is not among them.
+        if t.calls == self.protocol.allowed_calls:
+            return "calls"
+        seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
+        row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
+        row.called_at = decode_step
+        return "script runs"
 
     def take_output(self, row: Row) -> bool:
         """Append what the row's script printed, or end the row; whether it goes on.
@@ -1051,11 +1053,12 @@ class TurnRules:
         t.messages.append({"role": "user", "content": chat.format.show_output(text)})
         self.start_turn(row)
         if self.interpreter.on_append:
-            self.interpreter.on_append(chat.decode(ids), False)
+            self.interpreter.on_append(ids, False)
         return True
 
     def end_row(self, row: Row, stop_reason: str) -> None:
         """The row has ended: its answer is graded here."""
+        row.past_kv = None   # memory that a row keeps for its return
         t = row.trajectory
         t.stop_reason = stop_reason
         t.right = float(t.answer is not None and grade(t.instance, t.answer))
@@ -1110,19 +1113,17 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     rules = TurnRules(interpreter, protocol, bar)
     groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
-    check_context(waiting, protocol, model.config.max_position_embeddings)
     watched = chat.ends | chat.closing
     if on_append:
         watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
-    advice = "lower --slots or --max-tokens"
-    with explain_out_of_memory(advice):
-        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
     calling: deque[Row] = deque()               # in the order of their calls
     decode_step = 0
     for row in waiting:
         rules.start_turn(row)
 
-    with torch.no_grad(), few_threads(model), explain_out_of_memory(advice):
+    with (torch.no_grad(), few_threads(model),
+          explain_out_of_memory("lower --slots or --max-tokens")):
+        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those that called PATIENCE steps ago.
             due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
@@ -1146,7 +1147,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             # row of the last slot takes its place, and that one has been looked at by then.
             for slot, row in events:
                 if on_append:
-                    on_append(chat.decode(row.trajectory.ids[-1:]), True)
+                    on_append(row.trajectory.ids[-1:], True)
                 event = rules.after_token(row, decode_step)
                 if event == "script runs":
                     sampler.leave(slot, keep=True)
@@ -1164,6 +1165,11 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
     for instance in instances:
         messages = chat.prompt(instance, protocol.mode, interpreter.system)
         prompt, _ = render_messages(chat, messages)
+        context = interpreter.model.config.max_position_embeddings
+        if len(prompt) + protocol.max_tokens > context:
+            raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with "
+                             f"--max-tokens {protocol.max_tokens} it exceeds the model's context "
+                             f"of {context}")
         group: list[Row] = []
         for number in range(group_size):
             row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, number)
@@ -1175,16 +1181,6 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
             group.append(Row(t, row_key, noise, group))
         groups.append(group)
     return groups
-
-
-def check_context(rows: deque[Row], protocol: Protocol, context: int) -> None:
-    """Refuse prompts that leave no room for a conversation."""
-    for row in rows:
-        t = row.trajectory
-        if t.prompt_len + protocol.max_tokens > context:
-            raise SystemExit(f"the prompt of {t.instance.task} has {t.prompt_len} tokens; with "
-                             f"--max-tokens {protocol.max_tokens} it exceeds the model's context "
-                             f"of {context}")
 
 
 @contextmanager
@@ -1317,7 +1313,7 @@ def read_config(directory: Path) -> ModelConfig:
         raise SystemExit(f"{path}: model_type {kind!r} is not supported, only "
                          f"{', '.join(FAMILIES)} are")
     for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
-                "num_attention_heads"):
+                "num_attention_heads", "max_position_embeddings"):
         if key not in raw:
             raise SystemExit(f"{path} lacks {key}")
     for key, kind_of_value in (("rope_scaling", dict), ("rope_parameters", dict),
@@ -1329,7 +1325,6 @@ def read_config(directory: Path) -> ModelConfig:
     rope = {**(raw.pop("rope_scaling", None) or {}), **(raw.pop("rope_parameters", None) or {})}
     rope_type = rope.get("rope_type") or rope.get("type") or "default"
     raw["rope_theta"] = rope.get("rope_theta", raw.get("rope_theta", 10_000.0))
-    raw.setdefault("max_position_embeddings", 32768)
     raw.setdefault("tie_word_embeddings", False)
     raw.setdefault("rms_norm_eps", ModelConfig.rms_norm_eps)
     raw["num_key_value_heads"] = raw.get("num_key_value_heads") or raw["num_attention_heads"]
@@ -1357,7 +1352,7 @@ def check_numbers(path: Path, raw: dict[str, Any]) -> None:
     heads, width = raw["num_attention_heads"], raw["head_dim"]
     if width == 0:   # it follows from the others
         width = raw["hidden_size"] / heads
-    if not isinstance(width, (int, float)) or width <= 0 or width % 2:
+    if type(raw["head_dim"]) is not int or width <= 0 or width % 2:
         raise SystemExit(f"{path}: {heads} num_attention_heads of head_dim {width!r}, not a whole "
                          "even number")
     if heads % raw["num_key_value_heads"]:
@@ -1371,8 +1366,9 @@ def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: st
     activation = raw.get("hidden_act", "silu")
     quantisation = raw.get("quantization_config") or {}
     # The first max_window_layers layers see everything.
-    windows = (raw.get("use_sliding_window")
-               and raw.get("max_window_layers", 0) < raw["num_hidden_layers"])
+    first_layers = raw.get("max_window_layers")
+    all_see_all = type(first_layers) is int and first_layers >= raw["num_hidden_layers"]
+    windows = raw.get("use_sliding_window") and not all_see_all
     refused = {
         f"architecture {architectures}": architectures != [family.architecture],
         f"hidden_act {activation!r}": activation != "silu",
@@ -1569,8 +1565,6 @@ def find_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise SystemExit("--device cuda: no CUDA device is available; use --device cpu")
-    if name not in ("cpu", "cuda"):
-        raise SystemExit(f"--device {name}: one of auto, cpu, cuda")
     if name == "cpu":
         return torch.device("cpu")
     # A launcher may show each process only its own card: then that is number 0.
@@ -1611,63 +1605,53 @@ def checked_sandbox(workers: int | None, timeout: float,
 
 def add_device_flags(add: Callable[..., Any]) -> None:
     """What every command that runs a model shares."""
-    add("--device", default="auto", help="auto, cpu or cuda")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="auto: cuda if there is one")
     add("--dtype", choices=("auto", *DTYPES), default="auto",
         help="what the model computes in; auto: bfloat16 on CUDA, and on a CPU with instructions "
              f"for it if the model is at least {WIDE} wide")
 
 
-# Flags of a run, and their types, that are defaults of how its model is asked.
-INHERITED = {"tasks": str, "questions": str, "level": int, "format": str, "max_turn_tokens": int,
-             "max_tokens": int, "max_calls": int, "tool_chars": int}
+# Flags of a run that are defaults of how its model is asked.
+INHERITED = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
 
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
-    """INHERITED ones of the run that made a model: its log's first line; none, if no run did."""
-    log = directory / "metrics.jsonl"
-    if not log.exists():
-        return {}
-    _, first_line = next(read_jsonl(log), (0, {}))
-    flags = first_line.get("flags", {})
-    if not isinstance(flags, dict):
-        raise SystemExit(f"{log}: its first line does not hold the flags of a run")
+    """Those of the run that made a model, or a checkpoint of it; none, if no run did."""
+    for name in ("metrics.jsonl", "state.json"):
+        if (directory / name).exists():   # the first one's first line, or all of the second
+            _, value = next(read_jsonl(directory / name), (0, {}))
+            flags = value.get("flags", {})
+            texts = [flags.get("tasks"), flags.get("questions")] if isinstance(flags, dict) else [0]
+            if not all(text is None or isinstance(text, str) for text in texts):
+                raise SystemExit(f"{directory / name} does not hold the flags of a run")
+            return flags
+    return {}
+
+
+def words_of_run(args: argparse.Namespace) -> list[str]:
+    """How a model was trained, as flags that stand before those that are typed."""
+    flags = flags_of_run(Path(args.model))
     # One may be absent (of an older run) or null (it was not given).
-    inherited = {name: flags[name] for name in INHERITED if flags.get(name) is not None}
-    wrong = [name for name, value in inherited.items() if type(value) is not INHERITED[name]]
-    if inherited.get("level", 1) not in LEVELS:
-        wrong.append("level")
-    if inherited.get("format", "fence") not in list(FORMATS):
-        wrong.append("format")
-    if wrong:
-        raise SystemExit(f"{log}: its first line holds a flag that no run has: {wrong[0]} is "
-                         f"{inherited[wrong[0]]!r}")
-    return inherited
-
-
-def defaults_of_run(args: argparse.Namespace) -> dict[str, Any]:
-    """How a model was trained, as defaults of how it is asked."""
-    inherited = flags_of_run(Path(args.model))
-    tasks = inherited.pop("tasks", None)
-    questions = inherited.pop("questions", None)
-    subject = questions or tasks
+    words = [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
+             if flags.get(name) is not None]
+    tasks, questions = flags.get("tasks"), flags.get("questions")
     if args.command == command_ask:   # brings its own question
-        return inherited
+        return words
     # These three choose the questions of `eval`.
-    if args.tasks or args.questions or args.bbh or not subject:
-        return inherited
+    if args.tasks or args.questions or args.bbh or not (questions or tasks):
+        return words
     # Else it asks the held-out questions of what the model was trained on.
     if os.environ.get("RANK", "0") == "0":
-        print(f"asking what {args.model} was trained on: {subject}")
+        print(f"asking what {args.model} was trained on: {questions or tasks}")
     if questions:
-        return {**inherited, "questions": questions, "purpose": "eval"}
-    return {**inherited, "tasks": tasks}
+        return [*words, f"--questions={questions}", "--purpose=eval"]
+    return [*words, f"--tasks={tasks}"]
 
 
 def command_ask(args: argparse.Namespace) -> None:
-    if (args.question is None) == (args.task is None):
-        raise SystemExit("ask needs a question or --task NAME")
-    if not args.task and not (is_text(args.question) and args.question.strip()):
-        raise SystemExit("ask: the question is empty, or not UTF-8")
+    if args.question is not None and not is_text(args.question):
+        raise SystemExit("ask: the question is not UTF-8")
     if args.task:
         [question, *_] = draw_questions(parse_tasks(args.task, args.level), "eval", 1, args.seed)
     else:
@@ -1687,7 +1671,13 @@ def command_ask(args: argparse.Namespace) -> None:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
             model, chat = open_model(args)
-            interpreter = Interpreter(model, chat, sandbox, on_append=write)
+            stream = DecodeStream(skip_special_tokens=False)
+
+            def write_ids(ids: list[int], sampled: bool) -> None:
+                for token in ids:   # a character of several tokens comes with the last of them
+                    write(stream.step(chat.tokenizer.backend_tokenizer, token) or "", sampled)
+
+            interpreter = Interpreter(model, chat, sandbox, on_append=write_ids)
             [[t]] = rollout(interpreter, [question], 1, protocol_of(args), key=(args.seed, "ask"))
     print("\n" + paint(how_it_ended(t, protocol_of(args)), BOLD))
     if args.task:
@@ -1720,14 +1710,17 @@ def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
 
 def command_eval(args: argparse.Namespace) -> None:
     for flag, file in (("--json", args.json), ("--trajectories", args.trajectories)):
-        if file and not Path(file).resolve().parent.is_dir():
-            raise SystemExit(f"{flag} {file}: its directory does not exist")
-        if file and Path(file).is_dir():
-            raise SystemExit(f"{flag} {file} is a directory")
-    if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
-        dist.init_process_group("gloo")
+        try:   # whether it can be written is found out before the work
+            if file:
+                open(file, "a").close()
+        except OSError as error:
+            raise SystemExit(f"{flag} {file}: {error.strerror}")
     questions = questions_of_flags(args)
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
+    if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
+        if endpoint:
+            raise SystemExit("a served model is asked by one process: leave torchrun out")
+        dist.init_process_group("gloo")
     if not endpoint:
         model, chat = open_model(args)
     reports: dict[str, dict[str, Any]] = {}
@@ -1764,8 +1757,8 @@ def command_eval(args: argparse.Namespace) -> None:
 
 def questions_of_flags(args: argparse.Namespace) -> list[Instance]:
     """The questions that `eval` asks: of tasks, of your own file, or of the original benchmark."""
-    if sum(map(bool, (args.tasks, args.questions, args.bbh))) > 1:
-        raise SystemExit("--tasks, --questions, --bbh: only one of them can choose questions")
+    if args.bbh and args.purpose:
+        raise SystemExit("--bbh: its questions have no --purpose: leave it out")
     if args.bbh:
         return read_bbh(args.bbh, args.n)
     if args.questions and args.purpose:
@@ -1783,7 +1776,8 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
     planned = [Conversation(question, number, protocol)
                for question in questions for number in range(samples)]
     with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
-        trajectories = converse_all(endpoint, sandbox, planned, key, on_end=lambda t: bar.update())
+        trajectories = converse_all(endpoint, sandbox, planned, key,
+                                    on_end=lambda job, t: bar.update())
     groups = [trajectories[i : i + samples] for i in range(0, len(trajectories), samples)]
     return describe(groups, protocol, samples, Counter()), groups
 
@@ -1836,25 +1830,31 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page")
 
     ask = commands.add_parser("ask", help="hold one conversation, streamed")
-    ask.add_argument("question", nargs="?", help="what to ask")
-    ask.add_argument("--task", metavar="NAME", help="or a question of a task; --seed draws")
+    either = ask.add_mutually_exclusive_group(required=True)
+    either.add_argument("question", nargs="?", help="what to ask")
+    either.add_argument("--task", metavar="NAME", help="or a question of a task; --seed draws")
     ask.add_argument("--level", type=int, choices=LEVELS, default=1, help="of that question")
     add_model_flags(ask, MODES)
     ask.set_defaults(command=command_ask)
 
     evaluation = commands.add_parser("eval", help="accuracy, per task")
     add = evaluation.add_argument
-    add("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, else train)")
+    either = evaluation.add_mutually_exclusive_group()
+    either.add_argument("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, "
+                                        "else train)")
+    either.add_argument("--questions", metavar="FILE",
+                        help="JSON lines of your own: question, answer")
+    either.add_argument("--bbh", metavar="DIR",
+                        help="your copy of the original BIG-Bench-Hard JSON files")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     # torchrun takes "--n" for one of its own flags: there it is --eval-n, as in sft.py and grpo.py.
-    add("--n", "--eval-n", type=whole(1), default=50, help="questions per task")
+    add("--n", "--eval-n", type=whole(1), default=50,
+        help="questions per task; of --questions without --purpose: all")
     add("--samples", type=whole(1), default=1, help="answers per question")
     add("--purpose", choices=("eval", "val", "rl", "sft"),
         help="which questions: held-out ones, validation, those that GRPO trains on, or those that "
              "supervised data is made of (default: eval; of --questions, all)")
     add("--question-seed", type=int, default=0, help="another set of questions")
-    add("--questions", metavar="FILE", help="JSON lines of your own: question, answer")
-    add("--bbh", metavar="DIR", help="your copy of the original BIG-Bench-Hard JSON files")
     add("--json", metavar="FILE", help="write the report there")
     add("--trajectories", metavar="FILE", help="write the conversations there, as JSON lines")
     add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")
@@ -1875,12 +1875,12 @@ def main() -> None:
     page.set_defaults(command=command_page)
 
     args = parser.parse_args()
-    # A model is asked as it was trained. Parsed again, so that what is typed still wins.
+    # A model is asked as it was trained. What is typed comes later, and wins.
     if args.command in (command_ask, command_eval):
-        defaults = defaults_of_run(args)
-        ask.set_defaults(**defaults)
-        evaluation.set_defaults(**defaults)
-        args = parser.parse_args()
+        words = words_of_run(args)
+        # Whatever is refused now is the run's: what is typed has passed.
+        ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
+        args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
     args.command(args)
 
 

@@ -1228,7 +1228,7 @@ def make_own_program(pid: int) -> bytes:
              (IF_EQUAL, 1, 0, ARCHITECTURE.audit),
              (RETURN, 0, 0, KILL),
              (LOAD, 0, 0, NUMBER_AT),
-             # Neither do those of x32 exist, a third set: their numbers have a high bit.
+             # Calls from here on do not exist, nor do those of x32: their numbers have a high bit.
              (IF_AT_LEAST, 0, 1, FIRST_NEW_CALL),
              (RETURN, 0, 0, FAIL + errno.ENOSYS)]
     for rule in limits_to_itself(pid).values():
@@ -1273,7 +1273,9 @@ def install_thread_gate() -> int:
         (IF_ANY_BIT, 0, 1, CLONE_THREAD),  # a process, not a thread: to the last line
         (RETURN, 0, 0, ASK),
         (RETURN, 0, 0, ALLOW)]))
-    with suppress(FileNotFoundError):  # nobody has asked: Linux before 5.5 has another error
+    # Does this kernel know CONTINUE? It says "not found" to an answer that nobody has asked for;
+    # before 5.5 it says "invalid", and this fails.
+    with suppress(FileNotFoundError):
         send_answer(gate, question=bytes(8), error=0, flags=SECCOMP_USER_NOTIF_FLAG_CONTINUE)
     return gate
 

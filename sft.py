@@ -180,12 +180,13 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     `offload`: parameters, gradients and optimiser state stay in the host's memory. `checkpointing`:
     only the blocks' inputs are kept for the backward pass, which computes the rest again.
 
-    One process that computes in float32 has nothing to share out or to cast: its model stays as it
-    is, which spares the tiny model a quarter of its step.
+    One process on a CPU has nothing to share out: its model stays in one piece, and its layers cast
+    their own weights. That spares the tiny model, and a real one, a quarter of a step.
     """
     for block in model.model.layers:
         block.checkpointing = checkpointing
-    if world.size == 1 and world.dtype == torch.float32 and not offload:
+    if world.size == 1 and world.device.type == "cpu" and not offload:
+        model.compute_dtype = world.dtype
         return model
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import (CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy,
@@ -321,7 +322,7 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
                              weight_decay=weight_decay, fused=world.device.type == "cuda")
 
 
-# Entered round every call of the function.
+# A context manager as decorator: the whole function runs inside it.
 @explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
 def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float,
                    max_grad_norm: float) -> float:
@@ -366,6 +367,8 @@ def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
     data = run.path / "data.jsonl"
 
     def write() -> None:
+        if args.resume and data.exists():
+            return
         questions = draw_questions(tasks, "sft", args.per_task, args.seed)
         lines = write_conversations(questions, sandbox, args.seed, args.tool_chars,
                                     multi_turn_weight=args.multi_turn_weight,
@@ -376,8 +379,7 @@ def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
         forms = dict(Counter(line["form"] for line in lines))
         run.world.say(f"wrote {data}: {len(lines)} conversations, forms {forms}")
 
-    if not (args.resume and data.exists()):
-        run.world.on_main(write)
+    run.world.on_main(write)
     return data
 
 
@@ -649,6 +651,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     first = 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
+        run.delete_older()   # it may have been killed when it was about to
     skipped = 0
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -736,7 +739,7 @@ def main() -> None:
     if args.width % 8:
         parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
     tasks = parse_tasks(args.tasks, args.level)
-    world = start_training(parser, args)
+    world = check_and_start(parser, args)
     # A wrong --data ends the program here, before --out is touched.
     if args.data:
         lines = read_conversations(args.data, args.keep_wrong, args.format)
@@ -751,13 +754,13 @@ def main() -> None:
         # 5. Held-out accuracy.
         if args.eval_n:
             evaluate_run(args, tasks, run, sandbox)
-    further = ""
-    if args.preset != "tiny":
-        further = f" --preset {args.preset}"
-    elif args.tasks != TINY_TASKS:
-        further = f" --tasks {args.tasks} --out {run.path}-grpo"
-    if args.format != "fence":
-        further += f" --format {args.format}"
+    # What was typed here (it differs from the preset's default) has to be typed there, too; and
+    # runs/grpo belongs to the default tasks.
+    typed = [name for name in ("preset", "tasks", "level", "format")
+             if getattr(args, name) != parser.get_default(name)]
+    further = "".join(f" --{name} {getattr(args, name)}" for name in typed)
+    if "tasks" in typed:
+        further += f" --out {run.path}-grpo"
     world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}{further}")
 
 
@@ -817,18 +820,18 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
     return group
 
 
-def start_training(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
+def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
     """The ranks of a training run, once its flags are found to fit them and each other.
 
     From here on a signal ends the program without a traceback, and --dtype is no longer "auto".
     """
     catch_signals(stop_at_once)
     out = Path(args.out).resolve()
-    for name in ("model", "data"):
+    for name in ("model", "data", "questions", "pass_rates"):
         source = getattr(args, name, None)
         if source and out in (Path(source).resolve(), *Path(source).resolve().parents):
-            parser.error(f"--{name} {source} lies in --out {args.out}: a run does not replace what "
-                         "it begins from")
+            parser.error(f"--{name.replace('_', '-')} {source} lies in --out {args.out}: a run "
+                         "does not replace what it begins from")
     if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
         parser.error(f"--overwrite cannot move --out {args.out!r} aside, since you are in it: "
                      "start from the directory above")
@@ -962,9 +965,7 @@ class RunDir:
         self.sandbox_line = sandbox.describe_layers() if sandbox else ""
         self.path = world.on_main(lambda: self._claim(resume, overwrite))
         self.resumed, self.state = world.on_main(lambda: self._open(resume))
-        self.track: Callable[[dict, int], None] | None = None
-        if world.main and flags.get("log"):
-            self.track = open_tracker(flags["log"], self.path, self.flags)
+        self.track: Callable[[dict, int], None] | None = None   # --log, opened with the first step
 
     @property
     def checkpoints(self) -> Path:
@@ -1001,7 +1002,8 @@ class RunDir:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path(resume, overwrite)
         self.locks = [claim(path)]
-        if overwrite and is_run(path):   # in OUT.new: a new run finds nothing of an older one
+        # OUT.new holds an earlier --overwrite that was killed: this run is to find nothing of it.
+        if overwrite and is_run(path):
             self._move_aside(path)
             self.locks = [claim(path)]
         if path != self.out and self.out.exists():
@@ -1111,14 +1113,16 @@ class RunDir:
                 written[key] = value
                 shown.append(f"{key} {value}")
         self.add_line("metrics.jsonl", written)
-        if self.track:
+        if self.world.main and self.flags.get("log"):
+            if self.track is None:
+                self.track = open_tracker(self.flags["log"], self.path, self.flags)
             numbers = {key: value for key, value in written.items() if value is not None}
             self.track(numbers, written["step"])
         if show:
             self.world.say("  ".join(shown))
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
-             state: dict[str, Any], best: int | None = None,
+             state: dict[str, Any], best: int = 0,
              extra_files: Callable[[Path], None] | None = None) -> Path:
         """A checkpoint, whole or not at all.
 
@@ -1126,8 +1130,7 @@ class RunDir:
         may add files of its own. The weights are written twice: whole, by rank 0, so that any tool
         opens the checkpoint; and in shards with the optimiser's state, by every rank, so that
         resuming needs no whole copy. Everything is on the disk under a temporary name before it
-        gets its own. Only then older checkpoints go: the --keep newest stay, this one included,
-        and that of step `best` (grpo.py: the best in validation).
+        gets its own. Only then older checkpoints go (`delete_older`).
         """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
@@ -1150,7 +1153,8 @@ class RunDir:
             model_state, optimizer_state = get_state_dict(model, optimizer)
             dcp.save({"model": model_state, "optimizer": optimizer_state},
                      checkpoint_id=part / "state")
-            self.world.on_main(lambda: self._name_checkpoint(part, final, best))
+            self.world.on_main(lambda: self._name_checkpoint(part, final))
+            self.delete_older(best)
         except (SystemExit, dcp.CheckpointException) as error:
             if self.world.main:
                 shutil.rmtree(part, ignore_errors=True)
@@ -1159,8 +1163,8 @@ class RunDir:
                              "room, and --resume goes on from the one before it")
         return final
 
-    def _name_checkpoint(self, part: Path, final: Path, best: int | None) -> None:
-        """Give a finished checkpoint its name and take older ones away."""
+    def _name_checkpoint(self, part: Path, final: Path) -> None:
+        """Give a finished checkpoint its name, once all of it is on the disk."""
         (part / "SHA256SUMS").write_text(checksums(part))
         self._make_durable(part)
         for log in self._logs():
@@ -1168,9 +1172,15 @@ class RunDir:
         shutil.rmtree(final, ignore_errors=True)
         os.rename(part, final)
         sync(self.checkpoints)
-        for path in sorted(self.checkpoints.glob("step-??????"))[:-self.flags["keep"]]:
-            if best is None or path.name != f"step-{best:06d}":
-                shutil.rmtree(path)
+
+    def delete_older(self, best: int = 0) -> None:
+        """The --keep newest checkpoints stay, and that of step `best`, the best in validation."""
+        def delete() -> None:
+            for path in sorted(self.checkpoints.glob("step-??????"))[:-self.flags["keep"]]:
+                if path.name != f"step-{best:06d}":
+                    shutil.rmtree(path)
+
+        self.world.on_main(delete)
 
     def _make_durable(self, directory: Path) -> None:
         """Bring all of a directory to the disk, and give its files the mode that metrics.jsonl has.
@@ -1199,21 +1209,6 @@ class RunDir:
                        optim_state_dict=saved["optimizer"])
         self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
         return self.state
-
-    def adopt_model(self, checkpoint: Path) -> None:
-        """A checkpoint's model becomes the run's: its files stand beside the logs, too."""
-        not_the_model = {"state.json", "SHA256SUMS", "value_head.pt"}
-
-        def copy_files() -> None:
-            (self.path / "config.json").unlink(missing_ok=True)
-            files = [path for path in checkpoint.iterdir() if path.is_file()]
-            # config.json last, as in save_model: what was cut off half-way has none.
-            for file in sorted(files, key=lambda path: path.name == "config.json"):
-                if file.name not in not_the_model:
-                    shutil.copyfile(file, self.path / file.name)
-            self._make_durable(self.path)
-
-        self.world.on_main(copy_files)
 
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
         """Write the trained model into the directory itself, beside the logs."""
@@ -1260,7 +1255,8 @@ class Interrupt:
     """
 
     def __init__(self, world: World):
-        self.world, self.asked = world, 0   # the signal's number
+        self.world = world
+        self.status = 0   # once asked, the exit status that says by which signal: 128 + its number
 
     def __enter__(self) -> "Interrupt":
         catch_signals(self._ask)
@@ -1272,7 +1268,7 @@ class Interrupt:
             raise SystemExit(self.status)
 
     def _ask(self, number: int, frame: Any) -> None:
-        self.asked = number
+        self.status = 128 + number
         catch_signals(signal.SIG_DFL)
         try:  # not by print: the signal may have come amid one
             os.write(2, b"\nstopping after this step; a second signal stops at once\n")
@@ -1283,13 +1279,8 @@ class Interrupt:
 
     def wanted(self) -> bool:
         """Whether any rank was asked to stop; every rank has to call it."""
-        self.asked = max(self.world.gather(self.asked))
-        return self.asked > 0
-
-    @property
-    def status(self) -> int:
-        """The exit status that says why the run ends: 128 + signal, or 0 where nobody asked."""
-        return 128 + self.asked if self.asked else 0
+        self.status = max(self.world.gather(self.status))
+        return self.status > 0
 
 
 if __name__ == "__main__":

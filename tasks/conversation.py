@@ -252,10 +252,11 @@ def extract_answer(text: str, format_name: str = "fence") -> str | None:
     """What the last answer marks hold, read from the end of the text; None without any."""
     # Marks inside a Markdown fence do not count: "```text\n<<<42>>>\n```" -> None. So look for them
     # in a copy with blanks for everything fenced, where all offsets are those of the text.
-    visible = text
+    parts, end = [], 0
     for fenced in find_fences(text):
-        blanks = " " * (fenced.end - fenced.start)
-        visible = visible[: fenced.start] + blanks + visible[fenced.end :]
+        parts += [text[end : fenced.start], " " * (fenced.end - fenced.start)]
+        end = fenced.end
+    visible = "".join(parts) + text[end:]
     return ANSWER_READERS[format_name](text, visible)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 from tasks.questions import read_json, read_jsonl, read_trajectories
 
@@ -308,16 +309,5 @@ def describe_row(row: Line, tokenizer: Tokenizer | None, flags: Line) -> dict[st
 
 def decode_each(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
     """The text of every token. Where a character is made of several, the last of them has it."""
-    texts, waiting = [], []
-    for token in ids:
-        waiting.append(token)
-        text = tokenizer.decode(waiting, skip_special_tokens=False)
-        # No character has more than four bytes: what is not one by then never will be.
-        if text.endswith("\ufffd") and len(waiting) < 4:
-            texts.append("")
-        else:
-            texts.append(text)
-            waiting = []
-    if waiting:  # the conversation was cut within a character
-        texts[-1] = tokenizer.decode(waiting, skip_special_tokens=False)
-    return texts
+    stream = DecodeStream(skip_special_tokens=False)
+    return [stream.step(tokenizer, token) or "" for token in ids]

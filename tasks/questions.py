@@ -1,6 +1,7 @@
 """Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
 import json
 import math
+import os
 import re
 import sys
 from difflib import get_close_matches
@@ -8,6 +9,8 @@ from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Iterator
+
+from tqdm import tqdm
 
 from tasks.base import (LEVELS, TASKS, Instance, accepts, items, letter, norm, number,
                         purpose_of)
@@ -83,7 +86,9 @@ def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int,
     questions: list[Instance] = []
     if n == 0:
         return questions
-    for key, level in tasks:
+    # A bar where it takes long (hundreds of hard ones of all tasks), of one process.
+    for key, level in tqdm(tasks, desc="drawing questions", unit="task", delay=3, leave=False,
+                           disable=os.environ.get("RANK", "0") != "0"):
         seen: dict[str, Instance] = {}
         # A question that was drawn before is drawn again: twenty tries for each that is wanted.
         for i in range(20 * n):
@@ -198,7 +203,9 @@ def refuse_lines(path: str | Path, faults: dict[int, str]) -> None:
 
 
 def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of every saved conversation; one without messages ends the program."""
+    """(line number, object) of every saved conversation; one without messages, or whose mask does
+    not fit its ids, ends the program.
+    """
     for line_number, line in read_jsonl(path):
         messages = line.get("messages")
         sound = isinstance(messages, list) and all(
@@ -207,6 +214,10 @@ def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not sound:
             raise SystemExit(f'{path}, line {line_number}: no "messages" (a list of role and '
                              "content)")
+        ids, mask = line.get("ids", []), line.get("loss_mask", [])
+        if not (isinstance(ids, list) and isinstance(mask, list) and len(ids) == len(mask)):
+            raise SystemExit(f'{path}, line {line_number}: "ids" and "loss_mask" must be lists of '
+                             "one length")
         yield line_number, line
 
 

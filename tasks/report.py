@@ -32,10 +32,13 @@ def tool_failures(trajectories: list[Trajectory]) -> tuple[int, int]:
     return failures, sum(t.calls for t in trajectories)
 
 
-def end_if_sandbox_failed(failures: float, calls: float, share: float = 0.02) -> None:
-    """End the program if so many calls failed that numbers mean nothing; counts are of all ranks.
+def end_if_sandbox_failed(failures: float, calls: float, least: int = 2) -> None:
+    """End the program if at least so many calls failed, and 2 % of all; counts are of all ranks.
+
+    Such answers enter no loss. But where they are many, the sandbox is broken, and a model that
+    knows how to break it could choose what it is trained on.
     """
-    if failures > max(1, share * calls):
+    if failures >= least and failures > 0.02 * calls:
         raise SystemExit(
             f"the sandbox failed {failures:.0f} of {calls:.0f} calls: `python sandbox.py` shows why"
         )

@@ -126,7 +126,8 @@ def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Conver
     """One conversation.
 
     A server cannot be told to stop at a closing fence and not at an opening one: turns are cut
-    later.
+    later. The protocol's max_tokens bounds what the model writes, if the server tells its usage; of
+    what scripts print nobody knows the tokens.
     """
     instance, protocol = job.instance, job.protocol
     system = job.system or system_prompts(protocol.mode, protocol.format)[0]
@@ -175,7 +176,8 @@ def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, k
 
 
 def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Conversation], key: tuple,
-                 on_end: Callable[[Trajectory], Any] | None = None) -> list[Trajectory]:
+                 on_end: Callable[[Conversation, Trajectory], Any] | None = None
+                 ) -> list[Trajectory]:
     """The conversations of the jobs, several at a time, in the jobs' order.
 
     `on_end` hears of each as it ends, in this thread. When one fails for all, or on Ctrl-C, nobody
@@ -208,5 +210,5 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Conversation],
             raise outcome
         finished[number] = outcome
         if on_end:
-            on_end(outcome)
+            on_end(jobs[number], outcome)
     return [finished[number] for number in range(len(jobs))]

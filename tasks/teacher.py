@@ -1,7 +1,7 @@
-"""Supervised data: conversations with right answers, from the tasks' own programs or a teacher.
+"""Supervised data: conversations with right answers, from the tasks' own programs (for sft.py) or
+from a teacher.
 
     python -m tasks.teacher collect --teacher URL#model --tasks train --out data    ask a server
-    python -m tasks.teacher collect --teacher programs --tasks train --out data     from programs
     python -m tasks.teacher choose data/collected.jsonl --out data.jsonl            keep the best
     python sft.py --data data.jsonl
 
@@ -23,19 +23,19 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
-from tasks.conversation import (FORMATS, PROMPTS, Protocol, Trajectory, read_turn, system_prompts,
+from tasks.conversation import (FORMATS, Protocol, Trajectory, read_turn, system_prompts,
                                 tool_text)
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions,
                              is_text, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
-from tasks.served import Conversation, add_endpoint_flags, converse_all, find_endpoint
+from tasks.served import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
 
 
 # ---- 1. conversations from programs --------------------------------------------------------------
@@ -205,8 +205,6 @@ def teacher_conversations(instances: list[Instance], per_question: int, seed: in
             rng = random.Random(f"teacher/{seed}/{question}/{sample}")
             mode = draw(rng, PROMPT_SHARES)
             system = draw_prompt(rng, mode, wordings, protocol.format)
-            # Words alone are asked for: then code ends the conversation.
-            mode = "text" if mode == "text" else "ci"
             jobs.append(Conversation(instance, sample, replace(protocol, mode=mode), system))
     return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
 
@@ -215,59 +213,19 @@ def conversation_key(line: dict[str, Any]) -> tuple:
     return line["source"], line["task"], line["level"], line["seed"], line["sample"]
 
 
-def collect(args: argparse.Namespace, sandbox: Sandbox) -> None:
-    """Every conversation goes to collected.jsonl as it ends, wrong ones too."""
+def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> None:
+    """Every conversation goes to collected.jsonl as it ends, wrong ones too.
+
+    What an earlier run has collected is not asked for again.
+    """
     log = Path(args.out) / "collected.jsonl"
-    earlier = read_collected(log) if args.resume else []
-    if args.questions and args.teacher == "programs":
-        raise SystemExit("--questions needs a --teacher that answers them: only the project's own "
-                         "tasks have programs")
+    lines = read_collected(log) if args.resume else []
+    known = set(map(conversation_key, lines))
     if args.questions:
         questions = own_questions(args.questions, "rl", args.per_task)
     else:
         tasks = parse_tasks(args.tasks, args.level)
         questions = draw_questions(tasks, "sft", args.per_task, args.seed)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a", encoding="utf-8") as file:
-        lines = list(earlier)
-
-        def keep(line: dict[str, Any]) -> None:
-            lines.append(line)
-            file.write(json.dumps(line) + "\n")
-            file.flush()  # whatever happens next, this one is not asked for again
-
-        stopped = ""
-        try:
-            if args.teacher == "programs":
-                collect_programs(args, questions, sandbox, keep)
-            else:
-                collect_served(args, questions, sandbox, earlier, keep)
-        except (SystemExit, KeyboardInterrupt) as error:
-            stopped = str(error) or "interrupted"
-    print(collection_table(lines, []))
-    print(f"next: python -m tasks.teacher choose {log} --out {log.parent / 'data.jsonl'}")
-    if stopped:
-        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume "
-                         "goes on")
-
-
-def collect_programs(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
-                     keep: Callable[[dict[str, Any]], None]) -> None:
-    """From the tasks' own programs, each sample with other forms and wordings."""
-    for sample in range(args.per_question):
-        seed = f"{args.seed}/{sample}" if sample else args.seed
-        lines = write_conversations(questions, sandbox, seed, args.tool_chars,
-                                    multi_turn_weight=args.multi_turn_weight,
-                                    wordings=args.wordings, format_name=args.format)
-        for line in lines:
-            keep({**line, "sample": sample, "stop_reason": "answer", "source": "programs"})
-
-
-def collect_served(args: argparse.Namespace, questions: list[Instance], sandbox: Sandbox,
-                   earlier: list[dict[str, Any]], keep: Callable[[dict[str, Any]], None]) -> None:
-    """From a served model; what an earlier run has collected is not asked for again."""
-    endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
-    known = {conversation_key(line) for line in earlier}
     planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
                                     protocol=protocol_of(args))
     jobs = []
@@ -275,28 +233,33 @@ def collect_served(args: argparse.Namespace, questions: list[Instance], sandbox:
         asked = job.instance
         if (args.teacher, asked.task, asked.level, asked.seed, job.sample) not in known:
             jobs.append(job)
-    with tqdm(total=len(jobs), desc="collecting", unit="row") as bar:
+    stopped = ""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (open(log, "a", encoding="utf-8") as file,
+          tqdm(total=len(jobs), desc="collecting", unit="row") as bar):
 
-        def on_end(t: Trajectory) -> None:
+        def keep(job: Conversation, t: Trajectory) -> None:
             bar.update()
-            if t.stop_reason != "tool_failure":  # the sandbox's own fault: to be asked again
-                line = t.to_json()
-                keep({**line, "ids": [], "loss_mask": [], "mode": mode_of(line),
-                      "form": form_of(line), "source": args.teacher,
-                      "prompt_tokens": t.prompt_tokens,
-                      "completion_tokens": t.completion_tokens})
+            if t.stop_reason == "tool_failure":  # the sandbox's own fault: to be asked again
+                return
+            line = t.to_json()
+            line.update(ids=[], loss_mask=[], mode=job.protocol.mode, form=form_of(line),
+                        source=args.teacher, prompt_tokens=t.prompt_tokens,
+                        completion_tokens=t.completion_tokens)
+            lines.append(line)
+            file.write(json.dumps(line) + "\n")
+            file.flush()  # whatever happens next, this one is not asked for again
 
-        rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), on_end)
-    end_if_sandbox_failed(*tool_failures(rows))
-
-
-def mode_of(line: dict[str, Any]) -> str | None:
-    """Whose system prompt opens the conversation."""
-    opening = line["messages"][0]["content"]
-    for mode in PROMPTS:
-        if opening in system_prompts(mode, line.get("format", "fence")):
-            return mode
-    return None
+        try:
+            rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), keep)
+            end_if_sandbox_failed(*tool_failures(rows))
+        except (SystemExit, KeyboardInterrupt) as error:
+            stopped = str(error) or "interrupted"
+    print(collection_table(lines, []))
+    print(f"next: python -m tasks.teacher choose {log} --out {log.parent / 'data.jsonl'}")
+    if stopped:
+        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume "
+                         "goes on")
 
 
 def form_of(line: dict[str, Any]) -> str:
@@ -316,10 +279,15 @@ def read_collected(path: Path) -> list[dict[str, Any]]:
     """What an earlier run has collected; a last line that was cut off when it died is deleted."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
-    return [line for _, line in read_jsonl(path)]
+    text = path.read_bytes()
+    if not text.endswith(b"\n"):
+        path.write_bytes(text[: text.rfind(b"\n") + 1])
+    lines = []
+    for number, line in read_trajectories(path):
+        if not {"source", "task", "level", "seed", "sample", "form", "reward"} <= line.keys():
+            raise SystemExit(f"{path}, line {number}: no conversation that `collect` wrote")
+        lines.append(line)
+    return lines
 
 
 # ---- 3. files of others --------------------------------------------------------------------------
@@ -434,9 +402,10 @@ def choose_from_file(args: argparse.Namespace) -> None:
     for number, line in read_trajectories(args.file):
         known = {"task", "seed", "level", "reward"} <= line.keys() and len(line["messages"]) > 2
         if not (known and isinstance(line["task"], str)
-                and isinstance(line.get("statuses", []), list)):
+                and isinstance(line.get("statuses", []), list)
+                and line.get("format", "fence") in list(FORMATS)):
             raise SystemExit(f"{args.file}, line {number}: messages, task, seed, level and reward "
-                             "are needed")
+                             f"are needed, and as format one of {', '.join(FORMATS)}")
         if line.get("purpose", "sft") == "sft":  # never train on the questions of anything else
             form = line.get("form") or form_of(line)
             lines.append({**line, "form": form, "ids": [], "loss_mask": []})
@@ -477,9 +446,9 @@ def main() -> None:
     parser = CommandLine("Supervised data.", prog="python -m tasks.teacher")
     commands = parser.add_subparsers(dest="command", required=True, metavar="collect | choose")
 
-    collecting = commands.add_parser("collect", help="write or ask for conversations")
+    collecting = commands.add_parser("collect", help="ask a served model for conversations")
     add = collecting.add_argument
-    add("--teacher", default="programs", help="programs, or URL#name of a served model")
+    add("--teacher", required=True, help="URL#name of a served model")
     add("--tasks", default=TINY_TASKS, help=TASKS_HELP)
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--questions", metavar="FILE",
@@ -501,9 +470,9 @@ def main() -> None:
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
     choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="at most")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
+    choosing.add_argument("--multi-turn-weight", type=real(0), default=4.0,
+                          help="of forms with several calls or a switch")
     for command in (collecting, choosing):
-        command.add_argument("--multi-turn-weight", type=real(0), default=4.0,
-                             help="of forms with several calls or a switch")
         command.add_argument("--seed", type=int, default=0, help="of questions and draws")
 
     args = parser.parse_args()
@@ -511,20 +480,18 @@ def main() -> None:
         choose_from_file(args)
         return
     endpoint = find_endpoint(args.teacher, args.concurrency, args.request_timeout)
-    if args.teacher != "programs" and not endpoint:
-        parser.error(f"--teacher {args.teacher}: programs, or URL#name; a model of ours is sampled "
-                     "by `python r1ci.py eval --purpose sft --trajectories FILE`")
+    if not endpoint:
+        parser.error(f"--teacher {args.teacher} is no URL#name; a model of ours is sampled by "
+                     "`python r1ci.py eval --purpose sft --trajectories FILE`")
     log = Path(args.out) / "collected.jsonl"
     if any(place.exists() and not place.is_dir() for place in (log.parent, *log.parent.parents)):
         parser.error(f"--out {args.out} is no directory")
     if log.exists() and not args.resume:
         parser.error(f"{log} exists: choose another --out, or --resume")
-    if args.teacher == "programs" and args.resume:
-        parser.error("--resume goes on with a served model; programs need seconds")
     try:
         with Sandbox(workers=args.workers, timeout=args.code_timeout,
                      allow_weak=args.allow_weak) as sandbox:
-            collect(args, sandbox)
+            collect(args, endpoint, sandbox)
     except SandboxError as error:
         raise SystemExit(str(error))
 

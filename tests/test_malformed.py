@@ -187,11 +187,13 @@ MODELS = {
        for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
        for value in ("x", -1, 0, 2.5, [2], 10 ** 30) if (key, value) != ("num_key_value_heads", 0)},
     **{f"{key} {value!r}": fields(**{key: value}) for key, value in (
-        ("num_hidden_layers", 10 ** 9), ("num_attention_heads", 3), ("num_key_value_heads", 3), ("head_dim", 3), ("head_dim", "x"),
+        ("num_hidden_layers", 10 ** 9), ("num_attention_heads", 3), ("num_key_value_heads", 3), ("head_dim", 3), ("head_dim", "x"), ("head_dim", 8.0),
         ("head_dim", -2), ("rope_theta", "x"), ("rope_theta", 0), ("rms_norm_eps", "x"), ("rms_norm_eps", -1),
         ("max_position_embeddings", "x"), ("max_position_embeddings", 0), ("rope_scaling", "x"), ("rope_scaling", [1]),
         ("rope_parameters", {"rope_theta": None}), ("architectures", "x"), ("quantization_config", "x"), ("layer_types", 3),
         ("eos_token_id", "x"), ("eos_token_id", {"a": 1}), ("eos_token_id", ["x"]), ("model_type", ["qwen2"]), ("model_type", None))},
+    "windows of unknown layers": fields(use_sliding_window=True, max_window_layers=None),
+    "an end that is no token": content("generation_config.json", b'{"eos_token_id": 99999999}'),
     "generation_config.json a list": content("generation_config.json", b"[1]"),
     "generation_config.json empty": content("generation_config.json", b""),
     "generation_config.json a directory": content("generation_config.json", DIRECTORY),

@@ -3,10 +3,12 @@ import ctypes
 import functools
 import json
 import re
+import string
 import sys
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -436,6 +438,20 @@ def test_a_template_that_cannot_be_cut_is_refused(template):
 def test_an_assistants_turn_needs_a_special_token_at_its_end():
     with pytest.raises(SystemExit, match="without a special token"):
         Chat(tokenizer_of("{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "))
+
+
+def test_a_tokenizer_that_puts_blanks_between_pieces_is_refused():
+    """As Llama 2's, which marks the beginnings of words: "a" and "b", encoded apart, would read "a b"."""
+    import transformers
+    vocabulary = {character: i for i, character in enumerate("\u2581\n" + string.printable[:95])}
+    words = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="always")
+    words.decoder = tokenizers.decoders.Metaspace()
+    words.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    made = transformers.PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|im_end|>",
+                                                chat_template=tiny.chat().tokenizer.chat_template)
+    with pytest.raises(SystemExit, match="puts a blank before each piece"):
+        Chat(made)
 
 
 def test_messages_out_of_turn_are_refused():

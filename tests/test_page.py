@@ -188,7 +188,7 @@ def test_a_character_of_several_tokens_is_shown_whole_and_a_broken_one_does_not_
     assert len(texts) == len(ids) and "".join(texts) == "a\u4e2d\U0001f600b"
     assert [text for text in texts if text] == ["a", "\u4e2d", "\U0001f600", "b"]
     cut = decode_each(tokenizer, ids[:2])   # ends within a character
-    assert cut[0] == "a" and "\ufffd" in cut[1]
+    assert cut == ["a", ""]
     stray = decode_each(tokenizer, [ids[1]] * 9 + ids[-1:])
     assert len(stray) == 10 and "".join(stray).endswith("b")
 

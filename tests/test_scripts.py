@@ -223,7 +223,7 @@ def test_a_model_is_asked_what_it_was_trained_on(grpo_run, sft_run, tmp_path):
     assert out.count("rg/") == flags["tasks"].count("rg/") * 2      # named in that line and in the table
     asked = inside("r1ci.py", "ask", "--task", "rg/gcd", "--model", grpo_run)
     assert "greatest common divisor" in asked and ("right" in asked or "wrong: expected" in asked)
-    assert "ask needs a question or --task" in refusal("r1ci.py", "ask", "--model", grpo_run)
+    assert "one of the arguments question --task is required" in refusal("r1ci.py", "ask", "--model", grpo_run)
     shown = inside("r1ci.py", "show", grpo_run, "--n", "1")
     assert "<|im_start|>" in shown and shown.startswith("step 1  sample 0  advantage ")
     assert "step 2  sample 0" in inside("r1ci.py", "show", grpo_run, "--n", "1", "--step", "2")
@@ -235,8 +235,13 @@ def test_a_run_that_has_not_ended_names_its_checkpoint(sft_run, tmp_path):
     inside(*SFT, "--stop-after", "2", "--out", tmp_path / "run")
     said = refusal("r1ci.py", "eval", "--model", tmp_path / "run")
     assert "has not ended" in said and "--resume, or take" in said and "step-000002" in said
-    inside("r1ci.py", "eval", "--model", tmp_path / "run/checkpoints/step-000002", "--tasks", "rg/gcd", "--n", "1",
-           "--workers", "1", "--max-tokens", "40", "--max-turn-tokens", "20")
+    checkpoint = tmp_path / "run/checkpoints/step-000002"   # is asked as it was trained, too
+    report = tmp_path / "report.json"
+    out = inside("r1ci.py", "eval", "--model", checkpoint, "--n", "1", "--workers", "1", "--json", report)
+    assert f"asking what {checkpoint} was trained on" in out
+    asked, trained = (json.loads(text)["flags"] for text in (
+        report.read_text(), (tmp_path / "run/metrics.jsonl").read_text().splitlines()[0]))
+    assert all(asked[name] == trained[name] for name in ("tasks", "level", "max_tokens", "max_turn_tokens"))
 
 
 def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
