@@ -35,16 +35,16 @@ MORE_JOBS = JOBS + """architect astronomer banker carpenter chemist composer den
 gardener jeweller librarian mechanic miner musician painter pharmacist plumber reporter sailor
 sculptor surgeon translator""".split()
 
-# Two roles, each with a reason that fits it alone.
+# Two roles, and a reason that fits the first, and one that fits the second.
 ROLES = [
-    [("doctor", "had the test results"), ("patient", "had been coughing for days")],
-    [("teacher", "had marked the essay"), ("pupil", "had not done the homework")],
-    [("lawyer", "knew the law by heart"), ("client", "had been sued")],
-    [("mechanic", "could repair the engine"), ("driver", "had had a breakdown on the motorway")],
-    [("barber", "had sharp scissors"), ("customer", "needed a haircut")],
-    [("waiter", "had brought the wrong soup"), ("guest", "had ordered the fish")],
-    [("landlord", "had not been paid the rent"), ("tenant", "could not pay the rent")],
-    [("shopkeeper", "had been robbed"), ("thief", "had stolen a watch")],
+    ("doctor", "patient", "had the test results", "had been coughing for days"),
+    ("teacher", "pupil", "had marked the essay", "had not done the homework"),
+    ("lawyer", "client", "knew the law by heart", "had been sued"),
+    ("mechanic", "driver", "could repair the engine", "had had a breakdown on the motorway"),
+    ("barber", "customer", "had sharp scissors", "needed a haircut"),
+    ("waiter", "guest", "had brought the wrong soup", "had ordered the fish"),
+    ("landlord", "tenant", "had not been paid the rent", "could not pay the rent"),
+    ("shopkeeper", "thief", "had been robbed", "had stolen a watch"),
 ]
 
 # Label: (why, deeds of the first person). {y} is the second, {he} the pronoun asked for.
@@ -128,14 +128,13 @@ class DisambiguationQa(Reading, Choice):
         jobs, readings = at(rng, level, easy, hard, hard)
         pronoun = rng.choice(at(rng, level, ["he", "she"], ["he", "she", "they"], ["they"]))
         if level > 2 and label != "C" and rng.random() < 0.25:
-            # The reason fits the first one alone (A), or the second one alone (B).
-            roles = rng.choice(ROLES)
-            if rng.random() >= 0.5:
-                roles = roles[::-1]
-            (x, x_reason), (y, y_reason) = roles
-            reason = x_reason if label == "A" else y_reason
+            role, other, reason, other_reason = rng.choice(ROLES)
+            reasons = {role: reason, other: other_reason}
+            x, y = reasons if rng.random() < 0.5 else reversed(reasons)
+            # Only the first (A) or the second (B) can have the reason.
+            meant = x if label == "A" else y
             verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
-            deed = f"{verb} the {{y}} because {{he}} {reason}"
+            deed = f"{verb} the {{y}} because {{he}} {reasons[meant]}"
             why = "The reason fits only one of the two roles"
         else:
             x, y = rng.sample(jobs, 2)
