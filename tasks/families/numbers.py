@@ -245,8 +245,8 @@ class NumberFormat(Task):
         count = between(rng, level, (2, 3), (3, 5), (6, 10))
         spread = at(rng, level, 100_000, 10_000, 1_000)  # in thousandths
         base = rng.randint(10 ** 6, 10 ** rng.randint(7, 12))
-        # different numbers with the same first digits, each in a spelling of its own
-        # (a Decimal keeps all its digits with "e" too)
+        # different numbers with the same first digits, each in a spelling of its own: a Decimal
+        # keeps all digits with "e" too
         values = [Decimal(base + n) / 1000 for n in rng.sample(range(spread + 1), count)]
         candidates = [format(value, rng.choice((".3f", ",.3f", "e"))) for value in values]
         size, pick = rng.choice((("largest", max), ("smallest", min)))
