@@ -317,6 +317,11 @@ def at(rng: Random, level: int, easy: Any, default: Any, hard: Any) -> Any:
     return {1: easy, 2: below, 3: default, 4: above, 5: hard}[level]
 
 
+def between(rng: Random, level: int, easy: tuple, default: tuple, hard: tuple) -> int:
+    """An integer between the two bounds that the level sets, both included."""
+    return rng.randint(*at(rng, level, easy, default, hard))
+
+
 def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple[str, str]:
     """Lettered choices, all different, and the letter of the right one: ("(A) x\\n(B) y", "B")."""
     choices = [str(choice) for choice in (right, *wrong)]

@@ -3,7 +3,7 @@ import re
 from random import Random
 from string import ascii_uppercase
 
-from tasks.base import Instance, Task, at, integer, ints, items
+from tasks.base import Instance, Task, at, between, integer, ints, items
 from tasks.families.words import COMMON, THREE
 
 
@@ -24,7 +24,7 @@ class Ab(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        size = rng.randint(*at(rng, level, (4, 6), (8, 12), (15, 30)))
+        size = between(rng, level, (4, 6), (8, 12), (15, 30))
         row = ""
         while not self.solve(row):
             row = " ".join(rng.choices(("A#", "#A", "B#", "#B"), k=size))
