@@ -23,9 +23,9 @@ class Maze(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        (low, high), least = at(rng, level, ((5, 7), 3), ((8, 12), 5), ((15, 25), 15))
+        sizes, least = at(rng, level, ((5, 7), 3), ((8, 12), 5), ((15, 25), 15))
         while True:
-            n = rng.randint(low, high)
+            n = rng.randint(*sizes)
             rows = draw_board(rng, n, n, ".#", (7, 3), ends="SG")
             if self.solve(rows) >= least:
                 break
@@ -253,15 +253,15 @@ class KnightSwap(Search):
     stuck = "No"
 
     def make(self, rng: Random, level: int) -> tuple:
-        columns, (low, high), most = at(rng, level, ("ABC", (6, 8), 12), ("ABC", (6, 9), 20),
-                                        ("ABCD", (9, 12), 40))
+        columns, sizes, most = at(rng, level, ("ABC", (6, 8), 12), ("ABC", (6, 9), 20),
+                                  ("ABCD", (9, 12), 40))
         stuck = rng.random() < at(rng, level, 0, 0.25, 0.25)
         board = [column + row for column in columns for row in "1234"]
         fits = False
         while not fits:
-            squares = sorted(rng.sample(board, rng.randint(low, high)))
-            a, b, c, d = rng.sample(squares, 4)
-            facts = dict(squares=squares, white=sorted((a, b)), black=sorted((c, d)),
+            squares = sorted(rng.sample(board, rng.randint(*sizes)))
+            knights = rng.sample(squares, 4)
+            facts = dict(squares=squares, white=sorted(knights[:2]), black=sorted(knights[2:]),
                          first=rng.choice(("white", "black")))
             path = self.path(**facts)
             fits = path is None if stuck else path and len(path) <= most
