@@ -575,13 +575,14 @@ class Boxnet1(Task):
             after = now.copy()
             for agent, action in step.items():
                 cell = self._name(agent.removeprefix("Agent"))
-                box, target, square = re.fullmatch(
-                    r"\s*move\(\s*(box_\w+)\s*,\s*(?:(target_\w+)|square(\[.*\]))\s*\)\s*",
+                colour, square = re.fullmatch(
+                    r"\s*move\(\s*box_(\w+)\s*,\s*(?:target_\1|square(\[.*\]))\s*\)\s*",
                     action).groups()
+                box, target = f"box_{colour}", f"target_{colour}"
                 after[cell, box] -= 1
-                if target:
+                if square is None:
                     after[cell, target] -= 1
-                    legal = target[7:] == box[4:] and now[cell, target]
+                    legal = now[cell, target]
                 else:
                     square = self._name(square)
                     after[square, box] += 1
