@@ -384,10 +384,11 @@ class Bf(Task):
     def _loop(self, rng: Random, codes: list[int]) -> str:
         """A cell for each letter, all raised in one loop and then corrected."""
         times = rng.randint(6, 12)
-        factors = [code // times + rng.randrange(2) for code in codes]
-        raised = "".join(">" + "+" * factor for factor in factors)
-        printed = "".join(">" + self._step(code - times * factor)
-                          for code, factor in zip(codes, factors))
+        raised = printed = ""
+        for code in codes:
+            factor = code // times + rng.randrange(2)
+            raised += ">" + "+" * factor
+            printed += ">" + self._step(code - times * factor)
         return "+" * times + "[" + raised + "<" * len(codes) + "-]" + printed
 
     def _step(self, change: int) -> str:
