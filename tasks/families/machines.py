@@ -307,14 +307,15 @@ class CircuitLogic(Task):
         inputs, terms, ends, nested = at(rng, level, (2, (2, 2), (2, 2), False),
                                          (4, (3, 5), (2, 4), False), (8, (6, 10), (4, 6), True))
         names = list(ascii_uppercase[:inputs])
-        found: dict[int, str] = {}  # a circuit for each output
-        while len(found) < 2:
+        while True:
             gates = self._gates(rng, names, rng.randint(*terms), ends, nested)
-            found = {}
+            found = {}  # a circuit for each output
             for _ in range(20):
                 bits = [f"{name} = {rng.randrange(2)}" for name in names]
                 circuit = "; ".join(bits + gates)
                 found[self.solve(circuit)] = circuit
+            if len(found) == 2:
+                break
         question = (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. "
                     "What is the output? Answer 0 or 1.")
         return question, dict(circuit=found[label])

@@ -396,7 +396,7 @@ class Blocksworld(Task):
         start, goal = instance.facts.values()
         stacks = [list(stack) for stack in start]
         steps = phrases(re.sub(r"(?i)\b(?:stack|block)\s*", "", answer))
-        for step in steps:
+        for step in steps:  # the move is made, and must be told in these words
             i, j = (int(number) - 1 for number in re.findall(r"\d+", step))
             if i == j or i < 0 or j < 0:
                 return False

@@ -9,6 +9,7 @@ from tasks.families.planning import Search, phrases, reach, words
 
 # A board is a list of rows of marks; a cell is (row, column), both counted from 0 at the top left.
 
+
 def draw_board(rng: Random, height: int, width: int, marks: str, weights: tuple,
                ends: str) -> list[str]:
     """Rows of random marks, with a cell for either end of the way."""
@@ -209,7 +210,7 @@ class RushHour(Search):
 
     @staticmethod
     def _slide(board: str, step: str) -> str:
-        """The board after a move such as "B+2"."""
+        """The board, its rows apart by "/", after a move such as "B+2"."""
         name, by = step[0], int(step[1:])
         cells = [i for i, mark in enumerate(board) if mark == name]
         stride = cells[1] - cells[0]  # to the next cell of the row, or of the column
@@ -334,23 +335,24 @@ class PathPlan(Task):
         ordered = rng.random() < at(rng, level, 0, 0.5, 0.8)
         colours = rng.sample(self.COLOURS, count)
         # Start and end are drawn like boxes without size: they keep away from the others, too.
-        *boxes, start, end = self._apart(rng, count)
+        *places, start, end = self._apart(rng, count)
+        boxes = dict(zip(colours, places))
+        start, end = start[::2], end[::2]  # (x, x, y, y) is the point (x, y)
         visits = rng.randint(*visits)
         chosen = rng.sample(colours, visits + rng.randint(*avoids))
         visit, avoid = chosen[:visits], chosen[visits:]
-        facts = dict(boxes=dict(zip(colours, boxes)), start=start[::2], end=end[::2],
-                     visit=visit, avoid=avoid, ordered=ordered and visits > 1)
-        listed = "\n".join(f"{colour}: {', '.join(map(str, box))}"
-                           for colour, box in facts["boxes"].items())
-        order = " in this order (more visits do no harm)" if facts["ordered"] else ""
+        ordered = ordered and visits > 1
+        listed = "\n".join(f"{colour}: {', '.join(map(str, box))}" for colour, box in boxes.items())
+        order = " in this order (more visits do no harm)" if ordered else ""
         never = f" and never touches {', '.join(avoid)}, not even at an edge" if avoid else ""
         question = (f"Boxes in the plane (least x, greatest x, least y, greatest y):\n{listed}\n"
-                    f"Find a path of straight pieces from {tuple(start[::2])} to "
-                    f"{tuple(end[::2])} that stays within -1.4 < x < 1.4 and -1.4 < y < 1.4, "
+                    f"Find a path of straight pieces from {tuple(start)} to {tuple(end)} "
+                    "that stays within -1.4 < x < 1.4 and -1.4 < y < 1.4, "
                     f"visits {', '.join(visit)}{order}{never}. "
                     "Other boxes do not matter. Answer with the list of its points, such as "
                     "[(0, 0), (0.5, 1)], at most 200.")
-        return question, facts
+        return question, dict(boxes=boxes, start=start, end=end, visit=visit, avoid=avoid,
+                              ordered=ordered)
 
     @staticmethod
     def _apart(rng: Random, count: int) -> list[list[float]]:
