@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from tasks.base import FRACTION, Instance, Task, at, integer, norm, number, tie, value
+from tasks.families.arithmetic import signed
 
 
 # ---- formulas as text -------------------------------------------------------------------------
@@ -65,11 +66,6 @@ def formula(text: str) -> str:
         text = text.replace(written, python)
     # 2x, 2(x + 1) and x**2(x + 1) are products
     return re.sub(r"(?<=[\d)])\s*(?=[a-z(])", "*", text)
-
-
-def signed(rng: Random, top: int) -> int:
-    """A whole number other than 0, up to `top` in size."""
-    return rng.choice((-1, 1)) * rng.randint(1, top)
 
 
 # ---- equations --------------------------------------------------------------------------------

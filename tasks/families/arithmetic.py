@@ -22,19 +22,20 @@ OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": oper
 class Expression(Task, abstract=True):
     """A question that shows one expression in Python's notation, and a program that prints it.
 
-    form     what the question asks for
-    written  how the exact value is written as the answer
+    form  what the question asks for
     """
-    form, written, parse = "one integer", staticmethod(str), staticmethod(integer)
+    form, parse = "with one integer", staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         expression = self.draw(rng, level)
-        answer = self.written(value(expression))
-        question = f"What is {expression}? Answer with {self.form}."
-        return question, dict(expression=expression), answer
+        return f"What is {expression}? Answer {self.form}.", dict(expression=expression)
 
     def draw(self, rng: Random, level: int) -> str:
         raise NotImplementedError
+
+    @staticmethod
+    def solve(expression):
+        return value(expression)
 
     def program(self, instance: Instance) -> str:
         return f"print({instance.facts['expression']})\n"
@@ -44,6 +45,11 @@ def digits(rng: Random, low: int, high: int) -> int:
     """A positive integer with `low` to `high` digits, each length equally likely."""
     length = rng.randint(low, high)
     return rng.randrange(10 ** (length - 1), 10 ** length)
+
+
+def signed(rng: Random, top: int) -> int:
+    """A whole number other than 0, up to `top` in size."""
+    return rng.choice((-1, 1)) * rng.randint(1, top)
 
 
 def row(rng: Random, signs: str, numbers: list) -> str:
@@ -148,7 +154,7 @@ class MultistepArithmeticTwo(Expression):
 
 class BasicArithmetic(Expression):
     """All four operations over whole numbers, with brackets from level 2 on: 7 - (8 + 4) / 3."""
-    form = "one integer; every division is exact"
+    form = "with one integer; every division is exact"
 
     def draw(self, rng: Random, level: int) -> str:
         size = rng.randint(*at(rng, level, (2, 3), (3, 6), (6, 10)))
@@ -215,7 +221,7 @@ class BitwiseArithmetic(Task):
 
 class DecimalChainSum(Expression):
     """Sums and differences of decimals, without any rounding: 12.5 - 7.25."""
-    form, parse = "the exact decimal", staticmethod(number)
+    form, parse = "with the exact decimal", staticmethod(number)
 
     def draw(self, rng: Random, level: int) -> str:
         terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
@@ -230,8 +236,9 @@ class DecimalChainSum(Expression):
         return row(rng, "+-", numbers)
 
     @staticmethod
-    def written(answer: Fraction) -> str:
-        return str(Decimal(answer.numerator) / answer.denominator)
+    def solve(expression):
+        exact = value(expression)
+        return Decimal(exact.numerator) / exact.denominator
 
     def program(self, instance: Instance) -> str:
         # floats would be off in the last place: each number becomes D("12.5")
@@ -241,7 +248,7 @@ class DecimalChainSum(Expression):
 
 class DecimalArithmetic(Expression):
     """All four operations over decimals between 0.1 and 10, rounded to six places."""
-    form = "a decimal, rounded to 6 places"
+    form = "with a decimal, rounded to 6 places"
 
     def draw(self, rng: Random, level: int) -> str:
         size = rng.randint(*at(rng, level, (2, 3), (2, 6), (5, 8)))
@@ -258,8 +265,8 @@ class DecimalArithmetic(Expression):
                 return text
 
     @staticmethod
-    def written(answer: Fraction) -> str:
-        return f"{float(answer):.6f}"
+    def solve(expression):
+        return f"{float(value(expression)):.6f}"
 
     @staticmethod
     def parse(text: str) -> int:
@@ -353,16 +360,18 @@ class ComplexArithmetic(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 10, 50, 10 ** 4)
-        a, b, c, d = [rng.choice((-1, 1)) * rng.randint(1, top) for _ in "abcd"]
+        a, b, c, d = [signed(rng, top) for _ in "abcd"]
         sign = rng.choice("+-*/")
-        product = a * c - b * d, a * d + b * c
-        if sign == "/":  # the product is what is divided
-            (a, b), answer = product, (a, b)
-        else:
-            answer = {"+": (a + c, b + d), "-": (a - c, b - d), "*": product}[sign]
+        if sign == "/":  # a product is divided by one of its factors
+            a, b = a * c - b * d, a * d + b * c
         question = f"What is ({a}{b:+}i) {sign} ({c}{d:+}i)? Answer in the form a+bi."
-        real, imaginary = answer
-        return question, dict(left=[a, b], sign=sign, right=[c, d]), f"{real}{imaginary:+}i"
+        return question, dict(left=[a, b], sign=sign, right=[c, d])
+
+    @staticmethod
+    def solve(left, sign, right):
+        # Python's complex numbers are floats: a quotient is rounded back to whole parts
+        z = OPERATIONS[sign](complex(*left), complex(*right))
+        return f"{round(z.real)}{round(z.imag):+}i"
 
     @staticmethod
     def parse(text: str) -> tuple[int, int]:
@@ -371,23 +380,15 @@ class ComplexArithmetic(Task):
         text = re.sub(r"\\cdot|\\,|[\s*·]", "", text)
         # Brackets around the whole or a part, as in (3) + (-4)i: none may open within a number.
         text = re.sub(r"(?<!\d)\(([+-]?[\di+-]*)\)(?!\d)", r"\1", text).replace("+-", "-")
-        terms = re.findall(r"[+-]?[^+-]+", text)
-        if not terms or "".join(terms) != text:
-            raise ValueError("not a complex number")
-
-        parts: dict[bool, int] = {}  # is it imaginary? -> how many
-        for term in terms:
-            imaginary = term.endswith("i")
-            size = term.removesuffix("i")
-            if imaginary and size in ("", "+", "-"):  # i is 1i
-                size += "1"
-            if imaginary in parts:
-                raise ValueError("two parts of a kind")
-            parts[imaginary] = integer(size)
+        text = re.sub(r"(^|[+-])i", r"\g<1>1i", text)  # i is 1i
+        terms = re.findall("[+-]?[^+-]+", text)
+        # is it imaginary? -> how many
+        parts = {term.endswith("i"): integer(term.removesuffix("i")) for term in terms}
+        if not terms or "".join(terms) != text or len(parts) < len(terms):
+            raise ValueError("not a complex number, or two parts of a kind")
         return parts.get(False, 0), parts.get(True, 0)
 
     def program(self, instance: Instance) -> str:
-        # Python's complex numbers are floats: a quotient is rounded back to whole parts
         (a, b), sign, (c, d) = instance.facts.values()
         return (f"z = ({a}{b:+}j) {sign} ({c}{d:+}j)\n"
                 "print(complex(round(z.real), round(z.imag)))\n")

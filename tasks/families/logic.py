@@ -4,44 +4,48 @@ from collections.abc import Iterator
 from random import Random
 
 from tasks.base import Choice, Instance, Task, at, integer, ints, items, norm, options, yes_no
+from tasks.families.arithmetic import Expression
 from tasks.families.words import NAMES, NOUNS
 
+CONSTANTS = ("True", "False")
 
-def without_brackets(expression: str) -> bool:
-    """The value of an expression such as "not True or False and not not True"."""
+
+def without_brackets(expression: str) -> str:
+    """The value of an expression such as "not True or False and not not True", as text."""
     for term in expression.split(" or "):
         values = []
         for part in term.split(" and "):
             even = part.count("not") % 2 == 0
             values.append(part.endswith("True") is even)
         if all(values):
-            return True
-    return False
+            return "True"
+    return "False"
 
 
-class BooleanExpressions(Task):
+class BooleanExpressions(Expression):
     """What is not (True and False) or False? -> True"""
     suite = "bbh"
+    form = "True or False"
     parse = staticmethod(yes_no)
 
-    def make(self, rng: Random, level: int) -> tuple:
-        label = rng.choice((True, False))  # drawn first, so that both answers are equally frequent
+    def draw(self, rng: Random, level: int) -> str:
+        label = rng.choice(CONSTANTS)  # drawn first, so that both answers are equally frequent
         size = rng.randint(*at(rng, level, (2, 3), (4, 6), (8, 14)))
         # The shape is drawn once and only its constants again: drawn anew, "or" would hint at True.
-        expression = self._draw(rng, size)
-        while self.solve(expression) is not label:
-            expression = re.sub("True|False", lambda _: rng.choice(("True", "False")), expression)
-        return f"What is {expression}? Answer True or False.", dict(expression=expression)
+        expression = self._group(rng, size)
+        while self.solve(expression) != label:
+            expression = re.sub("True|False", lambda _: rng.choice(CONSTANTS), expression)
+        return expression
 
-    def _draw(self, rng: Random, size: int) -> str:
+    def _group(self, rng: Random, size: int) -> str:
         """A random expression with `size` constants."""
         if size == 1:
             negation = "not " if rng.random() < 0.4 else ""
-            return negation + rng.choice(("True", "False"))
+            return negation + rng.choice(CONSTANTS)
         left = rng.randrange(1, size)
-        first = self._draw(rng, left)
+        first = self._group(rng, left)
         connective = rng.choice(("and", "or"))
-        text = f"{first} {connective} {self._draw(rng, size - left)}"
+        text = f"{first} {connective} {self._group(rng, size - left)}"
         if rng.random() < 0.5:
             negation = "not " if rng.random() < 0.3 else ""
             return f"{negation}({text})"
@@ -51,12 +55,9 @@ class BooleanExpressions(Task):
     def solve(expression):
         # The innermost brackets become constants until none is left.
         while "(" in expression:
-            expression = re.sub(r"\(([^()]*)\)", lambda inner: str(without_brackets(inner[1])),
+            expression = re.sub(r"\(([^()]*)\)", lambda inner: without_brackets(inner[1]),
                                 expression)
         return without_brackets(expression)
-
-    def program(self, instance: Instance) -> str:
-        return f"print({instance.facts['expression']})\n"
 
 
 # ---- formulas ------------------------------------------------------------------------------------
