@@ -134,6 +134,11 @@ class Reach(Task, abstract=True):
     IN_TURN = {3: ("a, b, c", "p, q", "({a}{p}{b}){q}{c}"),
                4: ("a, b, c, d", "p, q, r", "(({a}{p}{b}){q}{c}){r}{d}")}
 
+    def asked(self, numbers: list[int], target: int) -> tuple[str, dict]:
+        """The question and its facts."""
+        question = self.QUESTION.format(target, ", ".join(map(str, numbers)))
+        return question, dict(numbers=numbers, target=target)
+
     @staticmethod
     def solve(numbers, target):
         return reach(numbers, target)
@@ -173,8 +178,7 @@ class Game24(Reach):
         numbers = []
         while not numbers or not reached(numbers, 24):
             numbers = [rng.randint(1, 13) for _ in range(4)]
-        listed = ", ".join(map(str, numbers))
-        return self.QUESTION.format(24, listed), dict(numbers=numbers, target=24)
+        return self.asked(numbers, 24)
 
 
 class Countdown(Reach):
@@ -183,25 +187,18 @@ class Countdown(Reach):
     def make(self, rng: Random, level: int) -> tuple:
         fewest, most, top, low, high = at(rng, level, (3, 3, 25, 1, 100), (4, 5, 100, 10, 999),
                                           (6, 6, 100, 100, 999))
-        fits = False
-        while not fits:
+        while True:
             numbers = [rng.randint(1, top) for _ in range(rng.randint(fewest, most))]
-            target, expression = self._combine(rng, numbers)
-            fits = low <= target <= high and (level > 1 or reached_in_turn(numbers, target))
-        listed = ", ".join(map(str, numbers))
-        facts = dict(numbers=numbers, target=target)
-        return self.QUESTION.format(target, listed), facts, expression
-
-    def _combine(self, rng: Random, numbers: list[int]) -> tuple[int, str]:
-        """Random whole steps from the numbers to one value, as an expression."""
-        left = [(n, str(n)) for n in numbers]
-        while len(left) > 1:
-            a, x = left.pop(rng.randrange(len(left)))
-            b, y = left.pop(rng.randrange(len(left)))
-            results = whole_steps(a, b)
-            sign = rng.choice(list(results))
-            left.append((results[sign], f"({x} {sign} {y})"))
-        return left[0]
+            # Random whole steps lead from the numbers to one value: (value, expression).
+            left = [(n, str(n)) for n in numbers]
+            while len(left) > 1:
+                a, x = left.pop(rng.randrange(len(left)))
+                b, y = left.pop(rng.randrange(len(left)))
+                sign, result = rng.choice(list(whole_steps(a, b).items()))
+                left.append((result, f"({x} {sign} {y})"))
+            target, expression = left[0]
+            if low <= target <= high and (level > 1 or reached_in_turn(numbers, target)):
+                return *self.asked(numbers, target), expression
 
 
 def digits_for(letters, weight, leading, digits, left):
