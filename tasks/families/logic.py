@@ -288,11 +288,12 @@ class SelfReference(Task):
         count = at(rng, level, 5, 7, 9)
         # Drawn first, so that no answer is above 35 %; 3 is 3 or more.
         ways = rng.choice((0, 0, 1, 1, 2, 2, 3))
-        claims = []
-        while not claims or min(self.solve(claims), 3) != ways:
+        found = None
+        while found != ways:
             every = sorted(self.SENTENCES)
             kinds = rng.sample(every, 5) + rng.choices(every, k=count - 5)
             claims = [[kind, *self._numbers(rng, kind, count)] for kind in kinds]
+            found = min(self.solve(claims), 3)
         listed = "\n".join(f"{i}. {self._tell(*claim)}" for i, claim in enumerate(claims, 1))
         question = (f"Each of these {count} statements is true or false:\n{listed}\n"
                     "In how many ways can that be, if the true ones say what is so and the false "
@@ -303,8 +304,8 @@ class SelfReference(Task):
         """The numbers in a claim of this kind."""
         if kind == "one of":
             return rng.sample(range(1, count + 1), 2)
-        number = rng.randint(0, count)
-        return [number] if "{}" in self.SENTENCES[kind] else []
+        numbers = [rng.randint(0, count)]
+        return numbers if "{}" in self.SENTENCES[kind] else []
 
     def _tell(self, kind: str, *numbers: int) -> str:
         text = self.SENTENCES[kind].format(*numbers).capitalize()
@@ -524,40 +525,34 @@ class WebOfLies(Task):
     def make(self, rng: Random, level: int) -> tuple:
         count = rng.randint(*at(rng, level, (4, 5), (8, 12), (14, 24)))
         names = [name for name, _ in rng.sample(NAMES, count)]
-        # [speaker, whom it is about, whether that one is said to tell the truth]; the first is
-        # told without a speaker.
-        claims = [[name, before, rng.random() < 0.5] for name, before in zip(names, [None, *names])]
+        truthful = [rng.random() < 0.5 for _ in names]
         # Somebody in the middle: of the last one, an odd or even number of "lies" would tell.
-        asked = rng.choice(names[1:-1])
-        if level > 3:
-            rng.shuffle(claims)
+        asked = rng.randrange(1, count - 1)
         sentences = []
-        for name, other, truthful in claims:
-            says = f"says {other} " if other else ""
-            does = "tells the truth" if truthful else "lies"
+        for name, before, honest in zip(names, ["", *names], truthful):
+            says = f"says {before} " if before else ""
+            does = "tells the truth" if honest else "lies"
             sentences.append(f"{name} {says}{does}.")
-        question = f"{' '.join(sentences)} Does {asked} tell the truth? Answer Yes or No."
-        return question, dict(claims=claims, asked=asked)
+        if level > 3:
+            rng.shuffle(sentences)
+        question = (f"{' '.join(sentences)} Does {names[asked]} tell the truth? "
+                    "Answer Yes or No.")
+        # Everybody up to the one who is asked about, in the order in which they can be judged.
+        claims = dict(zip(names[:asked + 1], truthful))
+        return question, dict(claims=claims)
 
     @staticmethod
-    def solve(claims, asked):
-        honest = {None: True}
-        while asked not in honest:
-            for name, other, truthful in claims:
-                if other in honest:
-                    honest[name] = honest[other] == truthful
-        return "Yes" if honest[asked] else "No"
+    def solve(claims):
+        lies = list(claims.values()).count(False)
+        return "No" if lies % 2 else "Yes"
 
     def program(self, instance: Instance) -> str:
-        claims, asked = instance.facts["claims"], instance.facts["asked"]
-        about = {other: (name, truthful) for name, other, truthful in claims}
-        lines, known = [], None
-        while known != asked:  # the sentences in an order in which each can be judged
-            name, truthful = about[known]
+        lines, before = [], None
+        for name, truthful in instance.facts["claims"].items():
             negation = "" if truthful else "not "
-            lines.append(f"{name} = {negation}{known}" if known else f"{name} = {truthful}")
-            known = name
-        return "\n".join(lines) + f'\nprint("Yes" if {asked} else "No")\n'
+            lines.append(f"{name} = {negation}{before}" if before else f"{name} = {truthful}")
+            before = name
+        return "\n".join(lines) + f'\nprint("Yes" if {before} else "No")\n'
 
 
 # ---- orders and matchings found from clues -------------------------------------------------------
@@ -891,18 +886,17 @@ class CourseSchedule(Task):
         low, high, *ring = at(rng, level, (5, 5, 3, 3), (5, 10, 3, 5), (20, 40, 6, 12))
         count = rng.randint(low, high)
         order = rng.sample(range(count), count)
+        # Places in that order: the course at the first of a pair needs the one at the second.
         pairs = []
         for i in range(1, count):
             for _ in range(rng.randint(1, min(level, 2))):
-                pairs.append([order[i], order[rng.randrange(i)]])
+                pairs.append((i, rng.randrange(i)))
         # A chain of courses, closed to a ring or not.
-        chain = [order[i] for i in sorted(rng.sample(range(count), rng.randint(*ring)))]
-        pairs += [[b, a] for a, b in zip(chain, chain[1:])]
-        pairs.append([chain[-1], chain[0]] if possible else [chain[0], chain[-1]])
-        needs = []
-        for pair in pairs:
-            if pair not in needs:
-                needs.append(pair)
+        chain = sorted(rng.sample(range(count), rng.randint(*ring)))
+        first, last = chain[0], chain[-1]
+        pairs += zip(chain[1:], chain)
+        pairs.append((last, first) if possible else (first, last))
+        needs = [[order[i], order[j]] for i, j in dict.fromkeys(pairs)]  # each pair once
         rng.shuffle(needs)
         told = ", ".join(f"{a} needs {b}" for a, b in needs)
         question = (f"Of the courses 0 to {count - 1}, {told}. A course comes after all that it "
