@@ -17,6 +17,12 @@ OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": oper
               "<<": operator.lshift, ">>": operator.rshift}
 
 
+def bracketed(left: tuple, sign: str, right: tuple) -> tuple[str, Any]:
+    """An expression of two, each with its value: ("2", 2), "+", ("3", 3) -> ("(2 + 3)", 5)."""
+    (x, a), (y, b) = left, right
+    return f"({x} {sign} {y})", OPERATIONS[sign](a, b)
+
+
 # ---- expressions in Python's notation ---------------------------------------------------------
 
 class Expression(Task, abstract=True):
@@ -185,8 +191,8 @@ class BitwiseArithmetic(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         depth = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
-        bracketed, answer = self._draw(rng, depth)
-        text = bracketed[1:-1]  # no brackets around all of it
+        text, answer = self._draw(rng, depth)
+        text = text[1:-1]  # no brackets around all of it
         question = (f"What is {text}, where integers have no size limit and >> rounds down? "
                     "Answer in hex, like -0x1f.")
         return question, dict(expression=text), hex(answer)
@@ -196,22 +202,20 @@ class BitwiseArithmetic(Task):
         if depth == 0:
             n = rng.randrange(1, 2 ** 16)
             return hex(n), n
-        left, a = self._draw(rng, depth - 1)
-        sign = rng.choice(("+", "-", "*", "<<", ">>"))
+        left = self._draw(rng, depth - 1)
+        sign = rng.choice("+ - * << >>".split())
         if sign in ("<<", ">>"):  # a shift is a small number, no tree
-            b = rng.randint(0, 3)
-            right = hex(b)
+            n = rng.randint(0, 3)
+            right = hex(n), n
         else:
-            right, b = self._draw(rng, depth - 1)
-        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
+            right = self._draw(rng, depth - 1)
+        return bracketed(left, sign, right)
 
     @staticmethod
     def parse(text: str) -> int:
         """An integer in hex alone: "-0x1F" -> -31, and "31" is refused."""
-        text = norm(text).replace("−", "-")
-        if not re.fullmatch(r"[+-]?\s*0x[0-9a-f]+", text, re.ASCII):
-            raise ValueError("not in hex")
-        return int(text.replace(" ", ""), 16)
+        match = re.fullmatch("([+-]?) ?(0x[0-9a-f]+)", norm(text).replace("−", "-"))
+        return int(match[1] + match[2], 16)
 
     def program(self, instance: Instance) -> str:
         return f"print(hex({instance.facts['expression']}))\n"
@@ -455,21 +459,21 @@ class CombinatorialCalculation(Task):
         while worth.denominator != 1 or not 1 <= worth <= 200:
             count = rng.randint(*at(rng, level, (3, 3), (4, 5), (6, 7)))
             numbers = [rng.randint(1, 9) for _ in range(count)]
-            bracketed, worth = self._tree(rng, numbers)
+            text, worth = self._tree(rng, numbers)
         listed = " ".join(map(str, numbers))
         question = (f"Put + - * / and brackets between the numbers {listed}, in this order, "
                     f"to get {worth}. Answer with the expression.")
-        return question, dict(numbers=numbers, target=int(worth)), bracketed[1:-1]
+        return question, dict(numbers=numbers, target=int(worth)), text[1:-1]
 
     def _tree(self, rng: Random, numbers: list[int]) -> tuple[str, Fraction]:
         """A random expression over the numbers in their order, and its value."""
         if len(numbers) == 1:
             return str(numbers[0]), Fraction(numbers[0])
         cut = rng.randint(1, len(numbers) - 1)
-        left, a = self._tree(rng, numbers[:cut])
-        right, b = self._tree(rng, numbers[cut:])
-        sign = rng.choice("+-*/" if b else "+-*")
-        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
+        left = self._tree(rng, numbers[:cut])
+        right = self._tree(rng, numbers[cut:])
+        sign = rng.choice("+-*/" if right[1] else "+-*")
+        return bracketed(left, sign, right)
 
     @staticmethod
     def solve(numbers, target):
