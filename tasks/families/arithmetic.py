@@ -408,34 +408,34 @@ class NewOperator(Task):
     suite, parse = "symbench", staticmethod(amount)
 
     def make(self, rng: Random, level: int) -> tuple:
-        # a rule for each symbol, and the name of its function
         formulas = ("{c}*a + {d}*b", "{c}*a*b", "(a + b) / b")
         symbols = rng.sample("#@$&%~", rng.randint(*at(rng, level, (1, 1), (2, 3), (4, 4))))
-        rules = {symbol: rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5))
-                 for symbol in symbols}
-        names = dict(zip(symbols, "fghk"))
+        operators = []  # (symbol, name of its function, rule)
+        for symbol, name in zip(symbols, "fghk"):
+            rule = rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5))
+            operators.append((symbol, name, rule))
         size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
-        shown, call = self._draw(rng, names, size)
-        functions = {names[symbol]: lambda a, b, rule=rule: value(rule, dict(a=a, b=b))
-                     for symbol, rule in rules.items()}
-        let = ", ".join(f"a {symbol} b = {rule}" for symbol, rule in rules.items())
+        shown, call, worth = self._draw(rng, operators, size)
+        let = ", ".join(f"a {symbol} b = {rule}" for symbol, _, rule in operators)
         order = " No operator binds tighter than another: work from left to right."
         question = (f"Let {let}. What is {shown}?{order if level > 1 else ''} "
                     "Answer with an integer or a fraction like 7/3.")
-        return question, dict(rules=rules, call=call), value(call, functions=functions)
+        rules = {symbol: rule for symbol, _, rule in operators}
+        return question, dict(rules=rules, call=call), worth
 
-    def _draw(self, rng: Random, names: dict[str, str], size: int) -> tuple[str, str]:
-        """An expression over `size` numbers: as it is shown, and as calls of functions."""
+    def _draw(self, rng: Random, operators: list, size: int) -> tuple[str, str, Fraction]:
+        """An expression over `size` numbers: as it is shown, as calls of functions, its value."""
         if size == 1:
-            n = str(rng.randint(1, 10))
-            return n, n
+            n = rng.randint(1, 10)
+            return str(n), str(n), Fraction(n)
         cut = rng.randint(1, size - 1)
-        symbol = rng.choice(list(names))
-        left, left_call = self._draw(rng, names, cut)
-        right, right_call = self._draw(rng, names, size - cut)
+        symbol, name, rule = rng.choice(operators)
+        left, left_call, a = self._draw(rng, operators, cut)
+        right, right_call, b = self._draw(rng, operators, size - cut)
         # read from the left, only a right operand needs brackets
         operand = right if right.isdigit() else f"({right})"
-        return f"{left} {symbol} {operand}", f"{names[symbol]}({left_call}, {right_call})"
+        worth = value(rule, dict(a=a, b=b))
+        return f"{left} {symbol} {operand}", f"{name}({left_call}, {right_call})", worth
 
     def program(self, instance: Instance) -> str:
         rules, call = instance.facts.values()
