@@ -11,7 +11,7 @@ from numbers import Rational
 from random import Random
 from typing import Any
 
-from tasks.base import FRACTION, Instance, Task, at, integer, norm, number, tie, value
+from tasks.base import FRACTION, Instance, Task, at, between, integer, norm, number, tie, value
 from tasks.families.arithmetic import signed
 
 
@@ -77,7 +77,7 @@ class SimpleEquations(Task):
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 20, 100, 1_000)
         x = rng.choice("abhknpqrtuvwxyz")
-        count = rng.randint(*at(rng, level, (2, 2), (2, 4), (4, 6)))
+        count = between(rng, level, (2, 2), (2, 4), (4, 6))
         both_sides = at(rng, level, False, False, True)
 
         # the left side: (coefficient, power of the letter), one term with the letter at least
@@ -144,7 +144,7 @@ class PolynomialEquations(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        degree = rng.randint(*at(rng, level, (1, 2), (2, 3), (3, 5)))
+        degree = between(rng, level, (1, 2), (2, 3), (3, 5))
         top = at(rng, level, 20, 100, 100)
         while True:
             p = [signed(rng, top)] + [rng.randint(-top, top) for _ in range(degree)]
@@ -203,8 +203,8 @@ class PolynomialMultiplication(Task):
         every = [powers for powers in itertools.product(range(degree + 1), repeat=len(letters))
                  if sum(powers) <= degree]
         factors = []
-        for _ in range(rng.randint(*at(rng, level, (2, 2), (2, 3), (3, 3)))):
-            size = min(rng.randint(*at(rng, level, (2, 2), (2, 4), (3, 5))), len(every))
+        for _ in range(between(rng, level, (2, 2), (2, 3), (3, 3))):
+            size = min(between(rng, level, (2, 2), (2, 4), (3, 5)), len(every))
             chosen = sorted(rng.sample(every, size), reverse=True)
             factors.append([[signed(rng, top), *powers] for powers in chosen])
 

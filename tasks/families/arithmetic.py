@@ -10,7 +10,8 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import FRACTION, Instance, Task, amount, at, integer, norm, number, tie, value
+from tasks.base import (FRACTION, Instance, Task, amount, at, between, integer, norm, number,
+                        tie, value)
 
 
 OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
@@ -110,7 +111,7 @@ class ChainSum(Expression):
     """Sums and differences: 12 - 7 + 30."""
 
     def draw(self, rng: Random, level: int) -> str:
-        terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
+        terms = between(rng, level, (2, 3), (2, 6), (6, 12))
         size = at(rng, level, (1, 2), (1, 4), (4, 8))
         return row(rng, "+-", [digits(rng, *size) for _ in range(terms)])
 
@@ -120,7 +121,7 @@ class Products(Expression):
     split = "test"
 
     def draw(self, rng: Random, level: int) -> str:
-        factors = rng.randint(*at(rng, level, (2, 2), (2, 2), (2, 3)))
+        factors = between(rng, level, (2, 2), (2, 2), (2, 3))
         size = at(rng, level, (1, 3), (3, 5), (6, 12))
         return row(rng, "*", [digits(rng, *size) for _ in range(factors)])
 
@@ -163,7 +164,7 @@ class BasicArithmetic(Expression):
     form = "with one integer; every division is exact"
 
     def draw(self, rng: Random, level: int) -> str:
-        size = rng.randint(*at(rng, level, (2, 3), (3, 6), (6, 10)))
+        size = between(rng, level, (2, 3), (3, 6), (6, 10))
         low, high = at(rng, level, (1, 2), (1, 4), (3, 6))
         nesting = at(rng, level, 0, 0.4, 0.6)
 
@@ -190,7 +191,7 @@ class BitwiseArithmetic(Task):
     """A full binary tree of + - * and shifts by 0 to 3 over 16-bit numbers."""
 
     def make(self, rng: Random, level: int) -> tuple:
-        depth = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
+        depth = between(rng, level, (1, 1), (2, 2), (3, 4))
         text, answer = self._draw(rng, depth)
         text = text[1:-1]  # no brackets around all of it
         question = (f"What is {text}, where integers have no size limit and >> rounds down? "
@@ -228,7 +229,7 @@ class DecimalChainSum(Expression):
     form, parse = "with the exact decimal", staticmethod(number)
 
     def draw(self, rng: Random, level: int) -> str:
-        terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
+        terms = between(rng, level, (2, 3), (2, 6), (6, 12))
         size = at(rng, level, (1, 2), (1, 4), (3, 6))
         places = at(rng, level, (1, 2), (1, 4), (3, 6))
         numbers = []
@@ -255,7 +256,7 @@ class DecimalArithmetic(Expression):
     form = "with a decimal, rounded to 6 places"
 
     def draw(self, rng: Random, level: int) -> str:
-        size = rng.randint(*at(rng, level, (2, 3), (2, 6), (5, 8)))
+        size = between(rng, level, (2, 3), (2, 6), (5, 8))
         low, high = at(rng, level, (1, 2), (3, 3), (3, 5))
 
         def draw(_: Any = None) -> str:  # never near 0, so it may divide any term
@@ -344,7 +345,7 @@ class FractionSimplification(Task):
         reduced = Fraction(1)
         while reduced.denominator == 1:
             reduced = Fraction(rng.randint(1, top), rng.randint(2, top))
-        factor = rng.randint(*at(rng, level, (2, 10), (2, 100), (100, 10 ** 4)))
+        factor = between(rng, level, (2, 10), (2, 100), (100, 10 ** 4))
         p, q = reduced.numerator * factor, reduced.denominator * factor
         return f"Reduce {p}/{q} to lowest terms. Answer like 2/3.", dict(p=p, q=q)
 
@@ -409,12 +410,12 @@ class NewOperator(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         formulas = ("{c}*a + {d}*b", "{c}*a*b", "(a + b) / b")
-        symbols = rng.sample("#@$&%~", rng.randint(*at(rng, level, (1, 1), (2, 3), (4, 4))))
+        symbols = rng.sample("#@$&%~", between(rng, level, (1, 1), (2, 3), (4, 4)))
         operators = []  # (symbol, name of its function, rule)
         for symbol, name in zip(symbols, "fghk"):
             rule = rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5))
             operators.append((symbol, name, rule))
-        size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
+        size = between(rng, level, (2, 2), (3, 4), (6, 8))
         shown, call, worth = self._draw(rng, operators, size)
         let = ", ".join(f"a {symbol} b = {rule}" for symbol, _, rule in operators)
         order = " No operator binds tighter than another: work from left to right."
@@ -457,7 +458,7 @@ class CombinatorialCalculation(Task):
         # the target is what a random expression is worth, if that is a small whole number
         worth = Fraction(0)
         while worth.denominator != 1 or not 1 <= worth <= 200:
-            count = rng.randint(*at(rng, level, (3, 3), (4, 5), (6, 7)))
+            count = between(rng, level, (3, 3), (4, 5), (6, 7))
             numbers = [rng.randint(1, 9) for _ in range(count)]
             text, worth = self._tree(rng, numbers)
         listed = " ".join(map(str, numbers))

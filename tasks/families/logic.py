@@ -3,7 +3,8 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-from tasks.base import Choice, Instance, Task, at, integer, ints, items, norm, options, yes_no
+from tasks.base import (Choice, Instance, Task, at, between, integer, ints, items, norm,
+                        options, yes_no)
 from tasks.families.arithmetic import Expression
 from tasks.families.words import NAMES, NOUNS
 
@@ -30,7 +31,7 @@ class BooleanExpressions(Expression):
 
     def draw(self, rng: Random, level: int) -> str:
         label = rng.choice(CONSTANTS)  # drawn first, so that both answers are equally frequent
-        size = rng.randint(*at(rng, level, (2, 3), (4, 6), (8, 14)))
+        size = between(rng, level, (2, 3), (4, 6), (8, 14))
         # The shape is drawn once and only its constants again: drawn anew, "or" would hint at True.
         expression = self._group(rng, size)
         while self.solve(expression) != label:
@@ -133,7 +134,7 @@ class KnightsKnaves(Task):
              "if": "if {} then {}", "iff": "{} if and only if {}"}
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 2), (3, 3), (4, 5)))
+        count = between(rng, level, (2, 2), (3, 3), (4, 5))
         names = [name for name, _ in rng.sample(NAMES, count)]
         depth = at(rng, level, 1, 2, 3)
         claims = []
@@ -187,7 +188,7 @@ class PropositionalLogic(Task):
         depth = at(rng, level, 1, 2, 3)
         answer = None
         while answer is None:
-            count = rng.randint(*at(rng, level, (2, 3), (3, 4), (4, 5)))
+            count = between(rng, level, (2, 3), (3, 4), (4, 5))
             premises = [draw(rng, names, rng.randint(1, depth)) for _ in range(count)]
             pair = sorted(rng.sample(names, 2))
             answer = self.solve(premises, pair)
@@ -434,7 +435,7 @@ class FormalFallacies(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
-        links = rng.randint(*at(rng, level, (1, 1), (2, 3), (3, 5)))
+        links = between(rng, level, (1, 1), (2, 3), (3, 5))
         absurd = ["some", ["and", "", ["not", ""]]]  # follows from contradictory premises only
         # First a valid argument. Then, for the answer invalid, two of its parts change places until
         # it is invalid: so no word, such as "not", occurs more often for one answer than the other.
@@ -523,7 +524,7 @@ class WebOfLies(Task):
     parse = staticmethod(yes_no)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (4, 5), (8, 12), (14, 24)))
+        count = between(rng, level, (4, 5), (8, 12), (14, 24))
         names = [name for name, _ in rng.sample(NAMES, count)]
         truthful = [rng.random() < 0.5 for _ in names]
         # Somebody in the middle: of the last one, an odd or even number of "lies" would tell.

@@ -5,7 +5,7 @@ from math import isqrt
 from random import Random
 from typing import Any
 
-from tasks.base import Instance, Task, at, grid, items, show, value
+from tasks.base import Instance, Task, at, between, grid, items, show, value
 from tasks.families.logic import holds, placed_further, placements, search_order
 
 
@@ -393,7 +393,7 @@ class Sudoku(Filling):
         n = self.side
         groups = sudoku_groups(n)
         cells = complete(rng, [0] * n * n, groups)
-        blanks = rng.randint(*at(rng, level, *self.blanks))
+        blanks = between(rng, level, *self.blanks)
         listed, k = text_of(carve(rng, cells, blanks, groups)), isqrt(n)
         question = (f"Fill in this sudoku, in which 0 marks an empty cell.\n{listed}\n"
                     f"Every row, column and {k} x {k} box holds 1 to {n} once each. "
