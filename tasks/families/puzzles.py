@@ -551,6 +551,8 @@ class NQueens(Task):
         puzzle = instance.facts["puzzle"]
         n = len(puzzle)
         rows = ["".join(row) for row in board(answer.upper(), n)]
+        if set(map(len, rows)) != {n}:   # a cell of two letters
+            return False
         cells = [(r, c) for r in range(n) for c in range(n) if rows[r][c] == "Q"]
         kept = all("Q" not in given or given == row for given, row in zip(puzzle, rows))
         return set("".join(rows)) == {"Q", "_"} and kept and peaceful(cells, n)
