@@ -35,13 +35,14 @@ class Expression(Task, abstract=True):
 
     def make(self, rng: Random, level: int) -> tuple:
         expression = self.draw(rng, level)
-        return f"What is {expression}? Answer {self.form}.", dict(expression=expression)
+        question = f"What is {expression}? Answer {self.form}."
+        return question, dict(expression=expression), self.result(expression)
 
     def draw(self, rng: Random, level: int) -> str:
         raise NotImplementedError
 
     @staticmethod
-    def solve(expression):
+    def result(expression):
         return value(expression)
 
     def program(self, instance: Instance) -> str:
@@ -241,7 +242,7 @@ class DecimalChainSum(Expression):
         return row(rng, "+-", numbers)
 
     @staticmethod
-    def solve(expression):
+    def result(expression):
         exact = value(expression)
         return Decimal(exact.numerator) / exact.denominator
 
@@ -270,7 +271,7 @@ class DecimalArithmetic(Expression):
                 return text
 
     @staticmethod
-    def solve(expression):
+    def result(expression):
         return f"{float(value(expression)):.6f}"
 
     @staticmethod

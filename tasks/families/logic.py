@@ -34,7 +34,7 @@ class BooleanExpressions(Expression):
         size = between(rng, level, (2, 3), (4, 6), (8, 14))
         # The shape is drawn once and only its constants again: drawn anew, "or" would hint at True.
         expression = self._group(rng, size)
-        while self.solve(expression) != label:
+        while self.result(expression) != label:
             expression = re.sub("True|False", lambda _: rng.choice(CONSTANTS), expression)
         return expression
 
@@ -53,7 +53,7 @@ class BooleanExpressions(Expression):
         return text
 
     @staticmethod
-    def solve(expression):
+    def result(expression):
         # The innermost brackets become constants until none is left.
         while "(" in expression:
             expression = re.sub(r"\(([^()]*)\)", lambda inner: without_brackets(inner[1]),
