@@ -573,8 +573,10 @@ class Boxnet1(Task):
         now = Counter((cell, thing) for cell, things in cells.items() for thing in things)
         for step in plan:
             after = now.copy()
-            for agent, action in step.items():
-                cell = self._name(agent.removeprefix("Agent"))
+            agents = [self._name(agent.removeprefix("Agent")) for agent in step]
+            if len(set(agents)) < len(agents):   # one agent, spelt in two ways, acts twice
+                return False
+            for cell, action in zip(agents, step.values()):
                 colour, square = re.fullmatch(
                     r"\s*move\(\s*box_(\w+)\s*,\s*(?:target_\1|square(\[.*\]))\s*\)\s*",
                     action).groups()
