@@ -154,8 +154,7 @@ class Task:
         A task sets `program = None` where text is the natural way.
         """
         *helpers, solve = self._sources()
-        facts = ", ".join(f"{name}={fact!r}" for name, fact in instance.facts.items())
-        return "\n".join([*helpers, solve]) + f"\nprint(solve({facts}))\n"
+        return "\n".join([*helpers, solve]) + f"\nprint(solve({arguments(instance.facts)}))\n"
 
     def script(self, instance: Instance) -> str:
         """The same without the function, for a `solve` that returns once: `program = Task.script`.
@@ -317,6 +316,11 @@ def at(rng: Random, level: int, easy: Any, default: Any, hard: Any) -> Any:
     return {1: easy, 2: below, 3: default, 4: above, 5: hard}[level]
 
 
+def between(rng: Random, level: int, *bounds: tuple[int, int]) -> int:
+    """A number as large as the level says: `at` chooses among three (lowest, highest)."""
+    return rng.randint(*at(rng, level, *bounds))
+
+
 def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple[str, str]:
     """Lettered choices, all different, and the letter of the right one: ("(A) x\\n(B) y", "B")."""
     choices = [str(choice) for choice in (right, *wrong)]
@@ -335,6 +339,11 @@ def decimal(x: Any) -> str:
 def tie(x: Fraction) -> bool:
     """Whether x is so near the middle of two integers that rounding it is a matter of luck."""
     return abs(abs(x) % 1 - Fraction(1, 2)) < Fraction(1, 100)
+
+
+def arguments(facts: dict[str, Any]) -> str:
+    """Facts as a program hands them to a function: "numbers=[12, 18], order='ascending'"."""
+    return ", ".join(f"{name}={fact!r}" for name, fact in facts.items())
 
 
 def show(grid: list[list]) -> str:

@@ -265,3 +265,7 @@ def test_plans_for_agents_with_double_orders_far_squares_or_too_many_steps_are_r
     assert not task.verify(instance, f"[{go[0].replace('1.5', '2.5')}, {go[2]}]")
     twice = '{"Agent[0.5, 0.5]": "jump", "Agent[0.5, 0.5]": "move(box_red, square[0.5, 1.5])"}'
     assert not task.verify(instance, f"[{twice}, {go[1]}, {go[2]}]")
+    two = made(task.key, cells={"[0.5, 0.5]": ["box_red", "box_blue", "target_red", "target_blue"]})
+    ways = ['"Agent[0.5, 0.5]": "move(box_red, target_red)"', '"Agent[0.5,0.5]": "move(box_blue, target_blue)"']
+    assert task.verify(two, f"[{{{ways[0]}}}, {{{ways[1]}}}]")
+    assert not task.verify(two, f"[{{{', '.join(ways)}}}]")   # one agent in two spellings, in one step

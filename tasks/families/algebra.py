@@ -11,7 +11,8 @@ from numbers import Rational
 from random import Random
 from typing import Any
 
-from tasks.base import FRACTION, Instance, Task, at, integer, norm, number, tie, value
+from tasks.base import FRACTION, Instance, Task, at, between, integer, norm, number, tie, value
+from tasks.families.arithmetic import signed
 
 
 # ---- formulas as text -------------------------------------------------------------------------
@@ -67,11 +68,6 @@ def formula(text: str) -> str:
     return re.sub(r"(?<=[\d)])\s*(?=[a-z(])", "*", text)
 
 
-def signed(rng: Random, top: int) -> int:
-    """A whole number other than 0, up to `top` in size."""
-    return rng.choice((-1, 1)) * rng.randint(1, top)
-
-
 # ---- equations --------------------------------------------------------------------------------
 
 class SimpleEquations(Task):
@@ -81,7 +77,7 @@ class SimpleEquations(Task):
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 20, 100, 1_000)
         x = rng.choice("abhknpqrtuvwxyz")
-        count = rng.randint(*at(rng, level, (2, 2), (2, 4), (4, 6)))
+        count = between(rng, level, (2, 2), (2, 4), (4, 6))
         both_sides = at(rng, level, False, False, True)
 
         # the left side: (coefficient, power of the letter), one term with the letter at least
@@ -95,8 +91,8 @@ class SimpleEquations(Task):
 
         # the constant on the right side makes both sides equal at the root
         root = rng.randint(-top, top)
-        constant = sum(c * root ** n for c, n in terms) - right_slope * root
         left = polynomial(terms, x)
+        constant = value(left, {x: root}) - right_slope * root
         right = plus([(right_slope, x), (constant,)]) if both_sides else str(constant)
         question = f"Solve {left} = {right} for {x}. Answer with one integer."
         return question, dict(left=left, right=right, letter=x), root
@@ -148,7 +144,7 @@ class PolynomialEquations(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        degree = rng.randint(*at(rng, level, (1, 2), (2, 3), (3, 5)))
+        degree = between(rng, level, (1, 2), (2, 3), (3, 5))
         top = at(rng, level, 20, 100, 100)
         while True:
             p = [signed(rng, top)] + [rng.randint(-top, top) for _ in range(degree)]
@@ -207,8 +203,8 @@ class PolynomialMultiplication(Task):
         every = [powers for powers in itertools.product(range(degree + 1), repeat=len(letters))
                  if sum(powers) <= degree]
         factors = []
-        for _ in range(rng.randint(*at(rng, level, (2, 2), (2, 3), (3, 3)))):
-            size = min(rng.randint(*at(rng, level, (2, 2), (2, 4), (3, 5))), len(every))
+        for _ in range(between(rng, level, (2, 2), (2, 3), (3, 3))):
+            size = min(between(rng, level, (2, 2), (2, 4), (3, 5)), len(every))
             chosen = sorted(rng.sample(every, size), reverse=True)
             factors.append([[signed(rng, top), *powers] for powers in chosen])
 
@@ -262,24 +258,20 @@ class SimpleIntegration(Task):
     def make(self, rng: Random, level: int) -> tuple:
         low, high, degree, top, bottom = at(rng, level, (1, 2, 3, 20, 1), (2, 5, 10, 20, 10),
                                             (5, 8, 15, 50, 20))
-        # the antiderivative is drawn, c * x**(n + 1), and the integrand is c * (n + 1) * x**n
+        # the antiderivative is drawn: c * x**n is one of the integrand c * n * x**(n - 1)
         degrees = sorted(rng.sample(range(degree + 1), rng.randint(low, high)), reverse=True)
-        drawn = [(n, Fraction(signed(rng, top), rng.randint(1, bottom))) for n in degrees]
-        slopes = [(c * (n + 1), n) for n, c in drawn]
-        integrand = [[n, c.numerator, c.denominator] for c, n in slopes]
-        question = (f"Find an antiderivative of {polynomial(slopes)}. "
-                    "Answer like 2*x**3/3 - x.")
-        answer = polynomial([(c, n + 1) for n, c in drawn])
-        return question, dict(integrand=integrand), answer
+        drawn = [(Fraction(signed(rng, top), rng.randint(1, bottom)), n + 1) for n in degrees]
+        slopes = [(c * n, n - 1) for c, n in drawn]
+        integrand = [[n, *c.as_integer_ratio()] for c, n in slopes]
+        question = f"Find an antiderivative of {polynomial(slopes)}. Answer like 2*x**3/3 - x."
+        return question, dict(integrand=integrand), polynomial(drawn)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        text = formula(answer)
-        low, high = points(text, "xc"), points(text + "'", "xc")
-        # the difference of two values forgets the constant, if it is the same in both
-        high["c"] = low["c"]
-        ours = value(instance.expect, high) - value(instance.expect, low)
-        theirs = value(text, high) - value(text, low)
-        return ours == theirs
+        ours, theirs = instance.expect, formula(answer)
+        low = points(theirs, "xc")
+        # the constant c is the same in both, and so the difference of two values forgets it
+        high = low | points(theirs + "'", "x")
+        return value(ours, high) - value(ours, low) == value(theirs, high) - value(theirs, low)
 
     def program(self, instance: Instance) -> str:
         integrand = instance.facts["integrand"]

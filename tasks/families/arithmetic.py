@@ -10,11 +10,18 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import FRACTION, Instance, Task, amount, at, integer, norm, number, tie, value
+from tasks.base import (FRACTION, Instance, Task, amount, at, between, integer, norm, number,
+                        tie, value)
 
 
 OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
               "<<": operator.lshift, ">>": operator.rshift}
+
+
+def bracketed(left: tuple, sign: str, right: tuple) -> tuple[str, Any]:
+    """An expression of two, each with its value: ("2", 2), "+", ("3", 3) -> ("(2 + 3)", 5)."""
+    (x, a), (y, b) = left, right
+    return f"({x} {sign} {y})", OPERATIONS[sign](a, b)
 
 
 # ---- expressions in Python's notation ---------------------------------------------------------
@@ -22,19 +29,21 @@ OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": oper
 class Expression(Task, abstract=True):
     """A question that shows one expression in Python's notation, and a program that prints it.
 
-    form     what the question asks for
-    written  how the exact value is written as the answer
+    form  what the question asks for
     """
-    form, written, parse = "one integer", staticmethod(str), staticmethod(integer)
+    form, parse = "with one integer", staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
         expression = self.draw(rng, level)
-        answer = self.written(value(expression))
-        question = f"What is {expression}? Answer with {self.form}."
-        return question, dict(expression=expression), answer
+        question = f"What is {expression}? Answer {self.form}."
+        return question, dict(expression=expression), self.result(expression)
 
     def draw(self, rng: Random, level: int) -> str:
         raise NotImplementedError
+
+    @staticmethod
+    def result(expression):
+        return value(expression)
 
     def program(self, instance: Instance) -> str:
         return f"print({instance.facts['expression']})\n"
@@ -44,6 +53,11 @@ def digits(rng: Random, low: int, high: int) -> int:
     """A positive integer with `low` to `high` digits, each length equally likely."""
     length = rng.randint(low, high)
     return rng.randrange(10 ** (length - 1), 10 ** length)
+
+
+def signed(rng: Random, top: int) -> int:
+    """A whole number other than 0, up to `top` in size."""
+    return rng.choice((-1, 1)) * rng.randint(1, top)
 
 
 def row(rng: Random, signs: str, numbers: list) -> str:
@@ -98,7 +112,7 @@ class ChainSum(Expression):
     """Sums and differences: 12 - 7 + 30."""
 
     def draw(self, rng: Random, level: int) -> str:
-        terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
+        terms = between(rng, level, (2, 3), (2, 6), (6, 12))
         size = at(rng, level, (1, 2), (1, 4), (4, 8))
         return row(rng, "+-", [digits(rng, *size) for _ in range(terms)])
 
@@ -108,7 +122,7 @@ class Products(Expression):
     split = "test"
 
     def draw(self, rng: Random, level: int) -> str:
-        factors = rng.randint(*at(rng, level, (2, 2), (2, 2), (2, 3)))
+        factors = between(rng, level, (2, 2), (2, 2), (2, 3))
         size = at(rng, level, (1, 3), (3, 5), (6, 12))
         return row(rng, "*", [digits(rng, *size) for _ in range(factors)])
 
@@ -148,10 +162,10 @@ class MultistepArithmeticTwo(Expression):
 
 class BasicArithmetic(Expression):
     """All four operations over whole numbers, with brackets from level 2 on: 7 - (8 + 4) / 3."""
-    form = "one integer; every division is exact"
+    form = "with one integer; every division is exact"
 
     def draw(self, rng: Random, level: int) -> str:
-        size = rng.randint(*at(rng, level, (2, 3), (3, 6), (6, 10)))
+        size = between(rng, level, (2, 3), (3, 6), (6, 10))
         low, high = at(rng, level, (1, 2), (1, 4), (3, 6))
         nesting = at(rng, level, 0, 0.4, 0.6)
 
@@ -178,9 +192,9 @@ class BitwiseArithmetic(Task):
     """A full binary tree of + - * and shifts by 0 to 3 over 16-bit numbers."""
 
     def make(self, rng: Random, level: int) -> tuple:
-        depth = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
-        bracketed, answer = self._draw(rng, depth)
-        text = bracketed[1:-1]  # no brackets around all of it
+        depth = between(rng, level, (1, 1), (2, 2), (3, 4))
+        text, answer = self._draw(rng, depth)
+        text = text[1:-1]  # no brackets around all of it
         question = (f"What is {text}, where integers have no size limit and >> rounds down? "
                     "Answer in hex, like -0x1f.")
         return question, dict(expression=text), hex(answer)
@@ -190,22 +204,20 @@ class BitwiseArithmetic(Task):
         if depth == 0:
             n = rng.randrange(1, 2 ** 16)
             return hex(n), n
-        left, a = self._draw(rng, depth - 1)
-        sign = rng.choice(("+", "-", "*", "<<", ">>"))
+        left = self._draw(rng, depth - 1)
+        sign = rng.choice("+ - * << >>".split())
         if sign in ("<<", ">>"):  # a shift is a small number, no tree
-            b = rng.randint(0, 3)
-            right = hex(b)
+            n = rng.randint(0, 3)
+            right = hex(n), n
         else:
-            right, b = self._draw(rng, depth - 1)
-        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
+            right = self._draw(rng, depth - 1)
+        return bracketed(left, sign, right)
 
     @staticmethod
     def parse(text: str) -> int:
         """An integer in hex alone: "-0x1F" -> -31, and "31" is refused."""
-        text = norm(text).replace("−", "-")
-        if not re.fullmatch(r"[+-]?\s*0x[0-9a-f]+", text, re.ASCII):
-            raise ValueError("not in hex")
-        return int(text.replace(" ", ""), 16)
+        match = re.fullmatch("([+-]?) ?(0x[0-9a-f]+)", norm(text).replace("−", "-"))
+        return int(match[1] + match[2], 16)
 
     def program(self, instance: Instance) -> str:
         return f"print(hex({instance.facts['expression']}))\n"
@@ -215,10 +227,10 @@ class BitwiseArithmetic(Task):
 
 class DecimalChainSum(Expression):
     """Sums and differences of decimals, without any rounding: 12.5 - 7.25."""
-    form, parse = "the exact decimal", staticmethod(number)
+    form, parse = "with the exact decimal", staticmethod(number)
 
     def draw(self, rng: Random, level: int) -> str:
-        terms = rng.randint(*at(rng, level, (2, 3), (2, 6), (6, 12)))
+        terms = between(rng, level, (2, 3), (2, 6), (6, 12))
         size = at(rng, level, (1, 2), (1, 4), (3, 6))
         places = at(rng, level, (1, 2), (1, 4), (3, 6))
         numbers = []
@@ -230,8 +242,9 @@ class DecimalChainSum(Expression):
         return row(rng, "+-", numbers)
 
     @staticmethod
-    def written(answer: Fraction) -> str:
-        return str(Decimal(answer.numerator) / answer.denominator)
+    def result(expression):
+        exact = value(expression)
+        return Decimal(exact.numerator) / exact.denominator
 
     def program(self, instance: Instance) -> str:
         # floats would be off in the last place: each number becomes D("12.5")
@@ -241,10 +254,10 @@ class DecimalChainSum(Expression):
 
 class DecimalArithmetic(Expression):
     """All four operations over decimals between 0.1 and 10, rounded to six places."""
-    form = "a decimal, rounded to 6 places"
+    form = "with a decimal, rounded to 6 places"
 
     def draw(self, rng: Random, level: int) -> str:
-        size = rng.randint(*at(rng, level, (2, 3), (2, 6), (5, 8)))
+        size = between(rng, level, (2, 3), (2, 6), (5, 8))
         low, high = at(rng, level, (1, 2), (3, 3), (3, 5))
 
         def draw(_: Any = None) -> str:  # never near 0, so it may divide any term
@@ -258,8 +271,8 @@ class DecimalArithmetic(Expression):
                 return text
 
     @staticmethod
-    def written(answer: Fraction) -> str:
-        return f"{float(answer):.6f}"
+    def result(expression):
+        return f"{float(value(expression)):.6f}"
 
     @staticmethod
     def parse(text: str) -> int:
@@ -333,7 +346,7 @@ class FractionSimplification(Task):
         reduced = Fraction(1)
         while reduced.denominator == 1:
             reduced = Fraction(rng.randint(1, top), rng.randint(2, top))
-        factor = rng.randint(*at(rng, level, (2, 10), (2, 100), (100, 10 ** 4)))
+        factor = between(rng, level, (2, 10), (2, 100), (100, 10 ** 4))
         p, q = reduced.numerator * factor, reduced.denominator * factor
         return f"Reduce {p}/{q} to lowest terms. Answer like 2/3.", dict(p=p, q=q)
 
@@ -353,16 +366,18 @@ class ComplexArithmetic(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         top = at(rng, level, 10, 50, 10 ** 4)
-        a, b, c, d = [rng.choice((-1, 1)) * rng.randint(1, top) for _ in "abcd"]
+        a, b, c, d = [signed(rng, top) for _ in "abcd"]
         sign = rng.choice("+-*/")
-        product = a * c - b * d, a * d + b * c
-        if sign == "/":  # the product is what is divided
-            (a, b), answer = product, (a, b)
-        else:
-            answer = {"+": (a + c, b + d), "-": (a - c, b - d), "*": product}[sign]
+        if sign == "/":  # a product is divided by one of its factors
+            a, b = a * c - b * d, a * d + b * c
         question = f"What is ({a}{b:+}i) {sign} ({c}{d:+}i)? Answer in the form a+bi."
-        real, imaginary = answer
-        return question, dict(left=[a, b], sign=sign, right=[c, d]), f"{real}{imaginary:+}i"
+        return question, dict(left=[a, b], sign=sign, right=[c, d])
+
+    @staticmethod
+    def solve(left, sign, right):
+        # Python's complex numbers are floats: a quotient is rounded back to whole parts
+        z = OPERATIONS[sign](complex(*left), complex(*right))
+        return f"{round(z.real)}{round(z.imag):+}i"
 
     @staticmethod
     def parse(text: str) -> tuple[int, int]:
@@ -371,23 +386,15 @@ class ComplexArithmetic(Task):
         text = re.sub(r"\\cdot|\\,|[\s*·]", "", text)
         # Brackets around the whole or a part, as in (3) + (-4)i: none may open within a number.
         text = re.sub(r"(?<!\d)\(([+-]?[\di+-]*)\)(?!\d)", r"\1", text).replace("+-", "-")
-        terms = re.findall(r"[+-]?[^+-]+", text)
-        if not terms or "".join(terms) != text:
-            raise ValueError("not a complex number")
-
-        parts: dict[bool, int] = {}  # is it imaginary? -> how many
-        for term in terms:
-            imaginary = term.endswith("i")
-            size = term.removesuffix("i")
-            if imaginary and size in ("", "+", "-"):  # i is 1i
-                size += "1"
-            if imaginary in parts:
-                raise ValueError("two parts of a kind")
-            parts[imaginary] = integer(size)
+        text = re.sub(r"(^|[+-])i", r"\g<1>1i", text)  # i is 1i
+        terms = re.findall("[+-]?[^+-]+", text)
+        # is it imaginary? -> how many
+        parts = {term.endswith("i"): integer(term.removesuffix("i")) for term in terms}
+        if not terms or "".join(terms) != text or len(parts) < len(terms):
+            raise ValueError("not a complex number, or two parts of a kind")
         return parts.get(False, 0), parts.get(True, 0)
 
     def program(self, instance: Instance) -> str:
-        # Python's complex numbers are floats: a quotient is rounded back to whole parts
         (a, b), sign, (c, d) = instance.facts.values()
         return (f"z = ({a}{b:+}j) {sign} ({c}{d:+}j)\n"
                 "print(complex(round(z.real), round(z.imag)))\n")
@@ -403,34 +410,34 @@ class NewOperator(Task):
     suite, parse = "symbench", staticmethod(amount)
 
     def make(self, rng: Random, level: int) -> tuple:
-        # a rule for each symbol, and the name of its function
         formulas = ("{c}*a + {d}*b", "{c}*a*b", "(a + b) / b")
-        symbols = rng.sample("#@$&%~", rng.randint(*at(rng, level, (1, 1), (2, 3), (4, 4))))
-        rules = {symbol: rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5))
-                 for symbol in symbols}
-        names = dict(zip(symbols, "fghk"))
-        size = rng.randint(*at(rng, level, (2, 2), (3, 4), (6, 8)))
-        shown, call = self._draw(rng, names, size)
-        functions = {names[symbol]: lambda a, b, rule=rule: value(rule, dict(a=a, b=b))
-                     for symbol, rule in rules.items()}
-        let = ", ".join(f"a {symbol} b = {rule}" for symbol, rule in rules.items())
+        symbols = rng.sample("#@$&%~", between(rng, level, (1, 1), (2, 3), (4, 4)))
+        operators = []  # (symbol, name of its function, rule)
+        for symbol, name in zip(symbols, "fghk"):
+            rule = rng.choice(formulas).format(c=rng.randint(1, 5), d=rng.randint(1, 5))
+            operators.append((symbol, name, rule))
+        size = between(rng, level, (2, 2), (3, 4), (6, 8))
+        shown, call, worth = self._draw(rng, operators, size)
+        let = ", ".join(f"a {symbol} b = {rule}" for symbol, _, rule in operators)
         order = " No operator binds tighter than another: work from left to right."
         question = (f"Let {let}. What is {shown}?{order if level > 1 else ''} "
                     "Answer with an integer or a fraction like 7/3.")
-        return question, dict(rules=rules, call=call), value(call, functions=functions)
+        rules = {symbol: rule for symbol, _, rule in operators}
+        return question, dict(rules=rules, call=call), worth
 
-    def _draw(self, rng: Random, names: dict[str, str], size: int) -> tuple[str, str]:
-        """An expression over `size` numbers: as it is shown, and as calls of functions."""
+    def _draw(self, rng: Random, operators: list, size: int) -> tuple[str, str, Fraction]:
+        """An expression over `size` numbers: as it is shown, as calls of functions, its value."""
         if size == 1:
-            n = str(rng.randint(1, 10))
-            return n, n
+            n = rng.randint(1, 10)
+            return str(n), str(n), Fraction(n)
         cut = rng.randint(1, size - 1)
-        symbol = rng.choice(list(names))
-        left, left_call = self._draw(rng, names, cut)
-        right, right_call = self._draw(rng, names, size - cut)
+        symbol, name, rule = rng.choice(operators)
+        left, left_call, a = self._draw(rng, operators, cut)
+        right, right_call, b = self._draw(rng, operators, size - cut)
         # read from the left, only a right operand needs brackets
         operand = right if right.isdigit() else f"({right})"
-        return f"{left} {symbol} {operand}", f"{names[symbol]}({left_call}, {right_call})"
+        worth = value(rule, dict(a=a, b=b))
+        return f"{left} {symbol} {operand}", f"{name}({left_call}, {right_call})", worth
 
     def program(self, instance: Instance) -> str:
         rules, call = instance.facts.values()
@@ -452,23 +459,23 @@ class CombinatorialCalculation(Task):
         # the target is what a random expression is worth, if that is a small whole number
         worth = Fraction(0)
         while worth.denominator != 1 or not 1 <= worth <= 200:
-            count = rng.randint(*at(rng, level, (3, 3), (4, 5), (6, 7)))
+            count = between(rng, level, (3, 3), (4, 5), (6, 7))
             numbers = [rng.randint(1, 9) for _ in range(count)]
-            bracketed, worth = self._tree(rng, numbers)
+            text, worth = self._tree(rng, numbers)
         listed = " ".join(map(str, numbers))
         question = (f"Put + - * / and brackets between the numbers {listed}, in this order, "
                     f"to get {worth}. Answer with the expression.")
-        return question, dict(numbers=numbers, target=int(worth)), bracketed[1:-1]
+        return question, dict(numbers=numbers, target=int(worth)), text[1:-1]
 
     def _tree(self, rng: Random, numbers: list[int]) -> tuple[str, Fraction]:
         """A random expression over the numbers in their order, and its value."""
         if len(numbers) == 1:
             return str(numbers[0]), Fraction(numbers[0])
         cut = rng.randint(1, len(numbers) - 1)
-        left, a = self._tree(rng, numbers[:cut])
-        right, b = self._tree(rng, numbers[cut:])
-        sign = rng.choice("+-*/" if b else "+-*")
-        return f"({left} {sign} {right})", OPERATIONS[sign](a, b)
+        left = self._tree(rng, numbers[:cut])
+        right = self._tree(rng, numbers[cut:])
+        sign = rng.choice("+-*/" if right[1] else "+-*")
+        return bracketed(left, sign, right)
 
     @staticmethod
     def solve(numbers, target):

@@ -4,7 +4,8 @@ import re
 from datetime import date, datetime, timedelta, timezone
 from random import Random
 
-from tasks.base import Choice, Instance, Task, at, integer, norm, options
+from tasks.base import (Choice, Instance, Task, arguments, at, between, integer, norm,
+                        options)
 from tasks.families.words import NAMES, PLACES
 
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -84,39 +85,34 @@ class CalendarArithmetic(Task):
     def make(self, rng: Random, level: int) -> tuple:
         kind = rng.choice(at(rng, level, self.kinds[:3], self.kinds, self.kinds))
         years = at(rng, level, (2000, 2030), (1900, 2100), (1600, 2400))
-        longest = at(rng, level, 30, 100, 5000)
         # What every kind may name: two days with a span of days between them, and a weekday.
-        span = rng.randint(1, longest)
+        span = between(rng, level, (1, 30), (1, 100), (1, 5000))
         start = draw_day(rng, *years)
         end = start + timedelta(span)
         weekday = rng.choice(WEEKDAYS)
-        month = f"{start:%B}"
-        ending = "Answer with the weekday."
         if kind is weekday_later:
             word, sign = rng.choice((("after", 1), ("before", -1)))
             facts = dict(start=triple(start), days=sign * span)
             days = "1 day" if span == 1 else f"{span} days"
-            question = f"Which weekday is {days} {word} {told(start)}?"
+            question = f"Which weekday is {days} {word} {told(start)}? Answer with the weekday."
         elif kind is weekday_of:
             facts = dict(day=triple(start))
-            question = f"Which weekday is {told(start)}?"
+            question = f"Which weekday is {told(start)}? Answer with the weekday."
         elif kind is leap_year:
             facts = dict(year=self._leap_or_not(rng, years))
-            question = f"Is {facts['year']} a leap year?"
-            ending = "Answer Yes or No."
+            question = f"Is {facts['year']} a leap year? Answer Yes or No."
         elif kind is weekday_from_new_year:
             leap = leap_year(start.year) == "Yes"
             facts = dict(first=weekday, leap=leap, month=start.month, day=start.day)
             year = "leap year" if leap else "year that is no leap year"
             question = (f"In a {year}, January 1 is a {weekday}. "
-                        f"Which weekday is {month} {start.day}?")
+                        f"Which weekday is {start:%B} {start.day}? Answer with the weekday.")
         elif kind is day_of_month:
             nth, word = rng.choice(((1, "first"), (2, "second"), (3, "third"), (4, "fourth"),
                                     (-1, "last")))
             facts = dict(year=start.year, month=start.month, weekday=weekday, nth=nth)
-            question = (f"On which day of the month is the {word} {weekday} "
-                        f"of {month} {start.year}?")
-            ending = "Answer with the number of the day."
+            question = (f"On which day of the month is the {word} {weekday} of {start:%B} "
+                        f"{start.year}? Answer with the number of the day.")
         else:
             facts = dict(start=triple(start), end=triple(end))
             what = "days from Monday to Friday"
@@ -124,11 +120,10 @@ class CalendarArithmetic(Task):
                 facts["weekday"] = weekday
                 what = f"{weekday}s"
             question = (f"How many {what} are there from {told(start)} to {told(end)}, "
-                        "both included?")
-            ending = "Answer with one integer."
+                        "both included? Answer with one integer.")
         if years[0] < 1900:
-            ending = f"Use the Gregorian calendar. {ending}"
-        return f"{question} {ending}", dict(kind=kind.__name__, **facts), kind(**facts)
+            question = question.replace("?", "? Use the Gregorian calendar.")
+        return question, dict(kind=kind.__name__, **facts), kind(**facts)
 
     @staticmethod
     def _leap_or_not(rng: Random, years: tuple[int, int]) -> int:
@@ -147,9 +142,7 @@ class CalendarArithmetic(Task):
     def program(self, instance: Instance) -> str:
         facts = dict(instance.facts)
         kind = facts.pop("kind")
-        function = next(function for function in self.kinds if function.__name__ == kind)
-        arguments = ", ".join(f"{name}={fact!r}" for name, fact in facts.items())
-        return f"{inspect.getsource(function)}\nprint({kind}({arguments}))\n"
+        return f"{inspect.getsource(globals()[kind])}\nprint({kind}({arguments(facts)}))\n"
 
 
 def triple(day: date) -> list[int]:
@@ -181,9 +174,9 @@ class TimeIntervals(Task):
             stamps = [first, first + timedelta(minutes=rng.randrange(1, 1440 * longest))]
             when = rng.choice(("", " (with offsets from UTC)"))
             if when:
-                zones = [timezone(timedelta(minutes=30 * rng.randint(-20, 24))) for _ in range(2)]
-                stamps = [stamp.replace(tzinfo=timezone.utc).astimezone(zone)
-                          for stamp, zone in zip(stamps, zones)]
+                for i, stamp in enumerate(stamps):
+                    zone = timezone(timedelta(minutes=30 * rng.randint(-20, 24)))
+                    stamps[i] = stamp.replace(tzinfo=timezone.utc).astimezone(zone)
             start, end = (stamp.isoformat(" ", "minutes") for stamp in stamps)
         return (f"How much time passes from {start} to {end}{when}? Answer as {form}.",
                 dict(start=start, end=end, form=form))
@@ -372,9 +365,9 @@ class DateUnderstanding(Choice):
         Were all of them slips from the right date, it would be the one most like the others:
         so they are slips from one date, and each choice is that date equally often.
         """
-        centre = right if rng.randrange(count + 1) == 0 else rng.choice(cls._slips(right))
-        if centre == right:
+        if rng.randrange(count + 1) == 0:
             return rng.sample(cls._slips(right), count)
+        centre = rng.choice(cls._slips(right))
         others = [day for day in cls._slips(centre) if day != right]
         return [centre, *rng.sample(others, count - 1)]
 
@@ -429,7 +422,7 @@ class TemporalSequences(Choice):
     suite, split = "bbh", "test"
 
     def make(self, rng: Random, level: int) -> tuple:
-        parts = rng.randint(*at(rng, level, (4, 4), (5, 7), (7, 9)))
+        parts = between(rng, level, (4, 4), (5, 7), (7, 9))
         step = at(rng, level, 2, 2, 1)  # whole or half hours
         cuts, free, wrong = self._day(rng, parts, step)
         times = [clock(cut) for cut in cuts]

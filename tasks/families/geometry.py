@@ -7,10 +7,11 @@ import cmath
 import inspect
 import math
 import re
+from itertools import pairwise
 from random import Random
 from typing import Any
 
-from tasks.base import Choice, Formula, Instance, Task, amount, at, items, options
+from tasks.base import Choice, Formula, Instance, Task, amount, at, between, items, options
 
 
 # ---- polygons and triangles -------------------------------------------------------------------
@@ -19,7 +20,7 @@ class SimpleGeometry(Task):
     """The last angle of a convex polygon, from all the others."""
 
     def make(self, rng: Random, level: int) -> tuple:
-        sides = rng.randint(*at(rng, level, (3, 4), (3, 6), (6, 12)))
+        sides = between(rng, level, (3, 4), (3, 6), (6, 12))
         # a walk around the polygon turns by 360 degrees in all, by less than 180 at each corner
         turns = [180]
         while max(turns) >= 180:
@@ -99,8 +100,8 @@ class AdvancedGeometry(Task):
         doubled_area = 0
         while doubled_area < 2:  # three corners on a line make no triangle
             points = [[rng.randint(-reach, reach) for _ in "xy"] for _ in "ABC"]
-            a, b, c = points
-            doubled_area = abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+            a, b, c = (complex(x, y) for x, y in points)
+            doubled_area = abs(((b - a).conjugate() * (c - a)).imag)
         corners = ", ".join(f"{name}({x}, {y})" for name, (x, y) in zip("ABC", points))
         question = f"A triangle has the corners {corners}. {asked}"
         return question, dict(kind=kind, points=points), function(*points)
@@ -295,7 +296,7 @@ class GeometricShapes(Choice):
             middle = complex(rng.uniform(35, 65), rng.uniform(35, 65))
             # no three corners in a row, or nearly so
             vectors = sides(drawn)
-            bends = [abs(sine(a, b)) for a, b in zip(vectors, vectors[1:] + vectors[:1])]
+            bends = [abs(sine(a, b)) for a, b in pairwise(vectors + vectors[:1])]
             if shape == "line" or min(bends) > 0.1:
                 break
 
@@ -308,7 +309,7 @@ class GeometricShapes(Choice):
 
         lift = at(rng, level, 0, 0.3, 0.7)  # how often the pen is lifted and put down where it is
         path = f"M {points[0]} L {points[1]}"
-        for before, after in zip(points[1:], points[2:]):
+        for before, after in pairwise(points[1:]):
             if rng.random() < lift:
                 path += f" M {before}"
             path += f" L {after}"

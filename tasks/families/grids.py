@@ -6,11 +6,11 @@ most questions, which then say so.
 import inspect
 from collections import Counter
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, product
 from random import Random
 from string import ascii_uppercase
 
-from tasks.base import Instance, Task, at, grid, integer, ints, number, show, yes_no
+from tasks.base import Instance, Task, at, between, grid, integer, ints, number, show, yes_no
 
 ROWS = "Answer with a list of rows, such as [[1, 2], [3, 4]]."
 CELLS = "Answer with all cells row by row, separated by commas."
@@ -29,9 +29,9 @@ def cells_of_ints(text: str) -> list[int]:
     return [integer(cell) for cell in cells(text)]
 
 
-def digits(rng: Random, height: int, width: int) -> list[list[int]]:
-    """A grid of random digits."""
-    return [[rng.randrange(10) for _ in range(width)] for _ in range(height)]
+def numbers(rng: Random, height: int, width: int, least: int, most: int) -> list[list[int]]:
+    """A grid of random integers."""
+    return [[rng.randint(least, most) for _ in range(width)] for _ in range(height)]
 
 
 def neighbours(r, c):
@@ -151,10 +151,10 @@ class MatrixTransformation(Operations):
     signs = "abcdefghkmnprstuvwxyzABCDEFGHKLMNPRSTUVWXYZ23456789#@+*%&=?!$"
 
     def make(self, rng: Random, level: int) -> tuple:
-        low, high = at(rng, level, (2, 3), (3, 5), (5, 8))
-        width, height = rng.randint(low, high), rng.randint(low, high)
+        sizes = at(rng, level, (2, 3), (3, 5), (5, 8))
+        width, height = rng.randint(*sizes), rng.randint(*sizes)
         m = [[rng.choice(self.signs) for _ in range(width)] for _ in range(height)]
-        number_of_turns = rng.randint(*at(rng, level, (1, 1), (1, 3), (3, 4)))
+        number_of_turns = between(rng, level, (1, 1), (1, 3), (3, 4))
         operations = [[rng.choice(TURNS).__name__] for _ in range(number_of_turns)]
         return self.ask(m, operations) + CELLS, dict(m=m, operations=operations)
 
@@ -164,15 +164,13 @@ class ManipulateMatrix(Operations):
     parse = staticmethod(rows_of_ints)
 
     def make(self, rng: Random, level: int) -> tuple:
-        low, high = at(rng, level, (2, 3), (4, 8), (8, 12))
-        width = rng.randint(low, high)
-        start = digits(rng, rng.randint(low, high), width)
-        m, operations = start, []
-        for _ in range(rng.randint(*at(rng, level, (1, 1), (3, 6), (8, 12)))):
-            operation = self._draw(rng, m)
-            m = self.solve(m, [operation])
-            operations.append(operation)
-        return self.ask(start, operations) + ROWS, dict(m=start, operations=operations)
+        sizes = at(rng, level, (2, 3), (4, 8), (8, 12))
+        width, height = rng.randint(*sizes), rng.randint(*sizes)
+        m = numbers(rng, height, width, 0, 9)
+        operations = []
+        for _ in range(between(rng, level, (1, 1), (3, 6), (8, 12))):
+            operations.append(self._draw(rng, self.solve(m, operations)))
+        return self.ask(m, operations) + ROWS, dict(m=m, operations=operations)
 
     @staticmethod
     def _draw(rng: Random, m: list[list[int]]) -> list:
@@ -187,12 +185,11 @@ class ManipulateMatrix(Operations):
             return [rng.choice(TURNS).__name__]
         if name == "replace":
             return [name, rng.choice(rng.choice(m)), rng.randrange(10)]
-        if name == "zero_multiples":
-            return [name, rng.randint(2, 4)]
         if name == "keep":
             rows = [rng.randint(1, 2), rng.randint(height - 1, height)]
             return [name, *rows, rng.randint(1, 2), rng.randint(width - 1, width)]
-        return [name, rng.randint(2, height if name == "drop_rows" else width)]
+        largest = {"zero_multiples": 4, "drop_rows": height, "drop_columns": width}
+        return [name, rng.randint(2, largest[name])]
 
 
 class RotateMatrix(Task):
@@ -201,9 +198,9 @@ class RotateMatrix(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        n = rng.randint(*at(rng, level, (2, 4), (4, 8), (10, 14)))
-        matrix = digits(rng, n, n)
-        degrees = 90 * rng.randint(*at(rng, level, (1, 3), (1, 10), (1, 40)))
+        n = between(rng, level, (2, 4), (4, 8), (10, 14))
+        matrix = numbers(rng, n, n, 0, 9)
+        degrees = 90 * between(rng, level, (1, 3), (1, 10), (1, 40))
         question = f"Rotate this matrix {degrees} degrees clockwise:\n{show(matrix)}\n{ROWS}"
         return question, dict(matrix=matrix, degrees=degrees)
 
@@ -223,8 +220,8 @@ class SpiralMatrix(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        sizes = [rng.randint(*at(rng, level, (2, 4), (4, 8), (10, 14))) for _ in range(2)]
-        matrix = digits(rng, sizes[1], sizes[0])
+        width, height = (between(rng, level, (2, 4), (4, 8), (10, 14)) for _ in range(2))
+        matrix = numbers(rng, height, width, 0, 9)
         question = ("Read this matrix in a clockwise spiral, inwards from the top left corner:\n"
                     f"{show(matrix)}\nAnswer with the list of its numbers in that order.")
         return question, dict(matrix=matrix)
@@ -249,11 +246,10 @@ class Pooling(Task):
     uses = (average,)
 
     def make(self, rng: Random, level: int) -> tuple:
-        n = rng.randint(*at(rng, level, (3, 3), (4, 6), (7, 9)))
+        n = between(rng, level, (3, 3), (4, 6), (7, 9))
         size = rng.randint(2, at(rng, level, 2, 3, 4))
         kind = rng.choice(("maximum", "minimum", "sum", "average"))
-        low, high = at(rng, level, (0, 9), (-10, 20), (-99, 99))
-        matrix = [[rng.randint(low, high) for _ in range(n)] for _ in range(n)]
+        matrix = numbers(rng, n, n, *at(rng, level, (0, 9), (-10, 20), (-99, 99)))
         decimals = ", rounded to two decimals" if kind == "average" else ""
         question = (f"Move a {size} x {size} window over this grid in steps of one cell:\n"
                     f"{show(matrix)}\nWhat is the {kind} at each place{decimals}? "
@@ -272,14 +268,14 @@ class Pooling(Task):
         return pooled
 
     def check(self, answer: str, instance: Instance) -> bool:
-        given, facts = [number(cell) for cell in cells(answer)], instance.facts
-        if facts["kind"] != "average":
-            return given == self.solve(**facts)
+        matrix, size, kind = instance.facts.values()
+        given = [number(cell) for cell in cells(answer)]
+        if kind != "average":
+            return given == self.solve(matrix, size, kind)
         # Compared with the exact averages, as a third decimal of 5 may be rounded either way.
-        sums = self.solve(facts["matrix"], facts["size"], "sum")
-        exact = [Fraction(total, facts["size"] ** 2) for total in sums]
-        return len(given) == len(exact) and all(
-            abs(one - other) <= Fraction(6, 1000) for one, other in zip(given, exact))
+        exact = [Fraction(total, size ** 2) for total in self.solve(matrix, size, "sum")]
+        return all(abs(one - other) <= Fraction(6, 1000)
+                   for one, other in zip(given, exact, strict=True))
 
 
 # ---- finding shapes ------------------------------------------------------------------------------
@@ -303,11 +299,11 @@ class PatternRecognition(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        low, high = at(rng, level, (6, 6), (6, 15), (20, 30))
+        sizes = at(rng, level, (6, 6), (6, 15), (20, 30))
         # Few letters make many blocks that are almost squares.
         letters = ascii_uppercase[:at(rng, level, 26, 26, 4)]
         while True:
-            height, width = rng.randint(low, high), rng.randint(low, high)
+            height, width = rng.randint(*sizes), rng.randint(*sizes)
             side, letter = rng.randint(3, min(height, width) // 2), rng.choice(letters)
             top, left = rng.randint(0, height - side), rng.randint(0, width - side)
             rows = []
@@ -376,13 +372,13 @@ class RectangleCount(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         height, width = at(rng, level, (12, 24), (20, 40), (36, 60))
-        low, high = at(rng, level, (1, 3), (2, 6), (5, 9))
+        counts = at(rng, level, (1, 3), (2, 6), (5, 9))
         while True:
             ink = Counter()
-            for _ in range(rng.randint(low, high)):
-                top, left = rng.randint(0, height - 3), rng.randint(0, width - 3)
-                bottom = rng.randint(top + 2, height - 1)
-                ink.update(outline(top, left, bottom, rng.randint(left + 2, width - 1)))
+            for _ in range(rng.randint(*counts)):
+                top, left = rng.randrange(height - 2), rng.randrange(width - 2)
+                bottom, right = rng.randrange(top + 2, height), rng.randrange(left + 2, width)
+                ink.update(outline(top, left, bottom, right))
             if max(ink.values()) > 2:
                 continue
             rows = ["".join(".#@"[ink[r, c]] for c in range(width)) for r in range(height)]
@@ -446,7 +442,7 @@ class BinaryMatrix(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        n = rng.randint(*at(rng, level, (3, 4), (5, 10), (12, 16)))
+        n = between(rng, level, (3, 4), (5, 10), (12, 16))
         share = at(rng, level, 0.4, 0.25, 0.1)
         matrix = [[int(rng.random() > share) for _ in range(n)] for _ in range(n)]
         matrix[rng.randrange(n)][rng.randrange(n)] = 0  # at least one
@@ -469,13 +465,14 @@ class RottenOranges(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         stuck = rng.random() < 0.2
-        low, high = at(rng, level, (4, 6), (10, 15), (20, 30))
+        sizes = at(rng, level, (4, 6), (10, 15), (20, 30))
         while True:
-            n = rng.randint(low, high)
+            n = rng.randint(*sizes)
             # So many empty places and rotten oranges to 80 fresh ones.
             weights = (rng.randint(10, 30), 80, rng.randint(1, 8))
             matrix = [rng.choices((0, 1, 2), weights, k=n) for _ in range(n)]
-            if (self.solve(matrix) == -1) == stuck and any(1 in row for row in matrix):
+            minutes = self.solve(matrix)  # 0 if no orange is fresh at first
+            if minutes and (minutes == -1) == stuck:
                 break
         question = ("0 is an empty place, 1 a fresh orange, 2 a rotten one. Each minute the fresh "
                     "oranges directly above, below, left and right of rotten ones rot.\n"
@@ -519,10 +516,10 @@ class GameOfLife(Task):
     uses = (life,)
 
     def make(self, rng: Random, level: int) -> tuple:
-        steps = rng.randint(*at(rng, level, (1, 1), (1, 3), (5, 10)))
-        low, high = at(rng, level, (4, 6), (8, 10), (12, 16))
+        steps = between(rng, level, (1, 1), (1, 3), (5, 10))
+        sizes = at(rng, level, (4, 6), (8, 10), (12, 16))
         while True:
-            n = rng.randint(low, high)
+            n = rng.randint(*sizes)
             board = [[int(rng.random() < 0.3) for _ in range(n)] for _ in range(n)]
             if any(map(any, self.solve(board, steps))):  # an empty board could be guessed
                 break
@@ -577,18 +574,18 @@ class LightPuzzles(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        n = rng.randint(*at(rng, level, (2, 2), (3, 5), (6, 8)))
-        lights = [[rng.randrange(2) for _ in range(n)] for _ in range(n)]
+        n = between(rng, level, (2, 2), (3, 5), (6, 8))
+        lights = numbers(rng, n, n, 0, 1)
         places = [[r + 1, c + 1] for r in range(n) for c in range(n)]
-        buttons, effects = {}, []
-        for name in ascii_uppercase[:rng.randint(*at(rng, level, (1, 2), (2, 3), (4, 6)))]:
+        buttons, effects = {}, ""
+        for name in ascii_uppercase[:between(rng, level, (1, 2), (2, 3), (4, 6))]:
             buttons[name] = sorted(rng.sample(places, rng.randint(2, n * n // 2)))
             switched = ", ".join(f"({r}, {c})" for r, c in buttons[name])
-            effects.append(f"Button {name} switches {switched}.\n")
-        length = rng.randint(*at(rng, level, (1, 4), (2, 6), (10, 20)))
+            effects += f"Button {name} switches {switched}.\n"
+        length = between(rng, level, (1, 4), (2, 6), (10, 20))
         presses = "".join(rng.choices(list(buttons), k=length))
         question = ("Lights, 1 for on, with rows and columns counted from 1:\n"
-                    f"{show(lights)}\n{''.join(effects)}Press {', '.join(presses)}. {CELLS}")
+                    f"{show(lights)}\n{effects}Press {', '.join(presses)}. {CELLS}")
         return question, dict(lights=lights, buttons=buttons, presses=presses)
 
     # A light that is switched an even number of times is as before.
@@ -630,13 +627,14 @@ class Reversi(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         n = at(rng, level, 4, 6, 8)
-        opening = rng.randint(*at(rng, level, (0, 3), (2, 6), (4, 8)))
-        asked = rng.randint(*at(rng, level, (1, 2), (2, 4), (4, 6)))
-        middle, moves = n // 2, []
+        opening = between(rng, level, (0, 3), (2, 6), (4, 8))
+        asked = between(rng, level, (1, 2), (2, 4), (4, 6))
+        i, j = n // 2 - 1, n // 2  # the rows and columns in the middle
+        moves = []
         while len(moves) < asked:
             after = [["*"] * n for _ in range(n)]
-            after[middle - 1][middle - 1] = after[middle][middle] = "1"
-            after[middle - 1][middle] = after[middle][middle - 1] = "0"
+            after[i][i] = after[j][j] = "1"
+            after[i][j] = after[j][i] = "0"
             self._play_at_random(rng, after, range(opening))
             board = [row[:] for row in after]
             moves = self._play_at_random(rng, after, range(opening, opening + asked))
@@ -658,9 +656,8 @@ class Reversi(Task):
                      if board[r][c] == "*" and turned(board, r, c, player)]
             if not legal:
                 break
-            move = rng.choice(legal)
-            play(board, move, player)
-            moves.append(move)
+            moves.append(rng.choice(legal))
+            play(board, moves[-1], player)
         return moves
 
     @staticmethod
@@ -678,12 +675,12 @@ class Game2048(Task):
     parse = staticmethod(cells_of_ints)
 
     def make(self, rng: Random, level: int) -> tuple:
-        n = rng.randint(*at(rng, level, (2, 3), (3, 5), (5, 7)))
-        length = rng.randint(*at(rng, level, (2, 3), (3, 6), (10, 20)))
+        n = between(rng, level, (2, 3), (3, 5), (5, 7))
+        length = between(rng, level, (2, 3), (3, 6), (10, 20))
         moves = "".join(rng.choices("udlr", k=length))
-        places = [(r, c) for r in range(n) for c in range(n)]
+        places = list(product(range(n), repeat=2))
         board = [[0] * n for _ in range(n)]
-        for r, c in rng.sample(places, rng.randint(n, min(2 * n, n * n))):
+        for r, c in rng.sample(places, rng.randint(n, 2 * n)):
             board[r][c] = 2 ** rng.randint(1, at(rng, level, 2, 3, 4))
         start = rng.choice([[r + 1, c + 1] for r, c in places if board[r][c]])
         question = (f"Tiles on a board (0 is an empty cell):\n{show(board)}\n"

@@ -4,6 +4,7 @@ Each question lists the rules that may be behind it (so four tasks are narrower 
 originals: grade B), and it is drawn again until all rules that fit the examples lead to the same
 answer: the question alone fixes it.
 """
+import re
 from random import Random
 from textwrap import wrap
 
@@ -224,7 +225,7 @@ class Arc1d(Task):
         size = rng.randint(low, high)
         while True:
             rule = rng.choice(table[rng.choice(names)])
-            pairs: list[list[list[int]]] = []
+            pairs = []
             while len(pairs) < 4:
                 row = self._row(rng, size)
                 image = rule(row)
@@ -312,11 +313,10 @@ class NumberSequence(Task):
             first = rng.randint(-5, 20)
             # A rule needs two terms: one before the first, which is not shown.
             terms = [rng.randint(0, 9), first]
-            while len(terms) < size + 2:
+            for _ in range(size):
                 terms.append(rule(terms))
-            del terms[0]
-            *shown, last = terms
-            fair = max(map(abs, terms)) < 2_000 and len(set(terms)) > 2
+            _, *shown, last = terms
+            fair = max(map(abs, terms)) < 2_000 and len({*shown, last}) > 2
             if fair and next_terms(shown, limit) == [last]:
                 break
         question = (f"{', '.join(map(str, shown))}: from the third on, each term is made from the "
@@ -374,16 +374,16 @@ class ModuloGrid(Task):
             if 0.05 < cells.count("#") / size ** 2 < 0.8 and len(squares(rows, limit)) == 1:
                 break
         picture = "\n".join(rows)
-        question = ("In this square the cell in column x and row y, both counted from 0 at the top "
-                    "left, is # if f(x, y) leaves the remainder t when divided by d, else a full "
-                    "stop. f(x, y) is x + y, |x - y|, x * y or x to the power y, where 0 to the "
-                    f"power 0 is 1; d is from 2 to {limit}.\n{picture}\nFill in the cells with a "
-                    "question mark. Answer with the whole square.")
-        return question, dict(rows=rows, limit=limit)
+        return ("In this square the cell in column x and row y, both counted from 0 at the top "
+                "left, is # if f(x, y) leaves the remainder t when divided by d, else a full stop. "
+                "f(x, y) is x + y, |x - y|, x * y or x to the power y, where 0 to the power 0 is "
+                f"1; d is from 2 to {limit}.\n{picture}\nFill in the cells with a question mark. "
+                "Answer with the whole square.",
+                dict(rows=rows, limit=limit))
 
     @staticmethod
     def parse(text: str) -> str:
-        return "".join(c for c in text if c not in " \n\r\t,[]\"'`")
+        return re.sub(r"""[ \n\r\t,[\]"'`]""", "", text)
 
     @staticmethod
     def solve(rows, limit):
@@ -404,7 +404,7 @@ class Acre(Task):
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("on", "off", "undetermined"))
         kinds, count = at(rng, level, ((4, 4), (4, 4)), ((4, 6), (5, 7)), ((8, 10), (8, 10)))
-        queries: dict[str, list[str]] = {}  # answer -> things to ask about
+        queries = {}  # answer -> things to ask about
         while len(queries) < 3:
             things = rng.sample([singular for singular, _ in NOUNS], rng.randint(*kinds))
             power = rng.sample(things, rng.randint(1, len(things) // 2))

@@ -6,7 +6,7 @@ rationale names that rule.
 """
 from random import Random
 
-from tasks.base import Choice, Instance, Task, at, options, yes_no
+from tasks.base import Choice, Instance, Task, at, between, options, yes_no
 from tasks.families import words
 from tasks.families.words import COMMON, NAMES
 
@@ -47,53 +47,62 @@ ROLES = [
     ("shopkeeper", "thief", "had been robbed", "had stolen a watch"),
 ]
 
-# Rule: (label, why, deeds of the first person). {y} is the second, {he} the pronoun asked for.
+# Label: (why, deeds of the first person). {y} is the second, {he} the pronoun asked for.
 FEELINGS = "ill", "cold", "sad", "tired", "sick", "weak"
-READINGS_EASY = [
-    ("A", "One tells others about oneself",
-     [f"told the {{y}} that {{he}} felt {feeling}" for feeling in FEELINGS]),
-    ("B", "One asks others about themselves",
-     [f"asked the {{y}} if {{he}} felt {feeling}" for feeling in FEELINGS]),
-    ("C", "Both fit",
-     [f"met the {{y}} when {{he}} felt {feeling}" for feeling in FEELINGS])]
-READINGS = READINGS_EASY + [
-    ("A", "One tells others about oneself",
-     ["told the {y} that {he} could not sleep at night", "confessed to the {y} that {he} had lied",
-      "admitted to the {y} that {he} had never read the book",
-      "wrote to the {y} that {he} missed home", "told the {y} that {he} had dreamt of the sea",
-      "boasted to the {y} that {he} had seen the whole world"]),
-    ("A", "The reason lies with the one who acts",
-     ["apologised to the {y} because {he} had been rude",
-      "begged the {y} for help because {he} had lost everything",
-      "borrowed money from the {y} because {he} could not pay the bill",
-      "asked the {y} for advice because {he} did not know what to do",
-      "lied to the {y} because {he} wanted to hide a mistake",
-      "hid from the {y} because {he} felt ashamed"]),
-    ("B", "One asks others about themselves",
-     ["asked the {y} whether {he} had slept well", "asked the {y} what {he} would like for lunch",
-      "asked the {y} why {he} had come so late",
-      "wanted to hear from the {y} where {he} had learnt to sing",
-      "advised the {y} that {he} should see a doctor",
-      "warned the {y} that {he} should not drive so fast"]),
-    ("B", "The reason lies with the other one",
-     ["thanked the {y} because {he} had helped with the move",
-      "praised the {y} because {he} had done fine work",
-      "congratulated the {y} because {he} had won the prize",
-      "forgave the {y} because {he} had said sorry",
-      "scolded the {y} because {he} had broken the lamp",
-      "envied the {y} because {he} had become rich",
-      "hired the {y} because {he} had the best references",
-      "comforted the {y} because {he} had lost a friend"]),
-    ("C", "Both fit",
-     ["quarrelled with the {y} because {he} had forgotten the date",
-      "met the {y} after {he} had come back from Spain",
-      "danced with the {y} while {he} hummed a tune", "sat beside the {y} when {he} fell asleep",
-      "waited with the {y} until {he} had to go", "played chess with the {y} before {he} went home",
-      "ran into the {y} just as {he} left the bank",
-      "shared a flat with the {y} until {he} moved away",
-      "talked with the {y} about the journey {he} had made",
-      "worked with the {y} until {he} retired"]),
-]
+READINGS_EASY = {
+    "A": [("One tells others about oneself",
+           [f"told the {{y}} that {{he}} felt {feeling}" for feeling in FEELINGS])],
+    "B": [("One asks others about themselves",
+           [f"asked the {{y}} if {{he}} felt {feeling}" for feeling in FEELINGS])],
+    "C": [("Both fit",
+           [f"met the {{y}} when {{he}} felt {feeling}" for feeling in FEELINGS])]}
+READINGS = {
+    "A": READINGS_EASY["A"] + [
+        ("One tells others about oneself",
+         ["told the {y} that {he} could not sleep at night",
+          "confessed to the {y} that {he} had lied",
+          "admitted to the {y} that {he} had never read the book",
+          "wrote to the {y} that {he} missed home", "told the {y} that {he} had dreamt of the sea",
+          "boasted to the {y} that {he} had seen the whole world"]),
+        ("The reason lies with the one who acts",
+         ["apologised to the {y} because {he} had been rude",
+          "begged the {y} for help because {he} had lost everything",
+          "borrowed money from the {y} because {he} could not pay the bill",
+          "asked the {y} for advice because {he} did not know what to do",
+          "lied to the {y} because {he} wanted to hide a mistake",
+          "hid from the {y} because {he} felt ashamed"]),
+    ],
+    "B": READINGS_EASY["B"] + [
+        ("One asks others about themselves",
+         ["asked the {y} whether {he} had slept well",
+          "asked the {y} what {he} would like for lunch",
+          "asked the {y} why {he} had come so late",
+          "wanted to hear from the {y} where {he} had learnt to sing",
+          "advised the {y} that {he} should see a doctor",
+          "warned the {y} that {he} should not drive so fast"]),
+        ("The reason lies with the other one",
+         ["thanked the {y} because {he} had helped with the move",
+          "praised the {y} because {he} had done fine work",
+          "congratulated the {y} because {he} had won the prize",
+          "forgave the {y} because {he} had said sorry",
+          "scolded the {y} because {he} had broken the lamp",
+          "envied the {y} because {he} had become rich",
+          "hired the {y} because {he} had the best references",
+          "comforted the {y} because {he} had lost a friend"]),
+    ],
+    "C": READINGS_EASY["C"] + [
+        ("Both fit",
+         ["quarrelled with the {y} because {he} had forgotten the date",
+          "met the {y} after {he} had come back from Spain",
+          "danced with the {y} while {he} hummed a tune",
+          "sat beside the {y} when {he} fell asleep", "waited with the {y} until {he} had to go",
+          "played chess with the {y} before {he} went home",
+          "ran into the {y} just as {he} left the bank",
+          "shared a flat with the {y} until {he} moved away",
+          "talked with the {y} about the journey {he} had made",
+          "worked with the {y} until {he} retired"]),
+    ],
+}
 SETTINGS = [
     "On the way home from the market, ", "Late in the evening, when the shops had closed, ",
     "Last summer, ", "During the long journey by train, ", "Before the meeting had even begun, ",
@@ -117,36 +126,30 @@ class DisambiguationQa(Reading, Choice):
         label = rng.choice("ABC")
         easy, hard = (JOBS, READINGS_EASY), (MORE_JOBS, READINGS)
         jobs, readings = at(rng, level, easy, hard, hard)
-        pronoun = rng.choice(at(rng, level, ("he", "she"), ("he", "she", "they"), ("they",)))
+        pronoun = rng.choice(at(rng, level, ["he", "she"], ["he", "she", "they"], ["they"]))
         if level > 2 and label != "C" and rng.random() < 0.25:
-            people, deed = self._roles(rng, label)
+            role, other, reason, other_reason = rng.choice(ROLES)
+            reasons = {role: reason, other: other_reason}
+            x, y = reasons if rng.random() < 0.5 else reversed(reasons)
+            # Only the first (A) or the second (B) can have the reason.
+            meant = x if label == "A" else y
+            verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
+            deed = f"{verb} the {{y}} because {{he}} {reasons[meant]}"
             why = "The reason fits only one of the two roles"
         else:
-            people = rng.sample(jobs, 2)
-            _, why, deeds = rng.choice([reading for reading in readings if reading[0] == label])
+            x, y = rng.sample(jobs, 2)
+            why, deeds = rng.choice(readings[label])
             deed = rng.choice(deeds)
-        sentence = f"The {people[0]} {deed.format(y=people[1], he=pronoun)}."
-        if level > 3:
-            sentence = rng.choice(SETTINGS) + sentence[0].lower() + sentence[1:]
-        block = f"(A) the {people[0]}\n(B) the {people[1]}\n(C) unclear"
-        question = (f"{sentence}\nWho is \"{pronoun}\"? Choose C if both fit equally well.\n"
-                    f"{block}\nAnswer A, B or C.")
-        return question, dict(options=block, why=why), label
-
-    @staticmethod
-    def _roles(rng: Random, label: str) -> tuple[list[str], str]:
-        """Two people, and a deed whose reason only the first (A) or the second (B) can have."""
-        role, other, reason, other_reason = rng.choice(ROLES)
-        people = [role, other] if rng.random() < 0.5 else [other, role]
-        if people["AB".index(label)] == other:
-            reason = other_reason
-        verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
-        return people, f"{verb} the {{y}} because {{he}} {reason}"
+        start = rng.choice(SETTINGS) + "the" if level > 3 else "The"
+        block = f"(A) the {x}\n(B) the {y}\n(C) unclear"
+        return (f"{start} {x} {deed.format(y=y, he=pronoun)}.\nWho is \"{pronoun}\"? "
+                f"Choose C if both fit equally well.\n{block}\nAnswer A, B or C.",
+                dict(options=block, why=why), label)
 
 
 # ---- sarcasm -------------------------------------------------------------------------------------
 
-# Bad news and the good news most like it.
+# Bad news and the good news most like it, as they stand within a sentence.
 NEWS_EASY = [(f"{bad} the {thing}", f"{good} the {thing}") for bad, good, things in (
     ("lost", "found", "keys phone ring cat purse dog"),
     ("missed", "caught", "bus train boat ferry"),
@@ -154,48 +157,48 @@ NEWS_EASY = [(f"{bad} the {thing}", f"{good} the {thing}") for bad, good, things
     ("failed", "passed", "test exam")) for thing in things.split()]
 NEWS = [
     ("I missed the last train home", "I caught the last train home"),
-    ("My phone fell into the river", "My phone was found in the park"),
-    ("It rained on all seven days of our holiday",
-     "The sun shone on all seven days of our holiday"),
-    ("The dentist found five holes in my teeth", "The dentist found no hole in my teeth"),
-    ("Somebody stole my new bicycle", "Somebody brought back my lost bicycle"),
-    ("The roof leaks right above my bed", "The leak above my bed is repaired at last"),
-    ("My flight was cancelled at midnight", "My flight landed half an hour early"),
+    ("my phone fell into the river", "my phone was found in the park"),
+    ("it rained on all seven days of our holiday",
+     "the sun shone on all seven days of our holiday"),
+    ("the dentist found five holes in my teeth", "the dentist found no hole in my teeth"),
+    ("somebody stole my new bicycle", "somebody brought back my lost bicycle"),
+    ("the roof leaks right above my bed", "the leak above my bed is repaired at last"),
+    ("my flight was cancelled at midnight", "my flight landed half an hour early"),
     ("I spilt coffee all over my thesis", "I handed in my thesis in good time"),
-    ("The heating broke down in January", "The heating works again after a cold week"),
-    ("My neighbour drills holes at six every morning",
-     "My neighbour bakes bread for the whole house"),
-    ("I was given a fine for parking", "The fine for parking was cancelled"),
-    ("The computer deleted a year of photographs", "The computer saved a year of photographs"),
-    ("My boss gave me extra work on a Friday evening", "My boss gave me an extra day off"),
+    ("the heating broke down in January", "the heating works again after a cold week"),
+    ("my neighbour drills holes at six every morning",
+     "my neighbour bakes bread for the whole house"),
+    ("I was given a fine for parking", "the fine for parking was cancelled"),
+    ("the computer deleted a year of photographs", "the computer saved a year of photographs"),
+    ("my boss gave me extra work on a Friday evening", "my boss gave me an extra day off"),
     ("I have caught a cold before the wedding", "I have got rid of my cold before the wedding"),
-    ("The dog ate my birthday cake", "The dog saved a child from the lake"),
-    ("The queue at the office was three hours long", "There was no queue at the office"),
-    ("My suitcase was sent to the wrong country", "My suitcase was the first off the plane"),
+    ("the dog ate my birthday cake", "the dog saved a child from the lake"),
+    ("the queue at the office was three hours long", "there was no queue at the office"),
+    ("my suitcase was sent to the wrong country", "my suitcase was the first off the plane"),
     ("I stepped into a puddle in new shoes", "I got these new shoes as a present"),
-    ("The wifi failed during my interview", "They offered me the job after my interview"),
+    ("the wifi failed during my interview", "they offered me the job after my interview"),
     ("I was bitten by the cat of my aunt", "I was given a kitten by my aunt"),
-    ("Our team lost by ten goals", "Our team won by ten goals"),
-    ("The cinema was closed for repairs", "The cinema let us in for free"),
+    ("our team lost by ten goals", "our team won by ten goals"),
+    ("the cinema was closed for repairs", "the cinema let us in for free"),
     ("I locked myself out in the snow", "I found the spare key in the snow"),
-    ("The soup tasted of soap", "The soup tasted like my grandmother's"),
-    ("The lift got stuck between two floors",
-     "The lift runs again, so I need not climb ten floors"),
-    ("My tent collapsed in the storm", "My tent stood firm in the storm"),
-    ("The bank charged me twice", "The bank paid back the charge"),
-    ("The baby upstairs cried all night", "The baby upstairs slept all night"),
-    ("I burnt the roast for ten guests", "The ten guests loved my roast"),
-    ("The concert ended after two songs", "The band played two more songs for us"),
+    ("the soup tasted of soap", "the soup tasted like my grandmother's"),
+    ("the lift got stuck between two floors",
+     "the lift runs again, so I need not climb ten floors"),
+    ("my tent collapsed in the storm", "my tent stood firm in the storm"),
+    ("the bank charged me twice", "the bank paid back the charge"),
+    ("the baby upstairs cried all night", "the baby upstairs slept all night"),
+    ("I burnt the roast for ten guests", "the ten guests loved my roast"),
+    ("the concert ended after two songs", "the band played two more songs for us"),
     ("I forgot my own password again", "I remembered my old password at once"),
-    ("The car would not start on the morning of the exam", "The car was repaired before the exam"),
-    ("A bird ruined my white shirt", "A friend mended my white shirt"),
-    ("The hotel had given away our room", "The hotel gave us its best room"),
+    ("the car would not start on the morning of the exam", "the car was repaired before the exam"),
+    ("a bird ruined my white shirt", "a friend mended my white shirt"),
+    ("the hotel had given away our room", "the hotel gave us its best room"),
     ("I sat down on wet paint", "I was paid well for a picture"),
-    ("The plumber flooded the kitchen", "The plumber repaired the tap for nothing"),
-    ("The tax office wants more money from me", "The tax office pays me money back"),
+    ("the plumber flooded the kitchen", "the plumber repaired the tap for nothing"),
+    ("the tax office wants more money from me", "the tax office pays me money back"),
     ("I overslept on the first day of work", "I was praised on the first day of work"),
-    ("The milk in my tea was sour", "The tea was just as I like it"),
-    ("The moths have eaten my best coat", "My best coat came back from the cleaner like new")]
+    ("the milk in my tea was sour", "the tea was just as I like it"),
+    ("the moths have eaten my best coat", "my best coat came back from the cleaner like new")]
 COMMENTS_EASY = [(good, bad) for good in ("Great!", "Nice!", "Lovely!")
                  for bad in ("Awful!", "Bad!", "Horrid!")]
 COMMENTS = COMMENTS_EASY[:3] + [
@@ -225,34 +228,30 @@ class Snarks(Reading, Choice):
     def make(self, rng: Random, level: int) -> tuple:
         parts = at(rng, level, 0, 1, 2)  # pieces of news in a statement; 0 stands for an easy one
         if parts:
-            good, bad = rng.choice(COMMENTS)
-            bad_news, good_news = map(self._joined, zip(*rng.sample(NEWS, parts)))
+            comments = rng.choice(COMMENTS)
+            news = [", and ".join(pieces) for pieces in zip(*rng.sample(NEWS, parts))]
         else:
-            good, bad = rng.choice(COMMENTS_EASY)
+            comments = rng.choice(COMMENTS_EASY)
             subject = rng.choice(("I", "We"))
-            bad_news, good_news = (f"{subject} {deed}" for deed in rng.choice(NEWS_EASY))
-        news = {"bad": bad_news, "good": good_news}
-        comments = {"bad": bad, "good": good}
+            news = [f"{subject} {deed}" for deed in rng.choice(NEWS_EASY)]
+        news = [text[0].upper() + text[1:] for text in news]
 
-        kind, called = rng.choice((("bad", "good"), ("good", "bad")))
-        snark = f"{news[kind]}. {comments[called]}"
+        # The news is bad, then good, and the comments are good, then bad.
+        i = rng.choice((0, 1))
+        snark = f"{news[i]}. {comments[i]}"
         # The twin has the same comment with other news, or the same news with another comment.
-        meant = called if level > 1 and rng.random() < 0.5 else kind
-        twin = f"{news[meant]}. {comments[meant]}"
-        statements = [snark, twin] if rng.random() < 0.5 else [twin, snark]
+        if level > 1 and rng.random() < 0.5:
+            twin = f"{news[1 - i]}. {comments[i]}"
+        else:
+            twin = f"{news[i]}. {comments[1 - i]}"
+        label = "A" if rng.random() < 0.5 else "B"
+        first, second = (snark, twin) if label == "A" else (twin, snark)
 
-        block = f"(A) {statements[0]}\n(B) {statements[1]}"
-        label = "AB"[statements.index(snark)]
+        block = f"(A) {first}\n(B) {second}"
+        kind, called = [("bad", "good"), ("good", "bad")][i]
         why = f"In {label} the news is {kind} but is called {called}"
         question = f"Which one is sarcastic?\n{block}\nAnswer A or B."
         return question, dict(options=block, why=why), label
-
-    @staticmethod
-    def _joined(news: tuple[str, ...]) -> str:
-        """Pieces of news as one sentence: only "I" keeps its capital letter within."""
-        first, *others = news
-        lowered = [text if text.startswith("I ") else text[0].lower() + text[1:] for text in others]
-        return ", and ".join([first, *lowered])
 
 
 # ---- cause and intention -------------------------------------------------------------------------
@@ -498,7 +497,15 @@ for forms in words.NOUNS:
     WORDS.update(forms)
 for name, puns in PUNS.items():
     WORDS.update(" ".join([name, *puns]).split())
-PAIRS = {word[i:i + 2] for word in WORDS for i in range(len(word) - 1)}
+
+
+def neighbours(text: str) -> set[tuple[str, str]]:
+    """The pairs of letters that stand side by side."""
+    return set(zip(text, text[1:]))
+
+
+PAIRS = set().union(*map(neighbours, WORDS))
+VOWELS = set("aeiouy ")  # and the blank
 CONSONANTS = "bcdfghklmnprstw"  # without the rare ones, which no pun puts in
 
 
@@ -535,17 +542,18 @@ class RuinNames(Reading, Choice):
     def _decoys(name: str, insert: bool) -> list[str]:
         """The name with a consonant put in, or in place of another, so that it is no word."""
         decoys = set()
-        for i, old in enumerate(name):
-            # A vowel is not exchanged, so that all have as many; a spoilt "the" would be too easy.
-            vowel_lost = not insert and old in "aeiouy"
-            in_the = i < 3 and name.startswith("the ")
-            if old == " " or vowel_lost or in_the:
+        # A spoilt "the" would be too easy.
+        start = len("the ") if name.startswith("the ") else 0
+        # A vowel is not exchanged, so that all have as many.
+        kept = " " if insert else VOWELS
+        for i in range(start, len(name)):
+            if name[i] in kept:
                 continue
-            for new in CONSONANTS.replace(old, ""):
-                decoy = name[:i] + new + name[i if insert else i + 1:]
+            rest = name[i:] if insert else name[i + 1:]
+            for new in CONSONANTS.replace(name[i], ""):
+                decoy = name[:i] + new + rest
                 # A pair of consonants that no word has makes the decoy no word.
-                pairs = {decoy[j:j + 2] for j in range(len(decoy) - 1)}
-                if any(not set(pair) & set("aeiouy ") for pair in pairs - PAIRS):
+                if any(VOWELS.isdisjoint(pair) for pair in neighbours(decoy) - PAIRS):
                     decoys.add(decoy)
         return sorted(decoys)
 
@@ -711,21 +719,19 @@ class SalientTranslationErrorDetection(Reading, Choice):
     def _translate(rng: Random, frame: tuple, fault: str) -> tuple[str, str]:
         """A German sentence and its English translation, in which one slot may be wrong."""
         german, english, *lexicons = frame
-        year = rng.randint(1600, 1990)
-        # slot -> [German, English] of all that may fill it
+        # slot -> "German/English" of all that may fill it
         slots = "name", "noun", "adjective", "sense", "extra"
-        pairs = {slot: [entry.split("/") for entry in entries(lexicon)]
-                 for slot, lexicon in zip(slots, lexicons)}
-        chosen = {slot: rng.choice(pairs[slot]) for slot in slots}
+        lexicon = dict(zip(slots, map(entries, lexicons)))
         # A number is the same in both languages.
-        changes = (0, -100, -30, -10, -1, 1, 10, 30, 100)
-        pairs["number"] = [[str(year + change)] * 2 for change in changes]
-        chosen["number"] = pairs["number"][0]
-
-        source = {slot: pair[0] for slot, pair in chosen.items()}
-        target = {slot: pair[1] for slot, pair in chosen.items()}
-        if fault:
-            target[fault] = rng.choice([pair[1] for pair in pairs[fault] if pair != chosen[fault]])
+        year = rng.randint(1600, 1990)
+        source, target = {"number": year}, {"number": year}
+        for slot, choices in lexicon.items():
+            source[slot], target[slot] = rng.choice(choices).split("/")
+        if fault == "number":
+            target["number"] += rng.choice((-100, -30, -10, -1, 1, 10, 30, 100))
+        elif fault:
+            translations = [entry.split("/")[1] for entry in lexicon[fault]]
+            target[fault] = rng.choice([word for word in translations if word != target[fault]])
         if fault == "extra":  # left out, not changed; so are the blanks around it
             target["extra"] = ""
         english = " ".join(english.format(**target).split()).replace(" ,", ",").replace(" ;", ";")
@@ -757,7 +763,7 @@ class Hyperbaton(Reading, Choice):
     split = "test"
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 2), (3, 5), (6, 7)))
+        count = between(rng, level, (2, 2), (3, 5), (6, 7))
         kinds = [KINDS[i] for i in sorted(rng.sample(range(len(KINDS)), count))]
         right = [rng.choice(ADJECTIVES[kind]) for kind in kinds]
         wrong = list(right)

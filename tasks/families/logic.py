@@ -3,60 +3,62 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-from tasks.base import Choice, Instance, Task, at, integer, ints, items, norm, options, yes_no
+from tasks.base import (Choice, Instance, Task, at, between, integer, ints, items, norm,
+                        options, yes_no)
+from tasks.families.arithmetic import Expression
 from tasks.families.words import NAMES, NOUNS
 
+CONSTANTS = ("True", "False")
 
-def without_brackets(expression: str) -> bool:
-    """The value of an expression such as "not True or False and not not True"."""
+
+def without_brackets(expression: str) -> str:
+    """The value of an expression such as "not True or False and not not True", as text."""
     for term in expression.split(" or "):
         values = []
         for part in term.split(" and "):
             even = part.count("not") % 2 == 0
             values.append(part.endswith("True") is even)
         if all(values):
-            return True
-    return False
+            return "True"
+    return "False"
 
 
-class BooleanExpressions(Task):
+class BooleanExpressions(Expression):
     """What is not (True and False) or False? -> True"""
     suite = "bbh"
+    form = "True or False"
     parse = staticmethod(yes_no)
 
-    def make(self, rng: Random, level: int) -> tuple:
-        label = rng.choice((True, False))  # drawn first, so that both answers are equally frequent
-        size = rng.randint(*at(rng, level, (2, 3), (4, 6), (8, 14)))
+    def draw(self, rng: Random, level: int) -> str:
+        label = rng.choice(CONSTANTS)  # drawn first, so that both answers are equally frequent
+        size = between(rng, level, (2, 3), (4, 6), (8, 14))
         # The shape is drawn once and only its constants again: drawn anew, "or" would hint at True.
-        expression = self._draw(rng, size)
-        while self.solve(expression) is not label:
-            expression = re.sub("True|False", lambda _: rng.choice(("True", "False")), expression)
-        return f"What is {expression}? Answer True or False.", dict(expression=expression)
+        expression = self._group(rng, size)
+        while self.result(expression) != label:
+            expression = re.sub("True|False", lambda _: rng.choice(CONSTANTS), expression)
+        return expression
 
-    def _draw(self, rng: Random, size: int) -> str:
+    def _group(self, rng: Random, size: int) -> str:
         """A random expression with `size` constants."""
         if size == 1:
             negation = "not " if rng.random() < 0.4 else ""
-            return negation + rng.choice(("True", "False"))
+            return negation + rng.choice(CONSTANTS)
         left = rng.randrange(1, size)
-        first = self._draw(rng, left)
+        first = self._group(rng, left)
         connective = rng.choice(("and", "or"))
-        text = f"{first} {connective} {self._draw(rng, size - left)}"
+        text = f"{first} {connective} {self._group(rng, size - left)}"
         if rng.random() < 0.5:
             negation = "not " if rng.random() < 0.3 else ""
             return f"{negation}({text})"
         return text
 
     @staticmethod
-    def solve(expression):
+    def result(expression):
         # The innermost brackets become constants until none is left.
         while "(" in expression:
-            expression = re.sub(r"\(([^()]*)\)", lambda inner: str(without_brackets(inner[1])),
+            expression = re.sub(r"\(([^()]*)\)", lambda inner: without_brackets(inner[1]),
                                 expression)
         return without_brackets(expression)
-
-    def program(self, instance: Instance) -> str:
-        return f"print({instance.facts['expression']})\n"
 
 
 # ---- formulas ------------------------------------------------------------------------------------
@@ -132,7 +134,7 @@ class KnightsKnaves(Task):
              "if": "if {} then {}", "iff": "{} if and only if {}"}
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 2), (3, 3), (4, 5)))
+        count = between(rng, level, (2, 2), (3, 3), (4, 5))
         names = [name for name, _ in rng.sample(NAMES, count)]
         depth = at(rng, level, 1, 2, 3)
         claims = []
@@ -186,7 +188,7 @@ class PropositionalLogic(Task):
         depth = at(rng, level, 1, 2, 3)
         answer = None
         while answer is None:
-            count = rng.randint(*at(rng, level, (2, 3), (3, 4), (4, 5)))
+            count = between(rng, level, (2, 3), (3, 4), (4, 5))
             premises = [draw(rng, names, rng.randint(1, depth)) for _ in range(count)]
             pair = sorted(rng.sample(names, 2))
             answer = self.solve(premises, pair)
@@ -287,11 +289,12 @@ class SelfReference(Task):
         count = at(rng, level, 5, 7, 9)
         # Drawn first, so that no answer is above 35 %; 3 is 3 or more.
         ways = rng.choice((0, 0, 1, 1, 2, 2, 3))
-        claims = []
-        while not claims or min(self.solve(claims), 3) != ways:
+        found = None
+        while found != ways:
             every = sorted(self.SENTENCES)
             kinds = rng.sample(every, 5) + rng.choices(every, k=count - 5)
             claims = [[kind, *self._numbers(rng, kind, count)] for kind in kinds]
+            found = min(self.solve(claims), 3)
         listed = "\n".join(f"{i}. {self._tell(*claim)}" for i, claim in enumerate(claims, 1))
         question = (f"Each of these {count} statements is true or false:\n{listed}\n"
                     "In how many ways can that be, if the true ones say what is so and the false "
@@ -302,8 +305,8 @@ class SelfReference(Task):
         """The numbers in a claim of this kind."""
         if kind == "one of":
             return rng.sample(range(1, count + 1), 2)
-        number = rng.randint(0, count)
-        return [number] if "{}" in self.SENTENCES[kind] else []
+        numbers = [rng.randint(0, count)]
+        return numbers if "{}" in self.SENTENCES[kind] else []
 
     def _tell(self, kind: str, *numbers: int) -> str:
         text = self.SENTENCES[kind].format(*numbers).capitalize()
@@ -432,7 +435,7 @@ class FormalFallacies(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
-        links = rng.randint(*at(rng, level, (1, 1), (2, 3), (3, 5)))
+        links = between(rng, level, (1, 1), (2, 3), (3, 5))
         absurd = ["some", ["and", "", ["not", ""]]]  # follows from contradictory premises only
         # First a valid argument. Then, for the answer invalid, two of its parts change places until
         # it is invalid: so no word, such as "not", occurs more often for one answer than the other.
@@ -521,42 +524,36 @@ class WebOfLies(Task):
     parse = staticmethod(yes_no)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (4, 5), (8, 12), (14, 24)))
+        count = between(rng, level, (4, 5), (8, 12), (14, 24))
         names = [name for name, _ in rng.sample(NAMES, count)]
-        # [speaker, whom it is about, whether that one is said to tell the truth]; the first is
-        # told without a speaker.
-        claims = [[name, before, rng.random() < 0.5] for name, before in zip(names, [None, *names])]
+        truthful = [rng.random() < 0.5 for _ in names]
         # Somebody in the middle: of the last one, an odd or even number of "lies" would tell.
-        asked = rng.choice(names[1:-1])
-        if level > 3:
-            rng.shuffle(claims)
+        asked = rng.randrange(1, count - 1)
         sentences = []
-        for name, other, truthful in claims:
-            says = f"says {other} " if other else ""
-            does = "tells the truth" if truthful else "lies"
+        for name, before, honest in zip(names, ["", *names], truthful):
+            says = f"says {before} " if before else ""
+            does = "tells the truth" if honest else "lies"
             sentences.append(f"{name} {says}{does}.")
-        question = f"{' '.join(sentences)} Does {asked} tell the truth? Answer Yes or No."
-        return question, dict(claims=claims, asked=asked)
+        if level > 3:
+            rng.shuffle(sentences)
+        question = (f"{' '.join(sentences)} Does {names[asked]} tell the truth? "
+                    "Answer Yes or No.")
+        # Everybody up to the one who is asked about, in the order in which they can be judged.
+        claims = dict(zip(names[:asked + 1], truthful))
+        return question, dict(claims=claims)
 
     @staticmethod
-    def solve(claims, asked):
-        honest = {None: True}
-        while asked not in honest:
-            for name, other, truthful in claims:
-                if other in honest:
-                    honest[name] = honest[other] == truthful
-        return "Yes" if honest[asked] else "No"
+    def solve(claims):
+        lies = list(claims.values()).count(False)
+        return "No" if lies % 2 else "Yes"
 
     def program(self, instance: Instance) -> str:
-        claims, asked = instance.facts["claims"], instance.facts["asked"]
-        about = {other: (name, truthful) for name, other, truthful in claims}
-        lines, known = [], None
-        while known != asked:  # the sentences in an order in which each can be judged
-            name, truthful = about[known]
+        lines, before = [], None
+        for name, truthful in instance.facts["claims"].items():
             negation = "" if truthful else "not "
-            lines.append(f"{name} = {negation}{known}" if known else f"{name} = {truthful}")
-            known = name
-        return "\n".join(lines) + f'\nprint("Yes" if {asked} else "No")\n'
+            lines.append(f"{name} = {negation}{before}" if before else f"{name} = {truthful}")
+            before = name
+        return "\n".join(lines) + f'\nprint("Yes" if {before} else "No")\n'
 
 
 # ---- orders and matchings found from clues -------------------------------------------------------
@@ -890,18 +887,17 @@ class CourseSchedule(Task):
         low, high, *ring = at(rng, level, (5, 5, 3, 3), (5, 10, 3, 5), (20, 40, 6, 12))
         count = rng.randint(low, high)
         order = rng.sample(range(count), count)
+        # Places in that order: the course at the first of a pair needs the one at the second.
         pairs = []
         for i in range(1, count):
             for _ in range(rng.randint(1, min(level, 2))):
-                pairs.append([order[i], order[rng.randrange(i)]])
+                pairs.append((i, rng.randrange(i)))
         # A chain of courses, closed to a ring or not.
-        chain = [order[i] for i in sorted(rng.sample(range(count), rng.randint(*ring)))]
-        pairs += [[b, a] for a, b in zip(chain, chain[1:])]
-        pairs.append([chain[-1], chain[0]] if possible else [chain[0], chain[-1]])
-        needs = []
-        for pair in pairs:
-            if pair not in needs:
-                needs.append(pair)
+        chain = sorted(rng.sample(range(count), rng.randint(*ring)))
+        first, last = chain[0], chain[-1]
+        pairs += zip(chain[1:], chain)
+        pairs.append((last, first) if possible else (first, last))
+        needs = [[order[i], order[j]] for i, j in dict.fromkeys(pairs)]  # each pair once
         rng.shuffle(needs)
         told = ", ".join(f"{a} needs {b}" for a, b in needs)
         question = (f"Of the courses 0 to {count - 1}, {told}. A course comes after all that it "

@@ -3,7 +3,7 @@ import re
 from random import Random
 from string import ascii_uppercase
 
-from tasks.base import Instance, Task, at, integer, ints, items
+from tasks.base import Instance, Task, at, between, integer, ints, items
 from tasks.families.words import COMMON, THREE
 
 
@@ -24,7 +24,7 @@ class Ab(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        size = rng.randint(*at(rng, level, (4, 6), (8, 12), (15, 30)))
+        size = between(rng, level, (4, 6), (8, 12), (15, 30))
         row = ""
         while not self.solve(row):
             row = " ".join(rng.choices(("A#", "#A", "B#", "#B"), k=size))
@@ -103,11 +103,16 @@ class StringDeletionAndModification(Task):
         # The string's length, the number of rules, and the fewest and most steps.
         length, count, low, high = at(rng, level, ((4, 7), (2, 2), 1, 3), ((10, 20), (4, 6), 4, 14),
                                       ((10, 20), (6, 8), 15, 60))
-        steps = 0
-        while not low <= steps <= high:
-            start = scramble(rng, "abc", rng.randint(*length))
+        while True:
+            start = text = scramble(rng, "abc", rng.randint(*length))
             rules = [self._rule(rng) for _ in range(rng.randint(*count))]
-            steps = self._steps(start, rules, high)
+            # Some rules go on for ever, and some let the string grow.
+            steps, after = 0, rewrite(text, rules)
+            while after is not None and steps < high and len(text) < 50:
+                text, after = after, rewrite(after, rules)
+                steps += 1
+            if after is None and text and steps >= low:
+                break
         lines = [f"{i}. If it {test} {x}, {deed.replace('X', x)} {y}".strip() + ".\n"
                  for i, (test, x, deed, y) in enumerate(rules, 1)]
         question = (f"Rules for rewriting a string:\n{''.join(lines)}Apply the first rule that "
@@ -115,16 +120,6 @@ class StringDeletionAndModification(Task):
                     f"even). What becomes of {start}? Answer with the string.")
         return question, dict(text=start, rules=rules)
 
-    def _steps(self, text: str, rules: list[list[str]], most: int) -> int:
-        """Steps until no rule applies; 0 where nothing is left, or where it goes on or grows."""
-        for steps in range(most + 1):
-            after = rewrite(text, rules)
-            if after is None:
-                return steps if text else 0
-            if len(text) >= 50:
-                break
-            text = after
-        return 0
 
     def _rule(self, rng: Random) -> list[str]:
         """A test of x and what is then done with y."""
@@ -312,12 +307,15 @@ class CircuitLogic(Task):
         inputs, terms, ends, nested = at(rng, level, (2, (2, 2), (2, 2), False),
                                          (4, (3, 5), (2, 4), False), (8, (6, 10), (4, 6), True))
         names = list(ascii_uppercase[:inputs])
-        found: dict[int, str] = {}
-        while len(found) < 2:
+        while True:
             gates = self._gates(rng, names, rng.randint(*terms), ends, nested)
-            bits = [[f"{name} = {rng.randrange(2)}" for name in names] for _ in range(20)]
-            circuits = ["; ".join(lines + gates) for lines in bits]
-            found = {self.solve(circuit): circuit for circuit in circuits}
+            found = {}  # a circuit for each output
+            for _ in range(20):
+                bits = [f"{name} = {rng.randrange(2)}" for name in names]
+                circuit = "; ".join(bits + gates)
+                found[self.solve(circuit)] = circuit
+            if len(found) == 2:
+                break
         question = (f"A circuit: {found[label]}. XOR is 1 if an odd number of its inputs are 1. "
                     "What is the output? Answer 0 or 1.")
         return question, dict(circuit=found[label])
@@ -387,10 +385,11 @@ class Bf(Task):
     def _loop(self, rng: Random, codes: list[int]) -> str:
         """A cell for each letter, all raised in one loop and then corrected."""
         times = rng.randint(6, 12)
-        factors = [code // times + rng.randrange(2) for code in codes]
-        raised = "".join(">" + "+" * factor for factor in factors)
-        printed = "".join(">" + self._step(code - times * factor)
-                          for code, factor in zip(codes, factors))
+        raised = printed = ""
+        for code in codes:
+            factor = code // times + rng.randrange(2)
+            raised += ">" + "+" * factor
+            printed += ">" + self._step(code - times * factor)
         return "+" * times + "[" + raised + "<" * len(codes) + "-]" + printed
 
     def _step(self, change: int) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from random import Random
 
-from tasks.base import Instance, Task, at, integer, items, norm, number
+from tasks.base import Instance, Task, at, between, integer, items, norm, number
 from tasks.families.arithmetic import scientific
 
 
@@ -21,7 +21,7 @@ class Divisors(Task, abstract=True):
     what, tops = "", (0, 0, 0)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 2), (2, 3), (3, 5)))
+        count = between(rng, level, (2, 2), (2, 3), (3, 5))
         top = at(rng, level, *self.tops)
         factor = rng.randint(2, math.isqrt(top))  # planted: random numbers seldom share any
         numbers = [factor * n for n in rng.sample(range(2, top // factor + 1), count)]
@@ -75,7 +75,7 @@ class BaseConversion(Task):
     """From one base into another; digits above 9 are letters, and 35 is z."""
 
     def make(self, rng: Random, level: int) -> tuple:
-        bases = at(rng, level, [2, 8, 10, 16], list(range(2, 17)), list(range(2, 37)))
+        bases = at(rng, level, [2, 8, 10, 16], range(2, 17), range(2, 37))
         source, target = rng.sample(bases, 2)
         n = rng.randint(2, at(rng, level, 255, 10 ** 4, 10 ** 12))
         digits = self.solve(str(n), 10, source)
@@ -196,7 +196,7 @@ class NumberSorting(Task):
     parse = staticmethod(exact)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (3, 4), (5, 10), (20, 40)))
+        count = between(rng, level, (3, 4), (5, 10), (20, 40))
         numbers = decimals(rng, count, *at(rng, level, (99, 0, 0), (999, 0, 2), (9_999, 0, 4)))
         order = rng.choice(("ascending", "descending"))
         question = f"Sort {', '.join(numbers)} in {order} order. Answer with the numbers."
@@ -217,7 +217,7 @@ class NumberFiltering(Task):
     parse = staticmethod(exact)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40)))
+        count = between(rng, level, (3, 5), (5, 12), (20, 40))
         remaining = []
         while not remaining:
             top, low, high = at(rng, level, (99, 0, 0), (999, 0, 3), (9_999, 0, 4))
@@ -242,22 +242,18 @@ class NumberFormat(Task):
     split, parse = "test", staticmethod(scientific)
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 3), (3, 5), (6, 10)))
+        count = between(rng, level, (2, 3), (3, 5), (6, 10))
         spread = at(rng, level, 100_000, 10_000, 1_000)  # in thousandths
         base = rng.randint(10 ** 6, 10 ** rng.randint(7, 12))
-        # different numbers with the same first digits, each in a spelling of its own
-        values = [Fraction(base + n, 1000) for n in rng.sample(range(spread + 1), count)]
-        candidates = [self._spell(value, rng.choice((".3f", ",.3f", "e"))) for value in values]
+        # different numbers with the same first digits, each in a spelling of its own: a Decimal
+        # keeps all digits with "e" too
+        values = [Decimal(base + n) / 1000 for n in rng.sample(range(spread + 1), count)]
+        candidates = [format(value, rng.choice((".3f", ",.3f", "e"))) for value in values]
         size, pick = rng.choice((("largest", max), ("smallest", min)))
         question = (f"Which number is the {size}: {' or '.join(candidates)}? "
                     "Answer with that number.")
         answer = candidates[values.index(pick(values))]
         return question, dict(pick=pick.__name__, candidates=candidates), answer
-
-    @staticmethod
-    def _spell(value: Fraction, style: str) -> str:
-        """The exact number in one of Python's formats: a Decimal keeps all digits with "e" too."""
-        return format(Decimal(value.numerator) / value.denominator, style)
 
     def program(self, instance: Instance) -> str:
         pick, candidates = instance.facts.values()

@@ -4,10 +4,11 @@ import json
 import re
 import textwrap
 from collections import Counter
+from math import dist
 from random import Random
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
-from tasks.base import Instance, Task, at, literal, norm
+from tasks.base import Instance, Task, at, between, literal, norm
 from tasks.families.words import THREE
 
 
@@ -38,6 +39,20 @@ def phrases(text: str) -> list[str]:
         if part:
             steps.append(part)
     return steps
+
+
+def draw_stacks(rng: Random, things: Sequence, count: int) -> list[list]:
+    """The things one after another, each put on top of any of so many stacks."""
+    stacks = [[] for _ in range(count)]
+    for thing in things:
+        rng.choice(stacks).append(thing)
+    return stacks
+
+
+def list_stacks(stacks: list[list], name: str = "") -> str:
+    """A line for each stack, from bottom to top: "Peg 1: 3 1"."""
+    return "\n".join(f"{name}{i}: {' '.join(map(str, stack)) or 'empty'}"
+                     for i, stack in enumerate(stacks, 1))
 
 
 def words(text: str) -> list[str]:
@@ -145,25 +160,24 @@ class QuantumLock(Search):
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (2, 4), (4, 8), (6, 12))
         top, targets = at(rng, level, (2, range(8, 13)), (3, range(10, 26)), (5, range(30, 81)))
-        path = None
-        while path is None or not low <= len(path) <= high:
-            buttons = {}
+        path = []
+        while not low <= len(path) <= high:
+            buttons, listed = {}, ""
             for name, sign in zip("ABC", rng.choices("++-*", k=3)):
-                least = 2 if sign == "*" else 1
-                number = rng.randint(least, top)
-                buttons[name] = [sign, number, rng.choice(("always", "red", "green"))]
-            target = rng.choice(targets)
-            path = self.path(buttons=buttons, target=target)
-        lines = []
-        for name, (sign, number, lamp) in buttons.items():
-            when = "" if lamp == "always" else f" (may be pressed only while the lamp is {lamp})"
-            lines.append(f"{name} {self.EFFECTS[sign]} {number}{when}")
-        listed = "\n".join(lines)
+                number = rng.randint(2 if sign == "*" else 1, top)
+                lamp = rng.choice(("always", "red", "green"))
+                buttons[name] = [sign, number, lamp]
+                listed += f"{name} {self.EFFECTS[sign]} {number}"
+                if lamp != "always":
+                    listed += f" (may be pressed only while the lamp is {lamp})"
+                listed += "\n"
+            facts = dict(buttons=buttons, target=rng.choice(targets))
+            path = self.path(**facts) or []
         question = ("A counter shows 0 and a lamp is red. Each press of a button also switches the "
-                    f"lamp from red to green or back.\n{listed}\n"
-                    f"Get the counter to {target} with as few presses as possible. "
+                    f"lamp from red to green or back.\n{listed}"
+                    f"Get the counter to {facts['target']} with as few presses as possible. "
                     "Answer with the buttons in order, such as A B A.")
-        return question, dict(buttons=buttons, target=target)
+        return question, facts
 
     @staticmethod
     def rules(buttons, target):
@@ -189,17 +203,13 @@ class TowerOfHanoi(Search):
     shortest, joint = True, "\n"
 
     def make(self, rng: Random, level: int) -> tuple:
-        disks = rng.randint(*at(rng, level, (2, 3), (4, 5), (5, 7)))
+        disks = between(rng, level, (2, 3), (4, 5), (5, 7))
         count = rng.choice((3, 4)) if disks < 6 else 4  # at most 31 steps
         target = rng.randint(1, count)
         pegs = []
         while not pegs or len(pegs[target - 1]) == disks:
-            pegs = [[] for _ in range(count)]
-            for disk in range(disks, 0, -1):
-                rng.choice(pegs).append(disk)
-        shown = "\n".join(f"Peg {i}: {' '.join(map(str, peg)) or 'empty'}"
-                          for i, peg in enumerate(pegs, 1))
-        question = (f"Disks on pegs, listed from bottom to top:\n{shown}\n"
+            pegs = draw_stacks(rng, range(disks, 0, -1), count)
+        question = (f"Disks on pegs, listed from bottom to top:\n{list_stacks(pegs, 'Peg ')}\n"
                     f"Bring all to Peg {target} in as few steps as possible; a step moves the top "
                     "disk of a peg, never onto a smaller disk (1 is the smallest). "
                     'Answer with lines such as "Move disk 1 from Peg 1 to Peg 3".')
@@ -245,11 +255,12 @@ class WordLadder(Search):
             others = [word for word in THREE if word not in chain]
             listed = sorted(chain + rng.sample(others, size - len(chain)))
             first, last = chain[0], chain[-1]
-            path = self.path(listed=listed, first=first, last=last)
+            facts = dict(listed=listed, first=first, last=last)
+            path = self.path(**facts)
         question = (f"Change one letter at a time to get from {first} to {last}. "
                     f"Use only these words: {', '.join(listed)}. "
                     f"Answer with the words from {first} to {last}, separated by commas.")
-        return question, dict(listed=listed, first=first, last=last)
+        return question, facts
 
     @staticmethod
     def rules(listed, first, last):
@@ -304,7 +315,7 @@ class RubiksCube(Task):
     def make(self, rng: Random, level: int) -> tuple:
         turns = quarter_turns()
         solved = solved_cube(rng.sample("WYRGBO", 6))
-        count = rng.randint(*at(rng, level, (1, 2), (3, 5), (6, 7)))
+        count = between(rng, level, (1, 2), (3, 5), (6, 7))
         cube = solved
         while cube == solved:
             last = ""
@@ -351,7 +362,8 @@ class RubiksCube(Task):
             face, twice, back = re.fullmatch(r"([UDLRFB])(2?)('?)", token).groups()
             for _ in range(2 if twice else 1):
                 cube = [cube[place] for place in turns[face + back]]
-        return cube == solved_cube([cube[centre] for centre in (4, 22, 25, 28, 31, 49)])
+        # In reading order, the six colours first appear in the order of the faces.
+        return cube == solved_cube(dict.fromkeys(cube))
 
 
 # ---- plans that are built, not searched ----------------------------------------------------------
@@ -363,53 +375,34 @@ def move_top(stacks, i, j):
     return f"Move {block} from {i + 1} to {j + 1}"
 
 
-class Blocksworld(Search):
+class Blocksworld(Task):
     """Stacks of blocks: 1: A B, 2: C. Move one top block at a time until they are: 1: A, 2: C B."""
-    suite, joint = "symbench", "\n"
-    program = Task.program
+    suite = "symbench"
     uses = (move_top,)
 
     def make(self, rng: Random, level: int) -> tuple:
-        blocks = "ABCDEFGHIJK"[:rng.randint(*at(rng, level, (3, 3), (5, 7), (9, 11)))]
+        blocks = "ABCDEFGHIJK"[:between(rng, level, (3, 3), (5, 7), (9, 11))]
         count = rng.randint(3, 4)
-        start = goal = self._draw(rng, blocks, count)
+        start = goal = draw_stacks(rng, rng.sample(blocks, len(blocks)), count)
         while goal == start:
-            goal = self._draw(rng, blocks, count)
-        question = (f"Stacks of blocks, from bottom to top:\n{self._shown(start)}\n"
+            goal = draw_stacks(rng, rng.sample(blocks, len(blocks)), count)
+        question = (f"Stacks of blocks, from bottom to top:\n{list_stacks(start)}\n"
                     "Move one top block at a time to another of these stacks until they are:\n"
-                    f"{self._shown(goal)}\n"
+                    f"{list_stacks(goal)}\n"
                     'Answer with at most 200 lines such as "Move B from 2 to 1".')
         return question, dict(start=start, goal=goal)
 
-    def _draw(self, rng: Random, blocks: str, count: int) -> list[list[str]]:
-        stacks = [[] for _ in range(count)]
-        for block in rng.sample(blocks, len(blocks)):
-            rng.choice(stacks).append(block)
-        return stacks
-
-    def _shown(self, stacks: list[list[str]]) -> str:
-        return "\n".join(f"{i}: {' '.join(stack) or 'empty'}" for i, stack in enumerate(stacks, 1))
-
-    @staticmethod
-    def rules(start, goal):
-        def moves(stacks):
-            for i, source in enumerate(stacks):
-                for j in range(len(stacks)):
-                    if source and i != j:
-                        after = list(stacks)
-                        after[i] = source[:-1]
-                        after[j] = stacks[j] + source[-1:]
-                        yield f"Move {source[-1]} from {i + 1} to {j + 1}", tuple(after)
-
-        end = tuple(tuple(stack) for stack in goal)
-        return tuple(tuple(stack) for stack in start), moves, lambda stacks: stacks == end
-
-    @staticmethod
-    def steps(text: str) -> list[str]:
-        return phrases(re.sub(r"(?i)\b(?:stack|block)\s*", "", text))
-
     def check(self, answer: str, instance: Instance) -> bool:
-        return len(self.steps(answer)) <= 200 and super().check(answer, instance)
+        start, goal = instance.facts.values()
+        stacks = [list(stack) for stack in start]
+        steps = phrases(re.sub(r"(?i)\b(?:stack|block)\s*", "", answer))
+        for step in steps:  # the move is made, and must be told in these words
+            i, j = (int(number) - 1 for number in re.findall(r"\d+", step))
+            if i == j or i < 0 or j < 0:
+                return False
+            if move_top(stacks, i, j).casefold() != step.casefold():
+                return False
+        return len(steps) <= 200 and stacks == goal
 
     @staticmethod
     def solve(start, goal):
@@ -513,15 +506,16 @@ class Boxnet1(Task):
         height, width = rng.choice(at(rng, level, [(1, 2), (1, 3), (2, 2)],
                                       [(2, 3), (2, 4), (3, 3)], [(4, 4)]))
         names = [f"[{r}.5, {c}.5]" for r in range(height) for c in range(width)]
-        count = rng.randint(*at(rng, level, (1, 2), (3, 4), (3, 5)))
+        count = between(rng, level, (1, 2), (3, 4), (3, 5))
         pairs = at(rng, level, 1, 1, 2)
-        expect = None
-        while expect is None or len(expect) >= 1400:
+        while True:
             cells = {name: [] for name in names}
             for colour in rng.sample(("blue", "green", "orange", "purple", "red"), count):
                 for thing in ("box", "target") * rng.randint(1, pairs):
                     cells[rng.choice(names)].append(f"{thing}_{colour}")
             expect = self.solve(cells)
+            if len(expect) < 1400:
+                break
         shown = "\n".join(f"square{name}: {', '.join(things) or 'empty'}"
                           for name, things in cells.items())
         question = ("Each square of a grid, named by its centre, has an agent of the same name:\n"
@@ -579,19 +573,23 @@ class Boxnet1(Task):
         now = Counter((cell, thing) for cell, things in cells.items() for thing in things)
         for step in plan:
             after = now.copy()
-            for agent, action in step.items():
-                cell = self._name(agent.removeprefix("Agent"))
-                box, target, square = re.fullmatch(
-                    r"\s*move\(\s*(box_\w+)\s*,\s*(?:(target_\w+)|square(\[.*\]))\s*\)\s*",
+            agents = [self._name(agent.removeprefix("Agent")) for agent in step]
+            if len(set(agents)) < len(agents):   # one agent, spelt in two ways, acts twice
+                return False
+            for cell, action in zip(agents, step.values()):
+                colour, square = re.fullmatch(
+                    r"\s*move\(\s*box_(\w+)\s*,\s*(?:target_\1|square(\[.*\]))\s*\)\s*",
                     action).groups()
+                box, target = f"box_{colour}", f"target_{colour}"
                 after[cell, box] -= 1
-                if target:
+                if square is None:
                     after[cell, target] -= 1
-                    legal = target[7:] == box[4:] and now[cell, target]
+                    legal = now[cell, target]
                 else:
                     square = self._name(square)
                     after[square, box] += 1
-                    legal = square in cells and self._steps_between(cell, square) == 1
+                    # The centres of two squares that share a side are 1 apart.
+                    legal = square in cells and dist(json.loads(cell), json.loads(square)) == 1
                 if not legal or not now[cell, box]:
                     return False
             now = after
@@ -600,7 +598,3 @@ class Boxnet1(Task):
     def _name(self, text: str) -> str:
         """The name of a square as the question writes it."""
         return re.sub(r"\s*,\s*", ", ", text.strip())
-
-    def _steps_between(self, one: str, other: str) -> float:
-        (r, c), (s, d) = json.loads(one), json.loads(other)
-        return abs(r - s) + abs(c - d)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from tasks.base import Formula, Instance, Task, amount, at
+from tasks.base import Formula, Instance, Task, amount, at, between
 from tasks.families.arithmetic import ratio
 from tasks.families.words import NAMES
 
@@ -20,7 +20,7 @@ class Dice(Task):
     parse = staticmethod(ratio)  # lowest terms are asked for: 2/4 is not 1/2
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 3), (4, 4), (5, 7)))
+        count = between(rng, level, (2, 3), (4, 4), (5, 7))
         sides = [rng.randint(3, at(rng, level, 6, 20, 30)) for _ in range(count)]
         # sums go from `count` to sum(sides): the target is in their middle third
         lowest, highest = count, sum(sides)
@@ -184,7 +184,7 @@ class MathCountingAndProbability(Formula):
         slots["C"], slots["D"] = rng.sample(self.colours, 2)
         slots["T"] = rng.choice(self.things)
         slots["k"] = rng.randint(2, 9)
-        slots["n"] = rng.randint(*at(rng, level, (9, 15), (10, 40), (30, 90)))
+        slots["n"] = between(rng, level, (9, 15), (10, 40), (30, 90))
         slots["s"] = rng.randint(2, 12)
         return slots
 

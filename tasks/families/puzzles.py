@@ -5,7 +5,7 @@ from math import isqrt
 from random import Random
 from typing import Any
 
-from tasks.base import Instance, Task, at, grid, items, show, value
+from tasks.base import Instance, Task, at, between, grid, items, show, value
 from tasks.families.logic import holds, placed_further, placements, search_order
 
 
@@ -134,6 +134,11 @@ class Reach(Task, abstract=True):
     IN_TURN = {3: ("a, b, c", "p, q", "({a}{p}{b}){q}{c}"),
                4: ("a, b, c, d", "p, q, r", "(({a}{p}{b}){q}{c}){r}{d}")}
 
+    def asked(self, numbers: list[int], target: int) -> tuple[str, dict]:
+        """The question and its facts."""
+        question = self.QUESTION.format(target, ", ".join(map(str, numbers)))
+        return question, dict(numbers=numbers, target=target)
+
     @staticmethod
     def solve(numbers, target):
         return reach(numbers, target)
@@ -173,8 +178,7 @@ class Game24(Reach):
         numbers = []
         while not numbers or not reached(numbers, 24):
             numbers = [rng.randint(1, 13) for _ in range(4)]
-        listed = ", ".join(map(str, numbers))
-        return self.QUESTION.format(24, listed), dict(numbers=numbers, target=24)
+        return self.asked(numbers, 24)
 
 
 class Countdown(Reach):
@@ -183,25 +187,18 @@ class Countdown(Reach):
     def make(self, rng: Random, level: int) -> tuple:
         fewest, most, top, low, high = at(rng, level, (3, 3, 25, 1, 100), (4, 5, 100, 10, 999),
                                           (6, 6, 100, 100, 999))
-        fits = False
-        while not fits:
+        while True:
             numbers = [rng.randint(1, top) for _ in range(rng.randint(fewest, most))]
-            target, expression = self._combine(rng, numbers)
-            fits = low <= target <= high and (level > 1 or reached_in_turn(numbers, target))
-        listed = ", ".join(map(str, numbers))
-        facts = dict(numbers=numbers, target=target)
-        return self.QUESTION.format(target, listed), facts, expression
-
-    def _combine(self, rng: Random, numbers: list[int]) -> tuple[int, str]:
-        """Random whole steps from the numbers to one value, as an expression."""
-        left = [(n, str(n)) for n in numbers]
-        while len(left) > 1:
-            a, x = left.pop(rng.randrange(len(left)))
-            b, y = left.pop(rng.randrange(len(left)))
-            results = whole_steps(a, b)
-            sign = rng.choice(list(results))
-            left.append((results[sign], f"({x} {sign} {y})"))
-        return left[0]
+            # Random whole steps lead from the numbers to one value: (value, expression).
+            left = [(n, str(n)) for n in numbers]
+            while len(left) > 1:
+                a, x = left.pop(rng.randrange(len(left)))
+                b, y = left.pop(rng.randrange(len(left)))
+                sign, result = rng.choice(list(whole_steps(a, b).items()))
+                left.append((result, f"({x} {sign} {y})"))
+            target, expression = left[0]
+            if low <= target <= high and (level > 1 or reached_in_turn(numbers, target)):
+                return *self.asked(numbers, target), expression
 
 
 def digits_for(letters, weight, leading, digits, left):
@@ -232,9 +229,10 @@ class Cryptarithm(Task):
         fewest, most, low, high = at(rng, level, (2, 2, 2, 3), (2, 3, 3, 5), (3, 4, 5, 6))
         lengths = [rng.randint(low, high) for _ in range(rng.randint(fewest, most))]
         numbers = [rng.randrange(10 ** (length - 1), 10 ** length) for length in lengths]
-        letters = rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10)
-        words = ["".join(letters[int(digit)] for digit in str(n)) for n in [*numbers, sum(numbers)]]
-        addends, total = words[:-1], words[-1]
+        letters = "".join(rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10))
+        encoded = str.maketrans("0123456789", letters)
+        words = [str(n).translate(encoded) for n in [*numbers, sum(numbers)]]
+        *addends, total = words
         question = (f"{' + '.join(addends)} = {total}. Each letter stands for a different digit, "
                     "no two for the same, and no number begins with 0. "
                     "Answer in the form A=1, B=2 with every letter.")
@@ -258,13 +256,14 @@ class Cryptarithm(Task):
     def check(self, answer: str, instance: Instance) -> bool:
         words = [*instance.facts["addends"], instance.facts["total"]]
         digits = mapping(answer.upper())
-        if set(digits) != set("".join(words)) or len(set(digits.values())) < len(digits):
+        used = set(digits.values())
+        if set(digits) != set("".join(words)) or len(used) < len(digits):
             return False
-        if not all(re.fullmatch("[0-9]", digit) for digit in digits.values()):
+        numbers = [word.translate(str.maketrans(digits)) for word in words]
+        if not used <= set("0123456789") or any(number.startswith("0") for number in numbers):
             return False
-        *numbers, total = ["".join(digits[letter] for letter in word) for word in words]
-        return (not any(number.startswith("0") for number in [*numbers, total])
-                and sum(map(int, numbers)) == int(total))
+        *addends, total = map(int, numbers)
+        return sum(addends) == total
 
 
 # ---- squares to fill -----------------------------------------------------------------------------
@@ -368,15 +367,15 @@ class Filling(Task, abstract=True):
     def check(self, answer: str, instance: Instance) -> bool:
         puzzle = instance.facts["puzzle"]
         n = len(puzzle)
-        given = self._numbers(puzzle)
-        cells = self._numbers(board(answer.lower(), n))
-        kept = all(number in (0, cells[c]) for c, number in enumerate(given))
+        rows = board(answer.lower(), n)
+        given, cells = self._numbers(puzzle), self._numbers(rows)
+        kept = all(number in (0, cell) for number, cell in zip(given, cells))
         full = list(range(1, n + 1))
         filled = all(sorted(cells[c] for c in group) == full for group in self.groups(n))
-        return kept and filled and self.fits(cells, instance.facts)
+        return kept and filled and self.fits(rows, instance.facts)
 
-    def fits(self, cells: list[int], facts: dict[str, Any]) -> bool:
-        """Whether the cells do what the task asks for besides."""
+    def fits(self, rows: list[list[str]], facts: dict[str, Any]) -> bool:
+        """Whether the rows do what the task asks for besides."""
         return True
 
     def _numbers(self, rows: list) -> list[int]:
@@ -394,7 +393,7 @@ class Sudoku(Filling):
         n = self.side
         groups = sudoku_groups(n)
         cells = complete(rng, [0] * n * n, groups)
-        blanks = rng.randint(*at(rng, level, *self.blanks))
+        blanks = between(rng, level, *self.blanks)
         listed, k = text_of(carve(rng, cells, blanks, groups)), isqrt(n)
         question = (f"Fill in this sudoku, in which 0 marks an empty cell.\n{listed}\n"
                     f"Every row, column and {k} x {k} box holds 1 to {n} once each. "
@@ -425,14 +424,15 @@ class Futoshiki(Filling):
     def make(self, rng: Random, level: int) -> tuple:
         n = at(rng, level, 4, 5, 6)
         cells = complete(rng, [0] * n * n, lines(n))
+        # A cell's neighbours on the right and below, and a sign between some of them.
         neighbours = []
         for c in range(n * n):
             if c % n < n - 1:
                 neighbours.append((c, c + 1))
             if c + n < n * n:
                 neighbours.append((c, c + n))
-        signs = [sorted(pair, key=lambda c: cells[c])
-                 for pair in rng.sample(neighbours, n * n // 3)]
+        chosen = rng.sample(neighbours, n * n // 3)
+        signs = [sorted(pair, key=lambda c: cells[c]) for pair in chosen]
         listed = text_of(carve(rng, cells, n * n, lines(n), signs))
         # As the question tells them: row and column of either cell, counted from 1.
         less = [[a // n + 1, a % n + 1, b // n + 1, b % n + 1] for a, b in signs]
@@ -450,10 +450,8 @@ class Futoshiki(Filling):
         found = next(fillings(choices, lines(n), signs))
         return text_of(found, " ")
 
-    def fits(self, cells: list[int], facts: dict[str, Any]) -> bool:
-        n = len(facts["puzzle"])
-        return all(cells[(r - 1) * n + c - 1] < cells[(s - 1) * n + d - 1]
-                   for r, c, s, d in facts["less"])
+    def fits(self, rows: list[list[str]], facts: dict[str, Any]) -> bool:
+        return all(rows[r - 1][c - 1] < rows[s - 1][d - 1] for r, c, s, d in facts["less"])
 
 
 class LetterLogicDiagram(Filling):
@@ -464,8 +462,7 @@ class LetterLogicDiagram(Filling):
     def make(self, rng: Random, level: int) -> tuple:
         n, low, high = at(rng, level, (5, 10, 15), (7, 15, 30), (8, 30, 40))
         diagonal = range(n - 1, n * n - 1, n - 1)
-        ones = [1 if c in diagonal else 0 for c in range(n * n)]
-        cells = complete(rng, ones, lines(n))
+        cells = complete(rng, [int(c in diagonal) for c in range(n * n)], lines(n))
         for c in rng.sample(range(n * n), rng.randint(low, high)):
             cells[c] = 0
         listed = text_of(cells, symbols=self.symbols)
@@ -487,9 +484,8 @@ class LetterLogicDiagram(Filling):
             for found in fillings(one, lines(n)):
                 return text_of(found, ",", letters)
 
-    def fits(self, cells: list[int], facts: dict[str, Any]) -> bool:
-        n = len(facts["puzzle"])
-        return len({cells[c] for c in range(n - 1, n * n - 1, n - 1)}) == 1
+    def fits(self, rows: list[list[str]], facts: dict[str, Any]) -> bool:
+        return len({row[-1 - r] for r, row in enumerate(rows)}) == 1
 
 
 # ---- queens and colours --------------------------------------------------------------------------
@@ -506,6 +502,11 @@ def queens(choices, columns=()):
     for c in choices[row]:
         if all(c != d and abs(c - d) != row - r for r, d in enumerate(columns)):
             yield from queens(choices, (*columns, c))
+
+
+def random_queens(rng: Random, n: int) -> tuple[int, ...]:
+    """The column of the queen in each row of an n x n board on which none attacks another."""
+    return next(queens([rng.sample(range(n), n) for _ in range(n)]))
 
 
 def peaceful(cells: list[tuple[int, int]], n: int) -> bool:
@@ -529,7 +530,7 @@ class NQueens(Task):
         # Level 1 mixes the sizes: a 6 x 6 board has four solutions only.
         low, high, fewest, most = at(rng, level, (5, 7, 2, 3), (8, 8, 3, 6), (10, 10, 6, 9))
         n = rng.randint(low, high)
-        columns = next(queens([rng.sample(range(n), n) for _ in range(n)]))
+        columns = random_queens(rng, n)
         puzzle = ["_" * n] * n
         for r in rng.sample(range(n), n - rng.randint(fewest, most)):
             puzzle[r] = "_" * columns[r] + "Q" + "_" * (n - 1 - columns[r])
@@ -547,14 +548,14 @@ class NQueens(Task):
         return "\n".join("_" * c + "Q" + "_" * (n - 1 - c) for c in columns)
 
     def check(self, answer: str, instance: Instance) -> bool:
-        n = len(instance.facts["puzzle"])
+        puzzle = instance.facts["puzzle"]
+        n = len(puzzle)
         rows = ["".join(row) for row in board(answer.upper(), n)]
-        if set("".join(rows)) != {"Q", "_"}:
+        if set(map(len, rows)) != {n}:   # a cell of two letters
             return False
         cells = [(r, c) for r in range(n) for c in range(n) if rows[r][c] == "Q"]
-        kept = all("Q" not in given or given == row
-                   for given, row in zip(instance.facts["puzzle"], rows))
-        return kept and peaceful(cells, n)
+        kept = all("Q" not in given or given == row for given, row in zip(puzzle, rows))
+        return set("".join(rows)) == {"Q", "_"} and kept and peaceful(cells, n)
 
 
 class EightQueens(Task):
@@ -565,7 +566,7 @@ class EightQueens(Task):
     def make(self, rng: Random, level: int) -> tuple:
         fewest, most = at(rng, level, (4, 5), (1, 4), (0, 3))
         crosses = at(rng, level, (0, 2), (2, 8), (8, 16))
-        columns = next(queens([rng.sample(range(8), 8) for _ in range(8)]))
+        columns = random_queens(rng, 8)
         given = rng.sample(range(8), rng.randint(fewest, most))
         free = [(r, c) for r in range(8) for c in range(8) if c != columns[r]]
         cells = [["0"] * 8 for _ in range(8)]
@@ -791,8 +792,8 @@ class ConstrainedLinearArrangement(Task):
     def check(self, answer: str, instance: Instance) -> bool:
         mine, results, beats = instance.facts.values()
         cards = "".join(items(answer.upper()))
-        return (len(cards) == len(set(cards)) == len(mine) and set(cards) <= set(beats)
-                and outcomes(mine, cards, beats) == results)
+        different = len(cards) == len(set(cards)) == len(mine)
+        return different and set(cards) <= set(beats) and outcomes(mine, cards, beats) == results
 
 
 class PermutationsAndCombinations(Task):

@@ -1,6 +1,7 @@
 """Routes: through mazes, between obstacles, for cars, knights and boxes in each other's way."""
+import re
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, product
 from random import Random
 
 from tasks.base import Instance, Task, at, integer, literal
@@ -9,18 +10,24 @@ from tasks.families.planning import Search, phrases, reach, words
 # A board is a list of rows of marks; a cell is (row, column), both counted from 0 at the top left.
 
 
+def draw_board(rng: Random, height: int, width: int, marks: str, weights: tuple,
+               ends: str) -> list[str]:
+    """Rows of random marks, with a cell for either end of the way."""
+    cells = [rng.choices(marks, weights, k=width) for _ in range(height)]
+    for end, place in zip(ends, rng.sample(range(height * width), 2)):
+        cells[place // width][place % width] = end
+    return ["".join(row) for row in cells]
+
+
 class Maze(Task):
     parse = staticmethod(integer)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        (low, high), least = at(rng, level, ((5, 7), 3), ((8, 12), 5), ((15, 25), 15))
+        sizes, least = at(rng, level, ((5, 7), 3), ((8, 12), 5), ((15, 25), 15))
         while True:
-            n = rng.randint(low, high)
-            cells = [rng.choices(".#", (7, 3), k=n) for _ in range(n)]
-            for mark, place in zip("SG", rng.sample(range(n * n), 2)):
-                cells[place // n][place % n] = mark
-            rows = ["".join(row) for row in cells]
+            n = rng.randint(*sizes)
+            rows = draw_board(rng, n, n, ".#", (7, 3), ends="SG")
             if self.solve(rows) >= least:
                 break
         board = "\n".join(rows)
@@ -52,18 +59,14 @@ class ShortestPath(Search):
     steps = staticmethod(words)
 
     def make(self, rng: Random, level: int) -> tuple:
-        (low, high), blocked = at(rng, level, ((4, 6), 0.25), ((5, 8), 0.35), ((10, 15), 0.35))
+        sizes, blocked = at(rng, level, ((4, 6), 0.25), ((5, 8), 0.35), ((10, 15), 0.35))
         stuck = rng.random() < 0.15  # drawn first, so that its share does not depend on the boards
         fits = False
         while not fits:
-            height, width = rng.randint(low, high), rng.randint(low, high)
-            cells = [["X" if rng.random() < blocked else "O" for _ in range(width)]
-                     for _ in range(height)]
-            for mark, place in zip("*#", rng.sample(range(height * width), 2)):
-                cells[place // width][place % width] = mark
-            rows = ["".join(row) for row in cells]
+            height, width = rng.randint(*sizes), rng.randint(*sizes)
+            rows = draw_board(rng, height, width, "XO", (blocked, 1 - blocked), ends="*#")
             path = self.path(rows=rows)
-            fits = path is None if stuck else path is not None and len(path) > 1
+            fits = path is None if stuck else path and len(path) > 1
         board = "\n".join(rows)
         question = (f"Find a shortest way from * to # over free cells (O); X is blocked.\n{board}\n"
                     'Answer with steps up, down, left, right, such as "up up left", '
@@ -94,12 +97,12 @@ class Sokoban(Search):
     def make(self, rng: Random, level: int) -> tuple:
         n, boxes = at(rng, level, (5, 1), (6, 2), (7, rng.randint(2, 3)))
         low, high = at(rng, level, (3, 8), (6, 15), (12, 25))
-        inner = [(r, c) for r in range(1, n - 1) for c in range(1, n - 1)]
+        inner = list(product(range(1, n - 1), repeat=2))
         ends = []
         while not ends:
             # A room with the player, the boxes and a few walls, still without goals.
             walls = rng.randint(0, n - 4)
-            marks = "P" + "B" * boxes + "." * (len(inner) - boxes - 1 - walls)
+            marks = ("P" + "B" * boxes).ljust(len(inner) - walls, ".")
             cells = [["#"] * n for _ in range(n)]
             for (r, c), mark in zip(rng.sample(inner, len(inner)), marks):
                 cells[r][c] = mark
@@ -177,46 +180,44 @@ class RushHour(Search):
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (2, 4), (4, 8), (8, 12))
-        fewest_away, most_away = at(rng, level, (4, 6), (1, 3), (0, 1))
+        cars_away = at(rng, level, (4, 6), (1, 3), (0, 1))
         path = []
         while len(path) < low:
             # Some cars leave a board of the list, the others swap their names.
             board = rng.choice(BOARDS)
             cars = sorted({*board} - {*"A./"})
-            names = "BCDEFGHIJKL"[:len(cars) - rng.randint(fewest_away, most_away)]
-            names = dict(zip(rng.sample(cars, len(cars)), names.ljust(len(cars), ".")))
-            rows = "".join(names.get(mark, mark) for mark in board).split("/")
+            names = "BCDEFGHIJKL"[:len(cars) - rng.randint(*cars_away)].ljust(len(cars), ".")
+            swap = str.maketrans("".join(rng.sample(cars, len(cars))), names)
+            board = board.translate(swap)
             # Random moves lead away from the list; a shortest way out is searched from there.
+            state, moves, done = self.rules(board.split("/"))
             for _ in range(rng.randint(0, 20)):
-                state, moves, _ = self.rules(rows)
-                rows = self._slide(rows, rng.choice([step for step, _ in moves(state)]))
-            start, moves, done = self.rules(rows)
-            found = islice(reach(start, moves), 1500)
+                step, state = rng.choice(list(moves(state)))
+                board = self._slide(board, step)
+            found = islice(reach(state, moves), 1500)
             path = next((path for state, path in found if done(state)), [])
         # Walk along it until as few moves are left as the level wants.
         left = rng.randint(low, min(high, len(path)))
         for step in path[:-left]:
-            rows = self._slide(rows, step)
-        board = "\n".join(rows)
-        question = (f"Cars on a board, each of two or three cells with the same letter:\n{board}\n"
+            board = self._slide(board, step)
+        rows = board.split("/")
+        shown = "\n".join(rows)
+        question = (f"Cars on a board, each of two or three cells with the same letter:\n{shown}\n"
                     "A car moves only along its own line, over free cells (.). A+2 moves car A "
                     "two cells right or down, A-1 one cell left or up. Bring A to the right edge. "
                     "Answer with the moves, such as B+1 A+3.")
         return question, dict(rows=rows)
 
     @staticmethod
-    def _slide(rows: list[str], step: str) -> list[str]:
-        """The board after a move such as "B+2"."""
+    def _slide(board: str, step: str) -> str:
+        """The board, its rows apart by "/", after a move such as "B+2"."""
         name, by = step[0], int(step[1:])
-        cells = [(r, c) for r in range(6) for c in range(6) if rows[r][c] == name]
-        across = cells[0][0] == cells[1][0]
-        board = [list(row.replace(name, ".")) for row in rows]
-        for r, c in cells:
-            if across:
-                board[r][c + by] = name
-            else:
-                board[r + by][c] = name
-        return ["".join(row) for row in board]
+        cells = [i for i, mark in enumerate(board) if mark == name]
+        stride = cells[1] - cells[0]  # to the next cell of the row, or of the column
+        marks = list(board.replace(name, "."))
+        for i in cells:
+            marks[i + by * stride] = name
+        return "".join(marks)
 
     @staticmethod
     def rules(rows):
@@ -253,18 +254,18 @@ class KnightSwap(Search):
     stuck = "No"
 
     def make(self, rng: Random, level: int) -> tuple:
-        columns, (low, high), most = at(rng, level, ("ABC", (6, 8), 12), ("ABC", (6, 9), 20),
-                                        ("ABCD", (9, 12), 40))
+        columns, sizes, most = at(rng, level, ("ABC", (6, 8), 12), ("ABC", (6, 9), 20),
+                                  ("ABCD", (9, 12), 40))
         stuck = rng.random() < at(rng, level, 0, 0.25, 0.25)
         board = [column + row for column in columns for row in "1234"]
         fits = False
         while not fits:
-            squares = sorted(rng.sample(board, rng.randint(low, high)))
-            a, b, c, d = rng.sample(squares, 4)
-            facts = dict(squares=squares, white=sorted((a, b)), black=sorted((c, d)),
+            squares = sorted(rng.sample(board, rng.randint(*sizes)))
+            knights = rng.sample(squares, 4)
+            facts = dict(squares=squares, white=sorted(knights[:2]), black=sorted(knights[2:]),
                          first=rng.choice(("white", "black")))
             path = self.path(**facts)
-            fits = path is None if stuck else path is not None and len(path) <= most
+            fits = path is None if stuck else path and len(path) <= most
         white, black = " and ".join(facts["white"]), " and ".join(facts["black"])
         question = (f"A board has only the squares {' '.join(squares)}. "
                     f"White knights: {white}; black knights: {black}. "
@@ -278,8 +279,7 @@ class KnightSwap(Search):
     @staticmethod
     def steps(text: str) -> list[str]:
         # A1 -> B3 and A1 – B3 are read as A1-B3.
-        squares = text.replace("->", "-").replace("→", "-").replace("–", "-").split("-")
-        return phrases("-".join(square.strip() for square in squares))
+        return phrases(re.sub(r"\s*(?:->|[-→–])\s*", "-", text))
 
     @staticmethod
     def rules(squares, white, black, first):
@@ -335,12 +335,24 @@ class PathPlan(Task):
         ordered = rng.random() < at(rng, level, 0, 0.5, 0.8)
         colours = rng.sample(self.COLOURS, count)
         # Start and end are drawn like boxes without size: they keep away from the others, too.
-        *boxes, start, end = self._apart(rng, count)
+        *places, start, end = self._apart(rng, count)
+        boxes = dict(zip(colours, places))
+        start, end = start[::2], end[::2]  # (x, x, y, y) is the point (x, y)
         visits = rng.randint(*visits)
         chosen = rng.sample(colours, visits + rng.randint(*avoids))
-        facts = dict(boxes=dict(zip(colours, boxes)), start=start[::2], end=end[::2],
-                     visit=chosen[:visits], avoid=chosen[visits:], ordered=ordered and visits > 1)
-        return self._tell(**facts), facts
+        visit, avoid = chosen[:visits], chosen[visits:]
+        ordered = ordered and visits > 1
+        listed = "\n".join(f"{colour}: {', '.join(map(str, box))}" for colour, box in boxes.items())
+        order = " in this order (more visits do no harm)" if ordered else ""
+        never = f" and never touches {', '.join(avoid)}, not even at an edge" if avoid else ""
+        question = (f"Boxes in the plane (least x, greatest x, least y, greatest y):\n{listed}\n"
+                    f"Find a path of straight pieces from {tuple(start)} to {tuple(end)} "
+                    "that stays within -1.4 < x < 1.4 and -1.4 < y < 1.4, "
+                    f"visits {', '.join(visit)}{order}{never}. "
+                    "Other boxes do not matter. Answer with the list of its points, such as "
+                    "[(0, 0), (0.5, 1)], at most 200.")
+        return question, dict(boxes=boxes, start=start, end=end, visit=visit, avoid=avoid,
+                              ordered=ordered)
 
     @staticmethod
     def _apart(rng: Random, count: int) -> list[list[float]]:
@@ -357,17 +369,6 @@ class PathPlan(Task):
                 boxes = []
         return [[value / 100 for value in box] for box in boxes]
 
-    @staticmethod
-    def _tell(boxes: dict, start: list, end: list, visit: list, avoid: list, ordered: bool) -> str:
-        listed = "\n".join(f"{colour}: {', '.join(map(str, box))}" for colour, box in boxes.items())
-        order = " in this order (more visits do no harm)" if ordered else ""
-        never = f" and never touches {', '.join(avoid)}, not even at an edge" if avoid else ""
-        return (f"Boxes in the plane (least x, greatest x, least y, greatest y):\n{listed}\n"
-                f"Find a path of straight pieces from {tuple(start)} to {tuple(end)} "
-                "that stays within -1.4 < x < 1.4 and -1.4 < y < 1.4, "
-                f"visits {', '.join(visit)}{order}{never}. "
-                "Other boxes do not matter. Answer with the list of its points, such as "
-                "[(0, 0), (0.5, 1)], at most 200.")
 
     @staticmethod
     def solve(boxes, start, end, visit, avoid, ordered):
@@ -394,34 +395,26 @@ class PathPlan(Task):
         boxes = {colour: self._exact(box) for colour, box in facts["boxes"].items()}
         legs = list(zip(points, points[1:]))
         # The path has few points, all inside, and runs from the start to the end.
-        if len(points) > 200 or not all(map(self._inside, points)):
-            return False
-        if not self._meets(points[0], facts["start"]) or not self._meets(points[-1], facts["end"]):
+        inside = all(abs(x) < Fraction("1.4") and abs(y) < Fraction("1.4") for x, y in points)
+        ends = zip(points[0] + points[-1], self._exact(facts["start"] + facts["end"]))
+        arrives = all(abs(given - place) <= Fraction("1e-6") for given, place in ends)
+        if len(points) > 200 or not inside or not arrives:
             return False
         # No leg touches a box to avoid.
         if any(clip(a, b, boxes[colour]) for a, b in legs for colour in facts["avoid"]):
             return False
-        # A moment is (leg, share of the leg). In order, no visit begins before the last one began.
-        now = (0, 0)
+        # A moment is a number: 2.5 is the middle of the third leg. In order, no visit begins
+        # before the last one began.
+        now = 0
         for colour in facts["visit"]:
-            stays = []
-            for i, (a, b) in enumerate(legs):
-                span = clip(a, b, boxes[colour])
-                if span and (i, span[1]) >= now:
-                    stays.append(max(now, (i, span[0])))
-            if not stays:
+            spans = [(i, clip(a, b, boxes[colour])) for i, (a, b) in enumerate(legs)]
+            begins = [max(now, i + span[0]) for i, span in spans if span and i + span[1] >= now]
+            if not begins:
                 return False
             if facts["ordered"]:
-                now = min(stays)
+                now = begins[0]
         return True
 
     @staticmethod
     def _exact(values: list) -> list[Fraction]:
         return [Fraction(str(value)) for value in values]
-
-    @staticmethod
-    def _inside(point: list[Fraction]) -> bool:
-        return len(point) == 2 and all(abs(value) < Fraction("1.4") for value in point)
-
-    def _meets(self, point: list[Fraction], place: list[float]) -> bool:
-        return all(abs(a - b) <= Fraction("1e-6") for a, b in zip(point, self._exact(place)))

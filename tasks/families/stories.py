@@ -6,8 +6,8 @@ from itertools import permutations
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import (Choice, Formula, Instance, Task, at, decimal, integer, norm, number,
-                        options, yes_no)
+from tasks.base import (Choice, Formula, Instance, Task, arguments, at, between, decimal,
+                        integer, norm, number, options, yes_no)
 from tasks.families.words import ANIMALS, NAMES, NOUNS, VERBS
 
 WOMEN, MEN = ([name for name, gender in NAMES if gender == sex] for sex in "fm")
@@ -64,7 +64,7 @@ class LegCounting(Task):
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
-        kinds = rng.sample(sorted(ANIMALS), rng.randint(*at(rng, level, (2, 3), (3, 10), (10, 15))))
+        kinds = rng.sample(sorted(ANIMALS), between(rng, level, (2, 3), (3, 10), (10, 15)))
         animals = {kind: rng.randint(1, at(rng, level, 5, 15, 100)) for kind in kinds}
         told = listed([f"1 {kind}" if count == 1 else f"{count} {kind}s"
                        for kind, count in animals.items()])
@@ -82,7 +82,7 @@ class NeedleHaystack(Task):
     program = None
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (10, 30), (30, 100), (100, 130)))
+        count = between(rng, level, (10, 30), (30, 100), (100, 130))
         pairs = [(verb, thing) for verb in VERBS for _, thing in NOUNS if thing not in PEOPLE]
         facts = rng.sample(pairs, count)  # all different
         text = " ".join(f"{rng.choice(NAMES)[0]} {verb} {thing}." for verb, thing in facts)
@@ -105,11 +105,13 @@ class FamilyRelationships(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         men, women = rng.sample(MEN, 14), rng.sample(WOMEN, 14)
-        couples = rng.randint(*at(rng, level, (1, 1), (2, 2), (3, 4)))
+        couples = between(rng, level, (1, 1), (2, 2), (3, 4))
         families = self._families(rng, men, women, couples)
-        people = set()
+        people, sentences = set(), []
         for man, woman, children in families:
             people |= {man, woman} | {child for child, _ in children}
+            told = listed([f"a {kind} {child}" for child, kind in children])
+            sentences.append(f"{man} and his wife {woman} have {told}.")
         # Every relation is asked for equally often, however many pairs of people have it.
         pairs = {}  # relation -> pairs of people
         for who, to in permutations(sorted(people), 2):
@@ -117,10 +119,6 @@ class FamilyRelationships(Task):
             if relation:
                 pairs.setdefault(relation, []).append((who, to))
         who, to = rng.choice(pairs[rng.choice(sorted(pairs))])
-        sentences = []
-        for man, woman, children in families:
-            told = listed([f"a {kind} {child}" for child, kind in children])
-            sentences.append(f"{man} and his wife {woman} have {told}.")
         return (f"{' '.join(sentences)} What is {who} to {to}? "
                 "Answer with the word, such as uncle or daughter-in-law.",
                 dict(families=families, who=who, to=to))
@@ -129,11 +127,12 @@ class FamilyRelationships(Task):
     def _families(rng: Random, men: list[str], women: list[str], couples: int) -> list:
         """[man, woman, [[child, "son" or "daughter"], ...]] for every couple; names are used up."""
         families = []
-        unmarried = []  # [child, kind], the oldest generation first
+        # [child, kind], the oldest generation first. The first couple comes from nowhere; later
+        # ones are a child and somebody new.
+        unmarried = [["", ""]]
         while len(families) < couples:
             first = not families
-            # The first couple comes from nowhere; later ones are a child and somebody new.
-            child, kind = ("", "") if first else unmarried.pop(0)
+            child, kind = unmarried.pop(0)
             man = child if kind == "son" else men.pop()
             woman = child if kind == "daughter" else women.pop()
             count = rng.randint(2, 3) if first else rng.randint(1, 2)
@@ -184,14 +183,14 @@ class ColorCubeRotation(Task):
     Each turn brings a face to the top: "front, then left" is two quarter turns.
     """
     split = "test"
-    faces = ["top", "bottom", "front", "back", "left", "right"]
 
     def make(self, rng: Random, level: int) -> tuple:
-        cube = dict(zip(self.faces, rng.sample(COLOURS, 6)))
-        count = rng.randint(*at(rng, level, (1, 2), (2, 4), (6, 12)))
-        turns = [rng.choice(self.faces[1:]) for _ in range(count)]
-        face = rng.choice(self.faces)
-        sides = ", ".join(f"{place} {colour}" for place, colour in cube.items())
+        faces = "top bottom front back left right".split()
+        cube = dict(zip(faces, rng.sample(COLOURS, 6)))
+        count = between(rng, level, (1, 2), (2, 4), (6, 12))
+        turns = [rng.choice(faces[1:]) for _ in range(count)]
+        face = rng.choice(faces)
+        sides = ", ".join(map(" ".join, cube.items()))
         half = ""  # the one turn whose direction the shortest way leaves open
         if "bottom" in turns:
             half = " The bottom comes up by a half turn about the axis from left to right."
@@ -314,8 +313,7 @@ class Gsm(Formula):
          "{b} + {20 * a} * {p} / 100"),
     )
 
-    things = ["apples", "books", "buttons", "candles", "stamps", "cups", "lamps", "pencils",
-              "plates"]
+    things = "apples books buttons candles stamps cups lamps pencils plates".split()
 
     def slots(self, rng: Random, level: int) -> dict[str, Any]:
         low, high = at(rng, level, (1, 2), (3, 4), (6, 7))
@@ -353,7 +351,7 @@ class Navigate(Task):
     def make(self, rng: Random, level: int) -> tuple:
         back = rng.random() < 0.5
         turning = level > 1 and rng.random() < 0.5
-        legs = self._way_home(rng, count=rng.randint(*at(rng, level, (2, 2), (2, 6), (10, 18))))
+        legs = self._way_home(rng, count=between(rng, level, (2, 2), (2, 6), (10, 18)))
         if not back:
             i = rng.randrange(len(legs))
             way, steps = legs[i]
@@ -402,10 +400,10 @@ class Navigate(Task):
     def program(self, instance: Instance) -> str:
         """Without turns, one sum of complex numbers: 3 forward and 2 left are 3 + 2j."""
         moves = [move.split() for move in instance.facts["moves"]]
-        if any(words[0] == "Turn" or len(words) < 4 for words in moves):
+        if any(len(words) < 4 for words in moves):  # a turn, or steps without a direction
             return self.script(instance)
         signs = {"forward": "+ {}", "backward": "- {}", "left": "+ {}j", "right": "- {}j"}
-        terms = " ".join(signs[words[3]].format(words[1]) for words in moves)
+        terms = " ".join(signs[way].format(steps) for _, steps, _, way in moves)
         return f'print("Yes" if {terms.removeprefix("+ ")} == 0 else "No")\n'
 
 
@@ -453,7 +451,7 @@ class ObjectCounting(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         asked = rng.choice([*GOODS, "objects"])
-        size = rng.randint(*at(rng, level, (2, 4), (5, 9), (12, 20)))
+        size = between(rng, level, (2, 4), (5, 9), (12, 20))
         wanted = size if asked == "objects" else rng.randint(1, size)
         pairs = sum(GOODS.values(), [])
         right = GOODS.get(asked, pairs)
@@ -467,9 +465,8 @@ class ObjectCounting(Task):
             things.append(f"{COUNTS[number]} {many}" if number > 1 else a(one))
             if pair in right:
                 counted.append(number)
-        question = (f"I have {listed(things)}. How many {asked} do I have? "
-                    "Answer with one integer.")
-        return question, dict(counted=counted), sum(counted)
+        return (f"I have {listed(things)}. How many {asked} do I have? Answer with one integer.",
+                dict(counted=counted), sum(counted))
 
     def program(self, instance: Instance) -> str:
         return f"print({' + '.join(map(str, instance.facts['counted']))})\n"
@@ -532,7 +529,7 @@ class PenguinsInATable(Choice):
     def _scene(self, rng: Random, level: int) -> tuple[str, dict]:
         """The tables and what happens to them."""
         # No two animals share a value, so that there are no ties.
-        size = rng.randint(*at(rng, level, (3, 4), (4, 5), (6, 8)))
+        size = between(rng, level, (3, 4), (4, 5), (6, 8))
         scales = [name for name, _ in NAMES], range(2, 25), range(40, 120), range(5, 60)
         columns = [rng.sample(scale, 2 * size + 1) for scale in scales]
         *animals, last = [list(row) for row in zip(*columns)]
@@ -661,7 +658,7 @@ class ReasoningAboutColoredObjects(Choice):
         kind = rng.choice(self.kinds)
         palette, many = at(rng, level, 5, 15, 15), at(rng, level, 5, 10, 17)
         colours = rng.sample(COLOURS, palette)
-        size = rng.randint(*at(rng, level, (3, 3), (4, 6), (7, 8)))
+        size = between(rng, level, (3, 3), (4, 6), (7, 8))
         things = rng.sample(SMALL, size)
         row = [[rng.choice(colours[:size]), one] for one, _ in things]
         (colour, thing), other = rng.choice(row), rng.choice(colours[:size])
@@ -735,10 +732,8 @@ class ReasoningAboutColoredObjects(Choice):
         facts = dict(instance.facts)
         kind = facts.pop("kind")
         choices = [line[4:] for line in facts.pop("options").splitlines()]
-        function = next(function for function in self.kinds if function.__name__ == kind)
-        arguments = ", ".join(f"{name}={fact!r}" for name, fact in facts.items())
-        answer = f"str({kind}({arguments}))"
-        return (f"{inspect.getsource(function)}\n"
+        answer = f"str({kind}({arguments(facts)}))"
+        return (f"{inspect.getsource(globals()[kind])}\n"
                 f'print("ABCDEFGHIJKLMNOPQ"[{choices}.index({answer})])\n')
 
 

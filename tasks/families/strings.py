@@ -3,7 +3,7 @@ import re
 from random import Random
 from string import ascii_lowercase, ascii_uppercase
 
-from tasks.base import Instance, Task, at, grid, integer, items, norm, yes_no
+from tasks.base import Instance, Task, at, between, grid, integer, items, norm, yes_no
 from tasks.families.words import ADJECTIVES, ANAGRAMS, COMMON, NAMES, NOUNS, PLACES, VERBS
 
 
@@ -53,7 +53,7 @@ class SpellBackward(Task):
     parse = staticmethod(letters)
 
     def make(self, rng: Random, level: int) -> tuple:
-        word = scramble(rng, rng.randint(*at(rng, level, (3, 5), (5, 10), (20, 40))))
+        word = scramble(rng, between(rng, level, (3, 5), (5, 10), (20, 40)))
         return f'Spell "{word}" backward. Answer with the letters alone.', dict(word=word)
 
     @staticmethod
@@ -70,7 +70,7 @@ class WordSequenceReversal(Task):
     parse = staticmethod(word_list)
 
     def make(self, rng: Random, level: int) -> tuple:
-        words = rng.sample(COMMON, rng.randint(*at(rng, level, (3, 5), (5, 10), (20, 40))))
+        words = rng.sample(COMMON, between(rng, level, (3, 5), (5, 10), (20, 40)))
         question = f"Reverse this list of words: {' '.join(words)}. Answer with the words."
         return question, dict(words=words)
 
@@ -93,7 +93,7 @@ class WordSorting(Task):
         few = rng.choice(("bcs", "cps", "lmps", "bfgw"))
         initials = at(rng, level, ascii_lowercase, ascii_lowercase, few)
         pool = [word for word in COMMON if word[0] in initials]
-        words = rng.sample(pool, rng.randint(*at(rng, level, (3, 5), (5, 12), (20, 40))))
+        words = rng.sample(pool, between(rng, level, (3, 5), (5, 12), (20, 40)))
         question = f"Sort these words alphabetically: {' '.join(words)}. Answer with the words."
         return question, dict(words=words)
 
@@ -112,7 +112,7 @@ class AsciiWordSorting(Task):
     parse = staticmethod(cased_word_list)
 
     def make(self, rng: Random, level: int) -> tuple:
-        words = rng.sample(COMMON, rng.randint(*at(rng, level, (3, 6), (5, 10), (20, 40))))
+        words = rng.sample(COMMON, between(rng, level, (3, 6), (5, 10), (20, 40)))
         if level > 1:
             words = [rng.choice((str.lower, str.upper, str.title))(word) for word in words]
         order = rng.choice(("ascending", "descending"))
@@ -160,15 +160,14 @@ class Letters(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         letter = rng.choice(ascii_lowercase)
-        others = ascii_lowercase.replace(letter, "")
-        size = rng.randint(*at(rng, level, (5, 10), (10, 25), (30, 60)))
-        signs = rng.choices(others, k=size)
-        for i in rng.sample(range(size), rng.randint(*at(rng, level, (1, 3), (0, 5), (0, 8)))):
+        size = between(rng, level, (5, 10), (10, 25), (30, 60))
+        signs = rng.choices(ascii_lowercase.replace(letter, ""), k=size)
+        for i in rng.sample(range(size), between(rng, level, (1, 3), (0, 5), (0, 8))):
             signs[i] = letter
         word = "".join(signs)
-        question = (f'How often does "{letter}" occur in "{word}", and at which positions, counted '
-                    "from 1? Answer in the form Count: 2, Positions: [1, 3].")
-        return question, dict(word=word, letter=letter)
+        return (f'How often does "{letter}" occur in "{word}", and at which positions, counted '
+                "from 1? Answer in the form Count: 2, Positions: [1, 3].",
+                dict(word=word, letter=letter))
 
     @staticmethod
     def solve(word, letter):
@@ -189,11 +188,11 @@ class StatisticalCounting(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        alphabet = ascii_uppercase[:rng.randint(*at(rng, level, (2, 2), (3, 5), (4, 7)))]
+        alphabet = ascii_uppercase[:between(rng, level, (2, 2), (3, 5), (4, 7))]
         longest = at(rng, level, 2, 3, 4)
         # letter -> its points, and the shortest run that scores
         rules = {c: [rng.randint(1, 9), rng.randint(2, longest)] for c in alphabet}
-        size = rng.randint(*at(rng, level, (6, 12), (20, 60), (150, 300)))
+        size = between(rng, level, (6, 12), (20, 60), (150, 300))
         text = ""
         while len(text) < size:
             text += rng.choice(alphabet) * rng.choice((1, 1, 2, 2, 3, 4, 5))
@@ -215,7 +214,7 @@ class BinaryAlternation(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        size = rng.randint(*at(rng, level, (6, 10), (10, 30), (50, 100)))
+        size = between(rng, level, (6, 10), (10, 30), (50, 100))
         if rng.random() < 0.8:
             text = self._swapped(rng, size)
         else:
@@ -228,11 +227,12 @@ class BinaryAlternation(Task):
 
     def _swapped(self, rng: Random, size: int) -> str:
         """An alternating row, then some swaps of a 1 and a 0: each number of swaps is as likely."""
-        row = list((rng.choice(("01", "10")) * size)[:size])
+        start = rng.randrange(2)  # where the first 0 stands
+        row = list("01" * size)[start:start + size]
         swaps = rng.randint(0, size // 4)
-        ones = range(row.index("1"), size, 2)
-        zeros = range(row.index("0"), size, 2)
-        for i, j in zip(rng.sample(ones, swaps), rng.sample(zeros, swaps)):
+        ones = rng.sample(range(1 - start, size, 2), swaps)
+        zeros = rng.sample(range(start, size, 2), swaps)
+        for i, j in zip(ones, zeros):
             row[i], row[j] = "0", "1"
         return "".join(row)
 
@@ -251,27 +251,28 @@ class GroupAnagrams(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        count = rng.randint(*at(rng, level, (2, 3), (4, 8), (8, 12)))
+        count = between(rng, level, (2, 3), (4, 8), (8, 12))
+        drawn = set()
         if at(rng, level, False, False, True):
-            groups = [self._scrambles(rng) for _ in range(count)]
+            for _ in range(count):
+                drawn |= self._scrambles(rng)
         else:
-            groups = []
             for known in rng.sample(ANAGRAMS, count):
                 most = at(rng, level, 2, 5, 5)
-                groups.append(rng.sample(known, rng.randint(2, min(len(known), most))))
-        words = sorted(set(sum(groups, [])))
+                drawn.update(rng.sample(known, rng.randint(2, min(len(known), most))))
+        words = sorted(drawn)
         rng.shuffle(words)
         question = (f"Group the anagrams among these words: {' '.join(words)}. "
                     "Answer with a list of lists of words.")
         return question, dict(words=words)
 
-    def _scrambles(self, rng: Random) -> list[str]:
+    def _scrambles(self, rng: Random) -> set[str]:
         """Some letters in two or more different orders."""
-        orders: set[str] = set()
+        orders = set()
         while len(orders) < 2:  # one order may be drawn each time
             source = scramble(rng, rng.randint(4, 7))
             orders = {"".join(rng.sample(source, len(source))) for _ in range(rng.randint(2, 5))}
-        return list(orders)
+        return orders
 
     @staticmethod
     def solve(words):
@@ -283,7 +284,7 @@ class GroupAnagrams(Task):
         return sorted(map(sorted, grid(text.lower())))
 
 
-def doubles(text: list[str]) -> int:
+def doubles(text: str) -> int:
     """How many letters are followed by the same letter."""
     return sum(a == b for a, b in zip(text, text[1:]))
 
@@ -299,20 +300,21 @@ class IsomorphicStrings(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
-        size = rng.randint(*at(rng, level, (3, 5), (5, 10), (15, 40)))
+        size = between(rng, level, (3, 5), (5, 10), (15, 40))
         alphabet = rng.sample(ascii_lowercase, max(2, size // 2))
-        renamed = dict(zip(ascii_lowercase, rng.sample(ascii_lowercase, 26)))
+        new = dict(zip(ascii_lowercase, rng.sample(ascii_lowercase, 26)))
         while True:
-            s = rng.choices(alphabet, k=size)
-            t = [renamed[c] for c in s]
+            s = scramble(rng, size, alphabet)
+            renamed = [new[c] for c in s]
             if not label:  # may still be a true pair: "ab" is renamed to "xy" as well as to "yx"
                 i, j = rng.sample(range(size), 2)
-                t[i], t[j] = t[j], t[i]
+                renamed[i], renamed[j] = renamed[j], renamed[i]
+            t = "".join(renamed)
             if len(set(s)) > 1 and doubles(s) == doubles(t) and self.solve(s, t) is label:
                 break
-        facts = dict(s="".join(s), t="".join(t))
-        question = 'Can the letters of "{s}" be renamed one-to-one to give "{t}"?'.format(**facts)
-        return f"{question} Answer True or False.", facts
+        question = (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? '
+                    "Answer True or False.")
+        return question, dict(s=s, t=t)
 
     @staticmethod
     def solve(s, t):
@@ -324,7 +326,7 @@ class PalindromeGeneration(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        size = rng.randint(*at(rng, level, (3, 6), (6, 12), (20, 40)))
+        size = between(rng, level, (3, 6), (6, 12), (20, 40))
         given = ""
         while given == given[::-1]:
             half = scramble(rng, size // 2)
@@ -390,14 +392,15 @@ class RansomNote(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
-        size = rng.randint(*at(rng, level, (2, 5), (5, 10), (20, 40)))
+        size = between(rng, level, (2, 5), (5, 10), (20, 40))
         pool = rng.sample(ascii_lowercase, at(rng, level, 6, 10, 16))
-        note = ""
-        while len(set(note)) == len(note):  # some letter is needed twice
+        repeated = []
+        while not repeated:  # some letter is needed twice
             note = scramble(rng, size, pool)
+            repeated = [c for c in note if note.count(c) > 1]
         cut = list(note)
         if not label:
-            lacking = rng.choice([c for c in note if note.count(c) > 1])
+            lacking = rng.choice(repeated)
             cut.remove(lacking)
             pool.remove(lacking)
         cut += rng.choices(pool, k=rng.randint(2 * size, 4 * size) - len(cut))
@@ -420,21 +423,24 @@ class DyckLanguages(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         # Brackets that stay open, with balanced text before, between and after them.
-        missing = rng.randint(*at(rng, level, (1, 2), (2, 4), (4, 8)))
+        missing = between(rng, level, (1, 2), (2, 4), (4, 8))
         text = ""
         for i in range(missing + 1):
             text += rng.choice("([{<") if i else ""
-            text += self._balanced(rng, rng.randint(*at(rng, level, (0, 1), (0, 4), (2, 5))))
+            text += self._balanced(rng, between(rng, level, (0, 1), (0, 4), (2, 5)))
         question = (f"Which closing brackets complete {text} so that all are properly nested? "
                     "Answer with the brackets that are to be added.")
         return question, dict(text=text)
 
     def _balanced(self, rng: Random, pairs: int) -> str:
-        if pairs == 0:
-            return ""
-        inside = rng.randrange(pairs)
-        left, right = rng.choice(("()", "[]", "{}", "<>"))
-        return left + self._balanced(rng, inside) + right + self._balanced(rng, pairs - 1 - inside)
+        """So many pairs of brackets, side by side and within each other."""
+        text = ""
+        while pairs:
+            inside = rng.randrange(pairs)
+            left, right = rng.choice(("()", "[]", "{}", "<>"))
+            text += left + self._balanced(rng, inside) + right
+            pairs -= inside + 1
+        return text
 
     @staticmethod
     def solve(text):
@@ -505,7 +511,7 @@ class Cryptanalysis(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (4, 6), (7, 11), (14, 18))
-        guesses: list[list[str]] = []
+        guesses = []
         while not low <= len(guesses) <= high:
             guesses = self._guesses(rng, high)
         lines = "\n".join(f"{guess}: digits {one}, letters {two}" for guess, one, two in guesses)
@@ -522,7 +528,7 @@ class Cryptanalysis(Task):
         """Guesses, and what is said of them, until a single code is left or they are too many."""
         every = digits, capitals = pairs("0123456789"), pairs(ascii_uppercase)
         code = [rng.choice(half) for half in every]
-        guesses: list[list[str]] = []
+        guesses = []
         while len(guesses) <= most and len(digits) * len(capitals) > 1:
             guess = [rng.choice(half) for half in every]
             one, two = map(feedback, guess, code)
