@@ -121,8 +121,10 @@ class ModelConfig:
         self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
 
 
-# The compute type is that of what comes in. In training the weights may be the optimiser's, in
-# float32: these two layers cast them where they are used (`.to` does nothing if nothing is to do).
+# A model that samples has weights of the type it computes in. One that is trained has float32
+# weights. Under FSDP they are cast when they are gathered (`shard` in sft.py); of a model in one
+# piece these layers cast their own, to the type of what comes in, which begins at the embedding
+# with `compute_dtype`. (`.to` does nothing if nothing is to do.)
 
 class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
@@ -203,7 +205,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     grouped = k.shape[1] != q.shape[1]
     dtype = q.dtype
     # On a CPU the backward pass takes half as long in float32 as in bfloat16. Passes without one do
-    # the same, so that all passes over the same tokens agree: policy, reference, critic.
+    # the same, so that the reference's and the critic's agree with the update's.
     if q.device.type == "cpu":
         q, k, v = q.float(), k.float(), v.float()
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
@@ -258,7 +260,7 @@ class CausalLM(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        self.compute_dtype: torch.dtype | None = None   # None: the weights' own
+        self.compute_dtype: torch.dtype | None = None   # None: the weights' own; set by `shard`
         if not config.tie_word_embeddings:  # tied (small models): the head is the embedding
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
@@ -745,6 +747,7 @@ class Sampler:
         self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
                              dtype=weight.dtype)
         self.rows: list[Row] = []   # those in the first slots: none yet
+        # 1 in a free slot: where one runs along, it writes at the positions 0 and 1.
         self.lengths = np.ones(self.slots, dtype=np.int64)
         # On the device, for a step: the lengths before it, the tables, and what it has found.
         self.device_lengths = torch.ones(self.slots, dtype=torch.long, device=self.device)
@@ -1008,13 +1011,13 @@ class TurnRules:
         t, chat = row.trajectory, self.interpreter.chat
         sampled = t.ids[row.turn_start:]   # of this turn
         says_end = sampled[-1] in chat.ends
-        # Cheaply first, by the token alone (while streaming, every one comes here); then the text
-        # is read, for a "`" need not close a block.
-        if not (says_end or sampled[-1] in chat.closing or len(t.ids) >= row.stop):
+        out_of_budget = len(t.ids) >= row.stop
+        may_close = sampled[-1] in chat.closing
+        if not (says_end or out_of_budget or may_close):   # while streaming, every token comes here
             return None
         turn = chat.read(sampled[:-1] if says_end else sampled)
-        calls = turn.code is not None and not says_end
-        if not (says_end or calls or len(t.ids) >= row.stop):
+        calls = turn.code is not None
+        if not (says_end or out_of_budget or calls):   # a "`" that closed no block
             return None
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.

@@ -668,8 +668,9 @@ class ForkServer:
                     rss_mb=usage.ru_maxrss / 1024)
 
     def watch(self, pid: int, deadline: float) -> str:
-        """Until the script has to end. Answers at the thread gate meanwhile. Returns why: "ended",
-        "deadline" (a time.monotonic), "trainer gone" or "scratch full"."""
+        """Until the script has to end, by `deadline` (a time.monotonic) at the latest. Answers at
+        the thread gate meanwhile. Returns why: "ended", "deadline", "trainer gone" or "scratch
+        full"."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
         # The longest single wait. Without a pidfd the end of the script is polled; with one, only
@@ -1171,10 +1172,9 @@ LIMITED = dict(
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
     prctl=Limit((157, 167), 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
-    # A call has to pass all its rules. fcntl has two: other commands fail; and of those that do
-    # not, the locks stop here, with error 0: they do nothing and "succeed".
-    fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),
-    fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),
+    # A call has to pass all its rules. fcntl has two.
+    fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),          # all other commands fail
+    fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),   # locks do nothing and "succeed"
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
     ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))
 
@@ -1228,7 +1228,7 @@ def make_own_program(pid: int) -> bytes:
              (IF_EQUAL, 1, 0, ARCHITECTURE.audit),
              (RETURN, 0, 0, KILL),
              (LOAD, 0, 0, NUMBER_AT),
-             # Calls from here on do not exist, nor do those of x32: their numbers have a high bit.
+             # No call from here on exists, nor do those of x32, whose numbers have a high bit.
              (IF_AT_LEAST, 0, 1, FIRST_NEW_CALL),
              (RETURN, 0, 0, FAIL + errno.ENOSYS)]
     for rule in limits_to_itself(pid).values():

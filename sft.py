@@ -1004,7 +1004,7 @@ class RunDir:
         self.locks = [claim(path)]
         # OUT.new holds an earlier --overwrite that was killed: this run is to find nothing of it.
         if overwrite and is_run(path):
-            self._move_aside(path)
+            self._move_aside(path)   # its lock file goes with it
             self.locks = [claim(path)]
         if path != self.out and self.out.exists():
             self.locks.append(claim(self.out))   # nobody is at work in the old run
