@@ -25,6 +25,7 @@ expected; the policy gradient makes a better answer's tokens likelier, a worse o
 import argparse
 import json
 import math
+import os
 import random
 import time
 from collections import deque
@@ -825,7 +826,10 @@ def choose_questions(args: argparse.Namespace, purpose: str, n: int,
     """n questions for a purpose: of each of --tasks, or of the user's file, which is one task."""
     if args.questions:
         return own_questions(args.questions, purpose, n)
-    return draw_questions(parse_tasks(args.tasks, args.level), purpose, n, seed)
+    # A bar where it takes long: hundreds of hard ones of all tasks.
+    tasks = tqdm(parse_tasks(args.tasks, args.level), desc="drawing questions", unit="task",
+                 delay=3, leave=False, disable=os.environ.get("RANK", "0") != "0")
+    return draw_questions(tasks, purpose, n, seed)
 
 
 def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: list[Instance],

@@ -1,16 +1,13 @@
 """Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
 import json
 import math
-import os
 import re
 import sys
 from difflib import get_close_matches
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Iterator
-
-from tqdm import tqdm
+from typing import Any, Iterable, Iterator
 
 from tasks.base import (LEVELS, TASKS, Instance, accepts, items, letter, norm, number,
                         purpose_of)
@@ -80,15 +77,13 @@ def keys_called(name: str) -> list[str]:
     return keys
 
 
-def draw_questions(tasks: list[tuple[str, int]], purpose: str, n: int,
+def draw_questions(tasks: Iterable[tuple[str, int]], purpose: str, n: int,
                    seed: int = 0) -> list[Instance]:
     """The first n different questions of every task, or all it has: fixed by the arguments."""
     questions: list[Instance] = []
     if n == 0:
         return questions
-    # A bar where it takes long (hundreds of hard ones of all tasks), of one process.
-    for key, level in tqdm(tasks, desc="drawing questions", unit="task", delay=3, leave=False,
-                           disable=os.environ.get("RANK", "0") != "0"):
+    for key, level in tasks:
         seen: dict[str, Instance] = {}
         # A question that was drawn before is drawn again: twenty tries for each that is wanted.
         for i in range(20 * n):
