@@ -181,7 +181,7 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     only the blocks' inputs are kept for the backward pass, which computes the rest again.
 
     One process on a CPU has nothing to share out: its model stays in one piece, and its layers cast
-    their own weights. That spares the tiny model, and a real one, a quarter of a step.
+    their own weights. That spares the tiny model a quarter of a step.
     """
     for block in model.model.layers:
         block.checkpointing = checkpointing
