@@ -958,7 +958,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     varied = [group for group in groups if has_variance(list(map(reward_of, group)))]
     if not varied:
         raise SystemExit("no group has different rewards, so there is nothing to learn: "
-                         "try another --seed")
+                         "try another --seed, or a larger --group-size")
     group = varied[0]
     rewards = [reward_of(t) for t in group]
     [advantages] = ADVANTAGES[algorithm.advantage]([rewards], algorithm.std, world)

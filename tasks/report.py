@@ -301,12 +301,12 @@ def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
 
 
 EXPLAIN_LEGEND = """
-In this update the policy is the one that sampled: every ratio is 1, nothing is
-clipped, and the loss is minus the mean advantage, 0. It says nothing; its
-gradient teaches. The table shows what has moved after the step: "clipped" is
-what a second update on this group (--updates 2) would leave alone. All answers
-pull at once, so a token of a good answer can still become less likely: another
-good one may go on differently there."""
+In the first update, by default the only one, the policy is the one that
+sampled: every ratio is 1, nothing is clipped, and the loss is minus the mean
+advantage, 0. It says nothing; its gradient teaches. The table shows what has
+moved after the last update: "clipped" is what one more would leave alone. All
+answers pull at once, so a token of a good answer can still become less likely:
+another good one may go on differently there."""
 
 
 def explain_group(
