@@ -1625,8 +1625,9 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
         if (directory / name).exists():   # the first one's first line, or all of the second
             _, value = next(read_jsonl(directory / name), (0, {}))
             flags = value.get("flags", {})
-            texts = [flags.get("tasks"), flags.get("questions")] if isinstance(flags, dict) else [0]
-            if not all(text is None or isinstance(text, str) for text in texts):
+            sound = isinstance(flags, dict) and all(
+                isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
+            if not sound:
                 raise SystemExit(f"{directory / name} does not hold the flags of a run")
             return flags
     return {}
