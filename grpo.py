@@ -328,7 +328,7 @@ class Algorithm:
     The defaults here are the flags' defaults.
     """
     reward: str = "v1"              # a name in REWARDS
-    advantage: str = "grpo"         # grpo | reinforce++ | ppo
+    advantage: str = "grpo"         # a name in ADVANTAGES
     std: bool = True                # divide advantages by their standard deviation
     norm: str = "sequence"          # what the loss is a mean over: sequence | token | constant
     clip_low: float = 0.2           # the probability ratio may fall by
