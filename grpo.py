@@ -213,6 +213,18 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
     return groups
 
 
+RECENT_STEPS = 10   # the newest steps, whose calls are judged together: one alone may have few
+
+
+def end_if_recent_calls_failed(groups: Groups, recent: deque[list[float]], world: World) -> None:
+    """Note a step's [calls that the sandbox itself failed, all calls] in `recent`, and end the
+    program if they are too many over the newest steps and all ranks.
+    """
+    recent.append(world.sum(*tool_failures([t for group in groups for t in group])))
+    end_if_sandbox_failed(failures=sum(failures for failures, _ in recent),
+                          calls=sum(calls for _, calls in recent), least=5)
+
+
 def without_failures(groups: Groups) -> Groups:
     """The groups without the answers that the sandbox failed: those are not the model's fault."""
     return [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
@@ -849,8 +861,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
     # 2. Curriculum.
     curriculum = make_curriculum(args, progress.pass_rates, world)
     steps = args.steps_per_stage * args.stages   # with --order none as many, all in one stage
-    # [calls that the sandbox itself failed, all calls] of each of the newest steps.
-    recent: deque[list[float]] = deque(maxlen=10)
+    recent: deque[list[float]] = deque(maxlen=RECENT_STEPS)
     with Interrupt(world) as interrupt, tqdm(
             range(progress.step + 1, steps + 1), desc="training", unit="step",
             initial=progress.step, total=steps, disable=not world.main) as bar:
@@ -874,10 +885,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             rolled = answer_batch(actor, asked, args.group_size, step, world=world)
             [tokens] = world.sum(sum(t.response_len for group in rolled for t in group))
             t_sample = time.time() - rollout_began
-            recent.append(world.sum(*tool_failures([t for group in rolled for t in group])))
-            try:   # a step may have few calls: the newest steps are judged together
-                end_if_sandbox_failed(failures=sum(failures for failures, _ in recent),
-                                      calls=sum(calls for _, calls in recent), least=5)
+            try:
+                end_if_recent_calls_failed(rolled, recent, world)
             except SystemExit as problem:   # the checkpoint is of the step before this one
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")

@@ -2,6 +2,8 @@
 import gc
 import json
 import math
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -143,6 +145,19 @@ def test_a_broken_sandbox_is_noticed_and_a_small_step_with_two_failures_is_none(
     for failures, calls, least in ((2, 99, 2), (8, 342, 5), (8, 8, 5)):
         with pytest.raises(SystemExit, match=f"failed {failures} of {calls} calls"):
             end_if_sandbox_failed(failures, calls, least=least)
+
+
+def test_the_newest_steps_are_judged_together_and_what_lies_further_back_is_forgotten():
+    recent = deque(maxlen=grpo.RECENT_STEPS)
+    for failures, calls in ((2, 11), (0, 300), (4, 20)):      # 6 of 331: below 2 %
+        grpo.end_if_recent_calls_failed([failing(failures, calls)], recent, WORLD)
+    with pytest.raises(SystemExit, match="failed 8 of 342 calls"):
+        grpo.end_if_recent_calls_failed([failing(2, 11)], recent, WORLD)
+    for _ in range(grpo.RECENT_STEPS - 1):
+        with suppress(SystemExit):                            # as long as most of the failures are among them
+            grpo.end_if_recent_calls_failed([failing(0, 10)], recent, WORLD)
+    grpo.end_if_recent_calls_failed([failing(0, 10)], recent, WORLD)
+    assert list(recent) == [[0, 10]] * grpo.RECENT_STEPS
 
 
 def test_every_step_knows_its_stage_and_a_stage_goes_through_its_pool_evenly():
@@ -545,7 +560,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
 
 
-def test_a_run_that_only_leaves_steps_out_or_whose_weights_are_no_numbers_ends_with_a_sentence():
+def test_a_run_that_only_leaves_steps_out_ends_with_a_sentence():
     progress = grpo.Progress(before={}, pass_rates=[], skipped=9)
     grpo.check_gradients(progress, steps=20)
     progress.skipped = 10
