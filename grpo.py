@@ -33,8 +33,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from r1ci import (Chat, Interpreter, TokenScores, checked_sandbox, evaluate, load_model,
-                  load_tokenizer, load_weights, merge_shares, rollout, token_logps)
+from r1ci import (Chat, Interpreter, PackedRows, TokenScores, checked_sandbox, evaluate,
+                  load_model, load_tokenizer, load_weights, merge_shares, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
                  copy_weights, explain_lost_rank, free_weights, give_back_memory, is_whole,
                  load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step,
@@ -351,7 +351,7 @@ class Algorithm:
     max_tokens: int = Protocol.max_tokens       # of an answer, script output included
     temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
     # Flags of sft.py, too: `add_training_flags` there has their defaults.
-    micro_tokens: int               # of a forward pass, padding included
+    micro_tokens: int               # of a micro-batch's rows, their padding included
     max_grad_norm: float            # larger gradients are scaled down
 
 
@@ -418,9 +418,8 @@ def choose_answers(groups: Groups, rewards: Numbers, advantages: list[list[float
 @dataclass
 class PolicyBatch:
     """A micro-batch of B answers; N are its trained tokens, row by row."""
-    ids: Tensor             # [B, T]
-    loss_mask: Tensor       # [B, T] 1: a trained token
-    lengths: list[int]      # [B] trained tokens of each row, N in all
+    packed: PackedRows      # their tokens; answers to one question share its prompt
+    lengths: list[int]      # [B] trained tokens of each answer, N in all
     rewards: list[float]    # [B]
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
@@ -435,13 +434,13 @@ class PolicyBatch:
 
 
 def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
-                   world: World) -> tuple[list[PolicyBatch], float]:
-    """The answers in micro-batches, as many on every rank, and the share of padding in them."""
+                   world: World) -> list[PolicyBatch]:
+    """The answers in micro-batches, as many on every rank."""
     ids = [answer.trajectory.ids for answer in answers]
     masks = [answer.mask for answer in answers]
-    micro, padding = make_batches(ids, masks, algorithm.micro_tokens, world)
+    prompt_lens = [answer.trajectory.prompt_len for answer in answers]
     batches = []
-    for batch in micro:
+    for batch in make_batches(ids, masks, algorithm.micro_tokens, world, prompt_lens):
         inside = [answers[i] for i in batch.rows]   # an answer for each row
         # The trained tokens, row by row: (answer, position), in the order of `token_logps`.
         tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.mask) if m]
@@ -449,7 +448,7 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
         sampled = [answer.trajectory.loss_mask[i] == 1 for answer, i in tokens]
         logps = [answer.trajectory.logps[i] for answer, i in tokens]
         made = PolicyBatch(
-            ids=batch.ids, loss_mask=batch.loss_mask,
+            packed=batch.packed,
             lengths=[sum(answer.mask) for answer in inside],
             rewards=[answer.reward for answer in inside],
             weights=torch.tensor(weights, device=world.device),
@@ -459,7 +458,7 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
         if None not in advantages:   # else PPO's `estimate_advantages` fills them in
             made.advantages = torch.tensor(advantages, device=world.device)
         batches.append(made)
-    return batches, padding
+    return batches
 
 
 @dataclass
@@ -475,7 +474,7 @@ class Learner:
 
     def score(self, model: nn.Module, batch: PolicyBatch) -> TokenScores:
         """What a model says of the trained tokens, at the temperature they were sampled with."""
-        return token_logps(model, batch.ids, batch.loss_mask, self.vocab_size,
+        return token_logps(model, batch.packed, self.vocab_size,
                            temperature=self.algorithm.temperature)
 
     @torch.no_grad()
@@ -534,7 +533,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
     algorithm = learner.algorithm
     world = learner.world
     give_back_memory(model)   # what the rollout has left
-    batches, padding = policy_batches(answers, algorithm, world)
+    batches = policy_batches(answers, algorithm, world)
     learner.prepare(batches)
     metrics = UpdateMetrics()
     skipped = 0
@@ -565,8 +564,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
             skipped += 1
         if learner.critic:
             learner.critic.step()
-    return dict(metrics.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped,
-                padding=padding if batches else None)
+    return dict(metrics.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped)
 
 
 class UpdateMetrics:
@@ -975,7 +973,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
 
     @torch.no_grad()
     def logps_of(answer: TrainedAnswer) -> Tensor:
-        [batch], _ = policy_batches([answer], algorithm, world)
+        [batch] = policy_batches([answer], algorithm, world)
         return learner.score(learner.model, batch).logps
 
     old_logps = [logps_of(answer) for answer in answers]
@@ -1109,6 +1107,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         lr=1e-5,
         max_turn_tokens=192,
         max_tokens=448,
+        micro_tokens=2048,
         slots=64,
         val_n=2,
         eval_n=8,

@@ -163,6 +163,22 @@ def apply_rope(x: Tensor, rope: Rope) -> Tensor:
     return torch.addcmul(x * rope.cos, swapped, rope.sin)
 
 
+class Access:
+    """How attention finds what the tokens of a forward pass see, where ids are not whole rows.
+
+    CacheAccess (section 2), for sampling: what a cache has stored of the row is seen, too.
+    PackedRows (below), for training: many rows stand in one.
+    """
+
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
+        """The rotations of the tokens' positions."""
+        raise NotImplementedError
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attention of the tokens' queries [B, H, T, head_dim], of the same shape."""
+        raise NotImplementedError
+
+
 class Attention(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -180,11 +196,10 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, access: Access | None, layer: int) -> Tensor:
         """x [B, T, D] -> [B, T, D].
 
-        access: where in the KV cache this pass writes and reads (`CacheAccess`, section 2); None in
-        training, where every row begins at position 0.
+        access: finds what the tokens see; None: x are whole rows.
         """
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_dim)               # [B, T, H, head_dim]
@@ -235,12 +250,12 @@ class Block(nn.Module):
         # True: only the input is kept for the backward pass, which computes the rest again.
         self.checkpointing = False
 
-    def forward(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, access: Access | None, layer: int) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(self.compute, x, rope, access, layer=layer, use_reentrant=False)
         return self.compute(x, rope, access, layer)
 
-    def compute(self, x: Tensor, rope: Rope, access: "CacheAccess | None", layer: int) -> Tensor:
+    def compute(self, x: Tensor, rope: Rope, access: Access | None, layer: int) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), rope, access, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -271,15 +286,17 @@ class CausalLM(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, ids: Tensor, access: "CacheAccess | None" = None,
+    def forward(self, ids: Tensor, access: Access | None = None,
                 head: Callable[[Tensor, Tensor], Any] = F.linear) -> Any:
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
-        Without access to a cache rows start at position 0, and padding belongs on the right: no
-        causal row sees it. The caller passes the head in, to run inside this forward pass: under
-        FSDP (weights spread over processes, `shard` in sft.py) weights are whole only while it
-        runs. Decoding keeps the default, training scores the trained tokens (`token_logps`), and
-        what only fills the cache needs none (`no_head`).
+        Without access ids are whole rows, from position 0 on; padding belongs on the right, where
+        no causal row sees it. With access (see `Access`) it knows the positions, and what is seen.
+
+        The caller passes the head in, to run inside this forward pass: under FSDP (weights spread
+        over processes, `shard` in sft.py) weights are whole only while it runs. Decoding keeps the
+        default, training scores the trained tokens (`token_logps`), and what only fills the cache
+        needs none (`no_head`).
         """
         embedding = self.model.embed_tokens.weight
         dtype = self.compute_dtype or embedding.dtype
@@ -288,7 +305,7 @@ class CausalLM(nn.Module):
         if access is None:
             rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, dtype)
         else:
-            rope = access.rope
+            rope = access.find_rope(self.config, dtype)
         for layer, block in enumerate(self.model.layers):
             x = block(x, rope, access, layer)
         hidden = self.model.norm(x)
@@ -308,32 +325,24 @@ class TokenScores(NamedTuple):
 LOGITS_CHUNK = 1024  # trained tokens whose logits exist at a time
 
 
-def token_logps(
-    model: nn.Module, ids: Tensor, loss_mask: Tensor, vocab_size: int, temperature: float = 1.0
-) -> TokenScores:
-    """Score the trained tokens of right-padded ids [B, T]: N = loss_mask[:, 1:].sum() of them.
-
-    Position t predicts token t + 1, so a row's first token is never scored. Only trained positions
-    reach the head: nothing that is masked enters a loss.
+def token_logps(model: nn.Module, packed: "PackedRows", vocab_size: int,
+                temperature: float = 1.0) -> TokenScores:
+    """Score the N trained tokens of rows. Position t predicts token t + 1: only these positions
+    reach the head, so nothing that is masked enters a loss.
     """
-    trained = loss_mask[:, 1:].bool()  # [B, T - 1]
-    targets = ids[:, 1:][trained]  # [N]
-
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
-        hidden = hidden[:, :-1][trained]  # [N, D]
+        hidden = hidden[0, packed.before]  # [N, D]
         logps, entropies = [], []
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again. Of no
         # tokens `split` makes one empty chunk, so a batch that trains nothing works, too.
-        for states, tokens in zip(hidden.split(LOGITS_CHUNK), targets.split(LOGITS_CHUNK)):
-            chunk = checkpoint(
-                chunk_logps, states, weight, targets=tokens, vocab_size=vocab_size,
-                temperature=temperature, use_reentrant=False
-            )
+        for states, tokens in zip(hidden.split(LOGITS_CHUNK), packed.targets.split(LOGITS_CHUNK)):
+            chunk = checkpoint(chunk_logps, states, weight, targets=tokens, vocab_size=vocab_size,
+                               temperature=temperature, use_reentrant=False)
             logps.append(chunk[0])
             entropies.append(chunk[1])
         return TokenScores(torch.cat(logps), torch.cat(entropies), hidden)
 
-    return model(ids, head=score)
+    return model(packed.ids, packed, head=score)
 
 
 def chunk_logps(
@@ -349,6 +358,65 @@ def chunk_logps(
     with torch.no_grad():
         entropies = torch.special.entr(logps.exp()).sum(-1)  # entr(p) = -p log p
     return logps.gather(-1, targets[:, None]).squeeze(-1), entropies
+
+
+class PackedRows(Access):
+    """Rows to train on, without padding, and a prompt that several of them begin with only once.
+
+    Their M tokens stand in one long row, and all layers but attention take it for a row like any
+    other. Attention lays out B rows of T tokens again, padded on the right, where no causal row
+    sees it, and packs what comes of it. Three rows, two of which share the prompt p:
+
+        rows      p p p a a a    p p p b    q q c c
+        ids       p p p a a a b q q c c                        [M], M = 11
+        place     0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .   [B, T]: the table of rows, by places
+        source    0 1 2 3 4 5          9       12 13 14 15     [M]: where each token is in this
+                                                               table, a prompt's in its first row
+    """
+
+    def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
+                 prompt_lens: list[int] | None = None):
+        """loss_masks: 1 for what is trained, N tokens in all. A row's first token never is, since
+        nothing predicts it. prompt_lens: of rows that may share these tokens, which have mask 0.
+        """
+        longest = max(map(len, rows))
+        ids, positions, place, source, before, targets = [], [], [], [], [], []
+        known: dict[tuple[int, ...], list[int]] = {}   # where each prompt's tokens stand
+        for number, (row, loss_mask) in enumerate(zip(rows, loss_masks)):
+            prompt = tuple(row[:prompt_lens[number]]) if prompt_lens else ()
+            places = known.get(prompt, [])
+            first_new = len(places)
+            places = places + list(range(len(ids), len(ids) + len(row) - first_new))
+            known[prompt] = places[:len(prompt)]
+            ids += row[first_new:]
+            positions += range(first_new, len(row))
+            place.append(places)
+            source += range(number * longest + first_new, number * longest + len(row))
+            trained = [t for t in range(1, len(row)) if loss_mask[t]]
+            before += [places[t - 1] for t in trained]
+            targets += [row[t] for t in trained]
+        as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
+        self.ids = as_tensor([ids])                # [1, M]
+        self.positions = as_tensor([positions])    # [1, M] in their rows
+        self.place = pad(place, 0, device)         # [B, T]
+        self.source = as_tensor(source)            # [M]
+        self.before = as_tensor(before)            # [N] where the token before a trained one stands
+        self.targets = as_tensor(targets)          # [N] the trained tokens, row by row
+
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
+        return rope_tables(self.positions, config, dtype)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q [1, H, M, head_dim], k and v [1, K, M, head_dim] -> [1, H, M, head_dim]."""
+        y = causal_attention(self.lay_out(q), self.lay_out(k), self.lay_out(v))
+        y = y.transpose(1, 2).flatten(0, 1)                            # [B * T, H, head_dim]
+        return y.index_select(0, self.source).transpose(0, 1)[None]
+
+    def lay_out(self, x: Tensor) -> Tensor:
+        """[1, heads, M, head_dim] -> [B, heads, T, head_dim]."""
+        tokens = x[0].transpose(0, 1)                                  # [M, heads, head_dim]
+        rows = tokens.index_select(0, self.place.flatten())            # [B * T, heads, head_dim]
+        return rows.unflatten(0, self.place.shape).transpose(1, 2)
 
 
 # ---- 2. the KV cache -----------------------------------------------------------------------------
@@ -428,7 +496,7 @@ class KVCache:
 
 
 @dataclass
-class CacheAccess:
+class CacheAccess(Access):
     """What one forward pass of B rows and T new tokens each writes and reads of the cache.
 
         kind of pass                                        computed by         told by
@@ -445,6 +513,9 @@ class CacheAccess:
     mask: Tensor | None = None    # [B, 1, (H / K) T, read_length], for `extend`: 0 where a query
                                   # may look, else -inf
     row_lengths: Tensor | None = None   # [B * K], for `decode_varlen`: how many tokens a row has
+
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
+        return self.rope
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Store k, v [B, K, T, head_dim]; attention of q [B, H, T, head_dim] over its row."""
@@ -937,12 +1008,13 @@ def power_of_two(n: int, most: int) -> int:
 PASS_COST = 256   # tokens that could be computed in the time that one more pass takes
 
 
-def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.1) -> list[list[int]]:
+def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.3) -> list[list[int]]:
     """The indices of rows, in batches of about equal length that are computed one after the other.
 
     The longest come first, so that memory runs out at once if it does. A batch holds at most
     `max_tokens` with its padding (or one row). Its padding is at most the share `waste`, or
-    PASS_COST tokens, whichever is more: below that, one more pass would cost more.
+    PASS_COST tokens, whichever is more: below that, one more pass would cost more. (In training
+    only attention computes padding: see `PackedRows`.)
     """
     batches: list[list[int]] = []
     real_tokens = 0   # of the newest batch

@@ -49,10 +49,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
-from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, add_device_flags, check_model,
-                  checked_sandbox, compute_dtype, evaluate, explain_out_of_memory, find_device,
-                  load_model, load_tokenizer, load_weights, micro_batches, pad, render_messages,
-                  save_model, token_logps, gather as gather_all)
+from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
+                  check_model, checked_sandbox, compute_dtype, evaluate, explain_out_of_memory,
+                  find_device, load_model, load_tokenizer, load_weights, micro_batches,
+                  render_messages, save_model, token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -273,15 +273,14 @@ def memory_gb(device: torch.device) -> float:
 
 @dataclass
 class Batch:
-    """A micro-batch of this rank's rows, padded on the right."""
-    rows: list[int]     # their indices; none: the batch only keeps step with the other ranks
-    ids: Tensor         # [B, T]
-    loss_mask: Tensor   # [B, T]
+    """A micro-batch of this rank's rows."""
+    rows: list[int]      # their indices; none: the batch only keeps step with the other ranks
+    packed: PackedRows
 
 
-def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens: int,
-                 world: World) -> tuple[list[Batch], float]:
-    """This rank's rows in micro-batches, and the share of all ranks' tokens that is padding.
+def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens: int, world: World,
+                 prompt_lens: list[int] | None = None) -> list[Batch]:
+    """This rank's rows in micro-batches; prompt_lens: of rows that may share prompts.
 
     Every rank gets as many as the one with most, since a backward pass under FSDP is a collective
     call: a rank without rows left takes an empty batch, which trains no token.
@@ -289,20 +288,15 @@ def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens
     # The indices of the rows of each micro-batch.
     row_batches = micro_batches([len(row) for row in ids], micro_tokens)
     most = max(world.gather(len(row_batches)))
-    # A batch's first row is its longest.
-    padded_tokens = sum(len(ids[rows[0]]) * len(rows) for rows in row_batches)
-    real_tokens = sum(map(len, ids))
-    real_tokens, padded_tokens = world.sum(real_tokens, padded_tokens)
     batches = []
     for rows in row_batches:
-        padded_ids = pad([ids[i] for i in rows], 0, world.device)
-        padded_mask = pad([loss_masks[i] for i in rows], 0, world.device)
-        batches.append(Batch(rows, padded_ids, padded_mask))
-    # One row of two tokens with mask 0: no token is scored. The loss is a sum over none of them, 0,
+        lens = [prompt_lens[i] for i in rows] if prompt_lens else None
+        batches.append(Batch(rows, PackedRows([ids[i] for i in rows], [loss_masks[i] for i in rows],
+                                              world.device, lens)))
+    # One row of one token with mask 0: no token is scored. The loss is a sum over none of them, 0,
     # but backward runs through the model all the same, and makes the collective calls.
-    empty = torch.zeros(1, 2, dtype=torch.long, device=world.device)
-    batches += [Batch([], empty, empty)] * (most - len(row_batches))
-    return batches, 1 - real_tokens / max(padded_tokens, 1)
+    empty = Batch([], PackedRows([[0]], [[0]], world.device))
+    return batches + [empty] * (most - len(row_batches))
 
 
 def tell_last_pass(model: nn.Module, is_last: bool) -> None:
@@ -527,16 +521,16 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
     # A row's first token is predicted by nothing, so it does not count.
     trained = sum(sum(loss_mask[1:]) for loss_mask in loss_masks)
     [total] = world.sum(trained)
-    batches, padding = make_batches(ids, loss_masks, micro_tokens, world)
+    batches = make_batches(ids, loss_masks, micro_tokens, world)
     loss_sum = torch.zeros((), device=world.device)
     for number, batch in enumerate(batches, 1):
         tell_last_pass(model, is_last=number == len(batches))
-        scores = token_logps(model, batch.ids, batch.loss_mask, vocab_size)   # logps: [N]
+        scores = token_logps(model, batch.packed, vocab_size)   # logps: [N]
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total
         (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         loss_sum += loss.detach()
-    return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total), padding=padding)
+    return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total))
 
 
 def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
@@ -698,6 +692,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         batch_size=16,
         lr=1e-4,
         warmup=10,
+        micro_tokens=2048,
         max_turn_tokens=192,
         max_tokens=448,
         slots=64,
@@ -809,8 +804,9 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
     add("--warmup", type=whole(0), default=warmup, help="steps of warm-up")
     add("--weight-decay", type=real(0), default=0.0, help="of AdamW")
     add("--max-grad-norm", type=real(0), default=1.0, help="largest gradient norm; 0: any")
-    add("--micro-tokens", type=whole(1), default=1024,
-        help="padded tokens per forward pass")
+    add("--micro-tokens", type=whole(1), default=4096,
+        help="of a forward pass's rows, with their padding (that attention alone computes) and "
+        "shared prompts counted in each")
     add("--checkpointing", action="store_true",
         help="keep blocks' inputs only: less memory, more work")
     add("--offload", action="store_true",

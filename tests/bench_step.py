@@ -130,15 +130,14 @@ class Ours:
         if not self.keep_sampler:
             free_weights(self.sampler)
         samples = choose_answers(groups, rewards, advantages, self.learner.algorithm, world=world)
-        measured = update(self.learner, samples, lr=1e-6)
+        update(self.learner, samples, lr=1e-6)
         end = now(world)
         rows = [t for group in groups for t in group]
         tokens, trained = world.sum(sum(t.response_len for t in rows),
                                     sum(len(t.ids) for t in rows))
         return dict(switch=switched - began, sample=sampled - switched - watched.waited,
                     scripts=watched.waited, update=end - sampled, step=end - began,
-                    calls=watched.scripts, tokens=tokens, trained=trained,
-                    padding=measured["padding"])
+                    calls=watched.scripts, tokens=tokens, trained=trained)
 
 
 def make_ours(args: argparse.Namespace, sandbox: Sandbox, world: World, source: Path | ModelConfig,
@@ -235,14 +234,14 @@ def report_split(steps: list[Step], world: World) -> str:
     """A line a step, the medians, and each part's share of the step."""
     middle = medians(steps)
     lines = ["seconds  " + "".join(f"{part:>9s}" for part in PARTS)
-             + "   sampled  tokens/s  in rollout  trained/s  padding"]
+             + "   sampled  tokens/s  in rollout  trained/s"]
     named = [(str(number), step) for number, step in enumerate(steps, 1)]
     for name, step in [*named, ("median", middle)]:
         seconds = "".join(f"{step[part]:9.3f}" for part in PARTS)
         in_rollout = step["tokens"] / (step["sample"] + step["scripts"])
         lines.append(f"{name:9s}{seconds}{step['tokens']:10,.0f}"
                      f"{step['tokens'] / step['step']:10,.0f}{in_rollout:12,.0f}"
-                     f"{step['trained'] / step['update']:11,.0f}{step['padding']:9.1%}")
+                     f"{step['trained'] / step['update']:11,.0f}")
     lines.append("share    " + "".join(f"{middle[part] / middle['step']:9.1%}" for part in PARTS))
     lines.append(f"rank 0: {middle['calls']:.0f} scripts a step, "
                  f"peak {memory_gb(world.device):.1f} GiB")

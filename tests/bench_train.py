@@ -91,19 +91,19 @@ class Meter:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def measure(self, name: str, step: Callable[[], float]) -> None:
-        """Run a step some times after one to warm up; `step` returns its share of padding."""
+    def measure(self, name: str, step: Callable[[], None]) -> None:
+        """Run a step some times after one to warm up."""
         step()
         self.wait()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         began = time.perf_counter()
         for _ in range(self.repeats):
-            padding = step()
+            step()
         self.wait()
         seconds = (time.perf_counter() - began) / self.repeats
         print(f"{name:13s} {self.tokens / seconds:10,.0f} {self.flops / seconds / self.peak:6.1%} "
-              f"{padding:8.1%} {memory_gb(self.device):8.2f}", flush=True)
+              f"{memory_gb(self.device):8.2f}", flush=True)
 
 
 # ---- the two steps -------------------------------------------------------------------------------
@@ -119,11 +119,10 @@ def measure_ours(args: argparse.Namespace, rows: list[list[int]], world: World,
     optimizer = make_optimizer(model, 1e-6, 0.0, world)
     examples = [Example(row, [1] * len(row)) for row in rows]
 
-    def step() -> float:
-        metrics = sft_backward(model, examples, world, vocab_size=config.vocab_size,
-                               micro_tokens=args.micro_tokens)
+    def step() -> None:
+        sft_backward(model, examples, world, vocab_size=config.vocab_size,
+                     micro_tokens=args.micro_tokens)
         optimizer_step(model, optimizer, 1e-6, 1.0)
-        return metrics["padding"]
 
     meter.measure("this code", step)
 
@@ -138,13 +137,11 @@ def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
     per_batch = max(args.micro_tokens // max(map(len, rows)), 1)
 
-    def step() -> float:
-        padded_tokens = 0
+    def step() -> None:
         for start in range(0, len(rows), per_batch):
             batch = rows[start:start + per_batch]
             ids = pad(batch, 0, device)
             mask = pad([[1] * len(row) for row in batch], 0, device)
-            padded_tokens += ids.numel()
             with torch.autocast(device.type, torch.bfloat16, enabled=world.dtype == torch.bfloat16):
                 logits = model(input_ids=ids, attention_mask=mask).logits.float()   # [B, T, V]
             targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)                # -100: none
@@ -154,7 +151,6 @@ def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return 1 - tokens / padded_tokens
 
     meter.measure("transformers", step)
 
@@ -192,7 +188,7 @@ def main() -> None:
     meter = Meter(tokens, flops, peak_flops(world.device), args.repeats, world.device)
     print(f"{args.model or args.size}: {parameters / 1e6:.1f} M parameters, {len(rows)} rows, {tokens:,} tokens "
           f"on {world.device}; peak {meter.peak / 1e12:.2f} TFLOP/s\n"
-          "              tokens/s    MFU  padding  peak GiB")
+          "              tokens/s    MFU peak GiB")
     measure_ours(args, rows, world, meter)
     if args.baseline:
         measure_transformers(args, rows, world, meter)

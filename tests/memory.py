@@ -48,7 +48,8 @@ def activations(config: ModelConfig, c: int) -> tuple[int, int, int]:
     width, mlp, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
     q, kv = heads * config.head_dim, config.num_key_value_heads * config.head_dim
     norm = 4 * width + 4 + 2 * c * width              # input in float32, 1 / rms, x / rms, output
-    attention = c * (q + 2 * kv) + c * q + 4 * heads  # rotated q, k, v; output; log-sum-exp
+    # Rotated q, k, v and output, laid out as rows; log-sum-exp; the output, packed.
+    attention = c * (q + 2 * kv) + c * q + 4 * heads + c * q
     swiglu = 4 * c * mlp                              # gate, silu(gate), up, their product
     return 2 * norm + attention + swiglu, c * width, 3 * c * mlp
 

@@ -15,7 +15,6 @@ import tiny
 from grpo import (ADVANTAGES, Actor, Algorithm, Curriculum, Learner, TrainedAnswer, choose_answers,
                   group_advantages, kl_estimate, order_value, policy_loss, potential, token_weight,
                   update)
-from r1ci import token_logps
 from sft import World, copy_weights
 from tasks.conversation import Protocol, Trajectory
 from tasks.report import end_if_sandbox_failed, explain_tokens, tool_failures
@@ -493,7 +492,7 @@ def test_a_cold_start_in_which_nothing_is_ever_right_moves_nothing_and_does_not_
         if kl_coef and groups:
             assert metrics["loss"] == pytest.approx(0, abs=1e-6) and metrics["entropy"] > 0
         else:
-            assert metrics["loss"] is metrics["entropy"] is metrics["padding"] is metrics["dp_mean"] is None
+            assert metrics["loss"] is metrics["entropy"] is metrics["dp_mean"] is None
             assert metrics["grad_norm"] == 0 and metrics["skipped"] == 0
             assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
 
@@ -538,7 +537,7 @@ def test_the_gap_between_sampler_and_trainer_is_measured():
     model = tiny.model()
     for t in sum(groups, []):  # the sampler's log-probabilities: the trainer's, but for a known gap
         with torch.no_grad():
-            logps = token_logps(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size).logps
+            logps = tiny.score(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size).logps
         where = [i for i, m in enumerate(t.loss_mask) if m]
         for i, logp in zip(where, logps.tolist()):
             t.logps[i] = logp - 0.1
@@ -612,7 +611,7 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
-    defaults = vars(Algorithm(micro_tokens=1024, max_grad_norm=1.0))
+    defaults = vars(Algorithm(micro_tokens=4096, max_grad_norm=1.0))
     assert {name: tiny_flags[name] for name in defaults} == defaults
     quick = flags_of(monkeypatch, "--preset", "quick")
     assert quick["steps_per_stage"] * quick["stages"] == 20 and quick["model"] == "runs/sft"

@@ -17,7 +17,7 @@ from torch import nn
 import r1ci
 import sft
 import tiny
-from r1ci import Chat, Interpreter, check_model, find_model, load_model, load_tokenizer, load_weights, read_config, render_messages, rollout, save_model, token_logps
+from r1ci import Chat, Interpreter, check_model, find_model, load_model, load_tokenizer, load_weights, read_config, render_messages, rollout, save_model
 from sft import World, shard
 from tasks.conversation import FORMATS, Protocol
 
@@ -124,7 +124,7 @@ def test_log_probabilities_of_several_turns_equal_those_of_transformers(monkeypa
             logps = theirs(ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0][mask[0, 1:].bool()]
         sampled = torch.tensor([p for p, m in zip(t.logps, t.loss_mask) if m], device=device)
         assert (sampled - logps).abs().max() < 1e-4
-        assert (token_logps(ours, ids, mask, tiny.chat().vocab_size)[0] - logps).abs().max() < 1e-4
+        assert (tiny.score(ours, ids, mask, tiny.chat().vocab_size)[0] - logps).abs().max() < 1e-4
     theirs.cpu()
 
 

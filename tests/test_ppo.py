@@ -66,7 +66,7 @@ def prepared(made: Critic, rewards: list[float], **changes):
         sample.reward = reward
     algorithm = replace(PPO, **changes)
     learner = learner_of(tiny.model(), None, critic=made, algorithm=algorithm)
-    batches, _ = policy_batches(samples, algorithm, WORLD)
+    batches = policy_batches(samples, algorithm, WORLD)
     learner.prepare(batches)
     return samples, batches
 
@@ -75,7 +75,8 @@ def per_row(batches, name: str) -> dict[tuple, list[float]]:
     """A tensor of the batches as one list for every row, by the row's trained tokens."""
     found = {}
     for batch in batches:
-        for row, length, part in zip(batch.ids, batch.lengths, getattr(batch, name).split(batch.lengths)):
+        rows = batch.packed.ids[0][batch.packed.place]
+        for row, length, part in zip(rows, batch.lengths, getattr(batch, name).split(batch.lengths)):
             found[tuple(row.tolist())[:8]] = part.tolist()
     return found
 

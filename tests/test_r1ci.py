@@ -14,7 +14,7 @@ import r1ci
 import sft
 import tiny
 from tasks import teacher
-from r1ci import Interpreter, KVCache, render_messages, rollout, sample, token_logps
+from r1ci import Interpreter, KVCache, render_messages, rollout, sample
 from sandbox import Result
 from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
 from tasks.report import summarise, tool_failures
@@ -102,10 +102,34 @@ def test_padding_on_the_right_changes_no_log_probability():
     model, vocab = tiny.model(), tiny.chat().vocab_size
     rows = [[3, 1, 4, 1, 5, 9], [2, 7, 1]]
     masks = [[0, 0, 1, 1, 0, 1], [0, 1, 1]]
-    world = torch.device("cpu")
-    together = token_logps(model, r1ci.pad(rows, 0, world), r1ci.pad(masks, 0, world), vocab).logps
-    apart = [token_logps(model, torch.tensor([row]), torch.tensor([mask]), vocab)[0] for row, mask in zip(rows, masks)]
+    together = r1ci.token_logps(model, r1ci.PackedRows(rows, masks, torch.device("cpu")), vocab).logps
+    apart = [tiny.score(model, torch.tensor([row]), torch.tensor([mask]), vocab)[0] for row, mask in zip(rows, masks)]
     assert (together - torch.cat(apart)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_rows_that_share_a_prompt_are_scored_as_each_alone_and_the_prompt_is_computed_once(family):
+    """Against rows that are computed one by one; a row may be a prompt and one token, and prompts have different lengths."""
+    model, vocab = tiny.model(model_type=family, head_dim=16), tiny.chat().vocab_size
+    first, second = [3, 1, 4, 1, 5, 9, 2], [6, 5, 3]
+    rows = [first + [8, 9, 7], second + [9, 3, 2, 3, 8, 4], first + [6], first + [2, 6, 4, 3, 3]]
+    masks = [[0] * 7 + [1, 0, 1], [0] * 3 + [1, 1, 0, 0, 1, 1], [0] * 7 + [1], [0] * 7 + [1, 1, 1, 0, 1]]
+    packed = r1ci.PackedRows(rows, masks, torch.device("cpu"), prompt_lens=[7, 3, 7, 7])
+    assert packed.ids.tolist() == [first + [8, 9, 7] + second + [9, 3, 2, 3, 8, 4] + [6] + [2, 6, 4, 3, 3]]
+    scores = r1ci.token_logps(model, packed, vocab, 0.7)
+    factors = torch.linspace(-1, 1, len(scores.logps))  # every token counts differently
+    (scores.logps * factors).sum().backward()
+    gradients = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    logps = []
+    for row, mask in zip(rows, masks):  # each alone, all of it, from whole logits
+        whole = (model(torch.tensor([row]))[0, :, :vocab] / 0.7).log_softmax(-1)
+        logps += [whole[t - 1, row[t]] for t in range(1, len(row)) if mask[t]]
+    logps = torch.stack(logps)
+    (logps * factors).sum().backward()
+    assert len(logps) == 11 and (scores.logps - logps).abs().max() < 1e-5
+    for a, p in zip(gradients, model.parameters()):
+        assert (a - p.grad).abs().max() < 1e-4 * (1e-3 + p.grad.abs().max())
 
 
 def test_log_probabilities_and_entropy_equal_a_float64_computation(monkeypatch):
@@ -116,7 +140,7 @@ def test_log_probabilities_and_entropy_equal_a_float64_computation(monkeypatch):
     mask[0, [0, 3, 4, 11]] = 1  # the first token of a row has no predecessor and is not predicted
     mask[1, [5, 6]] = 1
     monkeypatch.setattr(r1ci, "LOGITS_CHUNK", 2)
-    logps, entropies, _ = token_logps(model, ids, mask, vocab, temperature)
+    logps, entropies, _ = tiny.score(model, ids, mask, vocab, temperature)
     with torch.no_grad():
         full = (model.double()(ids)[..., :vocab] / temperature).log_softmax(-1)
     wanted = [(0, 3), (0, 4), (0, 11), (1, 5), (1, 6)]
@@ -135,7 +159,7 @@ def test_chunks_change_neither_log_probabilities_nor_gradient(monkeypatch):
     for chunk in (1000, 7):
         model.zero_grad()
         monkeypatch.setattr(r1ci, "LOGITS_CHUNK", chunk)
-        token_logps(model, ids, mask, vocab).logps.sum().backward()
+        tiny.score(model, ids, mask, vocab).logps.sum().backward()
         gradients.append([p.grad.clone() for p in model.parameters()])
     for a, b in zip(*gradients):
         assert (a - b).abs().max() < 1e-4 * (1 + a.abs().max())
@@ -152,7 +176,7 @@ def test_other_targets_under_masked_tokens_change_neither_loss_nor_gradient():
     outcomes = []
     for rows in (ids, other):
         model.zero_grad()
-        logps, entropies, _ = token_logps(model, rows, mask, vocab)
+        logps, entropies, _ = tiny.score(model, rows, mask, vocab)
         loss = -logps.mean()
         loss.backward()
         outcomes.append((loss.detach(), entropies, [p.grad.clone() for p in model.parameters()]))
@@ -166,7 +190,7 @@ def test_tool_tokens_are_inputs_but_never_targets():
     ids = torch.randint(0, vocab, (1, 24), generator=torch.Generator().manual_seed(6))
     mask = torch.zeros_like(ids)
     mask[0, 4:9] = mask[0, 15:22] = 1  # two turns with the sandbox's words between them
-    logps = token_logps(model, ids, mask, vocab).logps
+    logps = tiny.score(model, ids, mask, vocab).logps
     (-logps.mean()).backward()
     ours = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
@@ -303,7 +327,7 @@ def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(mo
         with monkeypatch.context() as patch:
             trajectories = scripted(patch, *rows, model=model, temperature=temperature, slots=3)
         for t in trajectories:
-            logps = token_logps(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size,
+            logps = tiny.score(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size,
                                 temperature).logps
             sampled = torch.tensor([p for p, m in zip(t.logps, t.loss_mask) if m])
             assert len(sampled) == t.response_len > 5

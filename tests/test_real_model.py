@@ -17,7 +17,7 @@ from torch import Tensor
 
 import tiny
 from r1ci import (Chat, Interpreter, load_model, load_tokenizer, render_messages, rollout,
-                  save_model, token_logps)
+                  save_model)
 from tasks.conversation import FORMATS, MODES, Protocol, Trajectory
 from tasks.questions import LAPTOP_TASKS
 
@@ -154,7 +154,7 @@ def test_sampler_and_trainer_agree_on_a_conversation_of_several_turns(ours, thei
     for t in (told, *free):
         ids, loss_mask = torch.tensor([t.ids]), torch.tensor([t.loss_mask])
         with torch.no_grad():
-            trainer = token_logps(ours, ids, loss_mask, chat.vocab_size).logps
+            trainer = tiny.score(ours, ids, loss_mask, chat.vocab_size).logps
             logits = theirs(ids).logits[0, :-1]
         chosen = logits.log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
         require_close("sampler and trainer", sampled_logps(t), trainer)
@@ -172,7 +172,7 @@ def test_in_bfloat16_sampler_and_trainer_give_nearly_equal_probabilities(chat):
     for t in [t for group in groups for t in group]:
         ids, loss_mask = torch.tensor([t.ids]), torch.tensor([t.loss_mask])
         with torch.no_grad():
-            trainer = token_logps(model, ids, loss_mask, chat.vocab_size).logps
+            trainer = tiny.score(model, ids, loss_mask, chat.vocab_size).logps
         differences.append(torch.stack([sampled_logps(t), trainer]))
     sampler, trainer = torch.cat(differences, dim=1)
     dp = (sampler.exp() - trainer.exp()).abs().mean().item()

@@ -43,6 +43,12 @@ def task_instances(key: str, n: int, level: int = 1, purpose: str = "sft") -> li
     return [TASKS[key].generate(seed, level, purpose) for seed in range(n)]
 
 
+def score(model, ids, loss_mask, vocab_size: int, temperature: float = 1.0) -> r1ci.TokenScores:
+    """`token_logps` of the rows of two tensors [B, T]."""
+    packed = r1ci.PackedRows(ids.tolist(), loss_mask.tolist(), ids.device)
+    return r1ci.token_logps(model, packed, vocab_size, temperature)
+
+
 class Script:
     """Stands in for `r1ci.sample`: makes the rollout choose given tokens, with the model's own log-probabilities.
 
