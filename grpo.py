@@ -120,8 +120,8 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
                              key=(*key, mode, protocol.temperature), bar=bar)
             failures, calls = tool_failures([t for group in groups for t in group])
             end_if_sandbox_failed(*world.sum(failures, calls))
-            for question_rates, group in zip(rates, groups):
-                question_rates[mode] = sum(t.right for t in group) / samples
+            for question_rates, group in zip(rates, without_failures(groups)):
+                question_rates[mode] = sum(t.right for t in group) / max(len(group), 1)
     # All ranks get all rates, in the order of the questions.
     pass_rates = []
     lines = ""
@@ -656,7 +656,7 @@ def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: 
 
 # BEHAVIOURS (tasks/report.py): code_rate, calls, failed_calls, text_rate, response_len, self_check,
 # recovery, switches.
-ANSWER_METRICS = ("pass_rate", *BEHAVIOURS, "truncated", "void", "tool_failure")
+ANSWER_METRICS = ("right", *BEHAVIOURS, "truncated", "void", "tool_failure")
 
 
 def answer_metrics(t: Trajectory) -> dict[str, float | None]:
@@ -664,7 +664,7 @@ def answer_metrics(t: Trajectory) -> dict[str, float | None]:
     # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
     void = any(turn.code is None and turn.answer is None for turn in t.turns)
     behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
-    return {"pass_rate": t.right > 0, **behaviours, "truncated": t.stop_reason == "budget",
+    return {"right": t.right > 0, **behaviours, "truncated": t.stop_reason == "budget",
             "void": void, "tool_failure": t.stop_reason == "tool_failure"}
 
 
@@ -708,7 +708,7 @@ def step_line(metrics: dict[str, Any], seconds: float) -> str:
         step 20  stage 1  right 0.83  reward 0.83  code 1.00  4.2 s  val 0.95
     """
     line = f"step {metrics['step']}  stage {metrics['stage']}"
-    for name, key in (("right", "pass_rate"), ("reward", "reward"), ("code", "code_rate")):
+    for name, key in (("right", "right"), ("reward", "reward"), ("code", "code_rate")):
         value = metrics[key]
         line += f"  {name} -" if value is None else f"  {name} {value:.2f}"
     line += f"  {seconds:.1f} s"

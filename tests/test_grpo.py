@@ -105,6 +105,18 @@ def test_every_agent_answers_every_question_and_p_is_their_mean(monkeypatch):
     assert files.keys() == {"pass_rates.jsonl", "pass_rates-stage-3.jsonl"}
 
 
+def test_answers_that_the_sandbox_failed_do_not_count_in_the_pass_rate(monkeypatch):
+    answers = [trajectory(1.0, 0), trajectory(0.0, 1), trajectory(0.0, 2), trajectory(0.0, 3)]
+    for failed in answers[2:]:
+        failed.stop_reason = "tool_failure"
+    monkeypatch.setattr(grpo, "rollout", lambda *_, **__: [answers, answers[2:]])
+    monkeypatch.setattr(grpo, "end_if_sandbox_failed", lambda *_: None)  # that many would end the run
+    args = SimpleNamespace(agents=["ci"], potential_samples=4)
+    questions = tiny.task_instances("rg/gcd", 2, purpose="rl")
+    run = SimpleNamespace(world=WORLD, write=lambda *_: None)
+    assert grpo.measure_pass_rates(args, run, actor(), questions, stage=1) == [0.5, 0.0]
+
+
 def test_a_question_that_comes_twice_in_a_step_is_answered_anew_each_time(monkeypatch):
     """Pitfall 9: noise never alike. Under one key the second group would be a copy of the first."""
     asked = []
@@ -221,7 +233,7 @@ def test_metrics_are_means_over_the_answers_that_they_are_about_and_null_where_t
     cut_off, right = row("```python\nx", reward=0.0, stop_reason="budget"), row("<<<4>>>")
     right.logps = [0.0] * 4 + [-0.5] * 16
     metrics = grpo.rollout_metrics([[cut_off, right]], WORLD)
-    assert metrics["pass_rate"] == metrics["truncated"] == metrics["void"] == 0.5
+    assert metrics["right"] == metrics["truncated"] == metrics["void"] == 0.5
     assert metrics["text_rate"] == 1.0           # of the one that answers
     assert metrics["recovery"] is None           # no call has failed
     assert metrics["right_logp"] == pytest.approx(-0.5)
@@ -230,9 +242,9 @@ def test_metrics_are_means_over_the_answers_that_they_are_about_and_null_where_t
 
 
 def test_a_steps_line_is_one_of_at_most_80_columns_also_with_the_longest_numbers():
-    line = grpo.step_line(dict(step=20, stage=1, pass_rate=0.8333, reward=-0.1, code_rate=None, loss=1.0), 4.25)
+    line = grpo.step_line(dict(step=20, stage=1, right=0.8333, reward=-0.1, code_rate=None, loss=1.0), 4.25)
     assert line == "step 20  stage 1  right 0.83  reward -0.10  code -  4.2 s"
-    longest = dict(step=9999, stage=9, pass_rate=1.0, reward=-0.25, code_rate=1.0, val_accuracy=0.95)
+    longest = dict(step=9999, stage=9, right=1.0, reward=-0.25, code_rate=1.0, val_accuracy=0.95)
     line = grpo.step_line(longest, 1234.5)
     assert line.endswith("val 0.95") and len(line) <= 80 and "\n" not in line
 
