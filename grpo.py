@@ -173,7 +173,11 @@ class Curriculum:
         return min((step - 1) // self.steps_per_stage, len(self.pools) - 1) + 1
 
     def batch(self, step: int, size: int) -> list[int]:
-        """Indices of a step's questions; a stage goes through its pool in laps of random order."""
+        """Indices of a step's questions; a stage goes through its pool in laps of random order.
+
+        A pool of 5, and 3 a step: step 1 takes three of lap 0; step 2 the last two, and one of
+        lap 1, which has an order of its own; and so on.
+        """
         stage = self.stage(step)
         pool = self.pools[stage - 1]
         steps_before = step - 1 - (stage - 1) * self.steps_per_stage  # in this stage
@@ -305,13 +309,11 @@ def within_batch(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers
     return whiten(rewards, divide_by_std, world)
 
 
-def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> list[list[None]]:
-    """PPO: every token has an advantage of its own, and the critic has to see the batches first.
-
-    Until then it is None; `choose_answers` lets such answers pass, and before the first step
-    `Learner.prepare` has `estimate_advantages` (section PPO) fill in PolicyBatch.advantages.
+def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
+    """PPO: 0 for now. Its critic gives every token an advantage of its own, once it has seen the
+    batches (`estimate_advantages`, in section PPO).
     """
-    return [[None] * len(group) for group in rewards]
+    return [[0.0] * len(group) for group in rewards]
 
 
 # To add one: a function here, and a word in the help of --advantage.
@@ -361,7 +363,7 @@ class TrainedAnswer:
     trajectory: Trajectory
     mask: list[int]           # 1: a token that is trained (`trained_mask`)
     reward: float             # v1's or v2's
-    advantage: float | None   # the same for all its tokens; None: PPO's (`left_to_critic`)
+    advantage: float          # the same for all its tokens
     weight: float = 0.0       # of each of its trained tokens in the loss
 
 
@@ -392,13 +394,14 @@ def token_weight(length: int, answers: float, tokens: float, algorithm: Algorith
     return 1 / (answers * algorithm.max_tokens)
 
 
-def choose_answers(groups: Groups, rewards: Numbers, advantages: list[list[float | None]],
-                   algorithm: Algorithm, world: World) -> list[TrainedAnswer]:
+def choose_answers(groups: Groups, rewards: Numbers, advantages: Numbers, algorithm: Algorithm,
+                   world: World) -> list[TrainedAnswer]:
     """This rank's answers that enter the update, each with its weight in the loss.
 
     An answer whose advantage is 0 (with GRPO, all of a group with equal rewards) has no gradient:
-    it counts in the mean and is left out of the work. But the KL term needs it.
+    it counts in the mean and is left out of the work. But the KL term and PPO's critic need it.
     """
+    all_needed = algorithm.kl_coef > 0 or algorithm.advantage == "ppo"
     chosen = []
     answer_count = 0
     token_count = 0
@@ -407,7 +410,7 @@ def choose_answers(groups: Groups, rewards: Numbers, advantages: list[list[float
             mask = trained_mask(t, algorithm.mask_tool_output)
             answer_count += 1
             token_count += sum(mask)
-            if advantage is None or advantage != 0 or algorithm.kl_coef > 0:
+            if advantage != 0 or all_needed:
                 chosen.append(TrainedAnswer(t, mask, reward, advantage))
     all_answers, all_tokens = world.sum(answer_count, token_count)
     for answer in chosen:
@@ -424,8 +427,7 @@ class PolicyBatch:
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled: for the metrics alone
-    # [N] the advantage of the answer that the token belongs to; with PPO the token's own.
-    advantages: Tensor | None = None
+    advantages: Tensor      # [N] of the answer that the token belongs to; with PPO the token's own
     # [N] log-probabilities under the policy before the first optimiser step: what the ratio
     # compares with. The first update's own forward pass gives them, so its ratio is 1.
     old_logps: Tensor | None = None
@@ -447,17 +449,15 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
         weights = [answer.weight for answer, _ in tokens]
         sampled = [answer.trajectory.loss_mask[i] == 1 for answer, i in tokens]
         logps = [answer.trajectory.logps[i] for answer, i in tokens]
-        made = PolicyBatch(
+        advantages = [answer.advantage for answer, _ in tokens]
+        batches.append(PolicyBatch(
             packed=batch.packed,
             lengths=[sum(answer.mask) for answer in inside],
             rewards=[answer.reward for answer in inside],
             weights=torch.tensor(weights, device=world.device),
             sampled=torch.tensor(sampled, device=world.device, dtype=torch.bool),
-            sampler_logps=torch.tensor(logps, device=world.device))
-        advantages = [answer.advantage for answer, _ in tokens]
-        if None not in advantages:   # else PPO's `estimate_advantages` fills them in
-            made.advantages = torch.tensor(advantages, device=world.device)
-        batches.append(made)
+            sampler_logps=torch.tensor(logps, device=world.device),
+            advantages=torch.tensor(advantages, device=world.device)))
     return batches
 
 
@@ -574,7 +574,8 @@ class UpdateMetrics:
     --kl-coef needs them.
 
         loss, kl, value_loss   sums of weight * value, as they are optimised
-        clipfrac               the weights' share on clipped tokens
+        clipfrac               sum of the weights of clipped tokens; their share, where all weights
+                               sum to 1 (not with --norm constant)
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -596,8 +597,8 @@ class UpdateMetrics:
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
-        The entropy is the present policy's. The gap is that to the policy before any optimiser
-        step. With --updates 4 it is added four times, and so are the tokens it is divided by.
+        The entropy is the present policy's; the gap is that of the policy before the first step,
+        the same in every update. Sums and the count of tokens grow alike, so a mean is one of both.
         """
         trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -647,7 +648,7 @@ def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: 
                    most: int) -> float:
     """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread.
 
-    `train` asks as many as in a validation, which takes about as long.
+    `train` asks for as many as a validation has, so that it takes about as long as one.
     """
     band = curriculum.bands[stage - 1]
     chosen = [questions[i] for i in band[::math.ceil(len(band) / most)]]
@@ -760,6 +761,7 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
     reference = None
     critic = None
     if args.kl_coef:
+        # Whole on every rank, as the actor's copy is: it needs no collective calls.
         reference = load_model(args.model, world.device, world.dtype).eval()
     if args.advantage == "ppo":   # its head learns ten times as fast as the policy
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
@@ -792,14 +794,16 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
     return curriculum
 
 
-def log_answers(run: RunDir, step: int, answers: list[Trajectory], rewards: list[float],
-                advantages: list[float | None]) -> None:
-    """Add answers of a step's first group to trajectories.jsonl."""
-    for t, reward, advantage in zip(answers, rewards, advantages):
+def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[float],
+                advantages: list[float] | None, count: int) -> None:
+    """Add the first `count` answers of a group to trajectories.jsonl; advantages None: PPO's, one a
+    token.
+    """
+    for i, t in enumerate(group[:count]):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
-        rounded = None if advantage is None else round(advantage, 4)
-        run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(),
-                                            "reward": reward, "advantage": rounded, "logps": logps})
+        advantage = None if advantages is None else round(advantages[i], 4)
+        run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(), "logps": logps,
+                                            "reward": rewards[i], "advantage": advantage})
 
 
 def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Progress) -> Path:
@@ -816,7 +820,7 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         if learner.critic:
             learner.critic.load(run.resumed)
         progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-        run.delete_older(progress.best_step)   # it may have been killed when it was about to
+        run.delete_older(progress.best_step)   # it may have been killed between saving and that
         return progress
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
@@ -880,17 +884,17 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             # 3. Rollout.
             rollout_began = time.time()
             asked = [questions[i] for i in curriculum.batch(step, args.batch_size)]
-            rolled = answer_batch(actor, asked, args.group_size, step, world=world)
-            [tokens] = world.sum(sum(t.response_len for group in rolled for t in group))
+            all_groups = answer_batch(actor, asked, args.group_size, step, world=world)
+            [tokens] = world.sum(sum(t.response_len for group in all_groups for t in group))
             t_sample = time.time() - rollout_began
             try:
-                end_if_recent_calls_failed(rolled, recent, world)
+                end_if_recent_calls_failed(all_groups, recent, world)
             except SystemExit as problem:   # the checkpoint is of the step before this one
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
             update_began = time.time()
-            groups = without_failures(rolled)
+            groups = without_failures(all_groups)
             reward_of = REWARDS[algorithm.reward]
             rewards = [[reward_of(t) for t in group] for group in groups]
             # 5. Advantage.
@@ -906,7 +910,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             progress.step = step
             all_skipped = learned["skipped"] == algorithm.updates
             progress.skipped = progress.skipped + 1 if all_skipped else 0
-            metrics = dict(step=step, stage=stage, **rollout_metrics(rolled, world),
+            metrics = dict(step=step, stage=stage, **rollout_metrics(all_groups, world),
                            **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
                            t_sample=t_sample, t_update=t_update, tok_s=tokens / t_sample,
                            mem_gb=memory_gb(world.device))
@@ -915,8 +919,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
             # The whole first group at validations and at step 1, else one answer of it: the file
             # stays small.
-            logged = groups[0] if validates or step == 1 else groups[0][:1]
-            log_answers(run, step, logged, rewards=rewards[0], advantages=advantages[0])
+            count = args.group_size if validates or step == 1 else 1
+            shown = None if algorithm.advantage == "ppo" else advantages[0]
+            log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
             if validates:
                 copy_weights(learner.model, actor.model, world)
                 accuracy = validate(actor, validation, progress, step)
@@ -927,7 +932,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                     metrics["stage_before"] = progress.stage_before
                     metrics["stage_after"] = after
                     # One answer, to look at.
-                    world.say(paint_trajectory(rolled[0][0].to_json(), chat.decode))
+                    world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
                     world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
                               f"its new questions, {accuracy:.1%} in validation")
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
@@ -943,6 +948,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                     world.say(f"stopped after step {step}; the same command with --resume goes "
                               f"on from {path}")
                     raise SystemExit(interrupt.status)
+    # Outside of the `with`: after a signal in the last step, --resume does this.
     finish(run, learner, actor, held_out, progress)
 
 

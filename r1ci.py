@@ -121,10 +121,10 @@ class ModelConfig:
         self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
 
 
-# A model that samples has weights of the type it computes in. One that is trained has float32
-# weights. Under FSDP they are cast when they are gathered (`shard` in sft.py); of a model in one
-# piece these layers cast their own, to the type of what comes in, which begins at the embedding
-# with `compute_dtype`. (`.to` does nothing if nothing is to do.)
+# Weights that are trained stay float32. `CausalLM.forward` casts the embedding to the type in which
+# the model computes, and each layer casts its weights to the type of its input. (`.to` does nothing
+# where nothing is to do: a model that only samples has such weights already, and under FSDP, see
+# `shard` in sft.py, they come cast.)
 
 class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
@@ -164,9 +164,9 @@ def apply_rope(x: Tensor, rope: Rope) -> Tensor:
 
 
 class Access:
-    """How attention finds what the tokens of a forward pass see, where ids are not whole rows.
+    """Gives a forward pass its positions and its attention, where ids are not simply whole rows.
 
-    CacheAccess (section 2), for sampling: what a cache has stored of the row is seen, too.
+    CacheAccess (section 2), for sampling: what is seen is in the cache, from earlier passes, too.
     PackedRows (below), for training: many rows stand in one.
     """
 
@@ -175,7 +175,7 @@ class Access:
         raise NotImplementedError
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention of the tokens' queries [B, H, T, head_dim], of the same shape."""
+        """q [B, H, T, head_dim], k and v [B, K, T, head_dim] of the pass's tokens -> as q."""
         raise NotImplementedError
 
 
@@ -219,8 +219,8 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Every token sees itself and those before it. A key-value head serves H / K heads."""
     grouped = k.shape[1] != q.shape[1]
     dtype = q.dtype
-    # On a CPU the backward pass takes half as long in float32 as in bfloat16. Passes without one do
-    # the same, so that the reference's and the critic's agree with the update's.
+    # On a CPU the backward pass takes half as long in float32 as in bfloat16. Passes without one
+    # are cast, too, so that all log-probabilities are rounded alike.
     if q.device.type == "cpu":
         q, k, v = q.float(), k.float(), v.float()
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
@@ -314,6 +314,70 @@ class CausalLM(nn.Module):
         return head(hidden, self.lm_head.weight.to(dtype))
 
 
+class PackedRows(Access):
+    """Rows to train on, without padding, and a prompt that several of them begin with only once.
+
+    Their M tokens stand in one long row, and all layers but attention take it for a row like any
+    other. Attention lays out B rows of T tokens again, padded on the right, where no causal row
+    sees it, and packs what comes of it. Three rows, two of which share the prompt p p p:
+
+        rows          p p p a b c    p p p d        q q e f
+        loss_masks    0 0 0 1 0 1    0 0 0 1        0 0 1 1         1: this token is trained
+
+        ids           p p p a b c          d        q q e f         M = 11, at the places 0 to 10
+        place         0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    of each row's tokens
+        source        0 1 2 3 4 5          9        12 13 14 15     of each id: row * T + t there
+        targets             a   c          d            e f         N = 5
+        before              2   4          2            8 9         the place of what predicts each
+    """
+
+    def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
+                 prompt_lens: list[int] | None = None):
+        """prompt_lens: how many first tokens of each row others may share; these have mask 0.
+
+        A row's first token is never trained, whatever its mask is: nothing predicts it.
+        """
+        longest = max(map(len, rows))
+        ids, positions, place, source, before, targets = [], [], [], [], [], []
+        known: dict[tuple[int, ...], list[int]] = {(): []}   # prompts, with their tokens' places
+        for number, (row, loss_mask) in enumerate(zip(rows, loss_masks)):
+            prompt = tuple(row[:prompt_lens[number]]) if prompt_lens else ()
+            shared = known.get(prompt, [])
+            start = len(shared)                  # what follows is new
+            new = range(len(ids), len(ids) + len(row) - start)
+            places = [*shared, *new]
+            known[prompt] = places[:len(prompt)]
+            ids += row[start:]
+            positions += range(start, len(row))
+            place.append(places)
+            source += range(number * longest + start, number * longest + len(row))
+            trained = [t for t in range(1, len(row)) if loss_mask[t]]
+            targets += [row[t] for t in trained]
+            before += [places[t - 1] for t in trained]
+        as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
+        self.ids = as_tensor([ids])                # [1, M]
+        self.positions = as_tensor([positions])    # [1, M] of the tokens in their rows
+        self.place = pad(place, 0, device)         # [B, T]
+        self.source = as_tensor(source)            # [M]
+        self.targets = as_tensor(targets)          # [N]
+        self.before = as_tensor(before)            # [N]
+
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
+        return rope_tables(self.positions, config, dtype)
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """q [1, H, M, head_dim], k and v [1, K, M, head_dim] -> [1, H, M, head_dim]."""
+        y = causal_attention(self.lay_out(q), self.lay_out(k), self.lay_out(v))
+        y = y.transpose(1, 2).flatten(0, 1)                            # [B * T, H, head_dim]
+        return y.index_select(0, self.source).transpose(0, 1)[None]
+
+    def lay_out(self, x: Tensor) -> Tensor:
+        """[1, heads, M, head_dim] -> [B, heads, T, head_dim]."""
+        tokens = x[0].transpose(0, 1)                                  # [M, heads, head_dim]
+        rows = tokens.index_select(0, self.place.flatten())            # [B * T, heads, head_dim]
+        return rows.unflatten(0, self.place.shape).transpose(1, 2)
+
+
 class TokenScores(NamedTuple):
     """What the model says of N trained tokens, row by row."""
 
@@ -325,11 +389,12 @@ class TokenScores(NamedTuple):
 LOGITS_CHUNK = 1024  # trained tokens whose logits exist at a time
 
 
-def token_logps(model: nn.Module, packed: "PackedRows", vocab_size: int,
+def token_logps(model: nn.Module, packed: PackedRows, vocab_size: int,
                 temperature: float = 1.0) -> TokenScores:
-    """Score the N trained tokens of rows. Position t predicts token t + 1: only these positions
-    reach the head, so nothing that is masked enters a loss.
+    """Score the N trained tokens. Only what predicts them reaches the head: nothing that is masked
+    enters a loss.
     """
+
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
         hidden = hidden[0, packed.before]  # [N, D]
         logps, entropies = [], []
@@ -358,65 +423,6 @@ def chunk_logps(
     with torch.no_grad():
         entropies = torch.special.entr(logps.exp()).sum(-1)  # entr(p) = -p log p
     return logps.gather(-1, targets[:, None]).squeeze(-1), entropies
-
-
-class PackedRows(Access):
-    """Rows to train on, without padding, and a prompt that several of them begin with only once.
-
-    Their M tokens stand in one long row, and all layers but attention take it for a row like any
-    other. Attention lays out B rows of T tokens again, padded on the right, where no causal row
-    sees it, and packs what comes of it. Three rows, two of which share the prompt p:
-
-        rows      p p p a a a    p p p b    q q c c
-        ids       p p p a a a b q q c c                        [M], M = 11
-        place     0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .   [B, T]: the table of rows, by places
-        source    0 1 2 3 4 5          9       12 13 14 15     [M]: where each token is in this
-                                                               table, a prompt's in its first row
-    """
-
-    def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
-                 prompt_lens: list[int] | None = None):
-        """loss_masks: 1 for what is trained, N tokens in all. A row's first token never is, since
-        nothing predicts it. prompt_lens: of rows that may share these tokens, which have mask 0.
-        """
-        longest = max(map(len, rows))
-        ids, positions, place, source, before, targets = [], [], [], [], [], []
-        known: dict[tuple[int, ...], list[int]] = {}   # where each prompt's tokens stand
-        for number, (row, loss_mask) in enumerate(zip(rows, loss_masks)):
-            prompt = tuple(row[:prompt_lens[number]]) if prompt_lens else ()
-            places = known.get(prompt, [])
-            first_new = len(places)
-            places = places + list(range(len(ids), len(ids) + len(row) - first_new))
-            known[prompt] = places[:len(prompt)]
-            ids += row[first_new:]
-            positions += range(first_new, len(row))
-            place.append(places)
-            source += range(number * longest + first_new, number * longest + len(row))
-            trained = [t for t in range(1, len(row)) if loss_mask[t]]
-            before += [places[t - 1] for t in trained]
-            targets += [row[t] for t in trained]
-        as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
-        self.ids = as_tensor([ids])                # [1, M]
-        self.positions = as_tensor([positions])    # [1, M] in their rows
-        self.place = pad(place, 0, device)         # [B, T]
-        self.source = as_tensor(source)            # [M]
-        self.before = as_tensor(before)            # [N] where the token before a trained one stands
-        self.targets = as_tensor(targets)          # [N] the trained tokens, row by row
-
-    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
-        return rope_tables(self.positions, config, dtype)
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """q [1, H, M, head_dim], k and v [1, K, M, head_dim] -> [1, H, M, head_dim]."""
-        y = causal_attention(self.lay_out(q), self.lay_out(k), self.lay_out(v))
-        y = y.transpose(1, 2).flatten(0, 1)                            # [B * T, H, head_dim]
-        return y.index_select(0, self.source).transpose(0, 1)[None]
-
-    def lay_out(self, x: Tensor) -> Tensor:
-        """[1, heads, M, head_dim] -> [B, heads, T, head_dim]."""
-        tokens = x[0].transpose(0, 1)                                  # [M, heads, head_dim]
-        rows = tokens.index_select(0, self.place.flatten())            # [B * T, heads, head_dim]
-        return rows.unflatten(0, self.place.shape).transpose(1, 2)
 
 
 # ---- 2. the KV cache -----------------------------------------------------------------------------
@@ -461,9 +467,12 @@ class KVCache:
                decoding: bool = False) -> "CacheAccess":
         """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`.
 
-        CacheAccess, below, has a table of the kinds of pass. read_length 0: the rows are new and
-        read nothing stored. decoding: the slots are the first B, a plain slice, and each gets one
-        token.
+        kind of pass                            read_length   decoding   attention is computed by
+        new rows                                0                        causal_attention
+        rows that return, with the output       over 0                   extend, with a mask
+        rows that decode: the first B slots,    over 0        True       extend, with a mask; on
+        a plain slice, and one token each                                CUDA decode_varlen, with
+                                                                         the rows' lengths
         """
         heads = self.kv.shape[3]
         starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
@@ -497,14 +506,7 @@ class KVCache:
 
 @dataclass
 class CacheAccess(Access):
-    """What one forward pass of B rows and T new tokens each writes and reads of the cache.
-
-        kind of pass                                        computed by         told by
-        new rows                                            causal_attention    read_length 0
-        rows that return, with the output of their script   extend              a mask
-        rows that decode, one token each                    extend              a mask
-        ... on CUDA in half precision                       decode_varlen       row_lengths
-    """
+    """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
     cache: KVCache
     slots: slice | Tensor         # B of them: the first ones, which decode; or any, to be filled
     read_length: int              # tokens read of every slot; 0: new rows, which read nothing
@@ -652,8 +654,8 @@ class Chat:
         """A turn of the model, without its end-of-turn token."""
         return read_turn(self.decode(ids), self.format_name)
 
-    def prompt(self, instance: Instance, mode: str,
-               system: str | None = None) -> list[dict[str, str]]:
+    def opening(self, instance: Instance, mode: str,
+                system: str | None = None) -> list[dict[str, str]]:
         """The messages that open a conversation; `system` replaces the mode's own system prompt."""
         # Of several wordings the first; supervised data has them all.
         system = system or system_prompts(mode, self.format_name)[0]
@@ -704,6 +706,13 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
 
 # ---- 4. the sampler ------------------------------------------------------------------------------
+#
+#                 enter                  closing mark of a code block
+#     waiting -----------> decoding ------------------------------------> calling
+#                          |      ^                                          |
+#      end of turn, budget |      | enter again, the output appended         | its script runs in
+#                          v      '------------------------------------------' the sandbox
+#                        ended
 #
 #     row     a conversation (`Row`), from its prompt to its end
 #     slot    its place while it decodes, in the cache and in the tables `ids`, `logps` and `noise`.
@@ -768,7 +777,7 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
     # Below the total by a margin: a number rounded up to it would choose behind the last token.
     wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
-    # If weights are no numbers any more, no sum exceeds anything, and the last block is taken:
+    # If the probabilities are NaN, no sum exceeds anything, and the last block is taken:
     # `Sampler.decode` ends the program.
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
     chosen = chosen.clamp(max=ends.shape[1] - 1)
@@ -795,11 +804,13 @@ class Sampler:
         rows           a        b
         lengths      131       88        1     tokens of the row so far; a step adds one
 
-        table     [slots, C], on the device; column i is about a row's token i
-        ids       a step writes the newest. Of a row that enters, the newest alone is there
-                  (`fill_slots`): what stands before it is in the cache, nobody reads its id
-        logps     a step
-        noise     `fill_slots`
+    On the device are three tables [slots, C]; column i is about a row's token i:
+
+        table     who writes it
+        ids       a step: the id that it chooses. `fill_slots`: of a row that enters, the newest
+                  id (those before it are in the cache, nobody reads their ids)
+        logps     a step: that id's log-probability
+        noise     `fill_slots`: all noise of a row
 
     A step feeds a row's newest id: the cache always lacks just that one.
 
@@ -818,7 +829,8 @@ class Sampler:
         self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
                              dtype=weight.dtype)
         self.rows: list[Row] = []   # those in the first slots: none yet
-        # 1 in a free slot: where one runs along, it writes at the positions 0 and 1.
+        # 1 in a free slot: where a graph computes it with the others, it writes position 0 of the
+        # cache and column 1 of the tables, where nobody reads.
         self.lengths = np.ones(self.slots, dtype=np.int64)
         # On the device, for a step: the lengths before it, the tables, and what it has found.
         self.device_lengths = torch.ones(self.slots, dtype=torch.long, device=self.device)
@@ -859,34 +871,43 @@ class Sampler:
                 row.prompt_kv = prompt_kv
 
     def fill_slots(self, rows: list[Row]) -> range:
-        """Give rows the next slots, with all but their newest id in the cache; returns these."""
+        """Give rows the next slots, with all but their newest id in the cache; those slots."""
         slots = range(len(self.rows), len(self.rows) + len(rows))
-        noise = np.zeros((len(rows), self.capacity), np.float32)
-        newest = np.zeros((len(rows), self.capacity), np.int64)
-        # What is known of them: nothing, the prompt, or all that stood there when it called.
-        pending: list[tuple[int, int, list[int]]] = []   # slot, how many ids are known, the rest
-        for i, (slot, row) in enumerate(zip(slots, rows)):
-            ids, known = row.trajectory.ids, 0
-            kv = row.prompt_kv if row.past_kv is None else row.past_kv
-            if kv is not None:
-                self.cache.load(slot, kv)
-                known = kv.shape[3]
-                row.prompt_kv = row.past_kv = None   # a group's prompt is freed with its last row
-            if known < len(ids) - 1:
-                pending.append((slot, known, ids[known:-1]))
-            self.lengths[slot] = len(ids)
-            # Its noise stands under the positions that it decides: those after its prompt.
-            start = row.trajectory.prompt_len
-            noise[i, start:start + len(row.noise)] = row.noise
-            newest[i, len(ids) - 1] = ids[-1]
-        # The rest is computed, in as few passes as can be (`micro_batches` is below): waste=1.0
-        # allows any share of padding.
+        # What nobody has computed yet: slot, how many ids are known, the rest but the newest.
+        pending: list[tuple[int, int, list[int]]] = []
+        for slot, row in zip(slots, rows):
+            known = self.restore(slot, row)
+            rest = row.trajectory.ids[known:-1]
+            if rest:
+                pending.append((slot, known, rest))
+        # In as few passes as can be (`micro_batches` is below): waste=1.0 allows any padding.
         for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS, waste=1.0):
             self.prefill([pending[i] for i in batch])
         self.rows += rows
-        self.ids[slots.start:slots.stop] = torch.from_numpy(newest)
-        self.noise[slots.start:slots.stop] = torch.from_numpy(noise)
+        self.write_tables(slots, rows)
         return slots
+
+    def restore(self, slot: int, row: Row) -> int:
+        """Load the keys and values that were kept for a row; of how many tokens they are."""
+        kv = row.prompt_kv if row.past_kv is None else row.past_kv
+        if kv is None:
+            return 0
+        self.cache.load(slot, kv)
+        row.prompt_kv = row.past_kv = None   # a group's prompt is freed with its last row
+        return kv.shape[3]
+
+    def write_tables(self, slots: range, rows: list[Row]) -> None:
+        """The lengths of rows that enter, their noise, and their newest ids."""
+        noise = np.zeros((len(rows), self.capacity), np.float32)
+        ids = np.zeros((len(rows), self.capacity), np.int64)
+        for i, (slot, row) in enumerate(zip(slots, rows)):
+            t = row.trajectory
+            self.lengths[slot] = len(t.ids)
+            # Noise stands under the positions that it decides: those after the prompt.
+            noise[i, t.prompt_len:t.prompt_len + len(row.noise)] = row.noise
+            ids[i, len(t.ids) - 1] = t.ids[-1]
+        self.noise[slots.start:slots.stop] = torch.from_numpy(noise)
+        self.ids[slots.start:slots.stop] = torch.from_numpy(ids)
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
         """Keys and values of ids after those the cache knows; padding is never seen."""
@@ -1041,14 +1062,6 @@ def pad(rows: list[list], value: float, device: torch.device,
 
 
 # ---- 5. the rollout ------------------------------------------------------------------------------
-#
-#                 enter                  closing mark of a code block
-#     waiting -----------> decoding ------------------------------------> calling
-#                          |      ^                                          |
-#      end of turn, budget |      | enter again, the output appended         | its script runs in
-#                          v      '------------------------------------------' the sandbox
-#                        ended
-#
 
 @dataclass
 class Interpreter:
@@ -1076,7 +1089,8 @@ class TurnRules:
         row.stop = min(row.turn_start + limits.max_turn_tokens, t.prompt_len + limits.max_tokens)
 
     def after_token(self, row: Row, decode_step: int) -> str | None:
-        """End the turn and submit its script, if the newest token asks for that.
+        """Look at the newest token. If it ends the turn, the message is appended, and if that holds
+        a script, it is submitted.
 
         Returns None, "script runs", or the reason for which the conversation ends.
         """
@@ -1163,8 +1177,9 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: in
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
     """
-    # New rows come first, so that no long conversation begins late. With those that have called at
-    # most two rows a slot have begun, since each of them keeps its keys and values.
+    # New rows come first, so that no long conversation begins late. But at most 2 * slots rows may
+    # be running or calling, since one that calls keeps a copy of its keys and values. (They never
+    # are more, so `new` is never negative.)
     new = min(waiting, slots - running, 2 * slots - running - calling)
     # Rows that called, in the slots that are left, in the order of their calls: those whose scripts
     # have had PATIENCE steps, or all, if nobody decodes.
@@ -1223,13 +1238,13 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             for slot, row in events:
                 if on_append:
                     on_append(row.trajectory.ids[-1:], True)
-                event = rules.after_token(row, decode_step)
-                if event == "script runs":
+                outcome = rules.after_token(row, decode_step)
+                if outcome == "script runs":
                     sampler.leave(slot, keep=True)
                     calling.append(row)
-                elif event:
+                elif outcome:
                     sampler.leave(slot, keep=False)
-                    rules.end_row(row, event)
+                    rules.end_row(row, outcome)
     return [[row.trajectory for row in group] for group in groups]
 
 
@@ -1238,7 +1253,7 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
     """A group of rows for every question, with its prompt, and noise that its key decides."""
     chat, groups = interpreter.chat, []
     for instance in instances:
-        messages = chat.prompt(instance, protocol.mode, interpreter.system)
+        messages = chat.opening(instance, protocol.mode, interpreter.system)
         prompt, _ = render_messages(chat, messages)
         context = interpreter.model.config.max_position_embeddings
         if len(prompt) + protocol.max_tokens > context:
@@ -1293,7 +1308,7 @@ def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
     fitting: list[Instance] = []
     too_long: Counter = Counter()
     for instance in instances:
-        messages = chat.prompt(instance, protocol.mode, interpreter.system)
+        messages = chat.opening(instance, protocol.mode, interpreter.system)
         prompt, _ = render_messages(chat, messages)
         if len(prompt) + protocol.max_tokens <= context:
             fitting.append(instance)
@@ -1650,7 +1665,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 WIDE = 512   # hidden_size from which --dtype auto computes in bfloat16 on a CPU
 
 
-def compute_dtype(wanted: str, device: torch.device, width: int) -> torch.dtype:
+def choose_dtype(wanted: str, device: torch.device, width: int) -> torch.dtype:
     """What --dtype stands for, for a model of that width (its hidden_size).
 
     "auto" is bfloat16 on CUDA, and on a CPU that has instructions for it if the model is wide.
@@ -1694,7 +1709,8 @@ INHERITED = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "t
 def flags_of_run(directory: Path) -> dict[str, Any]:
     """Those of the run that made a model, or a checkpoint of it; none, if no run did."""
     for name in ("metrics.jsonl", "state.json"):
-        if (directory / name).exists():   # the first one's first line, or all of the second
+        if (directory / name).exists():
+            # The first line holds them in both files (state.json has only one line).
             _, value = next(read_jsonl(directory / name), (0, {}))
             flags = value.get("flags", {})
             sound = isinstance(flags, dict) and all(
@@ -1705,8 +1721,8 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def words_of_run(args: argparse.Namespace) -> list[str]:
-    """How a model was trained, as flags that stand before those that are typed."""
+def arguments_of_run(args: argparse.Namespace) -> list[str]:
+    """How a model was trained, as arguments: `main` puts them before those that are typed."""
     flags = flags_of_run(Path(args.model))
     # One may be absent (of an older run) or null (it was not given).
     words = [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
@@ -1779,7 +1795,7 @@ def how_it_ended(t: Trajectory, protocol: Protocol) -> str:
 def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
     config = check_model(args.model)
     device = find_device(args.device)
-    dtype = compute_dtype(args.dtype, device, config.hidden_size)
+    dtype = choose_dtype(args.dtype, device, config.hidden_size)
     model = load_model(args.model, device, dtype).eval()
     return model, Chat(load_tokenizer(args.model), args.format)
 
@@ -1953,7 +1969,7 @@ def main() -> None:
     args = parser.parse_args()
     # A model is asked as it was trained. What is typed comes later, and wins.
     if args.command in (command_ask, command_eval):
-        words = words_of_run(args)
+        words = arguments_of_run(args)
         # Whatever is refused now is the run's: what is typed has passed.
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
         args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])

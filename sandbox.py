@@ -426,8 +426,10 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # count, is a fault and a copy. That is the cost of a script; hence a child that runs as little
 # Python as possible before the script.
 
-# Not os.fork: its hooks renew Python's locks, which writes 200 pages. A worker has one thread
-# (`warm_up` checks), so no other thread can hold a lock. PyDLL: with Python's own lock held.
+# Not os.fork: it makes Python's locks anew in the child, which writes 200 pages. That is for
+# processes with several threads, one of which may hold a lock; a worker has one (`warm_up` checks).
+# Not CDLL, which releases Python's own lock around a call, so that the child has to take it: PyDLL
+# keeps it.
 fork = ctypes.PyDLL(None).fork
 
 BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
@@ -459,8 +461,8 @@ class ForkServer:
 
     def __init__(self, preload: list[str], disable: list[str]):
         self.preload, self.disable, self.layers, self.pid = preload, disable, {}, os.getpid()
-        # The socket to the trainer came as standard input (see WorkerHandle.start), which becomes
-        # what standard output is: /dev/null.
+        # Standard input is the socket to the trainer (see WorkerHandle.start). We keep a copy, and
+        # make standard input what standard output is: /dev/null.
         self.trainer = socket.socket(fileno=os.dup(0))
         os.dup2(1, 0)
         # In the private root there is no /proc; this descriptor of the old one stays ours.
@@ -524,8 +526,8 @@ class ForkServer:
         self.landlock_rules = None
         if self.try_in_fork("landlock", lambda: make_landlock_rules(self.base, readable)):
             self.landlock_rules = make_landlock_rules(self.base, readable)
-        # Without a gate (Linux before 5.5, gVisor, in a container that has one of its own) scripts
-        # have one thread.
+        # Without a gate (Linux before 5.5, gVisor, a container that lays one on its processes)
+        # scripts have one thread.
         self.common_program = make_common_program(threads=self.thread_gate >= 0)
         self.seccomp = self.try_in_fork("seccomp", lambda: install(
             make_own_program(os.getpid()) + self.common_program))
@@ -744,7 +746,7 @@ class ForkServer:
         if self.landlock_rules is not None:
             system_call(LANDLOCK_RESTRICT_SELF, self.landlock_rules, 0)
         os.closerange(3, reporter)
-        os.closerange(reporter + 1, MAX_FILES)
+        os.closerange(reporter + 1, MAX_FILES)   # none can be higher, since limit_forks
         set_limits(CPU=seconds + 1)
         call("capset", struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24))  # all sets empty
         if not self.seccomp:
@@ -900,16 +902,15 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
             end()
         flush_streams()
         # 2. What main.py holds goes: files are flushed, __del__ runs, and may print.
-        #     it has a __del__       collected as garbage: a finaliser still finds main.py's names
-        #     else, no threads run   cleared, which is faster
-        #     daemon threads run     left alone: they use the names
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
+            # By collecting garbage: so a __del__ still finds the names of main.py.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
         elif len(sys._current_frames()) == 1:
-            namespace.clear()
+            namespace.clear()   # which is faster
+        # Else a daemon thread runs, and uses the names.
         flush_streams()
     except BaseException:
         status = status or 120  # Python's own code for an end that failed
@@ -985,8 +986,8 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Opened now, because /proc is covered soon; read in make_read_only, when it lists the mounts
-    # made here, too: the kernel makes it up when it is read.
+    # Opened before /proc is covered. make_read_only reads it later, when it lists the mounts that
+    # follow, too: the kernel writes it as it is read.
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
@@ -1104,10 +1105,12 @@ REFUSED = parse_table("""
     other processes:  tkill 200 130, rt_sigqueueinfo 129 138, rt_tgsigqueueinfo 297 240,
                       ptrace 101 117, kcmp 312 272, process_vm_readv 310 270,
                       process_vm_writev 311 271, get_robust_list 274 100
-    their place:      move_pages 279 239, migrate_pages 256 238, setpriority 141 140,
+    their memory, processor and priority:
+                      move_pages 279 239, migrate_pages 256 238, setpriority 141 140,
                       ioprio_set 251 30, sched_setaffinity 203 122, sched_setscheduler 144 119,
                       sched_setparam 142 118, sched_setattr 314 274, membarrier 324 283
-    their time:       timer_create 222 107
+    timers that send signals:
+                      timer_create 222 107
     memory and queues that outlive a process:
                       shmget 29 194, shmat 30 196, shmctl 31 195, semget 64 190, semop 65 193,
                       semctl 66 191, semtimedop 220 192, msgget 68 186, msgsnd 69 189,
@@ -1116,7 +1119,7 @@ REFUSED = parse_table("""
     files, by roads that Landlock does not watch:
                       truncate 76 45, chown 92 -, lchown 94 -, fchown 93 55, fchownat 260 54,
                       chroot 161 51, open_by_handle_at 304 265, name_to_handle_at 303 264
-    of which a user may have few:
+    objects of which a user may have few:
                       inotify_init 253 -, inotify_init1 294 26, inotify_add_watch 254 27,
                       fanotify_init 300 262
     a wide surface of the kernel:

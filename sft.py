@@ -50,7 +50,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
-                  check_model, checked_sandbox, compute_dtype, evaluate, explain_out_of_memory,
+                  check_model, checked_sandbox, choose_dtype, evaluate, explain_out_of_memory,
                   find_device, load_model, load_tokenizer, load_weights, micro_batches,
                   render_messages, save_model, token_logps, gather as gather_all)
 import torch
@@ -126,7 +126,7 @@ class World:
 def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> World:
     """Join the processes that torchrun started; without torchrun, a world of one.
 
-    The model's width decides what --dtype auto is (`compute_dtype` in r1ci.py).
+    The model's width decides what --dtype auto is (`choose_dtype` in r1ci.py).
     Tensors on CUDA travel by nccl, those on a CPU (counts, metrics, off-loaded gradients) by gloo.
     """
     place, backend = find_device(device), "gloo"
@@ -140,7 +140,7 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
         # FSDP and checkpoints want a process group even then: one with a single member, and with
         # its address book in memory.
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    return World(dist.get_rank(), dist.get_world_size(), place, compute_dtype(dtype, place, width))
+    return World(dist.get_rank(), dist.get_world_size(), place, choose_dtype(dtype, place, width))
 
 
 @contextmanager
@@ -645,7 +645,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     first = 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
-        run.delete_older()   # it may have been killed when it was about to
+        run.delete_older()   # it may have been killed between saving and that
     skipped = 0
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -749,8 +749,8 @@ def main() -> None:
         # 5. Held-out accuracy.
         if args.eval_n:
             evaluate_run(args, tasks, run, sandbox)
-    # What was typed here (it differs from the preset's default) has to be typed there, too; and
-    # runs/grpo belongs to the default tasks.
+    # What was changed here has to be changed there, too. With other tasks so does --out: runs/grpo
+    # is the default tasks'.
     typed = [name for name in ("preset", "tasks", "level", "format")
              if getattr(args, name) != parser.get_default(name)]
     further = "".join(f" --{name} {getattr(args, name)}" for name in typed)
@@ -805,8 +805,8 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
     add("--weight-decay", type=real(0), default=0.0, help="of AdamW")
     add("--max-grad-norm", type=real(0), default=1.0, help="largest gradient norm; 0: any")
     add("--micro-tokens", type=whole(1), default=4096,
-        help="of a forward pass's rows, with their padding (that attention alone computes) and "
-        "shared prompts counted in each")
+        help="tokens of a forward pass: rows times the longest of them (computed are fewer: no "
+        "padding, and a prompt that rows share once)")
     add("--checkpointing", action="store_true",
         help="keep blocks' inputs only: less memory, more work")
     add("--offload", action="store_true",
@@ -938,7 +938,8 @@ class RunDir:
         OUT/config.json, ...             the trained model, a Hugging Face directory
         OUT/checkpoints/step-NNNNNN/     a Hugging Face directory, with
             state/                       weights and optimiser, by torch.distributed.checkpoint
-            state.json                   step, flags, and what else the algorithm has to remember
+            state.json                   step, flags, lines of the logs by then, and what else the
+                                         algorithm has to remember
             value_head.pt                (grpo.py) PPO's critic
             SHA256SUMS                   tells a damaged checkpoint (`sha256sum -c SHA256SUMS`)
         OUT/lock                         held by rank 0 as long as it lives
@@ -947,6 +948,7 @@ class RunDir:
     `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says.
     A resumed run is equal, although no random state and no place in the data is stored: both follow
     from seed and step. Flags that decide results must be the same, and logs are cut to the step.
+    (Only grpo.py's count of the sandbox's failures, which may end a run, begins anew.)
     """
     # A resumed run may change flags that change no result, the order of floating-point sums aside.
     MAY_CHANGE = {"out", "resume", "overwrite", "stop_after", "keep", "save_every", "device",
@@ -970,11 +972,10 @@ class RunDir:
     def _choose_path(self, resume: bool, overwrite: bool) -> Path:
         """Where this run writes; what must not be touched is refused.
 
-                            with this flag it writes to
-            a run is in     none        --overwrite     --resume
-            neither         OUT         OUT             OUT
-            OUT             (refused)   OUT.new         OUT
-            OUT.new         (refused)   OUT.new         OUT.new
+            it finds a run in   without a flag   --overwrite   --resume
+            neither             OUT              OUT           OUT
+            OUT                 (refused)        OUT.new       OUT
+            OUT.new             (refused)        OUT.new       OUT.new
 
         OUT.new holds a run if an --overwrite was killed before its first step. Directories with
         files that are no run's are refused, too.
@@ -1008,7 +1009,12 @@ class RunDir:
         return path
 
     def _open(self, resume: bool) -> tuple[Path | None, dict[str, Any]]:
-        """On rank 0: the checkpoint to go on from, and its state; for a new run neither."""
+        """On rank 0: begin the logs, or make a directory ready to go on. Returns the checkpoint to
+        go on from, and its state; of a run that has none, neither.
+
+        What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
+        aside, and the logs cut to the checkpoint (here, or when it is loaded).
+        """
         if resume and is_run(self.path):
             self._compare_flags()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 import tiny
-from r1ci import (DTYPES, CausalLM, Interpreter, Row, Sampler, compute_dtype, load_model,
+from r1ci import (DTYPES, CausalLM, Interpreter, Row, Sampler, choose_dtype, load_model,
                   read_config, render_messages, rollout)
 from sandbox import Result
 from sft import memory_gb
@@ -99,7 +99,7 @@ class Work:
         for number in range(rows):
             text = "Question" + " and more" * rng.randint(0, 20) + "?"
             self.questions.append(Instance("user/bench", number, 0, "eval", text, {}, ""))
-        self.prompts = [render_messages(chat, chat.prompt(q, "ci"))[0] for q in self.questions]
+        self.prompts = [render_messages(chat, chat.opening(q, "ci"))[0] for q in self.questions]
         self.tokens = sum(sum(row) for row in self.lengths)
         # The most that stands behind a prompt, replies included.
         self.budget = max(sum(row) for row in self.lengths) + len(self.reply) * (turns - 1) + 1
@@ -388,7 +388,7 @@ def main() -> None:
     device = torch.device(args.device)
     torch.manual_seed(0)
     config = read_config(Path(args.model)) if args.model else shape(args.size)
-    dtype = compute_dtype(args.dtype, device, config.hidden_size)
+    dtype = choose_dtype(args.dtype, device, config.hidden_size)
     with device:   # made there: large models take minutes on a CPU
         model = load_model(config, device, dtype).eval()
     where = f"{torch.get_num_threads()} CPU threads"

@@ -282,7 +282,7 @@ def caller_conversation(chat: Chat, question: Instance, program: str, output: st
     script as well: every end behind a trained token is trained.
     """
     ids, loss_mask = render_messages(chat, [
-        *chat.prompt(question, "ci"),
+        *chat.opening(question, "ci"),
         {"role": "assistant", "content": thoughts[0] + MARKS.show_code(program)},
         {"role": "user", "content": MARKS.show_output(output)},
         {"role": "assistant", "content": thoughts[1] + MARKS.show_answer(question.expect)}])
@@ -396,7 +396,7 @@ def trl_trainer(args: argparse.Namespace, directory: Path, questions: list[Insta
 
     tokenizer = load_tokenizer(directory)
     tokenizer.response_template = RESPONSE_TEMPLATE
-    prompts = [{"prompt": Chat(tokenizer).prompt(question, "ci")} for question in questions]
+    prompts = [{"prompt": Chat(tokenizer).opening(question, "ci")} for question in questions]
     trainer = Trainer(model=str(directory), reward_funcs=reward,
                       args=trl_config(args, directory, dtype), processing_class=tokenizer,
                       tools=[python], train_dataset=Dataset.from_list(prompts))
@@ -407,7 +407,7 @@ def trl_trainer(args: argparse.Namespace, directory: Path, questions: list[Insta
 def require_same_prompts(chat: Chat, questions: list[Instance]) -> None:
     """TRL renders by the tokenizer's template: both sides must see the same tokens."""
     for question in questions:
-        messages = chat.prompt(question, "ci")
+        messages = chat.opening(question, "ci")
         theirs = chat.tokenizer.apply_chat_template(messages, add_generation_prompt=True,
                                                     return_dict=False)
         assert render_messages(chat, messages)[0] == theirs, question.question

@@ -83,7 +83,7 @@ def test_logits_equal_those_of_transformers_there_and_back(directory_of, tmp_pat
         assert torch.equal(again(ids).logits, wanted)
         assert torch.equal(load_model(tmp_path, device)(ids), ours(ids))
     theirs.cpu()
-    messages = tiny.chat().prompt(tiny.instance("Is 1 < 2?"), "ci")
+    messages = tiny.chat().opening(tiny.instance("Is 1 < 2?"), "ci")
     rendered = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(messages, add_generation_prompt=True,
                                                                            return_dict=False)
     assert rendered == render_messages(tiny.chat(), messages)[0]
@@ -395,7 +395,7 @@ def test_a_prompt_is_what_the_template_makes_of_it(name):
 def test_a_rollout_in_any_format_is_what_supervised_data_renders(monkeypatch, name):
     chat = Chat(tokenizer_of(TEMPLATES[name]))
     question = tiny.instance()
-    messages = chat.prompt(question, "ci") + TALK[2:]
+    messages = chat.opening(question, "ci") + TALK[2:]
     ids, mask = render_messages(chat, messages)
     tiny.Script(monkeypatch, [i for i, m in zip(ids, mask) if m])
     [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [question], 1,

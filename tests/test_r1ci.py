@@ -251,7 +251,7 @@ def test_the_tool_shows_output_then_error_within_its_budget():
 
 def test_masks_cover_the_models_words_and_its_stop_and_nothing_else():
     chat = tiny.chat()
-    messages = chat.prompt(tiny.instance(), "ci") + [
+    messages = chat.opening(tiny.instance(), "ci") + [
         {"role": "assistant", "content": CODE}, {"role": "user", "content": FORMATS["fence"].show_output("46")},
         {"role": "assistant", "content": "<<<46>>>"}]
     ids, mask = render_messages(chat, messages)

@@ -72,7 +72,7 @@ def questions() -> list:
 def test_prompts_equal_those_of_the_template(chat):
     for mode in MODES:
         for question in questions():
-            messages = chat.prompt(question, mode)
+            messages = chat.opening(question, mode)
             theirs = chat.tokenizer.apply_chat_template(messages, add_generation_prompt=True,
                                                         return_dict=False)
             assert render_messages(chat, messages)[0] == theirs
@@ -87,7 +87,7 @@ def test_the_laptop_tasks_are_those_with_short_conversations(chat):
 @needs_model
 def test_logits_of_real_weights_equal_those_of_transformers(ours, theirs, chat):
     for question in questions():
-        ids = torch.tensor([render_messages(chat, chat.prompt(question, "ci"))[0]])
+        ids = torch.tensor([render_messages(chat, chat.opening(question, "ci"))[0]])
         with torch.no_grad():
             require_close("logits", ours(ids), theirs(ids).logits)
 
@@ -126,7 +126,7 @@ def test_a_saved_real_model_opens_in_transformers_with_equal_logits(ours, theirs
     from transformers import AutoModelForCausalLM, AutoTokenizer
     save_model(ours, chat.tokenizer, tmp_path)
     again = AutoModelForCausalLM.from_pretrained(tmp_path, dtype="auto").eval()
-    messages = chat.prompt(questions()[0], "ci")
+    messages = chat.opening(questions()[0], "ci")
     ids = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(
         messages, add_generation_prompt=True, return_dict=False)
     assert ids == render_messages(chat, messages)[0]
@@ -212,7 +212,7 @@ def test_prompts_equal_those_of_published_templates(published):
     chat = open_chat(published)
     for mode in MODES:
         for question in questions():
-            messages = chat.prompt(question, mode)
+            messages = chat.opening(question, mode)
             theirs = published.apply_chat_template(messages, add_generation_prompt=True,
                                                    return_dict=False)
             assert render_messages(chat, messages)[0] == theirs

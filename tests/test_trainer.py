@@ -353,7 +353,7 @@ def test_ranges_of_numbers():
 def test_dtype_auto_is_a_fixed_rule(monkeypatch, wanted, width, instructions, expected):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert r1ci.compute_dtype(wanted, torch.device("cpu"), width) == expected
+    assert r1ci.choose_dtype(wanted, torch.device("cpu"), width) == expected
 
 
 def test_bfloat16_on_a_cpu_samples_and_trains_by_the_same_probabilities(world):
