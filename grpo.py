@@ -914,33 +914,34 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                            **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
                            t_sample=t_sample, t_update=t_update, tok_s=tokens / t_sample,
                            mem_gb=memory_gb(world.device))
-            # 7. Validation and checkpoints.
+            # 7. Validation.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
-            # The whole first group at validations and at step 1, else one answer of it: the file
-            # stays small.
-            count = args.group_size if validates or step == 1 else 1
-            shown = None if algorithm.advantage == "ppo" else advantages[0]
-            log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
             if validates:
                 copy_weights(learner.model, actor.model, world)
                 accuracy = validate(actor, validation, progress, step)
                 metrics["val_accuracy"] = accuracy
-                if stage_ends:
-                    after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
-                                           most=len(validation))
-                    metrics["stage_before"] = progress.stage_before
-                    metrics["stage_after"] = after
-                    # One answer, to look at.
-                    world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
-                    world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
-                              f"its new questions, {accuracy:.1%} in validation")
+            if stage_ends:
+                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
+                                       most=len(validation))
+                metrics["stage_before"] = progress.stage_before
+                metrics["stage_after"] = after
+                # One answer, to look at.
+                world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
+                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
+                          f"its new questions, {accuracy:.1%} in validation")
+            # What is kept of the step: its numbers, and answers of its first group (all of them at
+            # validations and at step 1, else one: the file stays small).
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
+            count = args.group_size if validates or step == 1 else 1
+            shown = None if algorithm.advantage == "ppo" else advantages[0]
+            log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
             run.log(metrics, show=False)
             seconds = metrics["t_switch"] + metrics["t_sample"] + metrics["t_update"]
             world.say(step_line(metrics, seconds))
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
+            # A checkpoint, and the end of the program if it was asked for.
             stop = step == args.stop_after or interrupt.wanted()
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
