@@ -346,9 +346,9 @@ def arguments(facts: dict[str, Any]) -> str:
     return ", ".join(f"{name}={fact!r}" for name, fact in facts.items())
 
 
-def show(grid: list[list]) -> str:
-    """A grid as text: one row a line, cells apart by blanks."""
-    return "\n".join(" ".join(map(str, row)) for row in grid)
+def show(grid: list, gap: str = " ") -> str:
+    """A grid as text: one row a line, the cells apart by blanks or by another gap."""
+    return "\n".join(gap.join(map(str, row)) for row in grid)
 
 
 # ---- for checkers: text in, value out, anything unexpected raises --------------------------------

@@ -305,21 +305,18 @@ class PatternRecognition(Task):
         while True:
             height, width = rng.randint(*sizes), rng.randint(*sizes)
             side, letter = rng.randint(3, min(height, width) // 2), rng.choice(letters)
-            top, left = rng.randint(0, height - side), rng.randint(0, width - side)
-            rows = []
+            bottom, right = rng.randint(side, height), rng.randint(side, width)
+            rows = [""] * height
             for r in range(height):
-                row = ""
                 for c in range(width):
-                    inside = top <= r < top + side and left <= c < left + side
-                    row += letter if inside else rng.choice(letters)
-                rows.append(row)
+                    inside = bottom - side <= r < bottom and right - side <= c < right
+                    rows[r] += letter if inside else rng.choice(letters)
             # With no 3 x 3 block outside the square, it is the only one and cannot grow.
             if len(blocks(rows)) == (side - 2) ** 2:
                 break
-        drawing = "\n".join(rows)
-        question = (f"One square of 3 x 3 or more is filled with one letter:\n{drawing}\n"
-                    "Where is its lower right corner? Answer [row, column], both counted from 0.")
-        return question, dict(rows=rows)
+        return (f"One square of 3 x 3 or more is filled with one letter:\n{show(rows, '')}\n"
+                "Where is its lower right corner? Answer [row, column], both counted from 0.",
+                dict(rows=rows))
 
     # The square ends where its last 3 x 3 block ends.
     @staticmethod
@@ -386,9 +383,8 @@ class RectangleCount(Task):
             ways = list(islice(decompositions(rows), 1000))
             if len(ways) < 1000 and len({*ways} - {0}) == 1:
                 break
-        drawing = "\n".join(rows)
         question = ("A canvas shows outlines of rectangles, each at least 3 x 3: "
-                    f'"#" is a cell on one outline, "@" a cell on two.\n{drawing}\n'
+                    f'"#" is a cell on one outline, "@" a cell on two.\n{show(rows, "")}\n'
                     "How many rectangles are there? Answer with one integer.")
         return question, dict(rows=rows)
 

@@ -373,12 +373,11 @@ class ModuloGrid(Task):
             rows = wrap("".join(cells), size)
             if 0.05 < cells.count("#") / size ** 2 < 0.8 and len(squares(rows, limit)) == 1:
                 break
-        picture = "\n".join(rows)
         return ("In this square the cell in column x and row y, both counted from 0 at the top "
                 "left, is # if f(x, y) leaves the remainder t when divided by d, else a full stop. "
                 "f(x, y) is x + y, |x - y|, x * y or x to the power y, where 0 to the power 0 is "
-                f"1; d is from 2 to {limit}.\n{picture}\nFill in the cells with a question mark. "
-                "Answer with the whole square.",
+                f"1; d is from 2 to {limit}.\n{show(rows, '')}\nFill in the cells with a question "
+                "mark. Answer with the whole square.",
                 dict(rows=rows, limit=limit))
 
     @staticmethod
