@@ -137,7 +137,7 @@ MS_REC, MS_PRIVATE, MS_RELATIME, ST_RELATIME = 0x4000, 0x40000, 0x200000, 0x1000
 MNT_DETACH = 2
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x40000000
 CLONE_THREAD = 0x10000
-MADV_COLLAPSE = 25
+MADV_COLLAPSE, HUGE_PAGE = 25, 2 << 20
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 SECCOMP_NOTIF_RECV, SECCOMP_NOTIF_SEND = 0xC0502100, 0xC0182101
 SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1
@@ -770,7 +770,10 @@ def use_huge_pages(maps: str) -> None:
         span, rights, _, _, inode, *_ = line.split()
         if rights == "rw-p" and inode == "0":
             start, end = (int(border, 16) for border in span.split("-"))
-            libc.madvise(start, end - start, MADV_COLLAPSE)
+            first = math.ceil(start / HUGE_PAGE) * HUGE_PAGE
+            # A call for each page: one for all ends at the first that the kernel cannot collapse.
+            for page in range(first, end - HUGE_PAGE + 1, HUGE_PAGE):
+                libc.madvise(page, HUGE_PAGE, MADV_COLLAPSE)
 
 
 def overfull(base: str, pid: int) -> bool:
