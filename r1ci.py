@@ -71,7 +71,8 @@ from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, p
                              read_trajectories)
 from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, tool_failures, make_report,
                           modes_table, paint, paint_trajectory, report_table)
-from tasks.served import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
+from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, converse_all,
+                          find_endpoint)
 
 
 # ---- 1. the model --------------------------------------------------------------------------------
@@ -1757,7 +1758,7 @@ def command_ask(args: argparse.Namespace) -> None:
     print(paint(question.question, GREY))
     with checked_sandbox(1, args.code_timeout, args.allow_weak) as sandbox:
         if endpoint:
-            planned = Conversation(question, 0, protocol_of(args))
+            planned = PlannedConversation(question, 0, protocol_of(args))
             [t] = converse_all(endpoint, sandbox, [planned], key=(args.seed,))
             for message in t.messages[2:]:
                 write(message["content"] + "\n", message["role"] == "assistant")
@@ -1865,7 +1866,7 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
                       samples: int, protocol: Protocol,
                       key: tuple) -> tuple[dict[str, Any], list[list[Trajectory]]]:
     """The same report on a served model."""
-    planned = [Conversation(question, number, protocol)
+    planned = [PlannedConversation(question, number, protocol)
                for question in questions for number in range(samples)]
     with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
         trajectories = converse_all(endpoint, sandbox, planned, key,

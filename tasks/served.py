@@ -112,7 +112,7 @@ def one_line(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class Conversation:
+class PlannedConversation:
     """One conversation to be held."""
 
     instance: Instance
@@ -121,7 +121,7 @@ class Conversation:
     system: str | None = None  # a system prompt other than the mode's first
 
 
-def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Conversation,
+def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: PlannedConversation,
                   key: tuple) -> Trajectory:
     """One conversation.
 
@@ -175,8 +175,8 @@ def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, k
         t.stop_reason = "budget"
 
 
-def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[Conversation], key: tuple,
-                 on_end: Callable[[Conversation, Trajectory], Any] | None = None
+def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConversation], key: tuple,
+                 on_end: Callable[[PlannedConversation, Trajectory], Any] | None = None
                  ) -> list[Trajectory]:
     """The conversations of the jobs, several at a time, in the jobs' order.
 

@@ -35,7 +35,8 @@ from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whol
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions,
                              is_text, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
-from tasks.served import Conversation, Endpoint, add_endpoint_flags, converse_all, find_endpoint
+from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, converse_all,
+                          find_endpoint)
 
 
 # ---- 1. conversations from programs --------------------------------------------------------------
@@ -196,7 +197,7 @@ PROMPT_SHARES = {"ci": 4, "switch": 2, "text": 1, "code": 1}  # ours: the paper 
 
 
 def teacher_conversations(instances: list[Instance], per_question: int, seed: int, wordings: str,
-                          protocol: Protocol) -> list[Conversation]:
+                          protocol: Protocol) -> list[PlannedConversation]:
     """The conversations to be held, shuffled: any part of them is a fair part."""
     jobs = []
     for instance in instances:
@@ -205,7 +206,7 @@ def teacher_conversations(instances: list[Instance], per_question: int, seed: in
             rng = random.Random(f"teacher/{seed}/{question}/{sample}")
             mode = draw(rng, PROMPT_SHARES)
             system = draw_prompt(rng, mode, wordings, protocol.format)
-            jobs.append(Conversation(instance, sample, replace(protocol, mode=mode), system))
+            jobs.append(PlannedConversation(instance, sample, replace(protocol, mode=mode), system))
     return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
 
 
@@ -238,7 +239,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
     with (open(log, "a", encoding="utf-8") as file,
           tqdm(total=len(jobs), desc="collecting", unit="row") as bar):
 
-        def keep(job: Conversation, t: Trajectory) -> None:
+        def keep(job: PlannedConversation, t: Trajectory) -> None:
             bar.update()
             if t.stop_reason == "tool_failure":  # the sandbox's own fault: to be asked again
                 return

@@ -26,7 +26,7 @@ from tasks import TASKS
 from tasks import teacher as teaching
 from tasks.conversation import Protocol, extract_answer
 from tasks.questions import draw_questions, grade
-from tasks.served import (Conversation, Endpoint, add_endpoint_flags, complete, connect,
+from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, complete, connect,
                           converse_with, find_endpoint)
 from tasks.teacher import choose
 from test_scripts import ENV, ROOT, inside
@@ -78,7 +78,7 @@ def server(*replies):
 
 def talk(url: str, question=None, system: str = "Solve it.", retries: int = 0, **protocol):
     endpoint = Endpoint(url, "teacher", retries=retries)
-    job = Conversation(question or tiny.instance(expect="42"), 0, Protocol(**protocol), system)
+    job = PlannedConversation(question or tiny.instance(expect="42"), 0, Protocol(**protocol), system)
     return converse_with(connect(endpoint), endpoint, tiny.sandbox(), job, (0,))
 
 
