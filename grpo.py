@@ -27,11 +27,16 @@ import json
 import math
 import os
 import random
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+# Ctrl-C while torch loads: no traceback. (What a shell ignores, in the background, stays ignored.)
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from r1ci import (Chat, Interpreter, PackedRows, TokenScores, checked_sandbox, evaluate,
                   load_model, load_tokenizer, load_weights, merge_shares, rollout, token_logps)

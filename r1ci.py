@@ -1974,7 +1974,10 @@ def main() -> None:
         # Whatever is refused now is the run's: what is typed has passed.
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
         args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
-    args.command(args)
+    try:
+        args.command(args)
+    except KeyboardInterrupt:   # Ctrl-C: no traceback
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
+# Ctrl-C while torch loads: no traceback. (What a shell ignores, in the background, stays ignored.)
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
                   check_model, checked_sandbox, choose_dtype, evaluate, explain_out_of_memory,

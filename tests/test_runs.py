@@ -220,6 +220,18 @@ def stop_and_resume(forks, directory: Path, other: Whole, number: int, at: tuple
 
 
 @pytest.mark.usefixtures("signals_as_in_a_terminal")
+@pytest.mark.parametrize("program", ["sft.py", "grpo.py"])
+def test_ctrl_c_while_torch_loads_ends_without_a_word(signals_as_in_a_terminal, tmp_path, program):
+    process = subprocess.Popen([sys.executable, ROOT / program, "--out", tmp_path / "out"], cwd=tmp_path, env=ENV,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    maps = Path(f"/proc/{process.pid}/maps")
+    while "libtorch_cpu" not in maps.read_text() and process.poll() is None:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "") and process.returncode == -signal.SIGINT
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_second_signal_ends_at_once(forks, tmp_path):
     """The first comes in a step, the second when its checkpoint is begun, which is not finished."""
     stopped = Forked(forks, tmp_path / "run", *SAVING, at=("sft_backward", 5), number=signal.SIGINT,
