@@ -1189,7 +1189,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="begin with high 4p(1-p), with high p, or anywhere")
     add("--stages", type=whole(1), default=4, help="equal bands of questions, one after another")
     add("--merge", action=switch, default=True, help="let a stage train on all bands so far")
-    add("--steps-per-stage", type=whole(1), default=20, help="rollouts of each stage")
+    add("--steps-per-stage", type=whole(1), default=15, help="rollouts of each stage")
     add("--remeasure-every", type=whole(0), default=0, metavar="N",
         help="measure p again after every N stages; 0: never")
 

@@ -727,9 +727,9 @@ def main() -> None:
         help="of forms with several calls or a switch")
     add("--keep-wrong", action="store_true",
         help="train on wrong conversations, too")
-    add = add_training_flags(parser, "conversations", batch_size=16, lr=2e-3,
+    add = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3,
                              warmup=50).add_argument
-    add("--epochs", type=real(0), default=4.0,
+    add("--epochs", type=real(0), default=7.0,
         help="passes over the data; 0: the base, not fine-tuned")
     add("--eval-n", type=whole(0), default=72,
         help="held-out questions per task in the end; 0: none")
