@@ -273,11 +273,8 @@ REWARDS = {"v1": reward_v1, "v2": reward_v2}
 def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, behind words or none, without an answer beside it."""
     marks = FORMATS[format_name]
-    # How often one block has the mark that closes it: <code>...</code> has one </code>, but a
-    # fence, ```python ... ```, has two ```.
-    closing_marks = marks.show_code("print(1)").count(marks.code_close)
     return (extract_code(text, format_name) is not None
-            and text.count(marks.code_close) == closing_marks
+            and text.count(marks.code_close) == marks.closing_marks
             and extract_answer(text, format_name) is None)
 
 
@@ -576,7 +573,7 @@ class UpdateMetrics:
     """What an update logs of its loss: sums over its batches, on the device, read once at its end.
 
     It sees the answers that are trained on: those with advantage 0 are not among them, unless
-    --kl-coef needs them.
+    --kl-coef or PPO needs them.
 
         loss, kl, value_loss   sums of weight * value, as they are optimised
         clipfrac               sum of the weights of clipped tokens; their share, where all weights
@@ -603,7 +600,8 @@ class UpdateMetrics:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
         The entropy is the present policy's; the gap is that of the policy before the first step,
-        the same in every update. Sums and the count of tokens grow alike, so a mean is one of both.
+        the same in every update. Every update adds to the sums and to the count of tokens: their
+        quotient is the mean over all updates.
         """
         trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -686,7 +684,8 @@ def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
     for name in ANSWER_METRICS:
         values = [float(part[name]) for part in parts if part[name] is not None]
         metrics[name] = mean_or_none(*world.sum(sum(values), len(values)))
-    # How likely the tokens of right answers were: this falls when a policy collapses.
+    # How likely the tokens of right answers were: this falls when a policy collapses. (A token
+    # that was not sampled has a log-probability of 0.)
     right = [t for t in answers if t.right > 0]
     logps = sum(sum(t.logps) for t in right)
     metrics["right_logp"] = mean_or_none(*world.sum(logps, sum(t.response_len for t in right)))
@@ -825,7 +824,7 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         if learner.critic:
             learner.critic.load(run.resumed)
         progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-        run.delete_older(progress.best_step)   # it may have been killed between saving and that
+        run.delete_older(progress.best_step)   # killed after saving, it may have left them
         return progress
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
@@ -894,7 +893,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             t_sample = time.time() - rollout_began
             try:
                 end_if_recent_calls_failed(all_groups, recent, world)
-            except SystemExit as problem:   # the checkpoint is of the step before this one
+            # The checkpoint is of the step before this one. Where a stage has just begun, the
+            # resumed run measures again what it begins with.
+            except SystemExit as problem:
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
@@ -902,7 +903,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             groups = without_failures(all_groups)
             reward_of = REWARDS[algorithm.reward]
             rewards = [[reward_of(t) for t in group] for group in groups]
-            # 5. Advantage.
+            # 5. Advantage. (PPO's are 0 here: at the start of `update` its critic sets them.)
             advantages_for = ADVANTAGES[algorithm.advantage]
             advantages = advantages_for(rewards, algorithm.std, world)
             # 6. Loss and update.
@@ -926,15 +927,15 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 copy_weights(learner.model, actor.model, world)
                 accuracy = validate(actor, validation, progress, step)
                 metrics["val_accuracy"] = accuracy
-            if stage_ends:
-                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
-                                       most=len(validation))
-                metrics["stage_before"] = progress.stage_before
-                metrics["stage_after"] = after
-                # One answer, to look at.
-                world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
-                world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
-                          f"its new questions, {accuracy:.1%} in validation")
+                if stage_ends:
+                    after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
+                                           most=len(validation))
+                    metrics["stage_before"] = progress.stage_before
+                    metrics["stage_after"] = after
+                    # One answer, to look at.
+                    world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
+                    world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
+                              f"its new questions, {accuracy:.1%} in validation")
             # What is kept of the step: its numbers, and answers of its first group (all of them at
             # validations and at step 1, else one: the file stays small).
             run.take_place()   # a step is done: with --overwrite, the older run moves aside

@@ -122,10 +122,12 @@ class ModelConfig:
         self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
 
 
-# Weights that are trained stay float32. `CausalLM.forward` casts the embedding to the type in which
-# the model computes, and each layer casts its weights to the type of its input. (`.to` does nothing
-# where nothing is to do: a model that only samples has such weights already, and under FSDP, see
-# `shard` in sft.py, they come cast.)
+# The type in which a model computes can be another one than that of its weights:
+#
+#     a model that only samples             its weights have the type already
+#     trained, in one piece                 float32; `CausalLM.forward` casts the embedding to
+#                                           `compute_dtype`, each layer its weights as its input
+#     trained, by FSDP (`shard`, sft.py)    float32; FSDP casts what it gathers for a block
 
 class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
@@ -164,11 +166,11 @@ def apply_rope(x: Tensor, rope: Rope) -> Tensor:
     return torch.addcmul(x * rope.cos, swapped, rope.sin)
 
 
-class Access:
-    """Gives a forward pass its positions and its attention, where ids are not simply whole rows.
+class Layout:
+    """Where the tokens of a forward pass stand and what they see, if they are not just whole rows.
 
-    CacheAccess (section 2), for sampling: what is seen is in the cache, from earlier passes, too.
-    PackedRows (below), for training: many rows stand in one.
+        PackedRows, below, for training         many rows, one behind the other in a long one
+        CacheLayout, in section 2, to sample    new tokens of rows whose earlier ones are in a cache
     """
 
     def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
@@ -197,10 +199,10 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Rope, access: Access | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, layout: Layout | None, layer: int) -> Tensor:
         """x [B, T, D] -> [B, T, D].
 
-        access: finds what the tokens see; None: x are whole rows.
+        layout: where the tokens stand and what they see; None: x are whole rows.
         """
         B, T, _ = x.shape
         q = self.q_proj(x).view(B, T, -1, self.head_dim)               # [B, T, H, head_dim]
@@ -209,10 +211,10 @@ class Attention(nn.Module):
         q, k = self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2)
         v = v.transpose(1, 2)                                          # [B, K, T, head_dim]
         q, k = apply_rope(q, rope), apply_rope(k, rope)
-        if access is None:
+        if layout is None:
             y = causal_attention(q, k, v)                              # [B, H, T, head_dim]
         else:
-            y = access.attend(layer, q, k, v)
+            y = layout.attend(layer, q, k, v)
         return self.o_proj(y.transpose(1, 2).reshape(B, T, -1))
 
 
@@ -251,13 +253,13 @@ class Block(nn.Module):
         # True: only the input is kept for the backward pass, which computes the rest again.
         self.checkpointing = False
 
-    def forward(self, x: Tensor, rope: Rope, access: Access | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope, layout: Layout | None, layer: int) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(self.compute, x, rope, access, layer=layer, use_reentrant=False)
-        return self.compute(x, rope, access, layer)
+            return checkpoint(self.compute, x, rope, layout, layer=layer, use_reentrant=False)
+        return self.compute(x, rope, layout, layer)
 
-    def compute(self, x: Tensor, rope: Rope, access: Access | None, layer: int) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rope, access, layer)
+    def compute(self, x: Tensor, rope: Rope, layout: Layout | None, layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope, layout, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -276,7 +278,8 @@ class CausalLM(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        self.compute_dtype: torch.dtype | None = None   # None: the weights' own; set by `shard`
+        # None: the weights' own. `shard` in sft.py sets it for a model in one piece.
+        self.compute_dtype: torch.dtype | None = None
         if not config.tie_word_embeddings:  # tied (small models): the head is the embedding
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
@@ -287,12 +290,12 @@ class CausalLM(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, ids: Tensor, access: Access | None = None,
+    def forward(self, ids: Tensor, layout: Layout | None = None,
                 head: Callable[[Tensor, Tensor], Any] = F.linear) -> Any:
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
-        Without access ids are whole rows, from position 0 on; padding belongs on the right, where
-        no causal row sees it. With access (see `Access`) it knows the positions, and what is seen.
+        Without a layout ids are whole rows, from position 0 on; padding belongs on the right, where
+        no causal row sees it.
 
         The caller passes the head in, to run inside this forward pass: under FSDP (weights spread
         over processes, `shard` in sft.py) weights are whole only while it runs. Decoding keeps the
@@ -303,19 +306,19 @@ class CausalLM(nn.Module):
         dtype = self.compute_dtype or embedding.dtype
         embedding = embedding.to(dtype)
         x = F.embedding(ids, embedding)                                # [B, T, D]
-        if access is None:
+        if layout is None:
             rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, dtype)
         else:
-            rope = access.find_rope(self.config, dtype)
+            rope = layout.find_rope(self.config, dtype)
         for layer, block in enumerate(self.model.layers):
-            x = block(x, rope, access, layer)
+            x = block(x, rope, layout, layer)
         hidden = self.model.norm(x)
         if self.config.tie_word_embeddings:
             return head(hidden, embedding)
         return head(hidden, self.lm_head.weight.to(dtype))
 
 
-class PackedRows(Access):
+class PackedRows(Layout):
     """Rows to train on, without padding, and a prompt that several of them begin with only once.
 
     Their M tokens stand in one long row, and all layers but attention take it for a row like any
@@ -326,10 +329,12 @@ class PackedRows(Access):
         loss_masks    0 0 0 1 0 1    0 0 0 1        0 0 1 1         1: this token is trained
 
         ids           p p p a b c          d        q q e f         M = 11, at the places 0 to 10
-        place         0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    of each row's tokens
-        source        0 1 2 3 4 5          9        12 13 14 15     of each id: row * T + t there
+        to_rows       0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    [B, T]: the place of each token
+        to_packed     0 1 2 3 4 5          9        12 13 14 15     [M]: row * T + t of each place
         targets             a   c          d            e f         N = 5
-        before              2   4          2            8 9         the place of what predicts each
+        predictors          2   4          2            8 9         the place before each target
+
+    to_rows lays packed tokens out as rows, to_packed packs rows again: one undoes the other.
     """
 
     def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
@@ -338,30 +343,32 @@ class PackedRows(Access):
 
         A row's first token is never trained, whatever its mask is: nothing predicts it.
         """
-        longest = max(map(len, rows))
-        ids, positions, place, source, before, targets = [], [], [], [], [], []
+        longest = max(map(len, rows))   # T
+        ids, positions, to_rows, to_packed, predictors, targets = [], [], [], [], [], []
         known: dict[tuple[int, ...], list[int]] = {(): []}   # prompts, with their tokens' places
         for number, (row, loss_mask) in enumerate(zip(rows, loss_masks)):
+            # The prompt, if an earlier row has it, stands there; what follows is new.
             prompt = tuple(row[:prompt_lens[number]]) if prompt_lens else ()
             shared = known.get(prompt, [])
-            start = len(shared)                  # what follows is new
-            new = range(len(ids), len(ids) + len(row) - start)
-            places = [*shared, *new]
+            start = len(shared)
+            places = [*shared, *range(len(ids), len(ids) + len(row) - start)]
             known[prompt] = places[:len(prompt)]
+            # New tokens.
             ids += row[start:]
             positions += range(start, len(row))
-            place.append(places)
-            source += range(number * longest + start, number * longest + len(row))
+            to_packed += range(number * longest + start, number * longest + len(row))
+            to_rows.append(places)
+            # Trained tokens.
             trained = [t for t in range(1, len(row)) if loss_mask[t]]
             targets += [row[t] for t in trained]
-            before += [places[t - 1] for t in trained]
+            predictors += [places[t - 1] for t in trained]
         as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
         self.ids = as_tensor([ids])                # [1, M]
         self.positions = as_tensor([positions])    # [1, M] of the tokens in their rows
-        self.place = pad(place, 0, device)         # [B, T]
-        self.source = as_tensor(source)            # [M]
+        self.to_rows = pad(to_rows, 0, device)     # [B, T]
+        self.to_packed = as_tensor(to_packed)      # [M]
         self.targets = as_tensor(targets)          # [N]
-        self.before = as_tensor(before)            # [N]
+        self.predictors = as_tensor(predictors)    # [N]
 
     def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
         return rope_tables(self.positions, config, dtype)
@@ -370,13 +377,13 @@ class PackedRows(Access):
         """q [1, H, M, head_dim], k and v [1, K, M, head_dim] -> [1, H, M, head_dim]."""
         y = causal_attention(self.lay_out(q), self.lay_out(k), self.lay_out(v))
         y = y.transpose(1, 2).flatten(0, 1)                            # [B * T, H, head_dim]
-        return y.index_select(0, self.source).transpose(0, 1)[None]
+        return y.index_select(0, self.to_packed).transpose(0, 1)[None]
 
     def lay_out(self, x: Tensor) -> Tensor:
         """[1, heads, M, head_dim] -> [B, heads, T, head_dim]."""
         tokens = x[0].transpose(0, 1)                                  # [M, heads, head_dim]
-        rows = tokens.index_select(0, self.place.flatten())            # [B * T, heads, head_dim]
-        return rows.unflatten(0, self.place.shape).transpose(1, 2)
+        rows = tokens.index_select(0, self.to_rows.flatten())          # [B * T, heads, head_dim]
+        return rows.unflatten(0, self.to_rows.shape).transpose(1, 2)
 
 
 class TokenScores(NamedTuple):
@@ -397,7 +404,7 @@ def token_logps(model: nn.Module, packed: PackedRows, vocab_size: int,
     """
 
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
-        hidden = hidden[0, packed.before]  # [N, D]
+        hidden = hidden[0, packed.predictors]  # [N, D]
         logps, entropies = [], []
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again. Of no
         # tokens `split` makes one empty chunk, so a batch that trains nothing works, too.
@@ -464,8 +471,8 @@ class KVCache:
         # The CUDA kernel that reads rows at their true lengths knows half precision alone.
         self.varlen = device.type == "cuda" and dtype != torch.float32
 
-    def access(self, slots: slice | Tensor, positions: Tensor, read_length: int,
-               decoding: bool = False) -> "CacheAccess":
+    def layout(self, slots: slice | Tensor, positions: Tensor, read_length: int,
+               decoding: bool = False) -> "CacheLayout":
         """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`.
 
         kind of pass                            read_length   decoding   attention is computed by
@@ -479,20 +486,20 @@ class KVCache:
         starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
         cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
         sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
-        access = CacheAccess(self, slots, read_length=read_length, rope=Rope(cos, sin),
+        layout = CacheLayout(self, slots, read_length=read_length, rope=Rope(cos, sin),
                              flat_index=(starts + positions[:, None]).flatten())
         if read_length == 0:
-            return access
+            return layout
         if decoding and self.varlen:
             row_lengths = (positions[:, -1] + 1).int()                 # [B]
-            access.row_lengths = row_lengths.repeat_interleave(heads)  # [B * K]
-            return access
+            layout.row_lengths = row_lengths.repeat_interleave(heads)  # [B * K]
+            return layout
         columns = torch.arange(read_length, device=positions.device)   # [read_length]
         later = columns > positions[:, None, :, None]                  # [B, 1, T, read_length]
         mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
         # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
-        access.mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)
-        return access
+        layout.mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)
+        return layout
 
     def save(self, slot: int, length: int) -> Tensor:
         """A copy of the first `length` tokens of a slot."""
@@ -506,7 +513,7 @@ class KVCache:
 
 
 @dataclass
-class CacheAccess(Access):
+class CacheLayout(Layout):
     """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
     cache: KVCache
     slots: slice | Tensor         # B of them: the first ones, which decode; or any, to be filled
@@ -889,7 +896,7 @@ class Sampler:
         return slots
 
     def restore(self, slot: int, row: Row) -> int:
-        """Load the keys and values that were kept for a row; of how many tokens they are."""
+        """Load the keys and values that were kept for a row. Returns of how many tokens."""
         kv = row.prompt_kv if row.past_kv is None else row.past_kv
         if kv is None:
             return 0
@@ -919,14 +926,18 @@ class Sampler:
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
         read_length = 0   # new rows read nothing
-        if any(known):    # then all: `enter` does not mix them with new ones
+        if any(known):    # then all: `enter` computes new rows first, and rows that start from a
+            # prompt of their group lack nothing
             read_length = min(max(known) + ids.shape[1], self.capacity)
-        self.model(ids, self.cache.access(slots, positions, read_length), head=no_head)
+        self.model(ids, self.cache.layout(slots, positions, read_length), head=no_head)
 
     # Rows decode.
 
     def decode(self) -> list[tuple[int, Row]]:
-        """One token for every row; the slots and rows with an event, the last slot first."""
+        """One token for every row. Returns the slots and rows with an event, from the last slot
+        down: when a row leaves, the row of the last slot takes its place, and that one has been
+        looked at by then.
+        """
         count = len(self.rows)
         self.device_lengths.copy_(torch.from_numpy(self.lengths))
         # `step`, on CUDA by a graph.
@@ -956,8 +967,8 @@ class Sampler:
         following = self.device_lengths[:count, None]                  # [B, 1]
         positions = following - 1                                      # [B, 1]
         newest = self.ids[:count].gather(1, positions)                 # [B, 1]
-        access = self.cache.access(slice(count), positions, longest, decoding=True)
-        logits = self.model(newest, access)[:, -1].float()             # [B, V]
+        layout = self.cache.layout(slice(count), positions, longest, decoding=True)
+        logits = self.model(newest, layout)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
         noise = self.noise[:count].gather(1, following).squeeze(1)     # [B]
         tokens, logps = sample(logits, noise, self.temperature)
@@ -1234,8 +1245,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             # 2. One token for every row.
             events = sampler.decode()
             decode_step += 1
-            # 3. Look at the rows with an event, from the last slot down: when a row leaves, the
-            # row of the last slot takes its place, and that one has been looked at by then.
+            # 3. Look at the rows with an event.
             for slot, row in events:
                 if on_append:
                     on_append(row.trajectory.ids[-1:], True)
@@ -1440,12 +1450,12 @@ def check_numbers(path: Path, raw: dict[str, Any]) -> None:
     for key in ("rope_theta", "rms_norm_eps"):
         if not (is_finite(raw[key]) and raw[key] > 0):
             raise SystemExit(f"{path}: {key} {raw[key]!r} is not a number above 0")
-    heads, width = raw["num_attention_heads"], raw["head_dim"]
-    if width == 0:   # it follows from the others
-        width = raw["hidden_size"] / heads
-    if type(raw["head_dim"]) is not int or width <= 0 or width % 2:
-        raise SystemExit(f"{path}: {heads} num_attention_heads of head_dim {width!r}, not a whole "
-                         "even number")
+    heads, head_dim = raw["num_attention_heads"], raw["head_dim"]
+    if head_dim == 0:   # it follows from the others, and may be a fraction: then % 2 is not 0
+        head_dim = raw["hidden_size"] / heads
+    if type(raw["head_dim"]) is not int or head_dim <= 0 or head_dim % 2:
+        raise SystemExit(f"{path}: {heads} num_attention_heads of head_dim {head_dim!r}, not a "
+                         "whole even number")
     if heads % raw["num_key_value_heads"]:
         raise SystemExit(f"{path}: num_attention_heads {heads} is not a multiple of "
                          f"num_key_value_heads {raw['num_key_value_heads']}")
@@ -1709,15 +1719,16 @@ INHERITED = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "t
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
     """Those of the run that made a model, or a checkpoint of it; none, if no run did."""
-    for name in ("metrics.jsonl", "state.json"):
-        if (directory / name).exists():
+    for file in (directory / "metrics.jsonl", directory / "state.json"):
+        if file.exists():
             # The first line holds them in both files (state.json has only one line).
-            _, value = next(read_jsonl(directory / name), (0, {}))
+            _, value = next(read_jsonl(file), (0, {}))
             flags = value.get("flags", {})
+            # These two are used as texts; they may be absent or null.
             sound = isinstance(flags, dict) and all(
                 isinstance(flags.get(name) or "", str) for name in ("tasks", "questions"))
             if not sound:
-                raise SystemExit(f"{directory / name} does not hold the flags of a run")
+                raise SystemExit(f"{file} does not hold the flags of a run")
             return flags
     return {}
 
@@ -1971,7 +1982,8 @@ def main() -> None:
     # A model is asked as it was trained. What is typed comes later, and wins.
     if args.command in (command_ask, command_eval):
         words = arguments_of_run(args)
-        # Whatever is refused now is the run's: what is typed has passed.
+        # What is typed has passed: a flag that is refused now is the run's. argparse begins its
+        # sentence with `prog`.
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
         args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
     try:

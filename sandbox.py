@@ -36,7 +36,8 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
     capabilities    f   dropped: root is nobody
     seccomp         f   one process for ever: no fork, exec, socket, signal that reaches others
     deadline            the worker kills and reaps: another process, out of the script's reach
-    memory files        output goes to files, not pipes: nothing blocks, no result can be forged
+    memory files        output goes to files, not pipes: nothing blocks. Exit code and times come
+                        from the worker, by a socket that no script has: none can be forged
 
 What private root, Landlock, seccomp and thread gate are stands in sections of their own behind the
 script's. None needs root. Required are seccomp and one of private root and Landlock: with less,
@@ -426,10 +427,9 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # count, is a fault and a copy. That is the cost of a script; hence a child that runs as little
 # Python as possible before the script.
 
-# Not os.fork: it makes Python's locks anew in the child, which writes 200 pages. That is for
-# processes with several threads, one of which may hold a lock; a worker has one (`warm_up` checks).
-# Not CDLL, which releases Python's own lock around a call, so that the child has to take it: PyDLL
-# keeps it.
+# Not os.fork, which makes Python's locks anew in the child (one may be held by another thread), and
+# so writes 200 pages: a worker has one thread (`warm_up` checks). Not ctypes.CDLL, which releases
+# Python's own lock around a call, so that the child would have to take it: PyDLL keeps it.
 fork = ctypes.PyDLL(None).fork
 
 BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
@@ -505,9 +505,10 @@ class ForkServer:
     def build_layers(self, readable: list[str]) -> None:
         """Enters the private root and installs the gate; makes the rules and the filter's lines.
 
-        Each layer is first tried in a fork, which then dies. One that works is then set up here for
-        real: the worker itself enters the private root and installs the gate. Landlock's rules and
-        the filter are only made here, and each fork lays them on itself."""
+        Each layer is first tried in a fork, which then dies (of Landlock, the making of the rules).
+        One that works is then set up here for real: the worker itself enters the private root and
+        installs the gate. Landlock's rules and the filter are only made here, and each fork lays
+        them on itself."""
         self.private_root = self.try_in_fork("private_root", lambda: enter_private_root(readable))
         if self.private_root:
             enter_private_root(readable)
@@ -634,8 +635,8 @@ class ForkServer:
             time.sleep(0.01)
             pid = fork()
         if pid == 0:
-            self.become_script(files, write_end, timeout, seed)
-        if pid < 0:
+            self.become_script(files, write_end, timeout, seed)   # never returns
+        if pid < 0:   # this worker ends; the trainer reads why in its log
             raise SandboxError("the system allows no more processes")
         os.close(write_end)
         # Watch.
@@ -979,8 +980,9 @@ def readable_paths(modules: Sequence[str]) -> list[str]:
 #     |-- home, root, tmp, etc        |-- tmp, dev/shm     links to home/script/work
 #     '-- dev/kvm, nvidia0, ...
 #
-# The new root is built over /proc, which always exists and has nothing to take along. Then the two
-# change places (pivot_root), and the old one is unmounted: no path leads to it any more.
+# The new root is built over /proc: that exists everywhere, and scripts are to see nothing of it.
+# Then the two change places (pivot_root), and the old one is unmounted: no path leads to it any
+# more.
 
 def mount(source: str, target: str, flags: int, kind: str = "", options: str = "") -> None:
     call("mount", source.encode(), target.encode(), kind.encode(), flags, options.encode())
@@ -1167,6 +1169,7 @@ def own_clock(x86: int, arm: int) -> Limit:
     return Limit((x86, arm), 0, [0], mask=ALL_BITS - 15)
 
 
+# The keys are labels. A call may have several rules, and has to pass them all.
 LIMITED = dict(
     clone=Limit((56, 220), 0, [0x3D0F00, 0x7D0F00]),  # what glibc and musl ask for a thread
     clock_gettime=own_clock(228, 113),
@@ -1178,7 +1181,7 @@ LIMITED = dict(
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
     prctl=Limit((157, 167), 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
-    # A call has to pass all its rules. fcntl has two.
+    # fcntl has two rules.
     fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),          # all other commands fail
     fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),   # locks do nothing and "succeed"
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
@@ -1335,7 +1338,7 @@ def self_test(sandbox: Sandbox) -> str:
     answer = Check("answer", "print(6 * 7)", "ok", "42\n")
     loop = Check("end a loop", "while 1: pass", "timeout")
     checks = [answer, loop, Check("report an exception", "1 / 0", "error")]
-    if sandbox.has("seccomp"):
+    if sandbox.has("seccomp"):   # on Linux, that is
         checks += [Check("limit memory", "bytes(1 << 36)", "error"),
                    Check("refuse a process", "import os\nos.fork()", "error"),
                    Check("refuse a socket", "import socket\nsocket.socket()", "error")]

@@ -649,7 +649,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     first = 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
-        run.delete_older()   # it may have been killed between saving and that
+        run.delete_older()   # killed after saving, it may have left them
     skipped = 0
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -753,8 +753,8 @@ def main() -> None:
         # 5. Held-out accuracy.
         if args.eval_n:
             evaluate_run(args, tasks, run, sandbox)
-    # What was changed here has to be changed there, too. With other tasks so does --out: runs/grpo
-    # is the default tasks'.
+    # The command that comes next, with the flags of this one that differ from its defaults. With
+    # other tasks it gets an --out, too: runs/grpo is for the default ones.
     typed = [name for name in ("preset", "tasks", "level", "format")
              if getattr(args, name) != parser.get_default(name)]
     further = "".join(f" --{name} {getattr(args, name)}" for name in typed)
@@ -1004,8 +1004,9 @@ class RunDir:
         path = self._choose_path(resume, overwrite)
         self.locks = [claim(path)]
         # OUT.new holds an earlier --overwrite that was killed: this run is to find nothing of it.
+        # The lock file moves with it, so the new OUT.new gets one of its own.
         if overwrite and is_run(path):
-            self._move_aside(path)   # its lock file goes with it
+            self._move_aside(path)
             self.locks = [claim(path)]
         if path != self.out and self.out.exists():
             self.locks.append(claim(self.out))   # nobody is at work in the old run
@@ -1017,7 +1018,8 @@ class RunDir:
         go on from, and its state; of a run that has none, neither.
 
         What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
-        aside, and the logs cut to the checkpoint (here, or when it is loaded).
+        aside, and the logs cut, to their first line if there is no checkpoint. (To a checkpoint
+        they are cut when it has been loaded, by `load`: one that cannot be costs no line.)
         """
         if resume and is_run(self.path):
             self._compare_flags()
@@ -1284,7 +1286,9 @@ class Interrupt:
             os.dup2(nowhere, 2)
 
     def wanted(self) -> bool:
-        """Whether any rank was asked to stop; every rank has to call it."""
+        """Whether any rank was asked to stop; every rank has to call it. (In `stop_after or wanted`
+        all ranks skip it together, since flags are the same on all.)
+        """
         self.status = max(self.world.gather(self.status))
         return self.status > 0
 

@@ -40,6 +40,11 @@ class Format:
         """A script as the model writes it."""
         return f"{self.code_open}\n{script.rstrip()}\n{self.code_close}"
 
+    @property
+    def closing_marks(self) -> int:
+        """How often a code block has the mark that closes it: a fence opens with it, too."""
+        return self.show_code("").count(self.code_close)
+
     def show_output(self, text: str) -> str:
         """What a script printed, as the user's turn that tells the model."""
         return f"{self.output_open}{text}{self.output_close}"

@@ -138,8 +138,8 @@ def compare(cache: KVCache, lengths: Tensor, q: Tensor) -> float:
     """Error of the decode kernel against float64 on a few rows, with times of both ways."""
     rows, heads, _, head_dim = q.shape
     positions = (lengths - 1)[:, None]
-    decoding = cache.access(slice(rows), positions, cache.capacity, decoding=True)
-    masked = cache.access(slice(rows), positions, cache.capacity)
+    decoding = cache.layout(slice(rows), positions, cache.capacity, decoding=True)
+    masked = cache.layout(slice(rows), positions, cache.capacity)
     flat = cache.kv[:, 1].flatten(1, 3)
     keys, values = cache.kv[:, 1]
     got = decoding.decode_varlen(flat, q)

@@ -75,7 +75,7 @@ def per_row(batches, name: str) -> dict[tuple, list[float]]:
     """A tensor of the batches as one list for every row, by the row's trained tokens."""
     found = {}
     for batch in batches:
-        rows = batch.packed.ids[0][batch.packed.place]
+        rows = batch.packed.ids[0][batch.packed.to_rows]
         for row, length, part in zip(rows, batch.lengths, getattr(batch, name).split(batch.lengths)):
             found[tuple(row.tolist())[:8]] = part.tolist()
     return found

@@ -73,9 +73,9 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
             length = int(fed.max()) + width if fed.any() else 0
-            access = cache.access(slots, positions, length, decoding=isinstance(slots, slice))
-            assert (access.row_lengths is not None) == (varlen and isinstance(slots, slice))
-            logits = model(chunk, access)
+            layout = cache.layout(slots, positions, length, decoding=isinstance(slots, slice))
+            assert (layout.row_lengths is not None) == (varlen and isinstance(slots, slice))
+            logits = model(chunk, layout)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))
                 seen[i] += list(logits[i, :count])
@@ -488,9 +488,9 @@ def test_captured_graphs_sample_what_the_cpu_samples():
 def test_a_group_s_prompt_is_computed_once(monkeypatch):
     fed, forward = [], r1ci.CausalLM.forward
 
-    def counted(self, ids, access=None, head=torch.nn.functional.linear):
+    def counted(self, ids, layout=None, head=torch.nn.functional.linear):
         fed.append(ids.numel() if head is r1ci.no_head else 0)
-        return forward(self, ids, access, head)
+        return forward(self, ids, layout, head)
 
     monkeypatch.setattr(r1ci.CausalLM, "forward", counted)
     groups = sampled(questions=QUESTIONS[:2], group_size=5)
