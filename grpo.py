@@ -943,8 +943,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             shown = None if algorithm.advantage == "ppo" else advantages[0]
             log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
             run.log(metrics, show=False)
-            seconds = metrics["t_switch"] + metrics["t_sample"] + metrics["t_update"]
-            world.say(step_line(metrics, seconds))
+            world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
             # A checkpoint, and the end of the program if it was asked for.

@@ -1109,13 +1109,13 @@ class TurnRules:
         t, chat = row.trajectory, self.interpreter.chat
         sampled = t.ids[row.turn_start:]   # of this turn
         says_end = sampled[-1] in chat.ends
-        out_of_budget = len(t.ids) >= row.stop
+        must_end = says_end or len(t.ids) >= row.stop   # or its budget ends it
         may_close = sampled[-1] in chat.closing
-        if not (says_end or out_of_budget or may_close):   # while streaming, every token comes here
+        if not (must_end or may_close):   # while streaming, every token comes here
             return None
         turn = chat.read(sampled[:-1] if says_end else sampled)
         calls = turn.code is not None
-        if not (says_end or out_of_budget or calls):   # a "`" that closed no block
+        if not (must_end or calls):   # a "`" that closed no block
             return None
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.
