@@ -53,7 +53,7 @@ from sandbox import Sandbox
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, extract_answer,
                                 extract_code)
-from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
+from tasks.flags import (CommandLine, add_protocol_flags, protocol_of, quiet_pipe, real, whole)
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
 from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,
@@ -752,8 +752,8 @@ def finish(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instance]
     world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, "
               f"{after['accuracy']:.1%} after training (step {progress.best_step}, best of "
               f"validation), {modes['text']['accuracy']:.1%} when it may not run code")
-    world.say(f"the model is in {run.path}; look at it with `python r1ci.py show "
-              f"{run.path}/trajectories.jsonl`")
+    world.say(f"the model is in {run.path}; look at its answers with `python r1ci.py show "
+              f"{run.path}`")
 
 
 # ---- the loop ------------------------------------------------------------------------------------
@@ -787,7 +787,7 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
     if not any(map(potential, pass_rates)):
         world.say("note: every question was solved always or never, so their order says nothing")
     world.say(f"of {len(pass_rates)} training questions {pass_rates.count(0)} were never answered "
-              f"right and {pass_rates.count(1)} always: these teach nothing now")
+              f"right and {pass_rates.count(1)} always: these teach nothing at first")
     curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
                             stages=1 if args.order == "none" else args.stages, merge=args.merge,
                             steps_per_stage=args.steps_per_stage, seed=args.seed)
@@ -934,8 +934,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                     metrics["stage_after"] = after
                     # One answer, to look at.
                     world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
-                    world.say(f"stage {stage} ends: {progress.stage_before:.1%} -> {after:.1%} of "
-                              f"its new questions, {accuracy:.1%} in validation")
+                    world.say(f"stage {stage} ends: it solves {progress.stage_before:.1%} -> "
+                              f"{after:.1%} of its new questions, {accuracy:.1%} in validation")
             # What is kept of the step: its numbers, and answers of its first group (all of them at
             # validations and at step 1, else one: the file stays small).
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
@@ -990,10 +990,12 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
 
     old_logps = [logps_of(answer) for answer in answers]
     learned = update(learner, answers, args.lr)
-    world.say(explain_group(group, rewards, advantages))
-    # A best and a worst answer, token by token.
-    order = sorted(range(len(answers)), key=lambda i: answers[i].advantage)
-    for i in (order[-1], order[0]):
+    world.say(f"one update of {args.model}\n{explain_group(group, rewards, advantages)}")
+    world.say(EXPLAIN_LEGEND)
+    # A best and a worst answer, of equals the shortest, token by token.
+    best = max(range(len(answers)), key=lambda i: (answers[i].advantage, -len(old_logps[i])))
+    worst = min(range(len(answers)), key=lambda i: (answers[i].advantage, len(old_logps[i])))
+    for i in (best, worst):
         answer = answers[i]
         old = old_logps[i]
         new = logps_of(answer)
@@ -1005,7 +1007,6 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
         world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
         world.say(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
                                  new_logps=new.tolist(), clipped=clipped.tolist()))
-    world.say(EXPLAIN_LEGEND)
     world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
               f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
 
@@ -1165,7 +1166,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     switch = argparse.BooleanOptionalAction
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
                         help="defaults of the other flags: tiny, the tiny model's run; quick, "
-                        "20 steps in about a minute on two cores; laptop, a real model of 135 "
+                        "20 steps in about a minute on idle cores; laptop, a real model of 135 "
                         "million parameters; paper, arXiv 2505.21668's")
     parser.add_argument("--explain", action="store_true",
                         help="show one update on one group in numbers, and write nothing")
@@ -1263,7 +1264,8 @@ def main() -> None:
         if args.explain and world.size > 1:
             raise SystemExit("--explain shows one process's update: leave out torchrun")
         if args.explain:
-            explain(args, world, sandbox)
+            with quiet_pipe():
+                explain(args, world, sandbox)
             return
         flags = {name: value for name, value in vars(args).items() if name != "explain"}
         if args.questions:   # what it holds is part of how a run began

@@ -65,7 +65,7 @@ from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn, cut_template,
                                 keyed_bytes, read_turn, system_prompts, tool_text)
-from tasks.flags import CommandLine, add_protocol_flags, protocol_of, whole
+from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe, whole
 from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
                              is_finite, is_text, read_bbh, read_json, read_jsonl, read_questions,
                              read_trajectories)
@@ -1987,7 +1987,8 @@ def main() -> None:
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
         args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
     try:
-        args.command(args)
+        with quiet_pipe():
+            args.command(args)
     except KeyboardInterrupt:   # Ctrl-C: no traceback
         sys.exit(130)
 

@@ -7,9 +7,24 @@ can use ends the program with one sentence, before anything starts.
 
 import argparse
 import math
-from typing import Any, Callable
+import os
+import sys
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
 
 from tasks.conversation import FORMATS, MODES, Protocol
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """While it is entered, `| head` ends the program without a word, as it ends other programs."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still to be written at the end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1)
 
 
 class HelpFormatter(argparse.HelpFormatter):

@@ -164,6 +164,8 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of every line of a JSON-lines file; a broken line ends the program."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SystemExit(f"{path} does not exist")
     except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read: {error}")
     lines: list[tuple[int, dict[str, Any]]] = []

@@ -274,6 +274,15 @@ def test_reinforce_plus_plus_compares_with_the_whole_batch():
     assert ADVANTAGES["reinforce++"]([[1.0, 1.0], [1.0]], True, WORLD) == [[0, 0], [0]]
 
 
+@pytest.mark.parametrize("name", ADVANTAGES)
+def test_every_advantage_is_a_number_an_answer(name):
+    """Yours, too, if the table has it: they sum to 0, right answers are not below wrong ones, equal rewards give 0."""
+    [advantages] = ADVANTAGES[name]([[1.0, 0.0, 0.0, 0.0, 0.0]], True, WORLD)
+    assert len(advantages) == 5 and sum(advantages) == pytest.approx(0)
+    assert advantages[0] >= advantages[1] == advantages[2] == advantages[3] == advantages[4]
+    assert ADVANTAGES[name]([[1.0, 1.0], [1.0, 1.0]], True, WORLD) == [[0, 0], [0, 0]]
+
+
 def test_token_weights_of_each_normalisation_by_hand():
     """Two answers of 2 and 4 trained tokens, --max-tokens 10."""
     def weights(norm):
