@@ -45,6 +45,7 @@ import json
 import math
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -166,20 +167,20 @@ def apply_rope(x: Tensor, rope: Rope) -> Tensor:
     return torch.addcmul(x * rope.cos, swapped, rope.sin)
 
 
-class Layout:
+class Layout(ABC):
     """Where the tokens of a forward pass stand and what they see, if they are not just whole rows.
 
         PackedRows, below, for training         many rows, one behind the other in a long one
         CacheLayout, in section 2, to sample    new tokens of rows whose earlier ones are in a cache
     """
 
+    @abstractmethod
     def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
         """The rotations of the tokens' positions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q [B, H, T, head_dim], k and v [B, K, T, head_dim] of the pass's tokens -> as q."""
-        raise NotImplementedError
 
 
 class Attention(nn.Module):
