@@ -53,7 +53,7 @@ from sandbox import Sandbox
 from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, extract_answer,
                                 extract_code)
-from tasks.flags import (CommandLine, add_protocol_flags, protocol_of, quiet_pipe, real, whole)
+from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
 from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,

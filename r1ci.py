@@ -346,7 +346,7 @@ class PackedRows(Layout):
         """
         longest = max(map(len, rows))   # T
         ids, positions, to_rows, to_packed, predictors, targets = [], [], [], [], [], []
-        known: dict[tuple[int, ...], list[int]] = {(): []}   # prompts, with their tokens' places
+        known: dict[tuple[int, ...], list[int]] = {}   # prompts, with their tokens' places
         for number, (row, loss_mask) in enumerate(zip(rows, loss_masks)):
             # The prompt, if an earlier row has it, stands there; what follows is new.
             prompt = tuple(row[:prompt_lens[number]]) if prompt_lens else ()
@@ -927,8 +927,9 @@ class Sampler:
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
         read_length = 0   # new rows read nothing
-        if any(known):    # then all: `enter` computes new rows first, and rows that start from a
-            # prompt of their group lack nothing
+        # If any is known, then of all: `enter` computes new rows first, and rows that start from
+        # their group's prompt lack nothing.
+        if any(known):
             read_length = min(max(known) + ids.shape[1], self.capacity)
         self.model(ids, self.cache.layout(slots, positions, read_length), head=no_head)
 
