@@ -1988,12 +1988,12 @@ def main() -> None:
         # sentence with `prog`.
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
         args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
-    try:
-        with quiet_pipe():
-            args.command(args)
-    except KeyboardInterrupt:   # Ctrl-C: no traceback
-        sys.exit(130)
+    with quiet_pipe():
+        args.command(args)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:   # Ctrl-C: no traceback
+        sys.exit(130)

@@ -232,6 +232,19 @@ def test_ctrl_c_while_torch_loads_ends_without_a_word(signals_as_in_a_terminal, 
     assert not (tmp_path / "out").exists()
 
 
+def test_ctrl_c_and_head_end_r1ci_without_a_traceback(signals_as_in_a_terminal, sft_run):
+    evaluation = subprocess.Popen([sys.executable, ROOT / "r1ci.py", "eval", "--model", sft_run, "--n", "200", "--allow-weak"],
+                                  env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert evaluation.stdout.readline().startswith("asking what")   # its imports are behind it
+    evaluation.send_signal(signal.SIGINT)
+    _, told = evaluation.communicate()
+    assert evaluation.returncode == 130 and "Traceback" not in told
+    show = subprocess.Popen([sys.executable, ROOT / "r1ci.py", "show", sft_run], env=ENV,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    show.stdout.close()   # as `| head` does when it has enough
+    assert show.stderr.read() == "" and show.wait() == 1
+
+
 def test_the_second_signal_ends_at_once(forks, tmp_path):
     """The first comes in a step, the second when its checkpoint is begun, which is not finished."""
     stopped = Forked(forks, tmp_path / "run", *SAVING, at=("sft_backward", 5), number=signal.SIGINT,
