@@ -21,6 +21,7 @@ The sections below, and the comments of the loop in `train`, have these numbers.
 The field's words: the policy is the model, as what chooses each next token; a rollout, the answers
 that it samples. An answer's advantage is how much better (above 0) or worse (below 0) it did than
 expected; the policy gradient makes a better answer's tokens likelier, a worse one's less likely.
+An answer is here the whole conversation, a Trajectory; what stands between its marks is `t.answer`.
 """
 import argparse
 import json
@@ -60,7 +61,7 @@ from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, exp
                           explain_tokens, paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]       # a number for each answer of each group, or token of each batch
+Numbers = list[list[float]]   # for each group, one an answer; PPO's for each batch, one a token
 
 
 # ---- the side that samples -----------------------------------------------------------------------
@@ -230,6 +231,7 @@ def end_if_recent_calls_failed(groups: Groups, recent: deque[list[float]], world
     program if they are too many over the newest steps and all ranks.
     """
     recent.append(world.sum(*tool_failures([t for group in groups for t in group])))
+    # More failures than in one evaluation (2), since every step asks.
     end_if_sandbox_failed(failures=sum(failures for failures, _ in recent),
                           calls=sum(calls for _, calls in recent), least=5)
 
@@ -274,6 +276,7 @@ def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, behind words or none, without an answer beside it."""
     marks = FORMATS[format_name]
     return (extract_code(text, format_name) is not None
+            # A fence is opened by its closing mark, too.
             and text.count(marks.code_close) == marks.closing_marks
             and extract_answer(text, format_name) is None)
 
@@ -318,7 +321,8 @@ def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbe
     return [[0.0] * len(group) for group in rewards]
 
 
-# To add one: a function here, and a word in the help of --advantage.
+# To add one: a function here, and a word in the help of --advantage. All are called alike, with
+# what any of them needs.
 ADVANTAGES = {"grpo": within_groups, "reinforce++": within_batch, "ppo": left_to_critic}
 
 
@@ -481,7 +485,9 @@ class Learner:
 
     @torch.no_grad()
     def prepare(self, batches: list[PolicyBatch]) -> None:
-        """Before the first step: fill in what the first model and the critic say of the batches."""
+        """Fill in what the first model and the critic say of the batches, before any is trained
+        on.
+        """
         if self.reference:
             for batch in batches:
                 batch.ref_logps = self.score(self.reference, batch).logps
@@ -496,8 +502,8 @@ def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low
 
     With ratio = pi / pi_old a token gains min(ratio A, clip(ratio, 1 - low, 1 + high) A) (PPO,
     equation 7; two bounds are DAPO's, equation 10). pi_old is the trainer's own, before its first
-    step on this rollout (`old_logps`). A good token stops gaining when it is 20 % likelier than
-    then; a bad one, when it is 20 % less likely.
+    optimiser step on this rollout (`old_logps`). A good token stops gaining when it has become 20 %
+    likelier since; a bad one, when 20 % less likely.
 
     With one update a rollout, the default, pi is pi_old: every ratio is 1, nothing is ever clipped
     (`clipfrac` is 0), and the loss is minus the weighted mean advantage: with GRPO about 0, and it
@@ -566,6 +572,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
             skipped += 1
         if learner.critic:
             learner.critic.step()
+    # The means are over all updates, the gradient norm is the last one's.
     return dict(metrics.means(algorithm.updates, world), grad_norm=grad_norm, skipped=skipped)
 
 
@@ -599,9 +606,9 @@ class UpdateMetrics:
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
-        The entropy is the present policy's; the gap is that of the policy before the first step,
-        the same in every update. Every update adds to the sums and to the count of tokens: their
-        quotient is the mean over all updates.
+        The entropy is the present policy's; the gap is the policy's that has spoken, the same in
+        every update. Every update adds to the sums and to the count of tokens: their quotient is
+        the mean over all updates.
         """
         trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -626,37 +633,7 @@ class UpdateMetrics:
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
 
-# ---- 7. validation, and what a run keeps ---------------------------------------------------------
-
-@dataclass
-class Progress:
-    """What a resumed run needs beside weights and optimiser; a checkpoint's state.json holds it."""
-    before: dict[str, Any]              # the report on the held-out questions before training
-    pass_rates: list[float]             # of the training questions, the newest measurement
-    step: int = 0                       # the last one that was trained
-    stage_before: float | None = None   # accuracy on the stage's new questions when the stage began
-    best_step: int = 0                  # best in validation; 0: none yet
-    best_accuracy: float = 0.0
-    skipped: int = 0                    # steps in a row whose gradient was not finite
-
-
-def check_gradients(progress: Progress, steps: int) -> None:
-    """End a run that does not learn: its last steps were all skipped."""
-    if progress.skipped >= min(steps, 10):
-        raise SystemExit(f"training has failed: the last {progress.skipped} steps were skipped, "
-                         "since no gradient was finite; lower --lr, or look at --model's weights")
-
-
-def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
-                   most: int) -> float:
-    """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread.
-
-    `train` asks for as many as a validation has, so that it takes about as long as one.
-    """
-    band = curriculum.bands[stage - 1]
-    chosen = [questions[i] for i in band[::math.ceil(len(band) / most)]]
-    return actor.assess(chosen, f"stage {stage}")["accuracy"]
-
+# ---- the numbers of a step -----------------------------------------------------------------------
 
 # BEHAVIOURS (tasks/report.py): code_rate, calls, failed_calls, text_rate, response_len, self_check,
 # recovery, switches.
@@ -722,6 +699,38 @@ def step_line(metrics: dict[str, Any], seconds: float) -> str:
     return line
 
 
+# ---- 7. validation, and what a run keeps ---------------------------------------------------------
+
+@dataclass
+class Progress:
+    """What a resumed run needs beside weights and optimiser; a checkpoint's state.json holds it."""
+    before: dict[str, Any]              # the report on the held-out questions before training
+    pass_rates: list[float]             # of the training questions, the newest measurement
+    step: int = 0                       # the last one that was trained
+    stage_before: float | None = None   # accuracy on the stage's new questions when the stage began
+    best_step: int = 0                  # best in validation; 0: none yet
+    best_accuracy: float = 0.0
+    skipped: int = 0                    # steps in a row whose gradient was not finite
+
+
+def check_gradients(progress: Progress, steps: int) -> None:
+    """End a run that does not learn: its last steps were all skipped."""
+    if progress.skipped >= min(steps, 10):
+        raise SystemExit(f"training has failed: the last {progress.skipped} steps were skipped, "
+                         "since no gradient was finite; lower --lr, or look at --model's weights")
+
+
+def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
+                   most: int) -> float:
+    """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread.
+
+    `train` asks for as many as a validation has, so that it takes about as long as one.
+    """
+    band = curriculum.bands[stage - 1]
+    chosen = [questions[i] for i in band[::math.ceil(len(band) / most)]]
+    return actor.assess(chosen, f"stage {stage}")["accuracy"]
+
+
 def validate(actor: Actor, validation: list[Instance], progress: Progress, step: int) -> float:
     """The share of validation questions that is right; notes the best step, of equals the later."""
     accuracy = actor.assess(validation, "validation")["accuracy"]
@@ -767,7 +776,8 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
     if args.kl_coef:
         # Whole on every rank, as the actor's copy is: it needs no collective calls.
         reference = load_model(args.model, world.device, world.dtype).eval()
-    if args.advantage == "ppo":   # its head learns ten times as fast as the policy
+    if args.advantage == "ppo":
+        # A new head may learn ten times as fast as the policy (the factor is ours).
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     algorithm = Algorithm(**{name: getattr(args, name) for name in Algorithm.__dataclass_fields__})
@@ -800,8 +810,8 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
 
 def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[float],
                 advantages: list[float] | None, count: int) -> None:
-    """Add the first `count` answers of a group to trajectories.jsonl; advantages None: PPO's, one a
-    token.
+    """Add the first `count` answers of a step's first group to trajectories.jsonl; advantages None:
+    PPO's, one a token. (By step and group tasks/page.py finds together what belongs together.)
     """
     for i, t in enumerate(group[:count]):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
@@ -824,7 +834,8 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         if learner.critic:
             learner.critic.load(run.resumed)
         progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-        run.delete_older(progress.best_step)   # killed after saving, it may have left them
+        # A run that was killed behind its save has not deleted them.
+        run.delete_older(progress.best_step)
         return progress
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
@@ -878,7 +889,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
             if step == 1 or stage > curriculum.stage(step - 1):
-                if args.remeasure_every and stage > 1 and (stage - 1) % args.remeasure_every == 0:
+                every = args.remeasure_every
+                if every and stage > 1 and (stage - 1) % every == 0:
                     # All questions are sorted anew, those of earlier stages, too.
                     progress.pass_rates = measure_pass_rates(args, run, actor, questions,
                                                              stage=stage)
@@ -893,9 +905,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             t_sample = time.time() - rollout_began
             try:
                 end_if_recent_calls_failed(all_groups, recent, world)
-            # The checkpoint is of the step before this one. Where a stage has just begun, the
-            # resumed run measures again what it begins with.
             except SystemExit as problem:
+                # The checkpoint is of the step before, progress.step. The resumed run repeats all
+                # of this step, and what it measures where a stage begins.
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
@@ -925,17 +937,15 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
             if validates:
                 copy_weights(learner.model, actor.model, world)
-                accuracy = validate(actor, validation, progress, step)
-                metrics["val_accuracy"] = accuracy
-                if stage_ends:
-                    after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
-                                           most=len(validation))
-                    metrics["stage_before"] = progress.stage_before
-                    metrics["stage_after"] = after
-                    # One answer, to look at.
-                    world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))
-                    world.say(f"stage {stage} ends: it solves {progress.stage_before:.1%} -> "
-                              f"{after:.1%} of its new questions, {accuracy:.1%} in validation")
+                metrics["val_accuracy"] = validate(actor, validation, progress, step)
+            if stage_ends:
+                world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))   # an example
+                before = progress.stage_before
+                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
+                                       most=len(validation))
+                metrics |= dict(stage_before=before, stage_after=after)
+                world.say(f"stage {stage} ends: it solves {before:.1%} -> {after:.1%} of its new "
+                          "questions")
             # What is kept of the step: its numbers, and answers of its first group (all of them at
             # validations and at step 1, else one: the file stays small).
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
@@ -946,7 +956,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
-            # A checkpoint, and the end of the program if it was asked for.
+            # A checkpoint, and the end of the program if it was asked for. (All ranks call `wanted`
+            # or none does: flags are the same on all.)
             stop = step == args.stop_after or interrupt.wanted()
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
@@ -1185,7 +1196,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--potential-samples", type=whole(1), default=8,
         help="answers of each agent to a question to measure p")
     add("--pass-rates", metavar="FILE",
-        help="take p from a pass_rates.jsonl, or from the rewards of a trajectories.jsonl")
+        help="take p from a pass_rates.jsonl, or from the verdicts in a trajectories.jsonl")
     add("--order", choices=("potential", "difficulty", "none"), default="potential",
         help="begin with high 4p(1-p), with high p, or anywhere")
     add("--stages", type=whole(1), default=4, help="equal bands of questions, one after another")

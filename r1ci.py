@@ -67,11 +67,11 @@ from tasks import LEVELS, Instance
 from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn, cut_template,
                                 keyed_bytes, read_turn, system_prompts, tool_text)
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe, whole
-from tasks.questions import (TASKS_HELP, draw_questions, grade, own_questions, parse_tasks,
-                             is_finite, is_text, read_bbh, read_json, read_jsonl, read_questions,
+from tasks.questions import (TASKS_HELP, draw_questions, grade, is_finite, is_text, own_questions,
+                             parse_tasks, read_bbh, read_json, read_jsonl, read_questions,
                              read_trajectories)
-from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, tool_failures, make_report,
-                          modes_table, paint, paint_trajectory, report_table)
+from tasks.report import (BOLD, GREEN, GREY, end_if_sandbox_failed, make_report, modes_table, paint,
+                          paint_trajectory, report_table, tool_failures)
 from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, converse_all,
                           find_endpoint)
 
@@ -474,11 +474,12 @@ class KVCache:
 
     def layout(self, slots: slice | Tensor, positions: Tensor, read_length: int,
                decoding: bool = False) -> "CacheLayout":
-        """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`.
+        """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`
+        tokens of each.
 
         kind of pass                            read_length   decoding   attention is computed by
         new rows                                0                        causal_attention
-        rows that return, with the output       over 0                   extend, with a mask
+        rows back from a script: its output     over 0                   extend, with a mask
         rows that decode: the first B slots,    over 0        True       extend, with a mask; on
         a plain slice, and one token each                                CUDA decode_varlen, with
                                                                          the rows' lengths
@@ -642,7 +643,8 @@ class Chat:
         mark_ids = {i for piece in pieces for i in piece if i in added}
         rests = []
         for mark in sorted(added[i].content for i in mark_ids):
-            if mark.startswith("<") and mark.endswith(">"):   # all others that we met are special
+            # A mark of another form is special in every tokenizer that we met, so it needs no cut.
+            if mark.startswith("<") and mark.endswith(">"):
                 rests.append(re.escape(mark[1:]))
         if not rests:
             return re.compile("(?!)")   # matches nowhere
@@ -880,7 +882,7 @@ class Sampler:
                 row.prompt_kv = prompt_kv
 
     def fill_slots(self, rows: list[Row]) -> range:
-        """Give rows the next slots, with all but their newest id in the cache; those slots."""
+        """Give rows the next slots, with all but their newest id in the cache. Returns them."""
         slots = range(len(self.rows), len(self.rows) + len(rows))
         # What nobody has computed yet: slot, how many ids are known, the rest but the newest.
         pending: list[tuple[int, int, list[int]]] = []
@@ -926,9 +928,10 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
+        # `enter` never mixes new rows with those that come back, and rows that start from their
+        # group's prompt lack nothing.
+        assert all(known) == any(known)
         read_length = 0   # new rows read nothing
-        # If any is known, then of all: `enter` computes new rows first, and rows that start from
-        # their group's prompt lack nothing.
         if any(known):
             read_length = min(max(known) + ids.shape[1], self.capacity)
         self.model(ids, self.cache.layout(slots, positions, read_length), head=no_head)
@@ -1079,7 +1082,7 @@ def pad(rows: list[list], value: float, device: torch.device,
 
 @dataclass
 class Interpreter:
-    """A model that holds conversations and runs code: all that it needs for that."""
+    """A model that holds conversations and runs code (the paper's word), with all it needs."""
     model: CausalLM
     chat: Chat
     sandbox: Sandbox
@@ -1103,10 +1106,14 @@ class TurnRules:
         row.stop = min(row.turn_start + limits.max_turn_tokens, t.prompt_len + limits.max_tokens)
 
     def after_token(self, row: Row, decode_step: int) -> str | None:
-        """Look at the newest token. If it ends the turn, the message is appended, and if that holds
-        a script, it is submitted.
+        """Look at the newest token. If it ends the turn, the message is appended.
 
-        Returns None, "script runs", or the reason for which the conversation ends.
+            what it is                        what follows            returns
+            a token of the turn               nothing                 None
+            an end token                      the conversation ends   "answer", or "eos": none given
+            a code block's closing mark       the script starts       "script runs"
+            the same, after too many calls    the conversation ends   "calls"
+            the budget's last                 the conversation ends   "budget"
         """
         t, chat = row.trajectory, self.interpreter.chat
         sampled = t.ids[row.turn_start:]   # of this turn
@@ -1116,16 +1123,16 @@ class TurnRules:
         if not (must_end or may_close):   # while streaming, every token comes here
             return None
         turn = chat.read(sampled[:-1] if says_end else sampled)
-        calls = turn.code is not None
-        if not (must_end or calls):   # a "`" that closed no block
+        has_code = turn.code is not None
+        if not (must_end or has_code):   # a "`" that closed no block
             return None
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.
         t.messages.append({"role": "assistant", "content": turn.text})
-        if says_end:
+        if says_end:   # and holds no block: the turn would have ended where that closed
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
-        if not calls:   # cut off: what stands there is no answer
+        if not has_code:   # cut off: what stands there is no answer
             return "budget"
         # t.calls counts the calls that came back (`take_output`): this one is not among them.
         if t.calls == self.protocol.allowed_calls:
@@ -1136,7 +1143,7 @@ class TurnRules:
         return "script runs"
 
     def take_output(self, row: Row) -> bool:
-        """Append what the row's script printed, or end the row; whether it goes on.
+        """Append what the row's script printed, or end the row. Returns whether it goes on.
 
         Here alone a rollout waits.
         """
@@ -1170,7 +1177,8 @@ class TurnRules:
 
 
 # The decode steps that a script has before its row may return. Not the script's own time decides:
-# when a row returns depends on tokens alone, so that runs repeat.
+# when a row returns depends on tokens alone, so that runs repeat to the last bit. (How
+# probabilities are rounded depends on which rows decode together, though nothing else does.)
 PATIENCE = 32
 
 # Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
@@ -1186,7 +1194,7 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: in
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on slots
-             60      500      120    24      12    24    ... but at most two rows a slot begin
+             60      500      120    24      12    24    ... but at most 2 * 96 run or call
              60        0       50    20       0     0    too few to be worth it, until 30 are due
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
@@ -1452,10 +1460,11 @@ def check_numbers(path: Path, raw: dict[str, Any]) -> None:
     for key in ("rope_theta", "rms_norm_eps"):
         if not (is_finite(raw[key]) and raw[key] > 0):
             raise SystemExit(f"{path}: {key} {raw[key]!r} is not a number above 0")
-    heads, head_dim = raw["num_attention_heads"], raw["head_dim"]
-    if head_dim == 0:   # it follows from the others, and may be a fraction: then % 2 is not 0
-        head_dim = raw["hidden_size"] / heads
-    if type(raw["head_dim"]) is not int or head_dim <= 0 or head_dim % 2:
+    if type(raw["head_dim"]) is not int:
+        raise SystemExit(f"{path}: head_dim {raw['head_dim']!r} is not a whole number")
+    heads = raw["num_attention_heads"]
+    head_dim = raw["head_dim"] or raw["hidden_size"] / heads   # 0: it follows from the others
+    if head_dim <= 0 or head_dim % 2:   # a fraction is not even, either
         raise SystemExit(f"{path}: {heads} num_attention_heads of head_dim {head_dim!r}, not a "
                          "whole even number")
     if heads % raw["num_key_value_heads"]:
@@ -1715,7 +1724,7 @@ def add_device_flags(add: Callable[..., Any]) -> None:
              f"for it if the model is at least {WIDE} wide")
 
 
-# Flags of a run that are defaults of how its model is asked.
+# Flags that `ask` and `eval` take over from the run that made the model.
 INHERITED = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
 
 
@@ -1759,6 +1768,7 @@ def command_ask(args: argparse.Namespace) -> None:
     if args.question is not None and not is_text(args.question):
         raise SystemExit("ask: the question is not UTF-8")
     if args.task:
+        # A name may stand for several tasks: then the first one's.
         [question, *_] = draw_questions(parse_tasks(args.task, args.level), "eval", 1, args.seed)
     else:
         question = Instance("user/ask", seed=0, level=0, purpose="eval", question=args.question,
@@ -1984,8 +1994,8 @@ def main() -> None:
     # A model is asked as it was trained. What is typed comes later, and wins.
     if args.command in (command_ask, command_eval):
         words = arguments_of_run(args)
-        # What is typed has passed: a flag that is refused now is the run's. argparse begins its
-        # sentence with `prog`.
+        # What is typed has just been accepted: an error from here on is about the run's flags, and
+        # should say so. argparse begins an error with `prog`.
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
         args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
     with quiet_pipe():

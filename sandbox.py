@@ -503,12 +503,10 @@ class ForkServer:
             os.close(file)
 
     def build_layers(self, readable: list[str]) -> None:
-        """Enters the private root and installs the gate; makes the rules and the filter's lines.
+        """Enters the private root; makes Landlock's rules and the filter's lines, which each fork
+        lays on itself. (The gate is installed by `limit_forks`.)
 
-        Each layer is first tried in a fork, which then dies (of Landlock, the making of the rules).
-        One that works is then set up here for real: the worker itself enters the private root and
-        installs the gate. Landlock's rules and the filter are only made here, and each fork lays
-        them on itself."""
+        Each layer is first tried in a fork, which then ends (of Landlock, the making of rules)."""
         self.private_root = self.try_in_fork("private_root", lambda: enter_private_root(readable))
         if self.private_root:
             enter_private_root(readable)
@@ -521,15 +519,13 @@ class ForkServer:
         os.environ.update(HOME=self.work, TMPDIR=self.work)
         # What follows, filters and rules, is allowed without root to those who give up set-uid.
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        self.thread_gate = -1
-        if self.try_in_fork("thread_gate", install_thread_gate):
-            self.thread_gate = install_thread_gate()
+        gate_works = self.try_in_fork("thread_gate", install_thread_gate)
         self.landlock_rules = None
         if self.try_in_fork("landlock", lambda: make_landlock_rules(self.base, readable)):
             self.landlock_rules = make_landlock_rules(self.base, readable)
         # Without a gate (Linux before 5.5, gVisor, a container that lays one on its processes)
         # scripts have one thread.
-        self.common_program = make_common_program(threads=self.thread_gate >= 0)
+        self.common_program = make_common_program(threads=gate_works)
         self.seccomp = self.try_in_fork("seccomp", lambda: install(
             make_own_program(os.getpid()) + self.common_program))
 
@@ -575,7 +571,9 @@ class ForkServer:
         return missing
 
     def limit_forks(self) -> None:
-        """The rlimits that all forks inherit; CPU time has each script's own (`confine`)."""
+        """What all forks inherit: the thread gate, and rlimits (but for CPU time: `confine`). After
+        `warm_up`, since a module that starts a thread could wait at the gate for ever."""
+        self.thread_gate = install_thread_gate() if self.layers["thread_gate"] is True else -1
         warm_bytes = self.read_status("VmSize") << 10
         set_limits(
             AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
@@ -598,7 +596,7 @@ class ForkServer:
                     os.unlink(f"{self.place}/main.py")
                     os.rmdir(self.work)
                     os.rmdir(self.place)
-            if os.listdir(self.base):
+            if os.listdir(self.base):   # whatever is left, a link included: the slow way
                 remove(self.base, "-mindepth", "1")
             os.mkdir(self.place, 0o700)
         os.mkdir(self.work, 0o700)
@@ -740,7 +738,7 @@ class ForkServer:
         self.set_oom_score(1000)  # a script dies before its worker
         for number, file in enumerate(streams):
             os.dup2(file, number)
-        os.chdir(self.place)
+        os.chdir(self.place)   # where main.py lies, until it is compiled (`execute`)
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)  # it dies with the worker
         if os.getppid() != self.pid:  # which died before we asked
             os._exit(1)
@@ -905,16 +903,17 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         for end in ends:
             end()
         flush_streams()
-        # 2. What main.py holds goes: files are flushed, __del__ runs, and may print.
+        # 2. What main.py holds goes: files are flushed, __del__ runs, and may print, to our streams
+        # (the script may have replaced them).
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
-            # By collecting garbage: so a __del__ still finds the names of main.py.
+            # By collecting garbage, which is slow; but so a __del__ still finds main.py's names.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
         elif len(sys._current_frames()) == 1:
-            namespace.clear()   # which is faster
-        # Else a daemon thread runs, and uses the names.
+            namespace.clear()
+        # Else a daemon thread runs, and uses the names: they stay.
         flush_streams()
     except BaseException:
         status = status or 120  # Python's own code for an end that failed
@@ -1060,7 +1059,8 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = (
     1, 2, 4, 8, 0x40, 0x200, 0x800)
-BIND_TCP, CONNECT_TCP, ABSTRACT_SOCKETS, SIGNALS = 1, 2, 1, 2
+BIND_TCP, CONNECT_TCP = 1, 2  # rights of the network
+ABSTRACT_SOCKETS, SIGNALS = 1, 2  # whom a script may reach: its scope
 CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1  # a flag, "only tell the ABI"; a kind of rule
 FIRST_RIGHTS = 0x1FFF  # the thirteen of ABI 1
 LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, ioctl on a device
@@ -1075,7 +1075,8 @@ def make_landlock_rules(base: str, readable: list[str]) -> int:
             all_rights |= right
     network = BIND_TCP | CONNECT_TCP if abi >= 4 else 0
     scope = ABSTRACT_SOCKETS | SIGNALS if abi >= 6 else 0
-    ruleset = struct.pack("QQQ", all_rights, network, scope)  # what no rule allows is forbidden
+    # What no rule allows is forbidden. (An older kernel takes the longer struct: its rest is 0.)
+    ruleset = struct.pack("QQQ", all_rights, network, scope)
     rules = system_call(LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
     allowed = dict.fromkeys(readable, READ_FILE | READ_DIR)
     allowed |= {"/dev/null": READ_FILE | WRITE_FILE, "/dev/urandom": READ_FILE,
@@ -1198,7 +1199,8 @@ def limits_to_itself(pid: int) -> dict[str, Limit]:
 # with one register. A jump says how many lines to skip. It reads a struct seccomp_data:
 NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16  # offsets in bytes; 8 for each argument
 LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
-ALLOW, KILL, FAIL, ASK = 0x7FFF0000, 0x80000000, 0x50000, 0x7FC00000  # FAIL + the error's number
+# FAIL + the error's number; FAIL + 0: the call returns 0, and does nothing.
+ALLOW, KILL, FAIL, ASK = 0x7FFF0000, 0x80000000, 0x50000, 0x7FC00000
 Line = tuple[int, int, int, int]
 
 # Worked example. limit(62, Limit((62, 129), 0, [4711])), for kill on x86-64 by process 4711:
@@ -1345,7 +1347,7 @@ def self_test(sandbox: Sandbox) -> str:
     with tempfile.NamedTemporaryFile() as secret:
         if sandbox.has("landlock") or sandbox.has("private_root"):
             checks.append(Check("hide a file", f"open({secret.name!r})", "error"))
-        checks.append(answer)  # the workers have survived
+        checks.append(answer)  # the worker has survived
         for check in checks:
             # A loop takes all the time that it gets.
             result = sandbox.run(check.code, timeout=0.5 if check is loop else 10)

@@ -430,7 +430,7 @@ def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[
                  if times >= share * len(left) and len(phrase) > 3}
         if not saved:
             break
-        best = max(sorted(saved), key=saved.get)
+        best = max(sorted(saved), key=saved.get)   # of equals, the same in every run
         phrases.append(best)
         left = [text.replace(best, HOLE) for text in left]
     return phrases
@@ -515,7 +515,8 @@ def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> 
 @explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
 def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
                  micro_tokens: int) -> dict[str, float]:
-    """Gradients of the mean negative log-likelihood of all trained tokens; the loss and its tokens.
+    """Adds gradients of the mean negative log-likelihood of all trained tokens. Returns that mean,
+    the loss, and how many tokens there are.
 
     The examples are shared out over the ranks by length, so that all have about as much to do.
     """
@@ -625,6 +626,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
         # All but the system prompts, which tiny_tokenizer knows.
         texts = [message["content"] for line in lines for message in line["messages"][1:]]
         tokenizer = tiny_tokenizer(texts, args.format)
+        # Made on the CPU; `shard` moves it to the rank's device.
         model = shard(tiny_model(args, vocab_size=len(tokenizer)), world, **sharding)
     else:
         tokenizer = load_tokenizer(source)
@@ -649,7 +651,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     first = 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
-        run.delete_older()   # killed after saving, it may have left them
+        run.delete_older()   # a run that was killed behind its save has not deleted them
     skipped = 0
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -669,6 +671,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
             run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
                          mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
+            # All ranks call `wanted` or none does: flags are the same on all.
             stop = step == args.stop_after or interrupt.wanted()
             if stop or (args.save_every and step % args.save_every == 0):
                 path = run.save(model, optimizer, tokenizer,
@@ -1003,8 +1006,8 @@ class RunDir:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path(resume, overwrite)
         self.locks = [claim(path)]
-        # OUT.new holds an earlier --overwrite that was killed: this run is to find nothing of it.
-        # The lock file moves with it, so the new OUT.new gets one of its own.
+        # Then the path is OUT.new, where an earlier --overwrite was killed: OUT.new becomes OUT.1,
+        # with the lock in it, and a new, empty OUT.new gets a lock of its own.
         if overwrite and is_run(path):
             self._move_aside(path)
             self.locks = [claim(path)]
@@ -1018,15 +1021,15 @@ class RunDir:
         go on from, and its state; of a run that has none, neither.
 
         What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
-        aside, and the logs cut, to their first line if there is no checkpoint. (To a checkpoint
-        they are cut when it has been loaded, by `load`: one that cannot be costs no line.)
+        aside, and without a checkpoint the logs are cut to their first line. (With one, `load` cuts
+        them after it has loaded it: if loading fails, no line is lost.)
         """
         if resume and is_run(self.path):
             self._compare_flags()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
                 shutil.rmtree(part)
             checkpoint = self._find_checkpoint()
-            if checkpoint is not None:   # the logs are cut when it has been loaded (`load`)
+            if checkpoint is not None:
                 state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
                 return checkpoint, state
             # It was stopped before its first checkpoint: only the line of flags stays.
@@ -1286,9 +1289,7 @@ class Interrupt:
             os.dup2(nowhere, 2)
 
     def wanted(self) -> bool:
-        """Whether any rank was asked to stop; every rank has to call it. (In `stop_after or wanted`
-        all ranks skip it together, since flags are the same on all.)
-        """
+        """Whether any rank was asked to stop; every rank has to call it."""
         self.status = max(self.world.gather(self.status))
         return self.status > 0
 

@@ -657,6 +657,16 @@ def test_where_threads_cannot_be_counted_a_script_has_one():
         assert "no thread gate" in sandbox.describe_layers()
 
 
+def test_a_preloaded_module_that_starts_a_thread_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    package = tmp_path / "starter"
+    package.mkdir()
+    (package / "__init__.py").write_text("import threading, time\n"
+                                         "threading.Thread(target=time.sleep, args=[99], daemon=True).start()\n")
+    monkeypatch.setitem(module.ENVIRONMENT, "PYTHONPATH", str(tmp_path))
+    with pytest.raises(SandboxError, match="the preloaded modules start 1 threads"):
+        Sandbox(workers=1, preload=["starter"])
+
+
 def test_a_script_dies_before_its_worker_where_memory_runs_out():
     with Sandbox(workers=1, preload=()) as sandbox:
         worker = sandbox.team[0].process.pid
