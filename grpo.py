@@ -127,12 +127,13 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
             failures, calls = tool_failures([t for group in groups for t in group])
             end_if_sandbox_failed(*world.sum(failures, calls))
             for question_rates, group in zip(rates, without_failures(groups)):
-                question_rates[mode] = sum(t.right for t in group) / max(len(group), 1)
+                if group:   # else the sandbox has failed them all, and nothing is known
+                    question_rates[mode] = sum(t.right for t in group) / len(group)
     # All ranks get all rates, in the order of the questions.
     pass_rates = []
     lines = ""
     for question, by_agent in zip(questions, merge_shares(rates, len(questions))):
-        p = sum(by_agent.values()) / len(by_agent)
+        p = sum(by_agent.values()) / max(len(by_agent), 1)
         pass_rates.append(p)
         lines += json.dumps(dict(task=question.task, level=question.level, seed=question.seed,
                                  samples=samples * len(by_agent), pass_rate=p,
@@ -939,7 +940,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 copy_weights(learner.model, actor.model, world)
                 metrics["val_accuracy"] = validate(actor, validation, progress, step)
             if stage_ends:
-                world.say(paint_trajectory(all_groups[0][0].to_json(), chat.decode))   # an example
+                example = all_groups[0][0]
+                world.say(paint_trajectory({**example.to_json(), "reward": reward_of(example)},
+                                           chat.decode))
                 before = progress.stage_before
                 after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
                                        most=len(validation))
@@ -1192,7 +1195,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--per-task", type=whole(1), default=60, help="training questions of each task")
 
     add = parser.add_argument_group("curriculum (steps 1 and 2)").add_argument
-    add("--agents", nargs="+", choices=MODES, default=["ci"], help="modes whose answers measure p")
+    add("--agents", nargs="+", choices=MODES, help="modes whose answers measure p (that of --mode)")
     add("--potential-samples", type=whole(1), default=8,
         help="answers of each agent to a question to measure p")
     add("--pass-rates", metavar="FILE",
@@ -1240,11 +1243,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse flags with which no run makes sense."""
+    """Refuse flags with which no run makes sense; fill in one that follows from another."""
     if args.group_size < 2 and args.advantage == "grpo":
         parser.error("--group-size must be at least 2: an advantage compares a group's answers")
     if args.temperature <= 0:
         parser.error("--temperature must be above 0: greedy answers to a question are all the same")
+    args.agents = args.agents or [args.mode]
     if args.explain and args.advantage == "ppo":
         parser.error("--explain shows one advantage an answer: --advantage ppo has one a token")
 

@@ -44,6 +44,7 @@ import functools
 import json
 import math
 import re
+import signal
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter, deque
@@ -52,6 +53,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
+
+# Ctrl-C while torch loads, and later: no traceback. (What a shell ignores, in the background, stays
+# ignored.)
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import numpy as np
 import torch
@@ -1725,7 +1731,8 @@ def add_device_flags(add: Callable[..., Any]) -> None:
 
 
 # Flags that `ask` and `eval` take over from the run that made the model.
-INHERITED = ("level", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars")
+INHERITED = ("level", "mode", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars",
+             "code_timeout")
 
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
@@ -1745,7 +1752,7 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
 
 
 def arguments_of_run(args: argparse.Namespace) -> list[str]:
-    """How a model was trained, as arguments: `main` puts them before those that are typed."""
+    """How a model was trained and asked, as arguments: `main` puts them before what is typed."""
     flags = flags_of_run(Path(args.model))
     # One may be absent (of an older run) or null (it was not given).
     words = [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
@@ -1756,9 +1763,14 @@ def arguments_of_run(args: argparse.Namespace) -> list[str]:
     # These three choose the questions of `eval`.
     if args.tasks or args.questions or args.bbh or not (questions or tasks):
         return words
-    # Else it asks the held-out questions of what the model was trained on.
+    # Else it asks the held-out questions that the run has asked, too.
     if os.environ.get("RANK", "0") == "0":
-        print(f"asking what {args.model} was trained on: {questions or tasks}")
+        if flags.get("data"):
+            print(f"{args.model} was trained on {flags['data']}; asking {tasks}")
+        else:
+            print(f"asking what {args.model} was trained on: {questions or tasks}")
+    if flags.get("eval_n"):
+        words.append(f"--n={flags['eval_n']}")
     if questions:
         return [*words, f"--questions={questions}", "--purpose=eval"]
     return [*words, f"--tasks={tasks}"]
@@ -2003,7 +2015,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:   # Ctrl-C: no traceback
-        sys.exit(130)
+    main()

@@ -316,8 +316,16 @@ def tell_last_pass(model: nn.Module, is_last: bool) -> None:
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
                    world: World) -> torch.optim.AdamW:
     """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
-    return torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
-                             weight_decay=weight_decay, fused=world.device.type == "cuda")
+    fused = world.device.type == "cuda"
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
+                                  weight_decay=weight_decay, fused=fused)
+    # Its state, which it would make in its first step. Saved before that, a checkpoint would make
+    # it by a step of its own, and the next would count as the second.
+    for parameter in model.parameters():
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), device=parameter.device if fused else None),
+            "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+    return optimizer
 
 
 # A context manager as decorator: the whole function runs inside it.
@@ -502,7 +510,8 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
     if step <= warmup:
         return peak * step / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+    falling = max(steps - warmup, 2)   # if there is but one of them, it is to learn something
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / falling))
 
 
 def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> list[Example]:
@@ -584,7 +593,7 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
         if steps_at_full_length == 100:
             bar.close()
             return
-    if args.copy_steps:
+    if args.copy_steps and progress < 1.0:
         world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
                   "length only")
 
@@ -758,9 +767,10 @@ def main() -> None:
             evaluate_run(args, tasks, run, sandbox)
     # The command that comes next, with the flags of this one that differ from its defaults. With
     # other tasks it gets an --out, too: runs/grpo is for the default ones.
-    typed = [name for name in ("preset", "tasks", "level", "format")
+    typed = [name for name in ("preset", "tasks", "level", "format", "max_turn_tokens",
+                               "max_tokens", "max_calls", "tool_chars")
              if getattr(args, name) != parser.get_default(name)]
-    further = "".join(f" --{name} {getattr(args, name)}" for name in typed)
+    further = "".join(f" --{name.replace('_', '-')} {getattr(args, name)}" for name in typed)
     if "tasks" in typed:
         further += f" --out {run.path}-grpo"
     world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}{further}")
@@ -830,9 +840,10 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     """
     catch_signals(stop_at_once)
     out = Path(args.out).resolve()
+    writes = not getattr(args, "explain", False)   # grpo.py --explain leaves --out alone
     for name in ("model", "data", "questions", "pass_rates"):
         source = getattr(args, name, None)
-        if source and out in (Path(source).resolve(), *Path(source).resolve().parents):
+        if writes and source and out in (Path(source).resolve(), *Path(source).resolve().parents):
             parser.error(f"--{name.replace('_', '-')} {source} lies in --out {args.out}: a run "
                          "does not replace what it begins from")
     if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
@@ -1032,8 +1043,10 @@ class RunDir:
             if checkpoint is not None:
                 state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
                 return checkpoint, state
-            # It was stopped before its first checkpoint: only the line of flags stays.
-            self._cut_logs({"metrics.jsonl": 1})
+            # It was stopped before its first checkpoint: only the line of flags stays. Or its model
+            # is finished, and all but the evaluation is done: then all lines stay.
+            if not (self.path / "config.json").exists():
+                self._cut_logs({"metrics.jsonl": 1})
             return None, {}
         first_line = {"flags": self.flags, "sandbox": self.sandbox_line}
         self.write("metrics.jsonl", json.dumps(first_line) + "\n")
@@ -1050,7 +1063,11 @@ class RunDir:
         changes = []
         for key in sorted((saved.keys() | self.flags.keys()) - self.MAY_CHANGE):
             before, now = saved.get(key), self.flags.get(key)
-            if before != now:
+            if before == now:
+                continue
+            if key == "questions_sha256":
+                changes.append(f"{self.flags['questions']} has changed since the run began")
+            else:
                 flag = key.replace("_", "-")
                 changes.append(f"--{flag} was {before} when the run began and is {now} now")
         if changes:
@@ -1148,6 +1165,8 @@ class RunDir:
         step = state["step"]
         part = self.checkpoints / f"part-{step:06d}"
         final = self.checkpoints / f"step-{step:06d}"
+        if self.world.on_main(lambda: is_whole(final)):   # this step has been saved
+            return final
         weights = weights_on_main(model, self.world)
 
         def write_files() -> None:
@@ -1202,7 +1221,8 @@ class RunDir:
         for path in directory.rglob("*"):
             if path.is_file():
                 path.chmod(mode)
-            sync(path)
+            if path.exists():   # a tracker may leave links that lead nowhere
+                sync(path)
         sync(directory)
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

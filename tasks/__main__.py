@@ -5,15 +5,13 @@
 """
 import argparse
 import difflib
-import os
-import signal
 import sys
 from collections import Counter
 
 from sandbox import Sandbox, SandboxError
 from tasks import LEVELS, PURPOSES, TASKS, Instance, Task
 from tasks.difficulty import DIFFICULTY, one_statement
-from tasks.flags import CommandLine
+from tasks.flags import CommandLine, quiet_pipe
 
 PROGRAM_BOUND = 5.0   # seconds in the sandbox, at any level
 
@@ -27,7 +25,6 @@ commonest answer alone gets, and what level 5 asks to do.
 
 def list_tasks() -> None:
     """Two lines a task, within 80 columns, what they mean, and the counts."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # so that `| head` ends it without a word
     row = "{:<43} {:<5} {:<11} {:<5} {}".format
     print(row("task", "split", "family", "grade", "by"))
     for key, task in TASKS.items():
@@ -84,15 +81,17 @@ def main() -> None:
         near = near or difflib.get_close_matches(args.task, TASKS)
         mend = f"did you mean {' or '.join(near)}?" if near else "`python -m tasks` lists them all."
         parser.error(f"there is no task {args.task!r}: {mend}")
-    try:
-        if args.task:
-            task = TASKS[args.task]
-            sys.exit(not show(task, task.generate(args.seed, args.level, args.purpose)))
-        list_tasks()
-    except SandboxError as error:
-        sys.exit(f"the programs cannot be run: {error}")
-    except BrokenPipeError:   # the reader of our output, `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    right = True
+    with quiet_pipe():
+        try:
+            if args.task:
+                task = TASKS[args.task]
+                right = show(task, task.generate(args.seed, args.level, args.purpose))
+            else:
+                list_tasks()
+        except SandboxError as error:
+            sys.exit(f"the programs cannot be run: {error}")
+    sys.exit(not right)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ PURPOSES = ("sft", "rl", "val", "eval")  # every question belongs to one of them
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed
 MAX_REDRAWS = 2_000   # a question fits its purpose one time in four
-MAX_LAYERS = 8        # of dress around an answer
+MAX_LAYERS = 8        # of quotes, $, ** and the like that are taken off an answer
 
 # "suite/name" -> task: filled by subclassing, sorted by tasks/__init__.py
 TASKS: dict[str, "Task"] = {}
@@ -71,7 +71,8 @@ class Task:
     split     "train" | "test": whole tasks are held out
     grade     "A" same family as the original, "B" narrower than a human-written original,
               "C" a rule-based stand-in
-    shortcut  for grades B and C: a sentence that names a shortcut which the original has as well
+    shortcut  for grades B and C: a sentence that names a cheap rule which answers far more than a
+              guess does, in the original as well
     uses      functions of the module that `solve` calls: their source goes into the program as well
     parse     reads an answer before it is compared with the expected one; raises on malformed text
     """
@@ -128,7 +129,7 @@ class Task:
             known = ", ".join(PURPOSES)
             raise ValueError(f"purpose {purpose!r} of task {self.key}: one of {known}")
         # A string is hashed with SHA-512: neighbours share nothing, and PYTHONHASHSEED has no say.
-        rng = Random(f"{self.suite}/{self.name}/{level}/{seed}")
+        rng = Random(f"{self.key}/{level}/{seed}")
         # One draw in four belongs to the purpose that is asked for; the first that does is taken.
         for _ in range(MAX_REDRAWS):
             question, facts, *planted = self.make(rng, level)
@@ -157,7 +158,8 @@ class Task:
         return "\n".join([*helpers, solve]) + f"\nprint(solve({arguments(instance.facts)}))\n"
 
     def script(self, instance: Instance) -> str:
-        """The same without the function, for a `solve` that returns once: `program = Task.script`.
+        """As `program`, but what `solve` does stands outside of a function: for a `solve` without a
+        return annotation whose last line is its one `return`. `program = Task.script` takes it.
 
             numbers = [12, 18]
             import math
@@ -213,7 +215,8 @@ class Formula(Task, abstract=True):
         functions = {name: self._exact(function) for name, function in self.functions.items()}
         while True:
             slots = self.slots(rng, level)
-            text, formula = (self._filled(part, slots) for part in rng.choice(table))
+            text, formula = rng.choice(table)
+            text, formula = self._filled(text, slots), self._filled(formula, slots)
             answer = value(formula, {"pi": math.pi}, functions)
             if self.fits(answer, level):
                 expect = int(answer) if answer == int(answer) else answer
@@ -281,7 +284,7 @@ def undressed(answer: str) -> Iterator[str]:
         **$\boxed{42}$**.  ->  **$\boxed{42}$**  ->  $\boxed{42}$  ->  \boxed{42}  ->  42
     """
     text = answer
-    for _ in range(MAX_LAYERS):
+    for _ in range(MAX_LAYERS + 1):
         yield text
         inside = without_a_layer(text.strip())
         if inside is None:
@@ -300,7 +303,7 @@ def without_a_layer(text: str) -> str | None:
         room = len(text) > len(before) + len(after)
         if room and text.startswith(before) and text.endswith(after):
             return text[len(before):-len(after)]
-    # It ends a word, a number or a closing mark; after another sign it is a cell of a grid.
+    # A full stop behind a word, a number or a closing mark; elsewhere it may be a cell of a grid.
     if re.search(r"[\w%)\]}>\"'`*$”’]\.$", text):
         return text[:-1]
     return None
@@ -309,7 +312,7 @@ def without_a_layer(text: str) -> str | None:
 # ---- for generators ------------------------------------------------------------------------------
 
 def at(rng: Random, level: int, easy: Any, default: Any, hard: Any) -> Any:
-    """A knob's setting at levels 1, 3 and 5; levels 2 and 4 draw one of the two neighbours."""
+    """One of three values at levels 1, 3 and 5; levels 2 and 4 draw one of the two neighbours."""
     # Both are drawn whatever the level: of one seed, what comes after is drawn alike.
     below = rng.choice((easy, default))
     above = rng.choice((default, hard))
@@ -412,13 +415,15 @@ def amount(text: str) -> Any:
               ("}", ")"))
     for old, new in python:
         formula = formula.replace(old, new)
-    formula = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", formula)  # 2sqrt(3), 5 pi: a product
+    # A product: 2sqrt(3), 5 pi, pi(3).
+    formula = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", formula)
     return value(formula.strip(), {"pi": math.pi}, {"sqrt": math.sqrt})
 
 
 def items(text: str) -> list[str]:
-    """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes."""
-    # "x = 3" is one part.
+    """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes; "x = 3"
+    is one part.
+    """
     return cells(re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+−\d.])", r"\1=", str(text)))
 
 
@@ -465,9 +470,12 @@ def letter(text: str, choices: str) -> str:
         if choice == norm(text):
             return tag
     match = re.fullmatch(r"\(?([A-Za-z])(?:\)?[.:)]?\s(.*)|\)?[.:]?)", text)
-    if not match or match[2] and norm(match[2]) != texts.get(match[1].upper()):
+    if not match:
         raise ValueError(f"not a choice: {text[:40]!r}")
-    return match[1].upper()
+    tag, further = match[1].upper(), match[2]
+    if further and norm(further) != texts.get(tag):
+        raise ValueError(f"the letter of one choice with another text: {text[:40]!r}")
+    return tag
 
 
 def yes_no(text: str) -> bool:

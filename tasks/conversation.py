@@ -187,9 +187,12 @@ def read_turn(text: str, format_name: str = "fence") -> Turn:
 
 
 class Block(NamedTuple):
-    """A closed code block: its script, and the offset in the text just behind its closing mark."""
+    """A closed code block: its script, and the offsets of its opening mark's beginning and of its
+    closing mark's end.
+    """
 
     code: str
+    start: int
     end: int
 
 
@@ -205,10 +208,10 @@ def find_block(text: str, marks: Format) -> Block | None:
         if opened < 0 or closed < 0:
             return None
         script = text[opened + len(marks.code_open) : closed]
-        return Block(script.removeprefix("\n"), closed + len(marks.code_close))
+        return Block(script.removeprefix("\n"), opened, closed + len(marks.code_close))
     for fenced in find_fences(text):
         if fenced.closed and fenced.language in ("python", "python3", "py"):
-            return Block(text[fenced.inside : fenced.closing], fenced.end)
+            return Block(text[fenced.inside : fenced.closing], fenced.start, fenced.end)
     return None
 
 
@@ -266,11 +269,12 @@ def extract_answer(text: str, format_name: str = "fence") -> str | None:
 
 
 def between_last(visible: str, marks: Format) -> tuple[int, int]:
-    """Where the last answer mark closes, and the nearest one before it opens; -1: nowhere.
+    """The offsets of the last closing mark of an answer, and of the nearest opening one before it,
+    which comes first; -1: nowhere. What they hold:
 
-        "not <<<41>>>, but <<<42>>>" -> that of "42"
-        "between <<< and\\n<<<42>>>"  -> that of "42"
-        "<<<}>>>])>>>"               -> that of "}>>>])", for brackets are an answer, too
+        "not <<<41>>>, but <<<42>>>" -> "42"
+        "between <<< and\\n<<<42>>>"  -> "42"
+        "<<<}>>>])>>>"               -> "}>>>])", for brackets are an answer, too
     """
     end = visible.rfind(marks.answer_close)
     return visible.rfind(marks.answer_open, 0, max(end, 0)), end
@@ -322,7 +326,7 @@ ANSWER_READERS = {"fence": angle_answer, "tags": tagged_answer, "boxed": boxed_a
 
 
 def tool_text(result: Result, limit: int) -> str:
-    """What the model reads of a run: output, then the error, `limit` characters in all."""
+    """What the model reads of a run: output, then the error, about `limit` characters in all."""
     if result.status == "timeout":
         note = "The time limit was exceeded."
     elif result.status == "signal":
@@ -392,14 +396,15 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
             f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
             "pieces between messages, the same in every turn"
         )
+    before_user, _, to_user, *_, to_model = plain
     # Without a role "system" its text opens the first question.
-    before_system, before_user = system[:2] if system else (plain[0], "\n\n")
+    before_system, after_system = system[:2] if system else (before_user, "\n\n")
     return {
         (None, "system"): before_system,
-        ("system", "user"): before_user,
-        (None, "user"): plain[0],
-        ("user", "assistant"): plain[-1],
-        ("assistant", "user"): plain[2],
+        ("system", "user"): after_system,
+        (None, "user"): before_user,
+        ("user", "assistant"): to_model,
+        ("assistant", "user"): to_user,
     }
 
 
@@ -442,7 +447,8 @@ class Trajectory:
     loss_mask: list[int] = field(default_factory=list)
     logps: list[float] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)  # of its code calls
-    # answer | eos | calls | budget | tool_failure, and of a served model also refused | empty
+    # answer | eos: its end, without an answer | calls: one too many | budget | tool_failure: ours;
+    # and of a served model also refused | empty
     stop_reason: str = ""
     answer: str | None = None
     right: float = 0.0  # the verdict: 1.0 if the answer is right, else 0.0

@@ -48,7 +48,7 @@ def is_fact(statement: ast.stmt) -> bool:
     try:
         ast.literal_eval(statement.value)
         return True
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 

@@ -17,7 +17,7 @@ from tasks.conversation import FORMATS, MODES, Protocol
 
 @contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """While it is entered, `| head` ends the program without a word, as it ends other programs."""
+    """Inside of it, `| head` ends the program without a word, as it ends other programs."""
     try:
         yield
         sys.stdout.flush()
@@ -52,7 +52,7 @@ class CommandLine(argparse.ArgumentParser):
 
     def parse_args(self, *what: Any, **where: Any) -> argparse.Namespace:
         """As in argparse. Also refused: a text that is empty, such as a shell's variable that is
-        not set, and one that no path can be.
+        not set, and one with a NUL, which no path can have.
         """
         args = super().parse_args(*what, **where)
         for name, value in vars(args).items():
@@ -113,7 +113,7 @@ def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
     add("--tool-chars", type=whole(1), default=defaults.tool_chars,
         help="characters of a script's output and error that the model reads")
     add("--slots", type=whole(1), default=defaults.slots, help="rows that decode together")
-    add("--code-timeout", type=real(0.1), default=5.0, help="seconds a script may run")
+    add("--code-timeout", type=real(0.1, 86400), default=5.0, help="seconds a script may run")
 
 
 def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:

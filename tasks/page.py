@@ -21,7 +21,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from tasks.questions import read_json, read_jsonl, read_trajectories
+from tasks.questions import is_finite, read_json, read_jsonl, read_trajectories
 
 TEMPLATE = Path(__file__).with_name("page.html")
 PLACE = "DATA_OF_THE_RUNS"  # the word in the template that the JSON object replaces
@@ -90,21 +90,17 @@ def read_run(directory: Path, most_bytes: int) -> dict[str, Any]:
     }
 
 
-def finite(value: Any) -> bool:
-    """Whether a value is a number that JSON can hold."""
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
 # ---- what was run, before and after, curves ------------------------------------------------------
 
 
 def read_seconds(steps: list[Line]) -> dict[str, float]:
     """Seconds in all steps, by what they were spent on; evaluation is not in them."""
+    # sft.py writes the first of them, grpo.py the others.
     names = {"seconds": "updates", "t_sample": "sampling", "t_update": "updates"}
     seconds: dict[str, float] = {}
     for line in steps:
         for key, spent_on in names.items():
-            if finite(line.get(key)):
+            if is_finite(line.get(key)):
                 seconds[spent_on] = round(seconds.get(spent_on, 0.0) + line[key], 2)
     return seconds
 
@@ -126,14 +122,14 @@ def read_accuracy(directory: Path) -> dict[str, Any]:
 
 def with_error(part: Line | None) -> list[float] | None:
     """[accuracy, standard error] of a report."""
-    if not part or not finite(part.get("accuracy")):
+    if not part or not is_finite(part.get("accuracy")):
         return None
     return [part["accuracy"], part["stderr"]]
 
 
 def read_curve(steps: list[Line], name: str) -> list[list[float]]:
     """[step, value] where a metric has one; of a long run the means of neighbouring steps."""
-    points = [(line["step"], line[name]) for line in steps if finite(line.get(name))]
+    points = [(line["step"], line[name]) for line in steps if is_finite(line.get(name))]
     width = math.ceil(len(points) / MOST_POINTS)
     curve = []
     for start in range(0, len(points), max(width, 1)):
@@ -163,7 +159,7 @@ def read_curriculum(directory: Path, flags: Line) -> list[dict[str, Any]]:
 
     A bar is [p, questions of stage 1, of stage 2, ...].
     """
-    found = read_pass_rates(directory)
+    found = read_measurements(directory)
     count = 1 if flags.get("order") == "none" else flags.get("stages", 1)
     measurements = []
     for first_stage, (rates, samples) in found.items():
@@ -178,7 +174,7 @@ def read_curriculum(directory: Path, flags: Line) -> list[dict[str, Any]]:
     return measurements
 
 
-def read_pass_rates(directory: Path) -> dict[int, tuple[list[float], int]]:
+def read_measurements(directory: Path) -> dict[int, tuple[list[float], int]]:
     """Stage it was measured for -> (p of every training question, answers that each p is of)."""
     found = {}
     for path in directory.glob("pass_rates*.jsonl"):
@@ -204,7 +200,7 @@ def count_samples(rates: list[float]) -> int:
 
 
 def arrange(rates: list[float], order: str, stages: int) -> list[list[float]]:
-    """p of each stage's new questions, as `Curriculum` in grpo.py cuts them."""
+    """p of each stage's new questions, as `Curriculum` in grpo.py cuts them (that imports us)."""
     if order == "potential":
         ranked = sorted(rates, key=lambda p: -4 * p * (1 - p))
     elif order == "difficulty":
@@ -225,7 +221,7 @@ def read_groups(directory: Path, flags: Line, most_bytes: int) -> list[dict[str,
         return []
     by_group: dict[tuple, list[Line]] = {}
     for _, line in read_trajectories(path):
-        key = (line.get("step"), line.get("group"), line.get("task"), line.get("seed"))
+        key = tuple(map(line.get, ("step", "group", "task", "level", "seed")))
         by_group.setdefault(key, []).append(line)
     chosen = [rows for rows in by_group.values() if len(rows) > 1]
     if not chosen:
@@ -239,7 +235,7 @@ def read_groups(directory: Path, flags: Line, most_bytes: int) -> list[dict[str,
 
 
 def thin_out(values: list, most: int) -> list:
-    """At most so many of them, evenly spread; the first and the last are among them."""
+    """At most so many of them, evenly spread, the last among them."""
     if len(values) <= most:
         return values
     if most == 1:
@@ -280,7 +276,8 @@ def describe_group(rows: list[Line], tokenizer: Tokenizer | None, flags: Line) -
 def describe_row(row: Line, tokenizer: Tokenizer | None, flags: Line) -> dict[str, Any]:
     """A conversation behind its prompt: texts, their mask (1: sampled) and log-probabilities.
 
-    There is a log-probability for each sampled text; none at all if the run did not keep them.
+    Of sampled tokens alone grpo.py has saved log-probabilities: one for each sampled text here, or
+    none at all.
     """
     if tokenizer and row.get("ids"):
         start = row["loss_mask"].index(1) if 1 in row["loss_mask"] else len(row["ids"])

@@ -1,6 +1,5 @@
 """Questions by the dozen: drawn from the tasks or read from files; whether an answer is right."""
 import json
-import math
 import re
 import sys
 from difflib import get_close_matches
@@ -55,7 +54,7 @@ def parse_tasks(text: str, level: int) -> list[tuple[str, int]]:
             raise SystemExit(f"unknown level {at_level!r} of task {name}: levels are 1 to 5")
         if without:
             chosen = [(key, its) for key, its in chosen
-                      if key not in keys or at_level not in ("", str(its))]
+                      if not (key in keys and at_level in ("", str(its)))]
         else:
             chosen += [(key, int(at_level or level)) for key in keys]
     if not chosen:
@@ -69,7 +68,7 @@ def keys_called(name: str) -> list[str]:
         return [key for key, task in TASKS.items() if one_statement(task)]
     if name == "laptop":
         return LAPTOP_TASKS
-    keys = [key for key, task in TASKS.items() if name in (key, "all", task.split, task.suite)]
+    keys = [key for key, task in TASKS.items() if name in ("all", key, task.split, task.suite)]
     if not keys:
         near = get_close_matches(name, TASKS, 3, 0.4)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
@@ -141,7 +140,8 @@ def bbh_right(answer: str, instance: Instance) -> bool:
 def read_json(path: Path) -> Any:
     """What a JSON file holds; one that is missing or broken ends the program and is named."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))   # also without a mark
+        # utf-8-sig: with a byte order mark or without.
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist")
     except OSError as error:   # a directory, no permission
@@ -157,7 +157,7 @@ def is_text(value: Any) -> bool:
 
 def is_finite(value: Any) -> bool:
     """Whether a value from JSON is a number; Python reads NaN and Infinity, too."""
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    return isinstance(value, (int, float)) and abs(value) < 1e300
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -180,9 +180,10 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except (ValueError, RecursionError) as error:
             faults[line_number] = f"not valid JSON ({error})"
         else:
-            if not isinstance(found, dict):
+            if isinstance(found, dict):
+                lines.append((line_number, found))
+            else:
                 faults[line_number] = "a JSON object was expected, one a line"
-            lines.append((line_number, found))
     refuse_lines(path, faults)
     yield from lines
 
@@ -237,8 +238,11 @@ def read_questions(path: str) -> list[Instance]:
             faults[i] = '"question" (text) and "answer" (text or number) are needed'
             continue
         expect = str(answer).split("####")[-1].strip()
-        if not expect or not question.strip():
-            faults[i] = "the question is empty" if expect else "the answer is empty"
+        if not question.strip():
+            faults[i] = "the question is empty"
+            continue
+        if not expect:
+            faults[i] = "the answer is empty"
             continue
         purpose = purpose_of(question, OWN_PURPOSES)
         instance = Instance(f"user/{Path(path).stem}", i, 0, purpose, question, {}, expect)
@@ -273,6 +277,7 @@ def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
         if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
             raise SystemExit(
                 f'{path}, line {i}: "task", "level", "seed" and "pass_rate" or "reward" are needed')
+        # Of a trajectory the verdict: its reward, all that an older file has, may have more terms.
         rate = line.get("pass_rate", line.get("right", line.get("reward")))
         if not (is_finite(rate) and 0 <= rate <= 1):
             raise SystemExit(f"{path}, line {i}: {rate!r} is no pass rate, a number from 0 to 1")
@@ -297,8 +302,8 @@ def read_bbh(directory: str, n: int) -> list[Instance]:
             raise SystemExit(f'{path}: not a BIG-Bench-Hard file, "examples" is missing')
         usable = []
         for i, row in enumerate(raw["examples"], 1):
-            texts = isinstance(row, dict) and [row.get("input"), row.get("target")]
-            if not texts or not all(map(is_text, texts)):
+            texts = [row.get("input"), row.get("target")] if isinstance(row, dict) else [None]
+            if not all(map(is_text, texts)):
                 raise SystemExit(f'{path}, example {i}: "input" and "target" must be texts')
             question, target = texts
             # Three original rows have options and a target that is none of them.

@@ -9,10 +9,11 @@ import os
 import sys
 import textwrap
 from collections import Counter
+from itertools import groupby
 from typing import Any, Callable
 
 from tasks.base import TASKS, norm
-from tasks.conversation import FORMATS, Trajectory
+from tasks.conversation import FORMATS, Trajectory, find_block
 
 Groups = list[list[Trajectory]]  # the conversations about one question are a group
 
@@ -55,6 +56,7 @@ def checks_itself(t: Trajectory) -> bool:
     and False.
     """
     printed: set[str] = set()  # by earlier scripts: whole outputs, lines and words
+    # Messages: system, question, turn, output, turn, output, ...
     outputs = [FORMATS[t.format].read_output(message["content"]) for message in t.messages[3::2]]
     for turn, output, status in zip(t.turns, outputs, t.statuses):
         if printed and turn.code and status in ("ok", "error"):  # a failed assert is a check, too
@@ -86,21 +88,17 @@ def constants(nodes: list[ast.AST]) -> set[str]:
     }
 
 
-def switches(t: Trajectory) -> int:
-    """How often the model goes from words to code or back."""
-    return count_switches(t.messages, t.format)
-
-
 def count_switches(messages: list[dict[str, str]], format_name: str) -> int:
     """Changes between words and code over the model's turns; an answer is no words."""
     marks = FORMATS[format_name]
     kinds = []
     for message in messages:
         if message["role"] == "assistant":
-            words, code_mark, _ = message["content"].partition(marks.code_open)
+            block = find_block(message["content"], marks)
+            words = message["content"][:block.start if block else None]
             if words.split(marks.answer_open)[0].strip():
                 kinds.append("words")
-            if code_mark:
+            if block:
                 kinds.append("code")
     return sum(kind != following for kind, following in zip(kinds, kinds[1:]))
 
@@ -124,7 +122,7 @@ BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {
     "response_len": lambda t: t.response_len,
     "self_check": checks_itself,
     "recovery": recovers,
-    "switches": switches,
+    "switches": lambda t: count_switches(t.messages, t.format),
 }
 
 
@@ -154,16 +152,14 @@ def majority_right(group: list[Trajectory]) -> bool:
     return any(t.right > 0 for t in answered if norm(t.answer) == winner)
 
 
-def mean_reward(group: list[Trajectory]) -> float:
+def share_right(group: list[Trajectory]) -> float:
     return sum(t.right for t in group) / len(group)
 
 
 def summarise(groups: Groups) -> dict[str, Any]:
-    """Accuracy over questions, and behaviour; failures of the sandbox do not count."""
-    groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
-    groups = [group for group in groups if group]
+    """Accuracy over questions, and behaviour."""
     rows = [t for group in groups for t in group]
-    accuracy, stderr = mean_stderr([mean_reward(group) for group in groups])
+    accuracy, stderr = mean_stderr([share_right(group) for group in groups])
     pass_at_k, _ = mean_stderr([float(any(t.right > 0 for t in group)) for group in groups])
     majority, _ = mean_stderr([float(majority_right(group)) for group in groups])
     means, stderrs = behaviour(groups)
@@ -182,7 +178,11 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
 
 
 def make_report(groups: Groups) -> dict[str, Any]:
-    """Summaries of the whole, per task, suite and split; and how often each question was right."""
+    """Summaries of the whole, per task, suite and split; and how often each question was right.
+    Failures of the sandbox do not count. (`describe` in r1ci.py adds how was asked.)
+    """
+    groups = [[t for t in group if t.stop_reason != "tool_failure"] for group in groups]
+    groups = [group for group in groups if group]
     parts: dict[str, dict[str, Groups]] = {"tasks": {}, "suites": {}, "splits": {}}
     questions = {}
     for group in groups:
@@ -191,7 +191,7 @@ def make_report(groups: Groups) -> dict[str, Any]:
         suite = question.task.split("/")[0]
         for part, name in (("tasks", question.task), ("suites", suite), ("splits", split)):
             parts[part].setdefault(name, []).append(group)
-        questions[f"{question.task}@{question.level}/{question.seed}"] = mean_reward(group)
+        questions[f"{question.task}@{question.level}/{question.seed}"] = share_right(group)
     report = summarise(groups)
     for part, by_name in parts.items():
         report[part] = {name: summarise(its_groups) for name, its_groups in by_name.items()}
@@ -205,12 +205,16 @@ def report_table(report: dict[str, Any]) -> str:
     rows += [(f"suite {name}", part) for name, part in report["suites"].items()]
     rows += [(f"split {name}", part) for name, part in report["splits"].items()]
     rows.append(("all", report))
-    width = max(len(name) for name, _ in rows)
+    # A name that is too long for its column has a line of its own.
+    width = min(max(len(name) for name, _ in rows), 80 - (62 if samples > 1 else 44))
     head = f"{'task':{width}}     n   accuracy       calls  words  tokens"
     if samples > 1:
         head += f"  pass@{samples}  majority"
     lines = [head]
     for name, part in rows:
+        if len(name) > width:
+            lines.append(name)
+            name = ""
         line = f"{name:{width}} {part['n']:5d}  {with_stderr(part):>14} {part['calls']:6.2f} "
         line += f"{100 * part['text_rate']:5.0f}% {part['response_len']:7.1f}"
         if samples > 1:
@@ -277,12 +281,10 @@ def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, boo
             (message["content"] + "\n", message["role"] == "assistant")
             for message in line["messages"]
         ]
-    ids, mask = line["ids"], line["loss_mask"]
-    parts, start = [], 0  # runs of tokens with the same mask
-    for i in range(1, len(ids) + 1):
-        if i == len(ids) or mask[i] != mask[start]:
-            parts.append((decode(ids[start:i]), bool(mask[start])))
-            start = i
+    parts = []
+    # Runs of tokens with the same mask.
+    for mask, run in groupby(zip(line["ids"], line["loss_mask"]), key=lambda pair: pair[1]):
+        parts.append((decode([token for token, _ in run]), bool(mask)))
     return parts
 
 
@@ -303,10 +305,10 @@ def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
 EXPLAIN_LEGEND = """
 In the first update, by default the only one, the policy is the one that
 sampled: every ratio is 1, nothing is clipped, and the loss is minus the mean
-advantage, 0. It says nothing; its gradient teaches. The table shows what has
-moved after the last update: "clipped" is what one more would leave alone. All
-answers pull at once, so a token of a good answer can still become less likely:
-another good one may go on differently there."""
+advantage, which is 0. Only its gradient matters. The table shows what has
+moved after the last update; "clipped" are tokens that a further one would
+leave alone. All answers pull at once, so a token of a good answer can still
+become less likely: another good one may go on differently there."""
 
 
 def explain_group(

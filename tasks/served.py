@@ -71,8 +71,7 @@ def connect(endpoint: Endpoint) -> Any:
 class Reply:
     """The model's next turn."""
 
-    text: str
-    empty: bool  # nothing was said: some servers return thoughts alone
+    text: str | None  # None: nothing was said, since some servers return thoughts alone
     cut_off: bool  # by a limit
     prompt_tokens: int  # charged
     completion_tokens: int
@@ -100,7 +99,7 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
         raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
     except (ValueError, AttributeError, LookupError, TypeError):
         raise SystemExit(f"{name}: its answer is not a chat completion in JSON")
-    return Reply(text=text or "", empty=text is None, cut_off=choice.finish_reason == "length",
+    return Reply(text=text, cut_off=choice.finish_reason == "length",
                  prompt_tokens=usage.prompt_tokens if usage else 0,
                  completion_tokens=usage.completion_tokens if usage else 0)
 
@@ -131,22 +130,24 @@ def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Planne
     """
     instance, protocol = job.instance, job.protocol
     system = job.system or system_prompts(protocol.mode, protocol.format)[0]
-    messages = [{"role": "system", "content": system},
-                {"role": "user", "content": instance.question}]
-    t = Trajectory(instance, job.sample, messages, format=protocol.format)
+    opening = [{"role": "system", "content": system},
+               {"role": "user", "content": instance.question}]
+    t = Trajectory(instance, job.sample, opening, format=protocol.format)
     while not t.stop_reason:
         limit = min(protocol.max_turn_tokens, protocol.max_tokens - t.completion_tokens)
         try:
-            reply = complete(client, endpoint, messages, limit, protocol.temperature)
+            reply = complete(client, endpoint, t.messages, limit, protocol.temperature)
         except Refused as error:
-            outgrown = "context" in str(error) and len(messages) > 2
+            # Servers name the context's length there: behind the first turn the conversation has
+            # outgrown it.
+            outgrown = "context" in str(error) and len(t.messages) > 2
             t.stop_reason = "budget" if outgrown else "refused"
             break
         t.prompt_tokens += reply.prompt_tokens
         t.completion_tokens += reply.completion_tokens
-        turn = read_turn(reply.text, protocol.format)
-        messages.append({"role": "assistant", "content": turn.text})
-        if reply.empty:
+        turn = read_turn(reply.text or "", protocol.format)
+        t.messages.append({"role": "assistant", "content": turn.text})
+        if reply.text is None:
             t.stop_reason = "empty"
         elif turn.code is not None and t.calls == protocol.allowed_calls:
             t.stop_reason = "calls"
@@ -180,8 +181,8 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConvers
                  ) -> list[Trajectory]:
     """The conversations of the jobs, several at a time, in the jobs' order.
 
-    `on_end` hears of each as it ends, in this thread. When one fails for all, or on Ctrl-C, nobody
-    waits for a hung server: the threads are daemons.
+    `on_end` hears of each as it ends, in this thread. When the server itself fails, or on Ctrl-C,
+    nobody waits for what hangs: the threads are daemons.
     """
     client = connect(endpoint)
     left: queue.SimpleQueue = queue.SimpleQueue()  # numbers of jobs

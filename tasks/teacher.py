@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
-from tasks.conversation import (FORMATS, Protocol, Trajectory, read_turn, system_prompts,
-                                tool_text)
+from tasks.conversation import (FORMATS, Protocol, Trajectory, extract_answer, read_turn,
+                                system_prompts, tool_text)
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions,
                              is_text, parse_tasks, read_jsonl, read_trajectories)
@@ -42,14 +42,15 @@ from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, con
 # ---- 1. conversations from programs --------------------------------------------------------------
 
 # How often each form is written, by mode. In "ci" the model is shown both ways and not told which
-# is better: that choice is what reinforcement learning has to find out.
+# is better: that choice is what reinforcement learning has to find out. ("text" is the answer with
+# the task's rationale or, where a program is the natural way, the answer alone.)
 FORMS = {
     "ci": {"text": 24, "code": 24, "check": 1, "repair": 1, "switch": 1},
     "text": {"text": 1},
     "code": {"code": 16, "check": 1, "repair": 1},
 }
 # Forms with several calls or a change from words to code count --multi-turn-weight times.
-WEIGHTED = ("check", "repair", "switch")
+MULTI_TURN = ("check", "repair", "switch")
 MODE_SHARES = {"ci": 8, "text": 1, "code": 1}
 WORDINGS = ("all", "one")  # of the system prompt: all that a mode has, or the first alone
 
@@ -73,18 +74,20 @@ def write_conversations(instances: list[Instance], sandbox: Sandbox, seed: int |
         plans.append(make_plan(rng, instance, multi_turn_weight))
     # All scripts are under way at once; each conversation then waits for its own.
     futures = [[sandbox.submit(script, seed=0) for script in plan.scripts] for plan in plans]
-    lines = []
+    lines, runs_failed = [], 0
     bar = tqdm(instances, desc="running the scripts", leave=False)
     for instance, plan, runs in zip(bar, plans, futures):
         rng = random.Random(f"wording/{seed}/{instance.task}/{instance.level}/{instance.seed}")
         system = draw_prompt(rng, plan.mode, wordings, format_name)
         results = [run.result() for run in runs]
+        runs_failed += sum(result.status == "sandbox_error" for result in results)
         messages = write_messages(system, instance, plan, results, tool_chars, format_name)
         if messages:
             lines.append(dict(
                 messages=messages, task=instance.task, seed=instance.seed, level=instance.level,
                 purpose=instance.purpose, reward=1.0, mode=plan.mode, form=plan.form,
                 format=format_name, calls=len(plan.scripts)))
+    end_if_sandbox_failed(runs_failed, calls=sum(map(len, futures)))
     return lines
 
 
@@ -92,11 +95,11 @@ def make_plan(rng: random.Random, instance: Instance, multi_turn_weight: float) 
     """Draw a mode and a form that the task allows."""
     task = TASKS[instance.task]
     mode = draw(rng, MODE_SHARES)
-    if task.program is None:  # words are the natural way
+    if task.program is None:  # words are the natural way, and "code" would ask for a program
         return Plan("ci" if mode == "code" else mode, "text", [])
     shares = {}
     for form, share in FORMS[mode].items():
-        shares[form] = share * (multi_turn_weight if form in WEIGHTED else 1)
+        shares[form] = share * (multi_turn_weight if form in MULTI_TURN else 1)
     form, program = draw(rng, shares), task.program(instance)
     if form == "text":
         return Plan(mode, form, [])
@@ -157,7 +160,9 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
     answer = instance.expect
     if outputs:
         answer = outputs[0] if plan.form == "check" else outputs[-1]
-    if not task.verify(instance, answer):
+    last = marks.show_answer(answer)
+    # Some do not survive their marks: \\boxed{}} holds nothing.
+    if not task.verify(instance, extract_answer(last, format_name) or ""):
         return None
     messages = [{"role": "system", "content": system},
                 {"role": "user", "content": instance.question}]
@@ -168,7 +173,7 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
         messages.append({"role": "assistant", "content": words + marks.show_code(script)})
         messages.append({"role": "user", "content": marks.show_output(output)})
     why = f"{task.rationale(instance)}\n" if task.program is None else ""
-    messages.append({"role": "assistant", "content": why + marks.show_answer(answer)})
+    messages.append({"role": "assistant", "content": why + last})
     return messages
 
 
@@ -176,8 +181,8 @@ def wrong_conversations(lines: list[dict[str, Any]],
                         instances: list[Instance]) -> list[dict[str, Any]]:
     """A wrong one to every second right one, as from a teacher who is right two times in three.
 
-    It treats the next question of its task instead of its own, code and all, and the verifier
-    refuses its answer.
+    Of two neighbours of a task it asks the first one's question, and has the second one's scripts
+    and answer, which the verifier refuses.
     """
     asked = {instance.question: instance for instance in instances}
     wrong = []
@@ -187,7 +192,8 @@ def wrong_conversations(lines: list[dict[str, Any]],
         refused = not TASKS[line["task"]].verify(asked[question["content"]], answer)
         if line["task"] == other["task"] and refused:
             messages = [other["messages"][0], question, *other["messages"][2:]]
-            wrong.append({**other, "messages": messages, "seed": line["seed"], "reward": 0.0})
+            wrong.append({**other, "messages": messages, "level": line["level"],
+                          "seed": line["seed"], "reward": 0.0})
     return wrong
 
 
@@ -307,23 +313,26 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
     Words behind a turn's code block are cut, since no rollout hears them; in the last turn they
     would be the answer, and the conversation is left out and counted.
     """
-    lines, cut_off = [], 0
+    lines, left_out = [], 0
     for number, line in read_jsonl(path):
         try:
             messages = read_messages(line, format_name)
+            if line.get("format", format_name) != format_name:
+                raise ValueError("its code and answers have the marks of --format "
+                                 f"{line['format']}")
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}")
         last = messages[-1]["content"]
         if read_turn(last, format_name).text != last:
-            cut_off += 1
+            left_out += 1
             continue
         for message in messages:
             if message["role"] == "assistant":
                 message["content"] = read_turn(message["content"], format_name).text
         if keep_wrong or line.get("reward", 1.0) == 1.0:
             lines.append({**line, "messages": messages})
-    if cut_off:
-        print(f"note: {path}: {cut_off} conversations are left out, their last turn goes on "
+    if left_out:
+        print(f"note: {path}: {left_out} conversations are left out, their last turn goes on "
               "behind code", file=sys.stderr)
     if not lines:
         raise SystemExit(f"{path} holds no conversation with reward 1")
@@ -375,17 +384,17 @@ def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, kee
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
         wanted = keep_wrong or line["reward"] == 1.0
-        if wanted and (multi_turn_weight > 0 or line["form"] not in WEIGHTED):
+        if wanted and (multi_turn_weight > 0 or line["form"] not in MULTI_TURN):
             said = [norm(m["content"]) for m in line["messages"] if m["role"] == "assistant"]
-            question = line["messages"][1]["content"]
+            question = next(m["content"] for m in line["messages"] if m["role"] == "user")
             by_task.setdefault(line["task"], {}).setdefault((question, *said), line)
     chosen = []
     for task, different in by_task.items():
         rng = random.Random(f"choose/{seed}/{task}")
         pool = list(different.values())
-        weights = [multi_turn_weight if line["form"] in WEIGHTED else 1.0 for line in pool]
+        weights = [multi_turn_weight if line["form"] in MULTI_TURN else 1.0 for line in pool]
         # Without replacement: the one that is drawn leaves the pool.
-        while pool and keep > 0 and len(different) - len(pool) < keep:
+        for _ in range(min(keep, len(pool))):
             drawn = rng.choices(range(len(pool)), weights)[0]
             chosen.append(pool.pop(drawn))
             weights.pop(drawn)
@@ -407,13 +416,17 @@ def choose_from_file(args: argparse.Namespace) -> None:
                 and line.get("format", "fence") in list(FORMATS)):
             raise SystemExit(f"{args.file}, line {number}: messages, task, seed, level and reward "
                              f"are needed, and as format one of {', '.join(FORMATS)}")
-        if line.get("purpose", "sft") == "sft":  # never train on the questions of anything else
+        # Never train on the questions of anything else. Of a user's own those that train are "rl".
+        trains = "rl" if line["task"].startswith("user/") else "sft"
+        if line.get("purpose", trains) == trains:
             form = line.get("form") or form_of(line)
+            # Without ids: sft.py makes those of its own tokenizer.
             lines.append({**line, "form": form, "ids": [], "loss_mask": []})
     chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
     print(collection_table(lines, chosen))
     if not chosen:
-        raise SystemExit(f"{args.file} holds no right conversation about questions of purpose sft")
+        raise SystemExit(f"{args.file} holds no right conversation about questions that train "
+                         "(purpose sft; of one's own, rl)")
     out.write_text("".join(json.dumps(line) + "\n" for line in chosen), encoding="utf-8")
     print(f"the chosen ones are in {out}; next: python sft.py --data {out}")
 

@@ -91,6 +91,8 @@ def main() -> None:
     own = [key for key in now if key not in KNOWN]
     print("\n".join(found) or f"{len(KNOWN) - len(CHANGED)} tasks ask the same questions as before")
     print(f"changed on purpose: {len(CHANGED)}; not shipped: {', '.join(own) or 'none'}")
+    for key, why in CHANGED.items():
+        print(f"    {key}: {why}")
     sys.exit(bool(found))
 
 

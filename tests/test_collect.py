@@ -23,9 +23,10 @@ import pytest
 import r1ci
 import tiny
 from tasks import TASKS
+from tasks.base import purpose_of
 from tasks import teacher as teaching
 from tasks.conversation import Protocol, extract_answer
-from tasks.questions import draw_questions, grade
+from tasks.questions import OWN_PURPOSES, draw_questions, grade
 from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, complete, connect,
                           converse_with, find_endpoint)
 from tasks.teacher import choose
@@ -276,6 +277,20 @@ def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
     assert Counter(line["form"] for line in lines_of(tmp_path / "data.jsonl")) == {"code": 1, "repair": 1, "text": 1}
 
 
+def test_conversations_about_ones_own_questions_are_chosen_if_these_train(tmp_path):
+    lines = []
+    for seed in range(1, 21):
+        question = f"What is {seed} + {seed}?"
+        purpose = purpose_of(question, OWN_PURPOSES)
+        lines.append(dict(messages=[{"role": "system", "content": "S"}, {"role": "user", "content": question},
+                                    {"role": "assistant", "content": f"<<<{2 * seed}>>>"}],
+                          task="user/sums", seed=seed, level=0, purpose=purpose, reward=1.0))
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    command("tasks.teacher", "choose", tmp_path / "t.jsonl", "--out", tmp_path / "data.jsonl")
+    chosen = {line["seed"] for line in lines_of(tmp_path / "data.jsonl")}
+    assert chosen == {line["seed"] for line in lines if line["purpose"] == "rl"} and 0 < len(chosen) < 20
+
+
 def test_weighted_forms_are_drawn_in_proportion():
     line = lambda form, i: dict(task="t", reward=1.0, form=form, messages=[{"role": "system", "content": ""}, {
         "role": "user", "content": str(i)}, {"role": "assistant", "content": "a"}])
@@ -321,6 +336,13 @@ def test_both_common_layouts_are_read_alike(tmp_path):
     assert a["messages"] == b["messages"] == [{"role": role, "content": text} for role, text in turns]
     [c] = read(tmp_path, sharegpt(("human", "Q"), ("gpt", CODE), ("human", "```output\n42\n```"), ("gpt", "<<<42>>>")))
     assert c["messages"][2] == {"role": "user", "content": "```output\n42\n```"}
+
+
+def test_data_in_another_format_is_refused_with_its_line(tmp_path):
+    tags = {**sharegpt(("human", "Q"), ("gpt", "<answer>A</answer>")), "format": "tags"}
+    with pytest.raises(SystemExit, match="line 2: .*--format tags"):
+        read(tmp_path, sharegpt(("human", "Q"), ("gpt", "<<<A>>>")), tags)
+    assert len(read(tmp_path, tags, format_name="tags")) == 1
 
 
 def test_turns_in_a_wrong_order_are_refused_with_their_line(tmp_path):

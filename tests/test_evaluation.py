@@ -6,7 +6,7 @@ import tiny
 from tasks import TASKS
 from tasks.conversation import FORMATS, Protocol, Trajectory
 from tasks.questions import parse_tasks
-from tasks.report import behaviour, checks_itself, make_report, report_table, switches
+from tasks.report import BEHAVIOURS, behaviour, checks_itself, make_report, report_table
 
 
 def talk(*turns, task="rg/gcd", seed=0, reward=1.0, answer="4") -> Trajectory:
@@ -44,12 +44,14 @@ def test_a_script_checks_itself_if_it_compares_with_what_an_earlier_one_printed(
 
 
 def test_switches_count_the_changes_between_words_and_code():
+    switches = BEHAVIOURS["switches"]
     assert switches(talk("<<<1>>>")) == 0
     assert switches(talk("I think so. <<<1>>>")) == 0
     assert switches(talk(FIRST, FIRST, "<<<1>>>")) == 0
     assert switches(talk(("print(1)", "1", "ok", "Let me run it.\n"), "<<<1>>>")) == 1
     assert switches(talk(FIRST, "That is too large.\n<<<1>>>")) == 1
-    assert switches(talk(("print(1)", "1", "ok", "Hm."), ("print(2)", "2", "ok", "So"), "Well <<<2>>>")) == 4
+    assert switches(talk("Let me see.\n```py\nprint(1)\n```", "<<<1>>>")) == 1   # runs, too
+    assert switches(talk(("print(1)", "1", "ok", "Hm.\n"), ("print(2)", "2", "ok", "So\n"), "Well <<<2>>>")) == 4
 
 
 def test_behaviour_averages_over_questions_and_counts_only_the_rows_it_is_about():
@@ -82,6 +84,17 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
         "suite rg", "suite bbh", "suite user", "split train", "split test", "split own", "all 8"]
     assert lines[-1].endswith("3 questions (3 of bbh/word_sorting)")
     assert max(map(len, lines)) <= 80
+    long = [[talk("<<<4>>>", task="bbh/tracking_shuffled_objects_three_objects", seed=i) for _ in range(2)] for i in range(2)]
+    for samples in (1, 2):   # the longest name, and the widest table
+        lines = report_table(make_report(long) | dict(samples=samples, too_long={})).split("\n")
+        assert "bbh/tracking_shuffled_objects_three_objects" in lines and max(map(len, lines)) <= 80
+
+
+def test_answers_that_the_sandbox_failed_count_nowhere_in_a_report():
+    failed = talk("<<<4>>>", reward=0.0)
+    failed.stop_reason = "tool_failure"
+    report = make_report([[talk("<<<4>>>"), failed], [failed]])
+    assert (report["accuracy"], report["n"], report["questions"]) == (1.0, 1, {"rg/gcd@1/0": 1.0})
 
 
 def test_questions_longer_than_the_context_are_left_out_and_counted():

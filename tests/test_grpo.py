@@ -721,8 +721,11 @@ def test_metrics_are_json_without_nan_and_a_run_that_never_has_a_gradient_ends_w
 
 
 def test_one_update_is_explained_in_numbers_and_nothing_is_written(sft_run, tmp_path):
-    out = inside(*GRPO, "--explain", "--reward", "v2", "--group-size", "8", "--model", sft_run, "--out", tmp_path / "none")
-    assert not (tmp_path / "none").exists() and max(map(len, out.splitlines())) <= 80
+    before = {path: path.stat().st_mtime_ns for path in sft_run.rglob("*")}
+    # --out is the model's directory: a run could not begin there.
+    out = inside(*GRPO, "--explain", "--reward", "v2", "--group-size", "8", "--model", sft_run, "--out", sft_run)
+    assert {path: path.stat().st_mtime_ns for path in sft_run.rglob("*")} == before
+    assert max(map(len, out.splitlines())) <= 80
     lines = out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("answer  reward")) + 1
     shown = [line.split() for line in lines[start:start + 8]]

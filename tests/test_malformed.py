@@ -61,6 +61,7 @@ READERS = {
         "an empty answer": line(question="x", answer=""), "nothing behind ####": line(question="x", answer="2 ####"),
         "an empty question": line(question=" ", answer=2) * 9, "an answer of NaN": b'{"question": "x", "answer": NaN}\n',
         "an answer of infinity": b'{"question": "x", "answer": 1e999}\n',
+        "an answer of 400 digits, as a number": b'{"question": "x", "answer": 1' + b"0" * 400 + b"}\n",
         "half a character": b'{"question": "x\\ud800", "answer": 2}\n', "half a character in the answer":
             b'{"question": "x", "answer": "\\udc00"}\n', "one question alone": line(question="1 + 1?", answer=2),
     }),
@@ -281,7 +282,7 @@ ODD = {
         ("--preset", "x"), ("--preset", ""), ("--format", "x"), ("--mode", "all"), ("--wordings", "x"), ("--model", ""),
         ("--model", "nowhere"), ("--model", "file"), ("--model", "\0"), ("--data", ""), ("--data", "nowhere"), ("--data", "."),
         ("--out", "file"), ("--out", "file/below"), ("--out", "\0"), ("--out", "x" * 300), ("--resume", "--overwrite"), ("--offload",),
-        ("--replicas", "2"), ("--nonsense",), ("--tas",), ("word",), ("--code-timeout", "0"), ("--code-timeout", "nan"),
+        ("--replicas", "2"), ("--nonsense",), ("--tas",), ("word",), ("--code-timeout", "0"), ("--code-timeout", "nan"), ("--code-timeout", "2e6"),
         ("--temperature", "-1"), ("--max-calls", "-1"), ("--tool-chars", "0"), ("--epochs", "1e999"), ("--warmup", "9" * 5000)],
     "grpo.py": [
         *[("--group-size", value) for value in (*NUMBERS, "1")], ("--temperature", "0"), ("--clip-low", "1.1"), ("--clip-high", "-0.1"),

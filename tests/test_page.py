@@ -193,6 +193,15 @@ def test_a_character_of_several_tokens_is_shown_whole_and_a_broken_one_does_not_
     assert len(stray) == 10 and "".join(stray).endswith("b")
 
 
+def test_questions_of_two_levels_are_no_group(run):
+    """Seed 0 of level 1 and seed 0 of level 2 are different questions."""
+    lines = [json.loads(line) for line in (run / "trajectories.jsonl").read_text().splitlines()]
+    [first] = [line for line in lines if line["step"] == 1][:1]
+    write_lines(run / "trajectories.jsonl", [{**first, "level": level} for level in (1, 2)])
+    [told] = page_of(run).data["runs"]
+    assert [len(group["conversations"]) for group in told["groups"]] == [1, 1]
+
+
 def test_a_run_that_kept_no_groups_is_shown_by_single_rows(run):
     lines = [json.loads(line) for line in (run / "trajectories.jsonl").read_text().splitlines()]
     old = [{key: value for key, value in line.items() if key not in ("group", "logps", "advantage")}

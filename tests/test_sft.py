@@ -98,7 +98,7 @@ def written(**flags) -> list[dict]:
 
 
 def test_the_multi_turn_weight_sets_the_share_of_forms_with_several_calls_or_a_change(lines):
-    shares = [sum(line["form"] in teacher.WEIGHTED for line in its) / len(its)
+    shares = [sum(line["form"] in teacher.MULTI_TURN for line in its) / len(its)
               for its in (written(multi_turn_weight=0.0), written(multi_turn_weight=1.0), lines)]
     assert shares[0] == 0 < shares[1] < 0.1 < shares[2] < 0.3
 
@@ -145,6 +145,7 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     rates = [sft.learning_rate(step, 100, 2.0, 10) for step in range(1, 101)]
     assert rates[0] == 0.2 and rates[9] == 2.0 == max(rates) and rates[-1] < 1e-12
     assert all(a > b for a, b in zip(rates[9:], rates[10:]))
+    assert sft.learning_rate(1, 1, 2.0, 0) > 0   # a single step learns something
     assert sft.learning_rate(1, 10, 2.0, 0) < 2.0 and sft.learning_rate(10, 10, 2.0, 0) < 1e-12
 
 

@@ -220,6 +220,50 @@ def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
     assert [json.loads(line).get("step") for line in lines] == [None, 3]
 
 
+def test_a_checkpoint_before_the_first_gradient_changes_no_later_step(world, tmp_path):
+    """All groups of the first steps can have equal rewards: then nothing has had a gradient when it is saved."""
+    run = open_run(tmp_path / "run", world)
+    after = []
+    for saves, resumes in ((False, False), (True, False), (False, True)):
+        model = sft.shard(tiny.model(), world)
+        optimizer = sft.make_optimizer(model, 0.1, 0.0, world)
+        if resumes:
+            run.locks[0].close()
+            open_run(tmp_path / "run", world, resume=True).load(model, optimizer)
+        sft.optimizer_step(model, optimizer, 0.1, 1.0)
+        if saves:
+            run.save(model, optimizer, tiny.chat().tokenizer, {"step": 1})
+        sft.sft_backward(model, [sft.Example([1, 2, 3], [0, 1, 1])], world, 4, 10)
+        sft.optimizer_step(model, optimizer, 0.1, 1.0)
+        after.append(sft.weights_on_main(model, world))
+    for other in after[1:]:
+        assert all(torch.equal(other[key], value) for key, value in after[0].items())
+
+
+def test_a_step_is_saved_once(world, tmp_path):
+    """Saved again, a kill between its removal and its renaming would leave no checkpoint."""
+    run = open_run(tmp_path / "run", world)
+    path = save(run, 1, keep=1)
+    written = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
+    assert save(run, 1, keep=1) == path
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == written
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_the_log_of_a_finished_model_stays(world, tmp_path, finished):
+    """sft.py saves no checkpoint by default: --resume then begins again, or has only the evaluation left."""
+    run = open_run(tmp_path / "run", world)
+    for step in (1, 2, 3):
+        run.log({"step": step}, show=False)
+    if finished:
+        (run.path / "broken link").symlink_to(tmp_path / "nowhere")   # a tracker leaves such
+        run.finish(sft.shard(tiny.model(), world), tiny.chat().tokenizer)
+    run.locks[0].close()
+    again = open_run(tmp_path / "run", world, resume=True)
+    lines = (again.path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("step") for line in lines] == ([None, 1, 2, 3] if finished else [None])
+
+
 def test_the_newest_checkpoints_and_the_best_are_kept(world, tmp_path):
     run = open_run(tmp_path / "run", world)
     for step in (1, 2, 3, 4):
