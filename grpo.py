@@ -867,8 +867,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
     """The seven steps; the run's directory then holds the best model and its eval.json."""
     world = run.world
     if args.questions:
-        world.say(f"{args.questions}: trains on {len(questions)} questions (--per-task draws more, "
-                  "if there are more)")
+        known = len(own_questions(args.questions, "rl"))
+        world.say(f"{args.questions}: trains on {len(questions)} of {known} questions that it may "
+                  f"(--per-task), validates on {len(validation)}, holds out {len(held_out)}")
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
     learner = make_learner(args, world, chat.vocab_size)
@@ -965,8 +966,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 if stop and step < steps:   # after the last step nothing is left to stop
-                    world.say(f"stopped after step {step}; the same command with --resume goes "
-                              f"on from {path}")
+                    world.say(f"stopped after step {step}; the same command with --resume (in the "
+                              f"place of --overwrite) goes on from {path}")
                     raise SystemExit(interrupt.status)
     # Outside of the `with`: after a signal in the last step, --resume does this.
     finish(run, learner, actor, held_out, progress)
@@ -1180,7 +1181,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     switch = argparse.BooleanOptionalAction
     parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
                         help="defaults of the other flags: tiny, the tiny model's run; quick, "
-                        "20 steps in about a minute on idle cores; laptop, a real model of 135 "
+                        "20 steps in one to three minutes; laptop, a real model of 135 "
                         "million parameters; paper, arXiv 2505.21668's")
     parser.add_argument("--explain", action="store_true",
                         help="show one update on one group in numbers, and write nothing")

@@ -39,13 +39,17 @@ os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 # On Hopper torch prefers cuDNN's attention, which plans anew for every shape, and ours all differ.
 os.environ.setdefault("TORCH_CUDNN_SDPA_DEPRIORITIZED", "1")
 
+import sys
+
+if not sys.stderr.isatty():   # in a file, a progress bar is a line now and then
+    os.environ.setdefault("TQDM_MININTERVAL", "30")
+
 import argparse
 import functools
 import json
 import math
 import re
 import signal
-import sys
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from concurrent.futures import Future
@@ -1760,6 +1764,10 @@ def arguments_of_run(args: argparse.Namespace) -> list[str]:
     tasks, questions = flags.get("tasks"), flags.get("questions")
     if args.command == command_ask:   # brings its own question
         return words
+    # Of its own file a model was trained on the most part: what was held out is asked.
+    if (args.questions and questions and not args.purpose
+            and Path(args.questions).resolve() == Path(questions).resolve()):
+        return [*words, "--purpose=eval"]
     # These three choose the questions of `eval`.
     if args.tasks or args.questions or args.bbh or not (questions or tasks):
         return words
@@ -1863,7 +1871,8 @@ def command_eval(args: argparse.Namespace) -> None:
                 )
             else:
                 reports[mode], groups = evaluate(
-                    Interpreter(model, chat, sandbox), questions, args.samples, protocol, key=key
+                    Interpreter(model, chat, sandbox), questions, args.samples, protocol, key=key,
+                    title="questions"
                 )
             trajectories += [t for group in groups for t in group]
     rank, _ = rank_and_size()
@@ -1883,18 +1892,24 @@ def command_eval(args: argparse.Namespace) -> None:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
 
+EVAL_LEGEND = """The table: n, questions; calls, code calls of an answer; words, the share of given
+answers that came without code; tokens, sampled for an answer; pass@k, the share of questions with a
+right one of k answers; majority, whose commonest answer is right. Stopped by: answer; eos, an end
+without an answer; calls, too many; budget, of tokens; tool_failure, the sandbox's."""
+
+
 def questions_of_flags(args: argparse.Namespace) -> list[Instance]:
     """The questions that `eval` asks: of tasks, of your own file, or of the original benchmark."""
     if args.bbh and args.purpose:
         raise SystemExit("--bbh: its questions have no --purpose: leave it out")
     if args.bbh:
-        return read_bbh(args.bbh, args.n)
+        return read_bbh(args.bbh, args.n or 50)
     if args.questions and args.purpose:
         return own_questions(args.questions, args.purpose, args.n)
     if args.questions:
-        return read_questions(args.questions)
+        return read_questions(args.questions)[:args.n]
     tasks = parse_tasks(args.tasks or "train", args.level)
-    return draw_questions(tasks, args.purpose or "eval", args.n, args.question_seed)
+    return draw_questions(tasks, args.purpose or "eval", args.n or 50, args.question_seed)
 
 
 def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Instance],
@@ -1965,7 +1980,7 @@ def main() -> None:
     add_model_flags(ask, MODES)
     ask.set_defaults(command=command_ask)
 
-    evaluation = commands.add_parser("eval", help="accuracy, per task")
+    evaluation = commands.add_parser("eval", help="accuracy, per task", epilog=EVAL_LEGEND)
     add = evaluation.add_argument
     either = evaluation.add_mutually_exclusive_group()
     either.add_argument("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, "
@@ -1976,8 +1991,9 @@ def main() -> None:
                         help="your copy of the original BIG-Bench-Hard JSON files")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     # torchrun takes "--n" for one of its own flags: there it is --eval-n, as in sft.py and grpo.py.
-    add("--n", "--eval-n", type=whole(1), default=50,
-        help="questions per task; of --questions without --purpose: all")
+    add("--n", "--eval-n", type=whole(1), default=None,
+        help="questions per task (50; of --questions all; of what a run was trained on, as many as "
+             "it has asked)")
     add("--samples", type=whole(1), default=1, help="answers per question")
     add("--purpose", choices=("eval", "val", "rl", "sft"),
         help="which questions: held-out ones, validation, those that GRPO trains on, or those that "

@@ -1362,9 +1362,10 @@ def main() -> None:
         del sys.path[0]  # the directory of this file, the project's: no script imports from it
         ForkServer(**json.loads(sys.argv[2])).live()
         return
-    parser = argparse.ArgumentParser(description="Runs a Python file in the sandbox, or tests it.")
+    parser = argparse.ArgumentParser(description="Runs a Python file in the sandbox; without "
+                                     "one, says what protects this machine and tests the sandbox.")
     parser.add_argument("file", nargs="?", type=argparse.FileType(encoding="utf-8"),
-                        help="the script")
+                        help="the script; it gets no arguments and an empty stdin")
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds")
     parser.add_argument("--allow-weak", action="store_true",
                         help="even where scripts cannot be confined")

@@ -42,7 +42,7 @@ import string
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -686,8 +686,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                 path = run.save(model, optimizer, tokenizer,
                                 state={"step": step, "data_sha256": digest})
                 if stop and step < steps:   # after the last step nothing is left to stop
-                    world.say(f"stopped after step {step}; the same command with --resume goes on "
-                              f"from {path}")
+                    world.say(f"stopped after step {step}; the same command with --resume (in the "
+                              f"place of --overwrite) goes on from {path}")
                     raise SystemExit(interrupt.status)
         if skipped and skipped == steps - first + 1:
             raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "
@@ -742,7 +742,7 @@ def main() -> None:
     add = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3,
                              warmup=50).add_argument
     add("--epochs", type=real(0), default=7.0,
-        help="passes over the data; 0: the base, not fine-tuned")
+        help="passes over the data; 0: the base, of random weights if no --model is given")
     add("--eval-n", type=whole(0), default=72,
         help="held-out questions per task in the end; 0: none")
     add_protocol_flags(parser, temperature=0.6)
@@ -1065,11 +1065,13 @@ class RunDir:
             before, now = saved.get(key), self.flags.get(key)
             if before == now:
                 continue
-            if key == "questions_sha256":
-                changes.append(f"{self.flags['questions']} has changed since the run began")
-            else:
+            if key == "questions_sha256" and saved["questions"] == self.flags["questions"]:
+                changes.append(f"{saved['questions']} has changed since the run began")
+            elif key != "questions_sha256":
                 flag = key.replace("_", "-")
                 changes.append(f"--{flag} was {before} when the run began and is {now} now")
+        # What a preset sets differs with it: that one is to be mended first.
+        changes = [change for change in changes if change.startswith("--preset ")] or changes
         if changes:
             raise SystemExit(f"--resume: {', '.join(changes)}; a run goes on with its own flags")
 
@@ -1239,6 +1241,7 @@ class RunDir:
         set_state_dict(model, optimizer, model_state_dict=saved["model"],
                        optim_state_dict=saved["optimizer"])
         self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
+        self.world.say(f"going on from {self.resumed}")
         return self.state
 
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
@@ -1269,8 +1272,10 @@ def catch_signals(handler: Any) -> None:
 
 
 def stop_at_once(number: int, frame: Any) -> None:
-    """Where nothing is lost: end, without a traceback, with the exit status of the signal."""
+    """Where no step is lost: end, without a traceback, with the exit status of the signal."""
     catch_signals(signal.SIG_DFL)   # a second signal does not even wait for this one's clearing up
+    with suppress(OSError):   # not by print: the signal may have come amid one
+        os.write(2, b"\nstopped: no step was under way, none is lost\n")
     raise SystemExit(128 + number)
 
 

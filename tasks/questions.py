@@ -70,7 +70,7 @@ def keys_called(name: str) -> list[str]:
         return LAPTOP_TASKS
     keys = [key for key, task in TASKS.items() if name in ("all", key, task.split, task.suite)]
     if not keys:
-        near = get_close_matches(name, TASKS, 3, 0.4)
+        near = get_close_matches(name, TASKS, 3, 0.7)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise SystemExit(f"unknown task {name!r}: {hint}`python -m tasks` lists them all")
     return keys
@@ -189,15 +189,12 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def refuse_lines(path: str | Path, faults: dict[int, str]) -> None:
-    """End the program if lines are at fault (number -> what is wrong): the first says why."""
+    """End the program if lines are at fault (number -> what is wrong)."""
     if not faults:
         return
-    [first, *others] = sorted(faults)
-    more = ""
-    if others:
-        numbers = ", ".join(map(str, others[:20])) + (", ..." if len(others) > 20 else "")
-        more = f"; and {len(others)} more: {numbers}"
-    raise SystemExit(f"{path}, line {first}: {faults[first]}{more}")
+    told = "; ".join(f"line {number}: {faults[number]}" for number in sorted(faults)[:10])
+    more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+    raise SystemExit(f"{path}, {told}{more}")
 
 
 def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -289,13 +289,18 @@ def segments(line: dict[str, Any], decode: Decode | None) -> list[tuple[str, boo
 
 
 def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
-    """A saved trajectory: what the model sampled (and is trained on) in green, all else in grey."""
+    """A saved trajectory: what the model sampled (and is trained on) in green, all else in grey; a
+    long system prompt is cut short.
+    """
     keys = ("step", "sample", "advantage", "task", "level", "seed", "reward", "stop_reason",
             "calls")
     about = "  ".join(f"{key} {line[key]}" for key in keys if line.get(key) is not None)
     said = "".join(
         paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode)
     )
+    system = line["messages"][0]
+    if system["role"] == "system" and len(system["content"]) > 100:
+        said = said.replace(system["content"], f"{system['content'][:60]} ...")
     return f"{paint(about, BOLD)}\n{said}\n"
 
 

@@ -344,8 +344,10 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     marks = FORMATS[format_name]
     turns = line.get("messages", line.get("conversations"))
     if turns is None and {"question", "answer"} <= line.keys():
-        raise ValueError("questions and answers are no conversations yet: `python -m tasks.teacher "
-                         "collect --questions FILE --teacher URL#name` asks a model for some")
+        raise ValueError("questions and answers are no conversations yet: ask a model of ours for "
+                         "some, by `python r1ci.py eval --questions FILE --purpose rl --samples 4 "
+                         "--trajectories SAID` and `python -m tasks.teacher choose SAID`, or a "
+                         "served one, by `python -m tasks.teacher collect --questions FILE`")
     if not isinstance(turns, list):
         raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) '
                          "is needed")
@@ -428,7 +430,8 @@ def choose_from_file(args: argparse.Namespace) -> None:
         raise SystemExit(f"{args.file} holds no right conversation about questions that train "
                          "(purpose sft; of one's own, rl)")
     out.write_text("".join(json.dumps(line) + "\n" for line in chosen), encoding="utf-8")
-    print(f"the chosen ones are in {out}; next: python sft.py --data {out}")
+    print(f"the chosen ones are in {out}; next: python sft.py --data {out} --model DIR (without "
+          "--model a new, tiny model learns from them)")
 
 
 def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) -> str:

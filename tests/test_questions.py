@@ -52,10 +52,10 @@ def test_original_big_bench_hard_files_are_read_and_graded(tmp_path, capsys):
 def test_all_broken_lines_of_a_file_are_named_at_once(tmp_path):
     path = tmp_path / "mine.jsonl"
     path.write_text('{"question": "1?", "answer": 1}\n{\n[1]\n{"question": "2?", "answer": 2}\n{"a" 1}\n')
-    with pytest.raises(SystemExit, match=r"mine.jsonl, line 2: not valid JSON \(.*at column 2\); and 2 more: 3, 5$"):
+    with pytest.raises(SystemExit, match=r"mine.jsonl, line 2: not valid JSON \(.*at column 2\); line 3: .*; line 5: [^;]*$"):
         questions.read_questions(path)
     path.write_text('{"question": "1?"}\n{"question": "2?", "answer": 2}\n{"question": " ", "answer": 2}\n')
-    with pytest.raises(SystemExit, match='line 1: .*"answer".* are needed; and 1 more: 3$'):
+    with pytest.raises(SystemExit, match='line 1: .*"answer".* are needed; line 3: the question is empty$'):
         questions.read_questions(path)
 
 

@@ -259,6 +259,12 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     flags = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[0])["flags"]
     again = {q.seed for q in own_questions(path, "eval", flags["eval_n"])}   # those that the run has asked
     assert {json.loads(line)["seed"] for line in asked.read_text().splitlines()} == again <= held_out
+    # Of the file that it was trained on only what was held out, and no more than is asked for.
+    inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked, "--questions", path, "--n", "1")
+    [line] = asked.read_text().splitlines()
+    assert json.loads(line)["seed"] in held_out
+    forgotten = refusal(*OWN, "--model", sft_run, "--out", tmp_path / "run", "--resume")
+    assert f"--questions was {path} when the run began and is None now" in forgotten and "has changed" not in forgotten
     path.write_text("".join(json.dumps(line) + "\n" for line in lines[1:]))
     changed = refusal(*OWN, "--model", sft_run, "--questions", path, "--out", tmp_path / "run", "--resume")
     assert f"{path} has changed since the run began" in changed
