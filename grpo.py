@@ -838,6 +838,7 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         # A run that was killed behind its save has not deleted them.
         run.delete_older(progress.best_step)
         return progress
+    run.begin()
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
     # Files are read first: a bad one should end the run before the long work.

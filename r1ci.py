@@ -41,7 +41,7 @@ os.environ.setdefault("TORCH_CUDNN_SDPA_DEPRIORITIZED", "1")
 
 import sys
 
-if not sys.stderr.isatty():   # in a file, a progress bar is a line now and then
+if not (sys.stderr and sys.stderr.isatty()):   # in a file, a progress bar is a line now and then
     os.environ.setdefault("TQDM_MININTERVAL", "30")
 
 import argparse
@@ -58,8 +58,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
-# Ctrl-C while torch loads, and later: no traceback. (What a shell ignores, in the background, stays
-# ignored.)
+# Ctrl-C while torch loads: no traceback. (What a shell ignores, in the background, stays ignored.)
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -1767,6 +1766,7 @@ def arguments_of_run(args: argparse.Namespace) -> list[str]:
     # Of its own file a model was trained on the most part: what was held out is asked.
     if (args.questions and questions and not args.purpose
             and Path(args.questions).resolve() == Path(questions).resolve()):
+        print(f"asking what was held out of {questions} (--purpose asks other parts)")
         return [*words, "--purpose=eval"]
     # These three choose the questions of `eval`.
     if args.tasks or args.questions or args.bbh or not (questions or tasks):
@@ -1777,7 +1777,7 @@ def arguments_of_run(args: argparse.Namespace) -> list[str]:
             print(f"{args.model} was trained on {flags['data']}; asking {tasks}")
         else:
             print(f"asking what {args.model} was trained on: {questions or tasks}")
-    if flags.get("eval_n"):
+    if flags.get("eval_n") and args.purpose in (None, "eval"):
         words.append(f"--n={flags['eval_n']}")
     if questions:
         return [*words, f"--questions={questions}", "--purpose=eval"]
@@ -1894,8 +1894,9 @@ def command_eval(args: argparse.Namespace) -> None:
 
 EVAL_LEGEND = """The table: n, questions; calls, code calls of an answer; words, the share of given
 answers that came without code; tokens, sampled for an answer; pass@k, the share of questions with a
-right one of k answers; majority, whose commonest answer is right. Stopped by: answer; eos, an end
-without an answer; calls, too many; budget, of tokens; tool_failure, the sandbox's."""
+right one of k answers; majority, of those whose commonest answer is right. Stopped by: answer; eos,
+an end without an answer; calls, too many; budget, of tokens; of a served model also refused and
+empty."""
 
 
 def questions_of_flags(args: argparse.Namespace) -> list[Instance]:
@@ -1918,7 +1919,7 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
     """The same report on a served model."""
     planned = [PlannedConversation(question, number, protocol)
                for question in questions for number in range(samples)]
-    with tqdm(total=len(planned), desc="held-out questions", unit="row", leave=False) as bar:
+    with tqdm(total=len(planned), desc="questions", unit="row", leave=False) as bar:
         trajectories = converse_all(endpoint, sandbox, planned, key,
                                     on_end=lambda job, t: bar.update())
     groups = [trajectories[i : i + samples] for i in range(0, len(trajectories), samples)]
@@ -2031,4 +2032,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:   # from here on, close the sandbox, too
+        signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     main()

@@ -313,23 +313,28 @@ def tell_last_pass(model: nn.Module, is_last: bool) -> None:
         model.set_requires_all_reduce(is_last)
 
 
+STATE_TOO_LARGE = "the optimiser's state does not fit: add --offload, or start more ranks"
+
+
+# A context manager as decorator: the whole function runs inside it.
+@explain_out_of_memory(STATE_TOO_LARGE)
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
                    world: World) -> torch.optim.AdamW:
     """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
-    fused = world.device.type == "cuda"
+    fused = world.device.type == "cuda"   # then the steps are counted on the device, too
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=fused)
     # Its state, which it would make in its first step. Saved before that, a checkpoint would make
     # it by a step of its own, and the next would count as the second.
     for parameter in model.parameters():
+        counter_device = parameter.device if fused else "cpu"
         optimizer.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device if fused else None),
+            "step": torch.zeros((), dtype=torch.float32, device=counter_device),
             "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
     return optimizer
 
 
-# A context manager as decorator: the whole function runs inside it.
-@explain_out_of_memory("the optimiser's state does not fit: add --offload, or start more ranks")
+@explain_out_of_memory(STATE_TOO_LARGE)
 def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float,
                    max_grad_norm: float) -> float:
     """Clip, step, clear the gradients; returns their norm. If that is not finite, no step."""
@@ -661,6 +666,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
         run.delete_older()   # a run that was killed behind its save has not deleted them
+    else:
+        run.begin()
     skipped = 0
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -1032,8 +1039,7 @@ class RunDir:
         go on from, and its state; of a run that has none, neither.
 
         What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
-        aside, and without a checkpoint the logs are cut to their first line. (With one, `load` cuts
-        them after it has loaded it: if loading fails, no line is lost.)
+        aside. (The logs are cut by `load`, or without a checkpoint by `begin`.)
         """
         if resume and is_run(self.path):
             self._compare_flags()
@@ -1043,17 +1049,19 @@ class RunDir:
             if checkpoint is not None:
                 state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
                 return checkpoint, state
-            # It was stopped before its first checkpoint: only the line of flags stays. Or its model
-            # is finished, and all but the evaluation is done: then all lines stay.
-            if not (self.path / "config.json").exists():
-                self._cut_logs({"metrics.jsonl": 1})
             return None, {}
         first_line = {"flags": self.flags, "sandbox": self.sandbox_line}
         self.write("metrics.jsonl", json.dumps(first_line) + "\n")
         return None, {}
 
+    def begin(self) -> None:
+        """Before step 1: of an earlier try the logs keep the line of flags alone."""
+        self.world.on_main(lambda: self._cut_logs({"metrics.jsonl": 1}))
+
     def _compare_flags(self) -> None:
-        """A run goes on with the flags that it began with: all that differ are named at once."""
+        """A run goes on with the flags that it began with: all that differ are named at once, or
+        --preset alone, if it does.
+        """
         path = self.path / "metrics.jsonl"
         try:
             with open(path, encoding="utf-8") as file:
@@ -1065,7 +1073,8 @@ class RunDir:
             before, now = saved.get(key), self.flags.get(key)
             if before == now:
                 continue
-            if key == "questions_sha256" and saved["questions"] == self.flags["questions"]:
+            same_file = saved.get("questions") == self.flags.get("questions")
+            if key == "questions_sha256" and same_file:
                 changes.append(f"{saved['questions']} has changed since the run began")
             elif key != "questions_sha256":
                 flag = key.replace("_", "-")
@@ -1234,7 +1243,7 @@ class RunDir:
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
         # dcp.load fills tensors in place, on each rank its shards: first we need a state of the
-        # right shapes. (get_state_dict makes AdamW's, which has none before its first step.)
+        # right shapes.
         model_state, optimizer_state = get_state_dict(model, optimizer)
         saved = {"model": model_state, "optimizer": optimizer_state}
         dcp.load(saved, checkpoint_id=self.resumed / "state")
@@ -1272,10 +1281,10 @@ def catch_signals(handler: Any) -> None:
 
 
 def stop_at_once(number: int, frame: Any) -> None:
-    """Where no step is lost: end, without a traceback, with the exit status of the signal."""
+    """Outside of the loop over steps: end, without a traceback, with the signal's exit status."""
     catch_signals(signal.SIG_DFL)   # a second signal does not even wait for this one's clearing up
     with suppress(OSError):   # not by print: the signal may have come amid one
-        os.write(2, b"\nstopped: no step was under way, none is lost\n")
+        os.write(2, b"\nstopped: what no file holds yet will be done again\n")
     raise SystemExit(128 + number)
 
 

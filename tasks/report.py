@@ -89,13 +89,18 @@ def constants(nodes: list[ast.AST]) -> set[str]:
 
 
 def count_switches(messages: list[dict[str, str]], format_name: str) -> int:
-    """Changes between words and code over the model's turns; an answer is no words."""
+    """Changes between words and code over the model's turns; an answer is no words, and a block
+    that nothing closes is neither.
+    """
     marks = FORMATS[format_name]
     kinds = []
     for message in messages:
         if message["role"] == "assistant":
             block = find_block(message["content"], marks)
-            words = message["content"][:block.start if block else None]
+            if block:
+                words = message["content"][:block.start]
+            else:
+                words, _, _ = message["content"].partition(marks.code_open)
             if words.split(marks.answer_open)[0].strip():
                 kinds.append("words")
             if block:
@@ -206,7 +211,8 @@ def report_table(report: dict[str, Any]) -> str:
     rows += [(f"split {name}", part) for name, part in report["splits"].items()]
     rows.append(("all", report))
     # A name that is too long for its column has a line of its own.
-    width = min(max(len(name) for name, _ in rows), 80 - (62 if samples > 1 else 44))
+    columns = 61 + len(str(samples)) if samples > 1 else 44
+    width = min(max(len(name) for name, _ in rows), 80 - columns)
     head = f"{'task':{width}}     n   accuracy       calls  words  tokens"
     if samples > 1:
         head += f"  pass@{samples}  majority"
@@ -298,9 +304,9 @@ def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
     said = "".join(
         paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode)
     )
-    system = line["messages"][0]
-    if system["role"] == "system" and len(system["content"]) > 100:
-        said = said.replace(system["content"], f"{system['content'][:60]} ...")
+    for message in line["messages"][:1]:
+        if message["role"] == "system" and len(message["content"]) > 100:
+            said = said.replace(message["content"], f"{message['content'][:60]} ...")
     return f"{paint(about, BOLD)}\n{said}\n"
 
 

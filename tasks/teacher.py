@@ -317,9 +317,10 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
     for number, line in read_jsonl(path):
         try:
             messages = read_messages(line, format_name)
-            if line.get("format", format_name) != format_name:
+            told = line.get("format")
+            if told in list(FORMATS) and told != format_name:
                 raise ValueError("its code and answers have the marks of --format "
-                                 f"{line['format']}")
+                                 f"{told}")
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}")
         last = messages[-1]["content"]
@@ -344,10 +345,11 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     marks = FORMATS[format_name]
     turns = line.get("messages", line.get("conversations"))
     if turns is None and {"question", "answer"} <= line.keys():
-        raise ValueError("questions and answers are no conversations yet: ask a model of ours for "
-                         "some, by `python r1ci.py eval --questions FILE --purpose rl --samples 4 "
-                         "--trajectories SAID` and `python -m tasks.teacher choose SAID`, or a "
-                         "served one, by `python -m tasks.teacher collect --questions FILE`")
+        raise ValueError("questions and answers are no conversations yet: ask a model of yours for "
+                         "some, by `python r1ci.py eval --model DIR --questions FILE --purpose rl "
+                         "--samples 4 --trajectories SAID` and `python -m tasks.teacher choose "
+                         "SAID --out DATA`, or a served one, by `python -m tasks.teacher collect "
+                         "--questions FILE --teacher URL#name`")
     if not isinstance(turns, list):
         raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) '
                          "is needed")
@@ -388,7 +390,7 @@ def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, kee
         wanted = keep_wrong or line["reward"] == 1.0
         if wanted and (multi_turn_weight > 0 or line["form"] not in MULTI_TURN):
             said = [norm(m["content"]) for m in line["messages"] if m["role"] == "assistant"]
-            question = next(m["content"] for m in line["messages"] if m["role"] == "user")
+            question = next((m["content"] for m in line["messages"] if m["role"] == "user"), "")
             by_task.setdefault(line["task"], {}).setdefault((question, *said), line)
     chosen = []
     for task, different in by_task.items():

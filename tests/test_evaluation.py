@@ -51,6 +51,7 @@ def test_switches_count_the_changes_between_words_and_code():
     assert switches(talk(("print(1)", "1", "ok", "Let me run it.\n"), "<<<1>>>")) == 1
     assert switches(talk(FIRST, "That is too large.\n<<<1>>>")) == 1
     assert switches(talk("Let me see.\n```py\nprint(1)\n```", "<<<1>>>")) == 1   # runs, too
+    assert switches(talk("```python\nprint(1)\n```", "```python\nprint(")) == 0   # cut off: neither
     assert switches(talk(("print(1)", "1", "ok", "Hm.\n"), ("print(2)", "2", "ok", "So\n"), "Well <<<2>>>")) == 4
 
 
@@ -85,7 +86,7 @@ def test_a_report_has_tasks_suites_splits_and_every_question():
     assert lines[-1].endswith("3 questions (3 of bbh/word_sorting)")
     assert max(map(len, lines)) <= 80
     long = [[talk("<<<4>>>", task="bbh/tracking_shuffled_objects_three_objects", seed=i) for _ in range(2)] for i in range(2)]
-    for samples in (1, 2):   # the longest name, and the widest table
+    for samples in (1, 2, 16):   # the longest name, and the widest table
         lines = report_table(make_report(long) | dict(samples=samples, too_long={})).split("\n")
         assert "bbh/tracking_shuffled_objects_three_objects" in lines and max(map(len, lines)) <= 80
 

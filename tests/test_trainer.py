@@ -93,6 +93,9 @@ def test_a_full_device_is_reported_with_the_flag_to_lower(monkeypatch):
         patch.setattr(r1ci, "KVCache", full)
         interpreter = r1ci.Interpreter(model, tiny.chat(), tiny.sandbox())
         r1ci.rollout(interpreter, [tiny.instance()], 2, r1ci.Protocol(), key=(0,))
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="add --offload"):
+        patch.setattr(torch, "zeros_like", full)
+        sft.make_optimizer(model, 0.1, 0.0, world)
     optimizer = torch.optim.SGD(model.parameters())
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="add --offload"):
         patch.setattr(optimizer, "step", full)
@@ -260,6 +263,8 @@ def test_the_log_of_a_finished_model_stays(world, tmp_path, finished):
         run.finish(sft.shard(tiny.model(), world), tiny.chat().tokenizer)
     run.locks[0].close()
     again = open_run(tmp_path / "run", world, resume=True)
+    if not finished:
+        again.begin()
     lines = (again.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line).get("step") for line in lines] == ([None, 1, 2, 3] if finished else [None])
 
