@@ -146,7 +146,7 @@ STUDIES = {
         "3. Keeping tool output out of the loss beats training on it",
         {"masked - SFT": ("grpo", "grpo:before"), "not masked - SFT": ("unmasked", "unmasked:before"),
          "masked - not masked": ("grpo", "unmasked")},
-        lambda r: r["masked - not masked"]["mean"] >= -r["masked - not masked"]["stderr"]),
+        lambda r: r["masked - not masked"]["mean"] > 2 * r["masked - not masked"]["stderr"]),
     "curriculum": Study(
         "4. Order by improvement potential beats order by difficulty and no order; the reward dips at each merge; "
         "the fourth stage adds little",
@@ -171,7 +171,8 @@ STUDIES = {
         "7. Most questions end within 4 code calls, length stays flat, self-checking code becomes more frequent",
         {"GRPO - SFT": ("grpo", "grpo:before")},
         lambda r: r["questions that end within 4 code calls, %"]["mean"] > 50
-        and r["share of self-checking code, %, after - before"]["mean"] > 0,
+        and r["share of self-checking code, %, after - before"]["mean"]
+        > 2 * r["share of self-checking code, %, after - before"]["stderr"],
         behaviour_rows),
     "formats": Study(
         "The marks of code and answer matter little: <code> and <answer>, or \\boxed{}, beside fences and <<<>>>",
