@@ -195,7 +195,11 @@ def test_a_dry_run_and_a_table(tmp_path, monkeypatch, capsys):
         write(tmp_path, arm, 4, {"x": right, "y": 1}, before={"x": 0, "y": 0})
         (tmp_path / f"{arm}-4.json").write_text(json.dumps(dict(command=["x"], seconds=60)))
     result = study.results("masking", tmp_path, [4], 2)
-    assert result["shown"] and result["minutes"] == 2
+    assert not result["shown"] and result["minutes"] == 2   # 50 +- 50 shows nothing
     text = study.table(result)
     assert "| masked - not masked | 50.0 | 50.0 | 50.0 | 0.00 |" in text
     assert text.strip().split("\n")[-1].startswith("| 3. Keeping tool output")
+    many = {str(i): 0 for i in range(20)}
+    for arm, right in (("base", 0), ("sft", 0), ("grpo", 1), ("unmasked", 0)):
+        write(tmp_path, arm, 4, {key: right if int(key) < 15 else 0 for key in many}, before=many)
+    assert study.results("masking", tmp_path, [4], 2)["shown"]   # 75 +- 10
