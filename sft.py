@@ -1068,21 +1068,22 @@ class RunDir:
                 saved = dict(json.loads(file.readline())["flags"])
         except (ValueError, LookupError, TypeError):
             raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags")
-        changes = []
+        changes = {}
         for key in sorted((saved.keys() | self.flags.keys()) - self.MAY_CHANGE):
             before, now = saved.get(key), self.flags.get(key)
-            if before == now:
-                continue
-            same_file = saved.get("questions") == self.flags.get("questions")
-            if key == "questions_sha256" and same_file:
-                changes.append(f"{saved['questions']} has changed since the run began")
-            elif key != "questions_sha256":
+            if before != now:
                 flag = key.replace("_", "-")
-                changes.append(f"--{flag} was {before} when the run began and is {now} now")
-        # What a preset sets differs with it: that one is to be mended first.
-        changes = [change for change in changes if change.startswith("--preset ")] or changes
+                changes[key] = f"--{flag} was {before} when the run began and is {now} now"
+        # What follows from another flag differs with it: only that one is to be mended.
+        if "preset" in changes:
+            changes = {"preset": changes["preset"]}
+        elif "questions" in changes:
+            changes.pop("questions_sha256", None)
+        elif "questions_sha256" in changes:
+            changes["questions_sha256"] = f"{saved['questions']} has changed since the run began"
         if changes:
-            raise SystemExit(f"--resume: {', '.join(changes)}; a run goes on with its own flags")
+            raise SystemExit(f"--resume: {', '.join(changes.values())}; a run goes on with its own "
+                             "flags")
 
     def _find_checkpoint(self) -> Path | None:
         """The newest checkpoint that is whole, if there are any; newer, damaged ones move aside."""
