@@ -1763,13 +1763,12 @@ def arguments_of_run(args: argparse.Namespace) -> list[str]:
     tasks, questions = flags.get("tasks"), flags.get("questions")
     if args.command == command_ask:   # brings its own question
         return words
-    # Of its own file a model was trained on the most part: what was held out is asked.
-    if (args.questions and questions and not args.purpose
-            and Path(args.questions).resolve() == Path(questions).resolve()):
-        print(f"asking what was held out of {questions} (--purpose asks other parts)")
-        return [*words, "--purpose=eval"]
-    # These three choose the questions of `eval`.
-    if args.tasks or args.questions or args.bbh or not (questions or tasks):
+    # These three choose the questions of `eval`. (A file that the run itself was given chooses
+    # nothing else.)
+    own_file = (args.questions and questions
+                and Path(args.questions).resolve() == Path(questions).resolve())
+    chosen = args.tasks or args.bbh or (args.questions and not own_file)
+    if chosen or not (questions or tasks):
         return words
     # Else it asks the held-out questions that the run has asked, too.
     if os.environ.get("RANK", "0") == "0":
