@@ -506,7 +506,8 @@ class ForkServer:
         """Enters the private root; makes Landlock's rules and the filter's lines, which each fork
         lays on itself. (The gate is installed by `limit_forks`.)
 
-        Each layer is first tried in a fork, which then ends (of Landlock, the making of rules)."""
+        Each layer is first tried in a fork, which then ends (of Landlock, the making of rules). One
+        that works is then set up for real."""
         self.private_root = self.try_in_fork("private_root", lambda: enter_private_root(readable))
         if self.private_root:
             enter_private_root(readable)

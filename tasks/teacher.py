@@ -161,7 +161,7 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
     if outputs:
         answer = outputs[0] if plan.form == "check" else outputs[-1]
     last = marks.show_answer(answer)
-    # Some do not survive their marks: \\boxed{}} holds nothing.
+    # Some do not survive their marks: \boxed{}} holds nothing.
     if not task.verify(instance, extract_answer(last, format_name) or ""):
         return None
     messages = [{"role": "system", "content": system},
@@ -319,8 +319,7 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
             messages = read_messages(line, format_name)
             told = line.get("format")
             if told in list(FORMATS) and told != format_name:
-                raise ValueError("its code and answers have the marks of --format "
-                                 f"{told}")
+                raise ValueError(f"its code and answers have the marks of --format {told}")
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}")
         last = messages[-1]["content"]
