@@ -37,6 +37,9 @@ def child(args: list[str], files: tuple[Path, Path], at: tuple[str, int], number
           times: int) -> None:
     """Runs in a process of its own: a command that gets the signal `number` at a call, say the third
     of `sync`, and at the next ones up to `times` in all. What was called goes to the first file."""
+    # As in a terminal, whatever the process of all forks has inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     counts, log = files
     output = open(log, "w")
     os.dup2(output.fileno(), 1)
@@ -177,7 +180,6 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(forks, either, tmp_
         resume(forks, directory, either)
 
 
-@pytest.mark.usefixtures("signals_as_in_a_terminal")
 @pytest.mark.parametrize("number, at, kept", [
     (signal.SIGTERM, ("write_conversations", 1), []),
     (signal.SIGHUP, ("sft_backward", 1), ["data.jsonl"]),            # while it learns to copy
@@ -190,7 +192,6 @@ def test_a_signal_stops_a_run_in_any_phase_and_loses_nothing(forks, whole, tmp_p
         assert "sft_backward" not in done.calls   # the model was there
 
 
-@pytest.mark.usefixtures("signals_as_in_a_terminal")
 @pytest.mark.parametrize("number, at, kept", [
     pytest.param(signal.SIGHUP, ("evaluate", 1), ["metrics.jsonl"], marks=pytest.mark.slow),   # before training
     (signal.SIGTERM, ("rollout", 1), ["metrics.jsonl"]),             # the measurement of p
@@ -219,7 +220,6 @@ def stop_and_resume(forks, directory: Path, other: Whole, number: int, at: tuple
     return done
 
 
-@pytest.mark.usefixtures("signals_as_in_a_terminal")
 @pytest.mark.parametrize("program, words", [("sft.py", ["--out", "out"]), ("grpo.py", ["--out", "out"]), ("r1ci.py", ["show", "out"])])
 def test_ctrl_c_while_torch_loads_ends_without_a_word(signals_as_in_a_terminal, tmp_path, program, words):
     process = subprocess.Popen([sys.executable, ROOT / program, *words], cwd=tmp_path, env=ENV,
