@@ -6,7 +6,7 @@ from random import Random
 
 from tasks.base import (Choice, Instance, Task, arguments, at, between, integer, norm,
                         options)
-from tasks.families.words import NAMES, PLACES
+from tasks.families.words import FIRST_NAMES, PLACES
 
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
@@ -257,7 +257,7 @@ def named_day(rng: Random, day: date, sentences: tuple = NAMED_DAYS) -> tuple[st
     sentence, fewest, most = rng.choice(sentences)
     days = rng.randint(fewest, most)
     expression = f"{code(day)} + timedelta({days})" if days else code(day)
-    words = dict(day=told(day), n=abs(days), page=days + 1, X=rng.choice(NAMES)[0])
+    words = dict(day=told(day), n=abs(days), page=days + 1, X=rng.choice(FIRST_NAMES))
     return sentence.format(**words), expression, day + timedelta(days)
 
 
@@ -289,7 +289,7 @@ def anniversary(rng: Random, day: date) -> tuple[str, str, date]:
     sentence = rng.choice(("{X} was born on {day}, exactly {n} years ago.",
                            "{X} got married on {day}, exactly {n} years ago.",
                            "Today it is exactly {n} years since {X} came to town, on {day}."))
-    return (sentence.format(X=rng.choice(NAMES)[0], day=told(day), n=years),
+    return (sentence.format(X=rng.choice(FIRST_NAMES), day=told(day), n=years),
             f"date({day.year} + {years}, {day.month}, {day.day})", month_moved(day, 12 * years))
 
 
@@ -430,7 +430,7 @@ class TemporalSequences(Choice):
         if level >= 3:
             rng.shuffle(seen)
         # The story: one sentence for each part of the day that is taken.
-        who, *others = [name for name, _ in rng.sample(NAMES, 5)]
+        who, *others = rng.sample(FIRST_NAMES, 5)
         place = rng.choice(PLACES)
         story = " ".join(
             f"{rng.choice(others)} saw {who} elsewhere, {doing}, from {start} to {end}."

@@ -8,7 +8,7 @@ from random import Random
 
 from tasks.base import Choice, Instance, Task, at, between, options, yes_no
 from tasks.families import words
-from tasks.families.words import COMMON, NAMES
+from tasks.families.words import COMMON, FIRST_NAMES
 
 
 def entries(text: str) -> list[str]:
@@ -364,7 +364,7 @@ class CausalJudgement(Reading):
         label = rng.choice(("Yes", "No"))
         stories = at(rng, level, STORIES_EASY, STORIES, STORIES[2:])
         _, *texts, settings = rng.choice([story for story in stories if story[0] == label])
-        x, y = (name for name, _ in rng.sample(NAMES, 2))
+        x, y = rng.sample(FIRST_NAMES, 2)
         setting = rng.choice(settings)
         story, asked, why = (text.format(*setting, x=x, y=y) for text in texts)
         if level > 3:

@@ -6,7 +6,7 @@ from random import Random
 from tasks.base import (Choice, Instance, Task, at, between, integer, ints, items, norm,
                         options, yes_no)
 from tasks.families.arithmetic import Expression
-from tasks.families.words import NAMES, NOUNS
+from tasks.families.words import FIRST_NAMES, NOUNS
 
 CONSTANTS = ("True", "False")
 
@@ -135,7 +135,7 @@ class KnightsKnaves(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         count = between(rng, level, (2, 2), (3, 3), (4, 5))
-        names = [name for name, _ in rng.sample(NAMES, count)]
+        names = rng.sample(FIRST_NAMES, count)
         depth = at(rng, level, 1, 2, 3)
         claims = []
         while not claims or len(consistent(names, claims)) != 1:
@@ -461,7 +461,7 @@ class FormalFallacies(Task):
             argument[:1] = [["all", ["if", chain[0], ["or", chain[1], third]]],
                             ["all", ["if", third, chain[1]]]]
         first, last = chain[0], chain[-1]
-        about = rng.choice(("all", "some", rng.choice(NAMES)[0]))
+        about = rng.choice(("all", "some", rng.choice(FIRST_NAMES)))
         if about == "all":  # the contrapositive: the conclusion is never just a premise
             argument.append(["all", ["if", negated(last), negated(first)]])
         elif about == "some":
@@ -525,7 +525,7 @@ class WebOfLies(Task):
 
     def make(self, rng: Random, level: int) -> tuple:
         count = between(rng, level, (4, 5), (8, 12), (14, 24))
-        names = [name for name, _ in rng.sample(NAMES, count)]
+        names = rng.sample(FIRST_NAMES, count)
         truthful = [rng.random() < 0.5 for _ in names]
         # Somebody in the middle: of the last one, an odd or even number of "lies" would tell.
         asked = rng.randrange(1, count - 1)
@@ -752,7 +752,7 @@ class ZebraPuzzles(Task):
     def make(self, rng: Random, level: int) -> tuple:
         count, kinds = at(rng, level, (3, 2), (4, 2), (4, 3))
         places = list(range(1, count + 1))
-        names = sorted(name for name, _ in rng.sample(NAMES, count))
+        names = sorted(rng.sample(FIRST_NAMES, count))
         groups, each, does = [names], [], {}
         for pattern, words in rng.sample(self.ATTRIBUTES, kinds):
             group = sorted(rng.sample(words.split(), count))

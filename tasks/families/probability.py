@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.base import Formula, Instance, Task, amount, at, between
 from tasks.families.arithmetic import ratio
-from tasks.families.words import NAMES
+from tasks.families.words import FIRST_NAMES
 
 
 # ---- dice -------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class MathCountingAndProbability(Formula):
 
     def slots(self, rng: Random, level: int) -> dict[str, Any]:
         slots = {name: rng.randint(2, at(rng, level, 4, 7, 9)) for name in "abcd"}
-        slots["X"], slots["Y"] = rng.sample([name for name, _ in NAMES], 2)
+        slots["X"], slots["Y"] = rng.sample(FIRST_NAMES, 2)
         slots["C"], slots["D"] = rng.sample(self.colours, 2)
         slots["T"] = rng.choice(self.things)
         slots["k"] = rng.randint(2, 9)

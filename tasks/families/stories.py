@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from tasks.base import (Choice, Formula, Instance, Task, arguments, at, between, decimal,
                         integer, norm, number, options, yes_no)
-from tasks.families.words import ANIMALS, NAMES, NOUNS, VERBS
+from tasks.families.words import ANIMALS, FIRST_NAMES, NAMES, NOUNS, VERBS
 
 WOMEN, MEN = ([name for name, gender in NAMES if gender == sex] for sex in "fm")
 PEOPLE = ("bakers", "children", "doctors", "farmers", "nurses", "painters", "pilots", "teachers")
@@ -85,7 +85,7 @@ class NeedleHaystack(Task):
         count = between(rng, level, (10, 30), (30, 100), (100, 130))
         pairs = [(verb, thing) for verb in VERBS for _, thing in NOUNS if thing not in PEOPLE]
         facts = rng.sample(pairs, count)  # all different
-        text = " ".join(f"{rng.choice(NAMES)[0]} {verb} {thing}." for verb, thing in facts)
+        text = " ".join(f"{rng.choice(FIRST_NAMES)} {verb} {thing}." for verb, thing in facts)
         verb, thing = rng.choice(facts)
         question = f"{text} Who {verb} {thing}? Answer with the name."
         return question, dict(text=text, verb=verb, thing=thing)
@@ -322,7 +322,7 @@ class Gsm(Formula):
                  for name, length in digits.items()}
         if level > 3:  # prices with cents
             sizes |= {name: Fraction(rng.randint(101, 100 * sizes[name]), 100) for name in "uv"}
-        (x, _), (y, _) = rng.sample(NAMES, 2)
+        x, y = rng.sample(FIRST_NAMES, 2)
         percent = range(5, 65, 5)
         return dict(sizes, k=rng.randint(2, 12), m=rng.randint(2, 9), p=rng.choice(percent),
                     q=rng.choice(percent), X=x, Y=y, T=rng.choice(self.things))
@@ -530,7 +530,7 @@ class PenguinsInATable(Choice):
         """The tables and what happens to them."""
         # No two animals share a value, so that there are no ties.
         size = between(rng, level, (3, 4), (4, 5), (6, 8))
-        scales = [name for name, _ in NAMES], range(2, 25), range(40, 120), range(5, 60)
+        scales = FIRST_NAMES, range(2, 25), range(40, 120), range(5, 60)
         columns = [rng.sample(scale, 2 * size + 1) for scale in scales]
         *animals, last = [list(row) for row in zip(*columns)]
         tables, added, removed = {"penguins": animals[:size]}, [], []
@@ -766,7 +766,7 @@ class Tracking(Choice, abstract=True):
 
     def make(self, rng: Random, level: int) -> tuple:
         has, swap, ask, things = rng.choice(self.settings)
-        people = [name for name, _ in rng.sample(NAMES, self.count)]
+        people = rng.sample(FIRST_NAMES, self.count)
         start = dict(zip(people, rng.sample(things, self.count)))
         swap_count = self.count * at(rng, level, 1, 1, 3)
         if level == 1:

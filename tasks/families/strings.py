@@ -4,7 +4,7 @@ from random import Random
 from string import ascii_lowercase, ascii_uppercase
 
 from tasks.base import Instance, Task, at, between, grid, integer, items, norm, yes_no
-from tasks.families.words import ADJECTIVES, ANAGRAMS, COMMON, NAMES, NOUNS, PLACES, VERBS
+from tasks.families.words import ADJECTIVES, ANAGRAMS, COMMON, FIRST_NAMES, NOUNS, PLACES, VERBS
 
 
 def letters(text: str) -> str:
@@ -28,7 +28,7 @@ def scramble(rng: Random, length: int, alphabet: str | list[str] = ascii_lowerca
 
 def clause(rng: Random) -> list[str]:
     """Ada sells the red clock near the park: the colour and the place may be missing."""
-    start = [rng.choice(NAMES)[0], rng.choice(VERBS), "the"]
+    start = [rng.choice(FIRST_NAMES), rng.choice(VERBS), "the"]
     adjective = [rng.choice(ADJECTIVES)] * rng.randrange(2)
     noun = [rng.choice(NOUNS)[0]]
     place = ["near", "the", rng.choice(PLACES)] * rng.randrange(2)

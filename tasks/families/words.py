@@ -33,6 +33,8 @@ Frank Fred George Gustav Hans Harold Henry Hugo Ian Igor Isaac Ivan Jack James J
 Luca Marco Mark Martin Miguel Milan Nathan Nils Oliver Omar Oscar Otto Paul Peter Ravi Simon Theo Victor Walter
 """)) for name in names.split()]
 
+FIRST_NAMES = [name for name, _ in NAMES]
+
 NOUNS = [tuple(pair.split("/")) for pair in """
 apple/apples baker/bakers ball/balls barrel/barrels basket/baskets bell/bells bench/benches berry/berries boat/boats
 book/books bottle/bottles box/boxes branch/branches bridge/bridges brush/brushes button/buttons candle/candles
