@@ -530,14 +530,14 @@ class WebOfLies(Task):
         # Somebody in the middle: of the last one, an odd or even number of "lies" would tell.
         asked = rng.randrange(1, count - 1)
         sentences = []
-        for name, before, honest in zip(names, ["", *names], truthful):
-            says = f"says {before} " if before else ""
+        says = ""  # the first one speaks of nobody
+        for name, honest in zip(names, truthful):
             does = "tells the truth" if honest else "lies"
             sentences.append(f"{name} {says}{does}.")
+            says = f"says {name} "  # in the next sentence
         if level > 3:
             rng.shuffle(sentences)
-        question = (f"{' '.join(sentences)} Does {names[asked]} tell the truth? "
-                    "Answer Yes or No.")
+        question = f"{' '.join(sentences)} Does {names[asked]} tell the truth? Answer Yes or No."
         # Everybody up to the one who is asked about, in the order in which they can be judged.
         claims = dict(zip(names[:asked + 1], truthful))
         return question, dict(claims=claims)
@@ -548,12 +548,13 @@ class WebOfLies(Task):
         return "No" if lies % 2 else "Yes"
 
     def program(self, instance: Instance) -> str:
-        lines, before = [], None
+        text = ""
+        before = ""
         for name, truthful in instance.facts["claims"].items():
             negation = "" if truthful else "not "
-            lines.append(f"{name} = {negation}{before}" if before else f"{name} = {truthful}")
+            text += f"{name} = {negation}{before}\n" if before else f"{name} = {truthful}\n"
             before = name
-        return "\n".join(lines) + f'\nprint("Yes" if {before} else "No")\n'
+        return text + f'print("Yes" if {before} else "No")\n'
 
 
 # ---- orders and matchings found from clues -------------------------------------------------------
