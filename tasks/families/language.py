@@ -128,13 +128,13 @@ class DisambiguationQa(Reading, Choice):
         jobs, readings = at(rng, level, easy, hard, hard)
         pronoun = rng.choice(at(rng, level, ["he", "she"], ["he", "she", "they"], ["they"]))
         if level > 2 and label != "C" and rng.random() < 0.25:
-            role, other, reason, other_reason = rng.choice(ROLES)
-            reasons = {role: reason, other: other_reason}
-            x, y = reasons if rng.random() < 0.5 else reversed(reasons)
+            x, y, reason_of_x, reason_of_y = rng.choice(ROLES)
+            if rng.random() >= 0.5:
+                x, y, reason_of_x, reason_of_y = y, x, reason_of_y, reason_of_x
             # Only the first (A) or the second (B) can have the reason.
-            meant = x if label == "A" else y
+            reason = reason_of_x if label == "A" else reason_of_y
             verb = rng.choice(("talked to", "met", "phoned", "wrote to"))
-            deed = f"{verb} the {{y}} because {{he}} {reasons[meant]}"
+            deed = f"{verb} the {{y}} because {{he}} {reason}"
             why = "The reason fits only one of the two roles"
         else:
             x, y = rng.sample(jobs, 2)
