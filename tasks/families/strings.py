@@ -422,23 +422,24 @@ class DyckLanguages(Task):
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
-        # Brackets that stay open, with balanced text before, between and after them.
-        missing = between(rng, level, (1, 2), (2, 4), (4, 8))
+        # Balanced parts, and between two of them a bracket that stays open.
+        parts = between(rng, level, (2, 3), (3, 5), (5, 9))
         text = ""
-        for i in range(missing + 1):
-            text += rng.choice("([{<") if i else ""
+        for i in range(parts):
+            if i:  # not before the first part
+                text += rng.choice("([{<")
             text += self._balanced(rng, between(rng, level, (0, 1), (0, 4), (2, 5)))
-        question = (f"Which closing brackets complete {text} so that all are properly nested? "
-                    "Answer with the brackets that are to be added.")
-        return question, dict(text=text)
+        return (f"Which closing brackets complete {text} so that all are properly nested? "
+                "Answer with the brackets that are to be added.",
+                dict(text=text))
 
     def _balanced(self, rng: Random, pairs: int) -> str:
         """So many pairs of brackets, side by side and within each other."""
         text = ""
         while pairs:
             inside = rng.randrange(pairs)
-            left, right = rng.choice(("()", "[]", "{}", "<>"))
-            text += left + self._balanced(rng, inside) + right
+            left = rng.choice("([{<")
+            text += left + self._balanced(rng, inside) + self.solve(left)
             pairs -= inside + 1
         return text
 
