@@ -361,6 +361,18 @@ def decompositions(rows):
     return take(0)
 
 
+def draw_outlines(rng: Random, height: int, width: int, counts: tuple[int, int]) -> list[str]:
+    """A drawing of rectangles anywhere on the canvas; no cell is on more than two outlines."""
+    while True:
+        ink = Counter()
+        for _ in range(rng.randint(*counts)):
+            top, left = rng.randrange(height - 2), rng.randrange(width - 2)
+            bottom, right = rng.randrange(top + 2, height), rng.randrange(left + 2, width)
+            ink.update(outline(top, left, bottom, right))
+        if max(ink.values()) <= 2:
+            return ["".join(".#@"[ink[r, c]] for c in range(width)) for r in range(height)]
+
+
 class RectangleCount(Task):
     """How many rectangles, of which the outlines are drawn and may cross, are on the canvas?"""
     split = "test"
@@ -371,14 +383,7 @@ class RectangleCount(Task):
         height, width = at(rng, level, (12, 24), (20, 40), (36, 60))
         counts = at(rng, level, (1, 3), (2, 6), (5, 9))
         while True:
-            ink = Counter()
-            for _ in range(rng.randint(*counts)):
-                top, left = rng.randrange(height - 2), rng.randrange(width - 2)
-                bottom, right = rng.randrange(top + 2, height), rng.randrange(left + 2, width)
-                ink.update(outline(top, left, bottom, right))
-            if max(ink.values()) > 2:
-                continue
-            rows = ["".join(".#@"[ink[r, c]] for c in range(width)) for r in range(height)]
+            rows = draw_outlines(rng, height, width, counts)
             # Crossing outlines can be taken apart in several ways: all must have one number.
             ways = list(islice(decompositions(rows), 1000))
             if len(ways) < 1000 and len({*ways} - {0}) == 1:
