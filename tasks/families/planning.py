@@ -236,6 +236,20 @@ def one_letter_apart(a, b):
     return sum(x != y for x, y in zip(a, b)) == 1
 
 
+def draw_chain(rng: Random, low: int, high: int) -> list[str]:
+    """A word, and low to high further ones, each new and one letter apart from the one before.
+
+    Where there is no such word the chain ends early.
+    """
+    chain = [rng.choice(THREE)]
+    for _ in range(rng.randint(low, high)):
+        near = [word for word in THREE
+                if word not in chain and one_letter_apart(word, chain[-1])]
+        if near:
+            chain.append(rng.choice(near))
+    return chain
+
+
 class WordLadder(Search):
     """Change one letter at a time to get from cat to dot. Use only cat, cot, dot. -> cat, ..."""
     uses = (one_letter_apart,)
@@ -246,12 +260,7 @@ class WordLadder(Search):
         size = at(rng, level, 15, 30, 60)
         path = []
         while not low < len(path) <= high + 1:  # the first word counts, too
-            chain = [rng.choice(THREE)]
-            for _ in range(rng.randint(low, high)):
-                near = [word for word in THREE
-                        if word not in chain and one_letter_apart(word, chain[-1])]
-                if near:
-                    chain.append(rng.choice(near))
+            chain = draw_chain(rng, low, high)
             others = [word for word in THREE if word not in chain]
             listed = sorted(chain + rng.sample(others, size - len(chain)))
             first, last = chain[0], chain[-1]
