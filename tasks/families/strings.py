@@ -347,18 +347,23 @@ class PalindromeGeneration(Task):
         return word == word[::-1] and sorted(word) == sorted(instance.facts["given"])
 
 
+def draw_palindromes(rng: Random, least: int) -> str:
+    """Short palindromes one after another, of few letters, with so many letters at the least."""
+    alphabet = rng.sample(ascii_lowercase, rng.randint(3, 5))
+    text = ""
+    while len(text) < least:
+        half = scramble(rng, rng.randint(1, 2), alphabet)
+        text += half + half[::-1][rng.randrange(2):]
+    return text
+
+
 class PalindromePartitioning(Task):
     """List all ways to cut "aab" into palindromes: [["a", "a", "b"], ["aa", "b"]]."""
 
     def make(self, rng: Random, level: int) -> tuple:
         low, high = at(rng, level, (4, 6), (5, 9), (9, 12))
         while True:
-            # One short palindrome after another, of few letters.
-            alphabet = rng.sample(ascii_lowercase, rng.randint(3, 5))
-            text = ""
-            while len(text) < low:
-                half = scramble(rng, rng.randint(1, 2), alphabet)
-                text += half + half[::-1][rng.randrange(2):]
+            text = draw_palindromes(rng, low)
             ways = self.solve(text)
             if len(text) <= high and 1 < len(ways) <= 40 and len(str(ways)) < 1_400:
                 break
