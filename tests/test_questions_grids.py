@@ -128,40 +128,43 @@ def pattern_recognition(question):
 
 
 def outlines(ink):
-    """{lower right corner: inked outlines of rectangles of 3 x 3 or more that end there}"""
+    """The inked outlines of rectangles of 3 x 3 or more, each a set of cells."""
     def inked(cells):
         return list(itertools.takewhile(ink.__contains__, cells))
 
-    ending = {cell: [] for cell in ink}
+    found = []
     for top, left in ink:
         for _, right in inked((top, c) for c in itertools.count(left))[2:]:
             for bottom, _ in inked((r, left) for r in itertools.count(top))[2:]:
                 edge = {(r, c) for r in range(top, bottom + 1) for c in (left, right)}
                 edge |= {(r, c) for r in (top, bottom) for c in range(left, right + 1)}
                 if (bottom, right) in ink and edge <= ink.keys():
-                    ending[bottom, right].append(edge)
-    return ending
+                    found.append(edge)
+    return found
 
 
 def rectangle_count(question):
-    """The last inked cell in reading order can only be a lower right corner.
+    """The cell that the fewest rectangles could have drawn is explained first.
 
     All ways to use up the ink should have the same number of rectangles; the first eight are looked at.
     """
     drawing = re.findall(r"^[.#@]+$", question, re.MULTILINE)
     ink = {cell: ".#@".index(mark) for cell, mark in cells_of(drawing).items() if mark != "."}
-    ending = outlines(ink)
 
-    def counts(left):
+    def counts(left, edges):
         if not left:
             yield 0
-        for edge in ending[max(left)] if left else []:
-            if edge <= left.keys():
+            return
+        edges = [edge for edge in edges if edge <= left.keys()]
+        drawn_by = Counter(cell for edge in edges for cell in edge)
+        hardest = min(left, key=lambda cell: (drawn_by[cell], cell))
+        for edge in edges:
+            if hardest in edge:
                 rest = {cell: n - (cell in edge) for cell, n in left.items() if n > (cell in edge)}
-                for count in counts(rest):
+                for count in counts(rest, edges):
                     yield count + 1
 
-    [count] = set(itertools.islice(counts(ink), 8))
+    [count] = set(itertools.islice(counts(ink, outlines(ink)), 8))
     return str(count)
 
 
