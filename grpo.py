@@ -70,7 +70,8 @@ Numbers = list[list[float]]   # for each group, one an answer; PPO's for each ba
 class Actor(Interpreter):
     """An interpreter whose model is a plain copy of the policy. It samples, and never trains.
 
-    The side that trains is `Learner` (section 6), from whose weights `refresh` copies.
+    The side that trains is `Learner` (section 6). Before each rollout `copy_weights` (sft.py)
+    brings its weights here.
     """
     protocol: Protocol          # how conversations are held in training
     eval_temperature: float     # of sampling in validation and evaluation
@@ -551,7 +552,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
         for number, batch in enumerate(batches, 1):
             tell_last_pass(model, is_last=number == len(batches))
             scores = learner.score(model, batch)
-            if batch.old_logps is None:   # the first update: this is the policy that has spoken
+            if batch.old_logps is None:   # the first update: the policy is the one that sampled
                 batch.old_logps = scores.logps.detach()
             log_ratio = scores.logps - batch.old_logps
             loss, clipped = policy_loss(log_ratio, batch.advantages, batch.weights,
@@ -607,9 +608,9 @@ class UpdateMetrics:
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
-        The entropy is the present policy's; the gap is the policy's that has spoken, the same in
-        every update. Every update adds to the sums and to the count of tokens: their quotient is
-        the mean over all updates.
+        The entropy is the present policy's. The gap compares the two computations of one policy,
+        that of the rollout, and is the same in every update. Every update adds to the sums and to
+        the count of tokens: their quotient is the mean over all updates.
         """
         trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -811,8 +812,8 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
 
 def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[float],
                 advantages: list[float] | None, count: int) -> None:
-    """Add the first `count` answers of a step's first group to trajectories.jsonl; advantages None:
-    PPO's, one a token. (By step and group tasks/page.py finds together what belongs together.)
+    """Add the first `count` answers of a step's first group, number 0, to trajectories.jsonl, where
+    tasks/page.py joins lines by step and group. Advantages None: PPO's, one a token.
     """
     for i, t in enumerate(group[:count]):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]

@@ -937,8 +937,8 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        # `enter` never mixes new rows with those that come back, and rows that start from their
-        # group's prompt lack nothing.
+        # Either all rows compute their prompt (known: 0), or all read what their script printed. A
+        # row that starts from its group's prompt has no rest, and is not here.
         assert all(known) == any(known)
         read_length = 0   # new rows read nothing
         if any(known):
@@ -948,9 +948,11 @@ class Sampler:
     # Rows decode.
 
     def decode(self) -> list[tuple[int, Row]]:
-        """One token for every row. Returns the slots and rows with an event, from the last slot
-        down: when a row leaves, the row of the last slot takes its place, and that one has been
-        looked at by then.
+        """One token for every row. Returns the slots and rows with an event; what these have
+        sampled since their last one is in their trajectories then.
+
+        From the last slot down: when a row leaves, the row of the last slot takes its place, and
+        that one has been looked at by then.
         """
         count = len(self.rows)
         self.device_lengths.copy_(torch.from_numpy(self.lengths))
@@ -1760,27 +1762,34 @@ def arguments_of_run(args: argparse.Namespace) -> list[str]:
     # One may be absent (of an older run) or null (it was not given).
     words = [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
              if flags.get(name) is not None]
+    if args.command == command_eval:   # `ask` brings its own question
+        words += questions_of_run(args, flags)
+    return words
+
+
+def questions_of_run(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
+    """Which questions `eval` asks, as arguments:
+
+        typed                               asked
+        nothing                             the held-out questions that the run has asked
+        the run's own file by --questions   the same: the held-out part of the file
+        other questions                     those; nothing is added
+    """
     tasks, questions = flags.get("tasks"), flags.get("questions")
-    if args.command == command_ask:   # brings its own question
-        return words
-    # These three choose the questions of `eval`. (A file that the run itself was given chooses
-    # nothing else.)
     own_file = (args.questions and questions
                 and Path(args.questions).resolve() == Path(questions).resolve())
-    chosen = args.tasks or args.bbh or (args.questions and not own_file)
-    if chosen or not (questions or tasks):
-        return words
-    # Else it asks the held-out questions that the run has asked, too.
+    others = args.tasks or args.bbh or (args.questions and not own_file)
+    if others or not (questions or tasks):
+        return []
     if os.environ.get("RANK", "0") == "0":
         if flags.get("data"):
             print(f"{args.model} was trained on {flags['data']}; asking {tasks}")
         else:
             print(f"asking what {args.model} was trained on: {questions or tasks}")
+    words = [f"--questions={questions}", "--purpose=eval"] if questions else [f"--tasks={tasks}"]
     if flags.get("eval_n") and args.purpose in (None, "eval"):
         words.append(f"--n={flags['eval_n']}")
-    if questions:
-        return [*words, f"--questions={questions}", "--purpose=eval"]
-    return [*words, f"--tasks={tasks}"]
+    return words
 
 
 def command_ask(args: argparse.Namespace) -> None:

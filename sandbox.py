@@ -503,11 +503,10 @@ class ForkServer:
             os.close(file)
 
     def build_layers(self, readable: list[str]) -> None:
-        """Enters the private root; makes Landlock's rules and the filter's lines, which each fork
-        lays on itself. (The gate is installed by `limit_forks`.)
+        """Finds out which layers work here: each is tried in a fork, which then ends.
 
-        Each layer is first tried in a fork, which then ends (of Landlock, the making of rules). One
-        that works is then set up for real."""
+        Then it enters the private root, for good. Landlock's rules and the filter's lines are kept:
+        each script's fork lays them on itself. The gate is installed by `limit_forks`."""
         self.private_root = self.try_in_fork("private_root", lambda: enter_private_root(readable))
         if self.private_root:
             enter_private_root(readable)
@@ -675,9 +674,9 @@ class ForkServer:
         full"."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
-        # The longest single wait. Without a pidfd the end of the script is polled; with one, only
-        # `overfull` is.
-        slice_seconds = 0.1 if end >= 0 else 0.005
+        # How long a single wait may last. A pidfd wakes us when the script ends, and what is looked
+        # at now and then is the scratch; without one it is the script's end itself.
+        wait_seconds = 0.1 if end >= 0 else 0.005
         try:
             # WNOWAIT leaves it a zombie, which owns its pid until it is reaped: the kill before
             # that can reach no other process.
@@ -685,7 +684,7 @@ class ForkServer:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return "deadline"
-                ready, _, _ = select.select(watched, [], [], min(left, slice_seconds))
+                ready, _, _ = select.select(watched, [], [], min(left, wait_seconds))
                 if self.thread_gate in ready:
                     self.answer_thread_gate(pid)
                 if self.trainer.fileno() in ready:  # it says nothing meanwhile: its end is closed
@@ -908,7 +907,7 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         # (the script may have replaced them).
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
-            # By collecting garbage, which is slow; but so a __del__ still finds main.py's names.
+            # A __del__ may use main.py's names: `clear` would take them away before it runs. Slow.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()

@@ -324,8 +324,9 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     fused = world.device.type == "cuda"   # then the steps are counted on the device, too
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=fused)
-    # Its state, which it would make in its first step. Saved before that, a checkpoint would make
-    # it by a step of its own, and the next would count as the second.
+    # Its state, which it would make in its first step. A checkpoint that is saved before that would
+    # make torch fill the empty state by a step without gradients; Adam's bias correction would then
+    # take the first real step for the second.
     for parameter in model.parameters():
         counter_device = parameter.device if fused else "cpu"
         optimizer.state[parameter] = {
@@ -515,7 +516,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
     if step <= warmup:
         return peak * step / warmup
-    falling = max(steps - warmup, 2)   # if there is but one of them, it is to learn something
+    falling = max(steps - warmup, 2)   # a single step after the warm-up would have rate 0, else
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / falling))
 
 
@@ -1024,9 +1025,9 @@ class RunDir:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path(resume, overwrite)
         self.locks = [claim(path)]
-        # Then the path is OUT.new, where an earlier --overwrite was killed: OUT.new becomes OUT.1,
-        # with the lock in it, and a new, empty OUT.new gets a lock of its own.
         if overwrite and is_run(path):
+            # By the table above that is OUT.new, which an earlier --overwrite has left. It becomes
+            # OUT.1, with the lock in it; a new, empty OUT.new gets a lock of its own.
             self._move_aside(path)
             self.locks = [claim(path)]
         if path != self.out and self.out.exists():
