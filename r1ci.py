@@ -2014,7 +2014,10 @@ def main() -> None:
     add_model_flags(evaluation, (*MODES, "all"))
     evaluation.set_defaults(command=command_eval)
 
-    show = commands.add_parser("show", help="saved trajectories in colour")
+    show = commands.add_parser(
+        "show", help="saved trajectories in colour",
+        description="What the model sampled is green, all else (prompts, the sandbox) grey. In a "
+                    "pipe there are no colours, unless FORCE_COLOR=1 is set.")
     show.add_argument("file", metavar="RUN", help="a run's directory, or a trajectories.jsonl")
     show.add_argument("--model", help="directory of the tokenizer (none: the file's directory)")
     show.add_argument("--step", type=whole(0), help="those of this step alone")

@@ -695,7 +695,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                                 state={"step": step, "data_sha256": digest})
                 if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume (in the "
-                              f"place of --overwrite) goes on from {path}")
+                              f"place of --overwrite) goes on from {path} to the end")
                     raise SystemExit(interrupt.status)
         if skipped and skipped == steps - first + 1:
             raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "

@@ -71,7 +71,7 @@ def main() -> None:
                          formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("task", nargs="?", metavar="SUITE/NAME", help="the task to show")
-    add("--level", type=int, choices=LEVELS, default=3, help="difficulty (3)")
+    add("--level", type=int, choices=LEVELS, default=1, help="difficulty (1)")
     add("--seed", type=int, default=0, help="number of the question (0)")
     add("--purpose", choices=PURPOSES, default="eval", help="what the question is for (eval)")
     args = parser.parse_args()
