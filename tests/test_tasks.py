@@ -486,7 +486,7 @@ def test_without_arguments_the_tasks_are_listed():
 def test_a_task_is_shown_with_its_question_program_output_and_answer(arguments, parts):
     done = command(*arguments)
     options = dict(zip(arguments[1::2], arguments[2::2]))
-    instance = TASKS[arguments[0]].generate(int(options.get("--seed", 0)), int(options.get("--level", 3)),
+    instance = TASKS[arguments[0]].generate(int(options.get("--seed", 0)), int(options.get("--level", 1)),
                                             options.get("--purpose", "eval"))
     assert done.returncode == 0, done.stderr
     for part in (instance.question, f"--- accepted answer\n{instance.expect}\n", *parts):
