@@ -1207,7 +1207,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--order", choices=("potential", "difficulty", "none"), default="potential",
         help="begin with high 4p(1-p), with high p, or anywhere")
     add("--stages", type=whole(1), default=4, help="equal bands of questions, one after another")
-    add("--merge", action=switch, default=True, help="let a stage train on all bands so far (on)")
+    add("--merge", action=switch, default=True, help="let a stage train on all bands so far")
     add("--steps-per-stage", type=whole(1), default=15, help="rollouts of each stage")
     add("--remeasure-every", type=whole(0), default=0, metavar="N",
         help="measure p again after every N stages; 0: never")
@@ -1218,7 +1218,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--advantage", choices=tuple(ADVANTAGES), default=Algorithm.advantage,
         help="compare a reward with its group, with the whole batch, or with a critic's value")
     add("--std", action=switch, default=Algorithm.std,
-        help="divide advantages by their standard deviation (on)")
+        help="divide advantages by their standard deviation")
     add("--norm", choices=("sequence", "token", "constant"), default=Algorithm.norm,
         help="the loss is a mean over answers (the paper's), over tokens, or over --max-tokens")
     add("--clip-low", type=real(0, 1), default=Algorithm.clip_low,
@@ -1228,14 +1228,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--kl-coef", type=real(0), default=Algorithm.kl_coef,
         help="weight of the KL from the first model")
     add("--mask-tool-output", action=switch, default=Algorithm.mask_tool_output,
-        help="keep what the sandbox wrote out of the loss (on)")
+        help="keep what the sandbox wrote out of the loss")
     add("--updates", type=whole(1), default=Algorithm.updates,
         help="optimiser steps a rollout; with 1 the ratio is 1, and nothing is clipped")
 
     add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5).add_argument
     add("--group-size", type=whole(1), default=8, help="answers to each question")
     add("--keep-sampler", action=switch, default=True,
-        help="keep the actor's copy of the weights in device memory during the update (on)")
+        help="keep the actor's copy of the weights in device memory during the update")
 
     add = parser.add_argument_group("validation (step 7)").add_argument
     add("--eval-every", type=whole(0), default=10,

@@ -31,8 +31,12 @@ class HelpFormatter(argparse.HelpFormatter):
     """Tells a flag's default where there is one to tell."""
 
     def _expand_help(self, action: argparse.Action) -> str:
-        told = super()._expand_help(action)
         default = action.default
+        # Python 3.10 has told that of the flags below by itself, as True or False.
+        told = super()._expand_help(action).removesuffix(f" (default: {default})")
+        # Every flag without a value is off by default, but one that can be said both ways.
+        if isinstance(action, argparse.BooleanOptionalAction):
+            default = "on" if default else "off"
         if default is None or isinstance(default, bool) or default is argparse.SUPPRESS:
             return told
         if isinstance(default, list):
