@@ -969,7 +969,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume (in the "
-                              f"place of --overwrite) goes on from {path} to the end")
+                              f"place of --overwrite) goes on from {path}")
                     raise SystemExit(interrupt.status)
     # Outside of the `with`: after a signal in the last step, --resume does this.
     finish(run, learner, actor, held_out, progress)

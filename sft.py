@@ -695,7 +695,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                                 state={"step": step, "data_sha256": digest})
                 if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume (in the "
-                              f"place of --overwrite) goes on from {path} to the end")
+                              f"place of --overwrite) goes on from {path}")
                     raise SystemExit(interrupt.status)
         if skipped and skipped == steps - first + 1:
             raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "
@@ -810,7 +810,7 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
         help="steps between checkpoints; 0: only when stopped")
     add("--keep", type=whole(1), default=1, help="newest checkpoints kept")
     add("--stop-after", type=whole(0), default=0,
-        help="save a checkpoint and stop after this step; 0: never")
+        help="save a checkpoint and stop after this step; resumed, it goes on. 0: never")
     add("--log", choices=("tensorboard", "wandb"),
         help="send every step's numbers there, too (a package of that name)")
     add("--workers", type=whole(1), default=None,
