@@ -505,8 +505,9 @@ class ForkServer:
     def build_layers(self, readable: list[str]) -> None:
         """Finds out which layers work here: each is tried in a fork, which then ends.
 
-        Then it enters the private root, for good. Landlock's rules and the filter's lines are kept:
-        each script's fork lays them on itself. The gate is installed by `limit_forks`."""
+        The private root is entered for good, before the others are tried. Landlock's rules and the
+        filter's lines are kept: each script's fork lays them on itself. The gate is installed by
+        `limit_forks`."""
         self.private_root = self.try_in_fork("private_root", lambda: enter_private_root(readable))
         if self.private_root:
             enter_private_root(readable)
