@@ -45,11 +45,13 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class CommandLine(argparse.ArgumentParser):
-    """A parser that refuses in one sentence; --help alone tells all flags."""
+    """A parser that refuses in one sentence; --help alone tells all flags. A flag has one name: by
+    argparse's abbreviations --steps would set --steps-per-stage.
+    """
 
     def __init__(self, description: str | None = None, **further: Any):
         further.setdefault("formatter_class", HelpFormatter)
-        super().__init__(description=description, **further)
+        super().__init__(description=description, allow_abbrev=False, **further)
 
     def error(self, message: str) -> None:
         self.exit(2, f"{self.prog}: error: {message} (--help tells all flags)\n")

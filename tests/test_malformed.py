@@ -288,7 +288,7 @@ ODD = {
         *[("--group-size", value) for value in (*NUMBERS, "1")], ("--temperature", "0"), ("--clip-low", "1.1"), ("--clip-high", "-0.1"),
         ("--agents",), ("--agents", "poem"), ("--agents", "ci", ""), ("--order", "x"), ("--advantage", "trpo"), ("--reward", "v3"),
         ("--norm", ""), ("--stages", "0"), ("--stages", "1000"), ("--updates", "0"), ("--eval-n", "0"), ("--val-n", "0"), ("--kl-coef", "nan"),
-        ("--explain", "--advantage", "ppo"), ("--questions", ""), ("--questions", "nowhere"), ("--pass-rates", "nowhere"),
+        ("--explain", "--advantage", "ppo"), ("--steps", "20"), ("--questions", ""), ("--questions", "nowhere"), ("--pass-rates", "nowhere"),
         ("--pass-rates", ""), ("--model", "file"), ("--model", ""), ("--out", "file"), ("--tasks", ""), ("--preset", "quickly")],
     "r1ci.py eval": [
         *[("--n", value) for value in NUMBERS], ("--samples", "0"), ("--mode", "x"), ("--purpose", "test"), ("--question-seed", "x"),
