@@ -414,7 +414,9 @@ def token_logps(model: nn.Module, packed: PackedRows, vocab_size: int,
     """
 
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
-        hidden = hidden[0, packed.predictors]  # [N, D]
+        # Several rows may share a predictor. The gradient of `hidden[0, places]` would be summed by
+        # two threads in any order: the same run would end otherwise each time.
+        hidden = hidden[0].index_select(0, packed.predictors)  # [N, D]
         logps, entropies = [], []
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again. Of no
         # tokens `split` makes one empty chunk, so a batch that trains nothing works, too.

@@ -132,6 +132,26 @@ def test_rows_that_share_a_prompt_are_scored_as_each_alone_and_the_prompt_is_com
         assert (a - p.grad).abs().max() < 1e-4 * (1e-3 + p.grad.abs().max())
 
 
+def test_a_gradient_is_the_same_to_the_bit_each_time_on_several_threads():
+    """A prompt that 64 rows share: what they hand back to its last token is summed in one order."""
+    model, threads = tiny.model(vocab_size=300), torch.get_num_threads()
+    rows = [[1, 2, 3, *torch.randint(0, 300, (40,)).tolist()] for _ in range(64)]
+    masks = [[0] * 3 + [1] * 40 for _ in rows]
+    packed = r1ci.PackedRows(rows, masks, torch.device("cpu"), prompt_lens=[3] * len(rows))
+
+    def gradient() -> torch.Tensor:
+        model.zero_grad()
+        r1ci.token_logps(model, packed, 300).logps.sum().backward()
+        return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+    torch.set_num_threads(2)
+    try:
+        first = gradient()
+        assert all(torch.equal(gradient(), first) for _ in range(30))
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_log_probabilities_and_entropy_equal_a_float64_computation(monkeypatch):
     model = tiny.model(vocab_size=tiny.chat().vocab_size + 7)  # seven rows without a token
     vocab, temperature = tiny.chat().vocab_size, 0.7
