@@ -29,6 +29,7 @@ import math
 import os
 import random
 import signal
+import sys
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -40,7 +41,8 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from r1ci import (Chat, Interpreter, PackedRows, TokenScores, checked_sandbox, evaluate,
-                  load_model, load_tokenizer, load_weights, merge_shares, rollout, token_logps)
+                  flags_of_run, load_model, load_tokenizer, load_weights, merge_shares,
+                  protocol_of_run, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
                  copy_weights, explain_lost_rank, free_weights, give_back_memory, is_whole,
                  load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step,
@@ -233,7 +235,7 @@ def end_if_recent_calls_failed(groups: Groups, recent: deque[list[float]], world
     program if they are too many over the newest steps and all ranks.
     """
     recent.append(world.sum(*tool_failures([t for group in groups for t in group])))
-    # More failures than in one evaluation (2), since every step asks.
+    # In one evaluation two failures may be enough to end it. Here every step asks: at least five.
     end_if_sandbox_failed(failures=sum(failures for failures, _ in recent),
                           calls=sum(calls for _, calls in recent), least=5)
 
@@ -681,6 +683,9 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
                 zero_std_groups=mean_or_none(equal, groups))
 
 
+TAKEN_OVER = """Level, mode, format and limits, where neither typed nor of the preset, are those of
+the run that made --model."""
+
 STEP_LEGEND = """A step's line: right, the share of right answers; reward, the mean reward (of
 answers that the sandbox did not fail); code, the share that ran code; its seconds; val, the share
 right in validation. All other numbers of a step are in OUT/metrics.jsonl."""
@@ -796,7 +801,10 @@ def make_actor(args: argparse.Namespace, world: World, chat: Chat, sandbox: Sand
 
 def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
     """The curriculum that the flags make of the pass rates; says what each stage adds."""
-    if not any(map(potential, pass_rates)):
+    if not any(pass_rates):
+        world.say("note: no answer was right. While that is so, all rewards are equal, and nothing "
+                  "is learned: begin with sft.py, easier questions or a larger --max-turn-tokens")
+    elif not any(map(potential, pass_rates)):
         world.say("note: every question was solved always or never, so their order says nothing")
     world.say(f"of {len(pass_rates)} training questions {pass_rates.count(0)} were never answered "
               f"right and {pass_rates.count(1)} always: these teach nothing at first")
@@ -839,7 +847,7 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         # A run that was killed behind its save has not deleted them.
         run.delete_older(progress.best_step)
         return progress
-    run.begin()
+    run.clear_logs()
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
     # Files are read first: a bad one should end the run before the long work.
@@ -910,8 +918,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             try:
                 end_if_recent_calls_failed(all_groups, recent, world)
             except SystemExit as problem:
-                # The checkpoint is of the step before, progress.step. The resumed run repeats all
-                # of this step, and what it measures where a stage begins.
+                # `progress` and the weights are still those of the step before: a resumed run does
+                # this step again, what it measures where a stage begins included.
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
@@ -946,12 +954,11 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 example = all_groups[0][0]
                 world.say(paint_trajectory({**example.to_json(), "reward": reward_of(example)},
                                            chat.decode))
-                before = progress.stage_before
                 after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
                                        most=len(validation))
-                metrics |= dict(stage_before=before, stage_after=after)
-                world.say(f"stage {stage} ends: it solves {before:.1%} -> {after:.1%} of its new "
-                          "questions")
+                metrics |= dict(stage_before=progress.stage_before, stage_after=after)
+                world.say(f"stage {stage} ends: it solves {progress.stage_before:.1%} -> "
+                          f"{after:.1%} of its new questions")
             # What is kept of the step: its numbers, and answers of its first group (all of them at
             # validations and at step 1, else one: the file stays small).
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
@@ -962,9 +969,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
             bar.set_postfix(reward=metrics["reward"])
             check_gradients(progress, steps)
-            # A checkpoint, and the end of the program if it was asked for. (All ranks call `wanted`
-            # or none does: flags are the same on all.)
-            stop = step == args.stop_after or interrupt.wanted()
+            # A checkpoint, and the end of the program if it was asked for.
+            stop = interrupt.wanted() or step == args.stop_after
             if stop or validates or (args.save_every and step % args.save_every == 0):
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 if stop and step < steps:   # after the last step nothing is left to stop
@@ -1081,7 +1087,7 @@ class Critic:
         self.lr, self.world = lr, world
         self.head = nn.Linear(width, 1, device=world.device)
         for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)  # nothing random: the first estimates are the rewards
+            nn.init.zeros_(parameter)   # the first values are 0, the first estimates the rewards
         self.optimizer = make_optimizer(self.head, lr, 0.0, world)
 
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -1246,6 +1252,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_protocol_flags(parser, temperature=Algorithm.temperature)
 
 
+def parse_flags(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What is typed; else the preset's values; else how --model's own run has asked it."""
+    args = parse_with_preset(parser, PRESETS)
+    preset = PRESETS[args.preset]
+    flags = flags_of_run(Path(args.model))
+    words = protocol_of_run({name: flags[name] for name in flags if name not in preset})
+    # An error from here on is about the run's flags: argparse begins it with `prog`.
+    prog, parser.prog = parser.prog, f"the flags of the run in {args.model}"
+    args = parser.parse_args([*words, *sys.argv[1:]])
+    parser.prog = prog
+    return args
+
+
 def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse flags with which no run makes sense; fill in one that follows from another."""
     if args.group_size < 2 and args.advantage == "grpo":
@@ -1260,9 +1279,9 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
 def main() -> None:
     parser = CommandLine("Reinforcement learning with a curriculum; without arguments, the tiny "
                          "model on a CPU.")
-    parser.epilog = STEP_LEGEND
+    parser.epilog = f"{TAKEN_OVER} {STEP_LEGEND}"
     add_flags(parser)
-    args = parse_with_preset(parser, PRESETS)
+    args = parse_flags(parser)
     check_flags(parser, args)
     # Wrong --tasks, --stages or files end the program before --out is touched. No question has two
     # purposes: the hash of its text decides (`purpose_of` in tasks/base.py).

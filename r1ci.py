@@ -137,7 +137,8 @@ class ModelConfig:
 #     a model that only samples             its weights have the type already
 #     trained, in one piece                 float32; `CausalLM.forward` casts the embedding to
 #                                           `compute_dtype`, each layer its weights as its input
-#     trained, by FSDP (`shard`, sft.py)    float32; FSDP casts what it gathers for a block
+#     trained, spread over processes by     float32; FSDP casts what it gathers for a block
+#     FSDP (`shard` in sft.py)
 
 class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
@@ -471,7 +472,7 @@ class KVCache:
 
     def __init__(self, config: ModelConfig, slots: int, capacity: int, device: torch.device,
                  dtype: torch.dtype):
-        self.slots, self.capacity = slots, capacity
+        self.capacity = capacity
         heads = config.num_key_value_heads
         shape = (2, config.num_hidden_layers, slots, heads, capacity, config.head_dim)
         self.kv = torch.zeros(shape, device=device, dtype=dtype)
@@ -488,12 +489,14 @@ class KVCache:
         """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`
         tokens of each.
 
-        kind of pass                            read_length   decoding   attention is computed by
-        new rows                                0                        causal_attention
-        rows back from a script: its output     over 0                   extend, with a mask
-        rows that decode: the first B slots,    over 0        True       extend, with a mask; on
-        a plain slice, and one token each                                CUDA decode_varlen, with
-                                                                         the rows' lengths
+        kind of pass                           read_length   decoding   attention is computed by
+        new rows: all but their newest token   0             False      causal_attention
+        rows back from a script: its output    over 0        False      extend
+        rows that decode: one token each       over 0        True       extend; on CUDA
+                                                                        decode_varlen
+
+        `slots` numbers the B slots; rows that decode are in the first B, slice(B). `extend` gets a
+        mask, `decode_varlen` the rows' lengths.
         """
         heads = self.kv.shape[3]
         starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
@@ -845,24 +848,25 @@ class Sampler:
         weight = model.model.embed_tokens.weight
         self.model, self.vocab_size, self.device = model, vocab_size, weight.device
         self.temperature = protocol.temperature
-        self.slots = min(protocol.slots, len(all_rows))
+        self.slot_count = min(protocol.slots, len(all_rows))
         longest_prompt = max((row.trajectory.prompt_len for row in all_rows), default=0)
         self.capacity = longest_prompt + protocol.max_tokens + 1   # the last: padding goes there
-        self.cache = KVCache(model.config, self.slots, self.capacity, device=self.device,
+        self.cache = KVCache(model.config, self.slot_count, self.capacity, device=self.device,
                              dtype=weight.dtype)
         self.rows: list[Row] = []   # those in the first slots: none yet
         # 1 in a free slot: where a graph computes it with the others, it writes position 0 of the
         # cache and column 1 of the tables, where nobody reads.
-        self.lengths = np.ones(self.slots, dtype=np.int64)
+        self.lengths = np.ones(self.slot_count, dtype=np.int64)
         # On the device, for a step: the lengths before it, the tables, and what it has found.
-        self.device_lengths = torch.ones(self.slots, dtype=torch.long, device=self.device)
-        table = (self.slots, self.capacity)
+        self.device_lengths = torch.ones(self.slot_count, dtype=torch.long,
+                                         device=self.device)
+        table = (self.slot_count, self.capacity)
         self.ids = torch.zeros(table, dtype=torch.long, device=self.device)
         self.logps = torch.zeros(table, device=self.device)
         self.noise = torch.zeros(table, device=self.device)
         self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=self.device)
         self.watched[list(watched)] = True
-        self.found = torch.zeros(self.slots, dtype=torch.bool, device=self.device)
+        self.found = torch.zeros(self.slot_count, dtype=torch.bool, device=self.device)
         self.graphs = DecodeGraphs(self.device)
 
     # Rows enter.
@@ -880,7 +884,8 @@ class Sampler:
         """
         # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
         computing = [row for row in rows if row.computes_prompt]
-        for slot, row in zip(self.fill_slots(computing), computing):
+        slots = self.fill_slots(computing)
+        for slot, row in zip(slots, computing):
             self.share_prompt(slot, row)
         self.fill_slots([row for row in rows if row not in computing])
 
@@ -959,7 +964,7 @@ class Sampler:
         count = len(self.rows)
         self.device_lengths.copy_(torch.from_numpy(self.lengths))
         # `step`, on CUDA by a graph.
-        self.graphs.run(self, count, longest=int(self.lengths[:count].max()))
+        self.graphs.run(self, count, read_length=int(self.lengths[:count].max()))
         self.lengths[:count] += 1
         found = self.found[:count].tolist()
         events = []
@@ -976,7 +981,7 @@ class Sampler:
             row.trajectory.append(self.ids[slot, new].tolist(), sampled=True, logps=logps)
         return events
 
-    def step(self, count: int, longest: int) -> None:
+    def step(self, count: int, read_length: int) -> None:
         """Feed the newest ids of the first `count` slots and choose the next ones.
 
         Nothing but tensors that stay in their place go in and out: a graph replays addresses.
@@ -985,7 +990,7 @@ class Sampler:
         following = self.device_lengths[:count, None]                  # [B, 1]
         positions = following - 1                                      # [B, 1]
         newest = self.ids[:count].gather(1, positions)                 # [B, 1]
-        layout = self.cache.layout(slice(count), positions, longest, decoding=True)
+        layout = self.cache.layout(slice(count), positions, read_length, decoding=True)
         logits = self.model(newest, layout)[:, -1].float()             # [B, V]
         logits[:, self.vocab_size:] = -torch.inf
         noise = self.noise[:count].gather(1, following).squeeze(1)     # [B]
@@ -1027,26 +1032,26 @@ class DecodeGraphs:
         self.graphs: dict[tuple[int, int], Any] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.on_cuda else None
 
-    def run(self, sampler: Sampler, count: int, longest: int) -> None:
-        """One step of the first `count` rows, the longest of which has `longest` tokens.
+    def run(self, sampler: Sampler, count: int, read_length: int) -> None:
+        """One step of the first `count` rows, the longest of which has `read_length` tokens.
 
         The sampler is an argument: if each held the other, neither would be freed, cache and all,
         before Python looks for such rings.
         """
         if self.rounds_up:
-            count = power_of_two(count, most=sampler.slots)
-            longest = power_of_two(longest, most=sampler.capacity)
-        if (count, longest) in self.graphs:
-            self.graphs[count, longest].replay()
+            count = power_of_two(count, most=sampler.slot_count)
+            read_length = power_of_two(read_length, most=sampler.capacity)
+        if (count, read_length) in self.graphs:
+            self.graphs[count, read_length].replay()
             return
-        sampler.step(count, longest)   # the first time without a graph: it warms the kernels up
+        sampler.step(count, read_length)   # the first time without a graph: it warms the kernels up
         if self.on_cuda:
             # Recording runs nothing: the rows do not advance twice. "thread_local": nccl's watchdog
             # thread may call CUDA meanwhile, which by default would break the recording.
-            self.graphs[count, longest] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graphs[count, longest], pool=self.pool,
+            self.graphs[count, read_length] = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graphs[count, read_length], pool=self.pool,
                                   capture_error_mode="thread_local"):
-                sampler.step(count, longest)
+                sampler.step(count, read_length)
 
 
 def power_of_two(n: int, most: int) -> int:
@@ -1095,7 +1100,9 @@ def pad(rows: list[list], value: float, device: torch.device,
 
 @dataclass
 class Interpreter:
-    """A model that holds conversations and runs code (the paper's word), with all it needs."""
+    """A model that holds conversations and runs code: what the paper of R1-Code-Interpreter calls
+    an interpreter, with all it needs.
+    """
     model: CausalLM
     chat: Chat
     sandbox: Sandbox
@@ -1199,11 +1206,12 @@ PATIENCE = 32
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
-def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: int,
+def how_many_enter(running: int, waiting: int, calling: int, due: int, slot_count: int,
                    worth: float) -> tuple[int, int]:
     """How many new rows, and how many rows that called, start to decode now.
 
-    On a CPU (`worth` 1/2), with 96 slots:
+    Of those that called (`calling`), `due` have waited for their scripts long enough: PATIENCE
+    steps. On a CPU (`worth` 1/2), with 96 slots:
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on slots
@@ -1212,13 +1220,13 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slots: in
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
     """
-    # New rows come first, so that no long conversation begins late. But at most 2 * slots rows may
-    # be running or calling, since one that calls keeps a copy of its keys and values. (They never
-    # are more, so `new` is never negative.)
-    new = min(waiting, slots - running, 2 * slots - running - calling)
-    # Rows that called, in the slots that are left, in the order of their calls: those whose scripts
-    # have had PATIENCE steps, or all, if nobody decodes.
-    back = min(calling if running == 0 else due, slots - running - new)
+    # New rows come first, so that no long conversation begins late. But at most twice as many as
+    # there are slots may be running or calling, since one that calls keeps a copy of its keys and
+    # values. (They never are more, so `new` is never negative.)
+    new = min(waiting, slot_count - running, 2 * slot_count - running - calling)
+    # Rows that called, in the slots that are left, in the order of their calls: those that are due,
+    # or all, if nobody decodes.
+    back = min(calling if running == 0 else due, slot_count - running - new)
     # Nobody enters yet, if it is not worth it.
     if new + back < worth * running:
         return 0, 0
@@ -1253,7 +1261,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             # 1. Let rows in: new ones, and those that called PATIENCE steps ago.
             due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
-                                       calling=len(calling), due=due, slots=sampler.slots,
+                                       calling=len(calling), due=due,
+                                       slot_count=sampler.slot_count,
                                        worth=ENTER_WORTH[sampler.device.type])
             returning = [calling.popleft() for _ in range(back)]
             entering = []
@@ -1409,7 +1418,9 @@ def find_model(name: str | Path) -> Path:
         return path
     if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
         if str(name).startswith("runs/"):
-            raise SystemExit(f"{name} does not exist: run sft.py first, then grpo.py")
+            there = ", ".join(sorted(map(str, Path("runs").glob("*/"))))
+            raise SystemExit(f"{name} does not exist: " + (
+                f"there are {there}" if there else "run sft.py first, then grpo.py"))
         raise SystemExit(f"{name} does not exist: --model takes a directory or a hub id with its "
                          "owner (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
@@ -1737,7 +1748,7 @@ def add_device_flags(add: Callable[..., Any]) -> None:
              f"for it if the model is at least {WIDE} wide")
 
 
-# Flags that `ask` and `eval` take over from the run that made the model.
+# Flags that `ask`, `eval` and grpo.py take over from the run that made the model.
 INHERITED = ("level", "mode", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars",
              "code_timeout")
 
@@ -1758,15 +1769,11 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def arguments_of_run(args: argparse.Namespace) -> list[str]:
-    """How a model was trained and asked, as arguments: `main` puts them before what is typed."""
-    flags = flags_of_run(Path(args.model))
+def protocol_of_run(flags: dict[str, Any]) -> list[str]:
+    """How a model was asked in training, as arguments, to be put before those that are typed."""
     # One may be absent (of an older run) or null (it was not given).
-    words = [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
-             if flags.get(name) is not None]
-    if args.command == command_eval:   # `ask` brings its own question
-        words += questions_of_run(args, flags)
-    return words
+    return [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
+            if flags.get(name) is not None]
 
 
 def questions_of_run(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
@@ -1902,6 +1909,9 @@ def command_eval(args: argparse.Namespace) -> None:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
 
+TAKEN_OVER = """A model that a run here has made is asked as in training: the run's level, mode,
+format and limits take the place of the defaults above."""
+
 EVAL_LEGEND = """The table: n, questions; calls, code calls of an answer; words, the share of given
 answers that came without code; tokens, sampled for an answer; pass@k, the share of questions with a
 right one of k answers; majority, of those whose commonest answer is right. Stopped by: answer; eos,
@@ -1983,7 +1993,7 @@ def main() -> None:
     parser = CommandLine("Ask, evaluate and look at a model that reasons with code.")
     commands = parser.add_subparsers(required=True, metavar="ask | eval | show | page")
 
-    ask = commands.add_parser("ask", help="hold one conversation, streamed")
+    ask = commands.add_parser("ask", help="hold one conversation, streamed", epilog=TAKEN_OVER)
     either = ask.add_mutually_exclusive_group(required=True)
     either.add_argument("question", nargs="?", help="what to ask")
     either.add_argument("--task", metavar="NAME", help="or a question of a task; --seed draws")
@@ -1991,7 +2001,8 @@ def main() -> None:
     add_model_flags(ask, MODES)
     ask.set_defaults(command=command_ask)
 
-    evaluation = commands.add_parser("eval", help="accuracy, per task", epilog=EVAL_LEGEND)
+    evaluation = commands.add_parser("eval", help="accuracy, per task",
+                                     epilog=f"{TAKEN_OVER} {EVAL_LEGEND}")
     add = evaluation.add_argument
     either = evaluation.add_mutually_exclusive_group()
     either.add_argument("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, "
@@ -2035,7 +2046,13 @@ def main() -> None:
     args = parser.parse_args()
     # A model is asked as it was trained. What is typed comes later, and wins.
     if args.command in (command_ask, command_eval):
-        words = arguments_of_run(args)
+        flags = flags_of_run(Path(args.model))
+        words = protocol_of_run(flags)
+        learned = flags.get("questions") or flags.get("tasks")
+        if args.command == command_eval:
+            words += questions_of_run(args, flags)
+        elif args.question and learned:   # a tiny model knows nothing else
+            print(paint(f"{args.model} was trained on: {learned}", GREY))
         # What is typed has just been accepted: an error from here on is about the run's flags, and
         # should say so. argparse begins an error with `prog`.
         ask.prog = evaluation.prog = f"the flags of the run in {args.model}"

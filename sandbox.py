@@ -427,9 +427,10 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # count, is a fault and a copy. That is the cost of a script; hence a child that runs as little
 # Python as possible before the script.
 
-# Not os.fork, which makes Python's locks anew in the child (one may be held by another thread), and
-# so writes 200 pages: a worker has one thread (`warm_up` checks). Not ctypes.CDLL, which releases
-# Python's own lock around a call, so that the child would have to take it: PyDLL keeps it.
+# The C library's own fork, called directly. os.fork would also make Python's locks anew in the
+# child, which writes 200 pages: that matters where another thread may hold one, and a worker has
+# one thread only (`warm_up` checks). PyDLL keeps Python's global lock during the call, so that the
+# child has it, too.
 fork = ctypes.PyDLL(None).fork
 
 BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
@@ -641,8 +642,8 @@ class ForkServer:
         # Watch.
         late = self.watch(pid, start + timeout) == "deadline"
         if late:
-            # A chance to flush (`at_deadline`), no more. Of all signals this one, since the kernel
-            # does not use it: at our limit of CPU time it kills at once (`set_limits`).
+            # A chance to flush (`at_deadline`), no more. SIGXCPU is free for this: the kernel sends
+            # it for used-up CPU time alone, and at our limit it kills at once (`set_limits`).
             os.kill(pid, signal.SIGXCPU)
             self.watch(pid, time.monotonic() + 0.1)
         # Kill, always: one that has ended is a zombie until wait4, and its pid is still its own.

@@ -53,7 +53,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
-from r1ci import (CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
+from r1ci import (WIDE, CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
                   check_model, checked_sandbox, choose_dtype, evaluate, explain_out_of_memory,
                   find_device, load_model, load_tokenizer, load_weights, micro_batches,
                   render_messages, save_model, token_logps, gather as gather_all)
@@ -169,7 +169,8 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
           checkpointing: bool = False) -> CausalLM:
     """FSDP2: torch's fully_shard round every block, then round the rest.
 
-    Master weights are float32; what the model computes in is world.dtype.
+    It moves the model to the rank's device. Master weights are float32; what the model computes in
+    is world.dtype.
 
         at rest                   rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...
         before a block runs,
@@ -668,7 +669,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
         first = run.load(model, optimizer)["step"] + 1
         run.delete_older()   # a run that was killed behind its save has not deleted them
     else:
-        run.begin()
+        run.clear_logs()
     skipped = 0
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -688,8 +689,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
             run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
                          mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
-            # All ranks call `wanted` or none does: flags are the same on all.
-            stop = step == args.stop_after or interrupt.wanted()
+            stop = interrupt.wanted() or step == args.stop_after
             if stop or (args.save_every and step % args.save_every == 0):
                 path = run.save(model, optimizer, tokenizer,
                                 state={"step": step, "data_sha256": digest})
@@ -773,14 +773,13 @@ def main() -> None:
         # 5. Held-out accuracy.
         if args.eval_n:
             evaluate_run(args, tasks, run, sandbox)
-    # The command that comes next, with the flags of this one that differ from its defaults. With
-    # other tasks it gets an --out, too: runs/grpo is for the default ones.
-    typed = [name for name in ("preset", "tasks", "level", "format", "max_turn_tokens",
-                               "max_tokens", "max_calls", "tool_chars")
-             if getattr(args, name) != parser.get_default(name)]
-    further = "".join(f" --{name.replace('_', '-')} {getattr(args, name)}" for name in typed)
-    if "tasks" in typed:
-        further += f" --out {run.path}-grpo"
+    # The command that comes next. It takes over how the model was asked, but not on which tasks.
+    # With other tasks it gets an --out, too: runs/grpo is for the default ones.
+    further = ""
+    if args.preset != "tiny":
+        further += f" --preset {args.preset}"
+    if args.tasks != parser.get_default("tasks"):
+        further += f" --tasks {args.tasks} --out {run.path}-grpo"
     world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}{further}")
 
 
@@ -795,7 +794,7 @@ def parse_with_preset(parser: argparse.ArgumentParser,
 
 
 def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
-    """Where a run is written, and what changes nothing about its result."""
+    """A run's place and seed; how it is saved, stopped and taken up again; on what it runs."""
     group = parser.add_argument_group("run")
     add = group.add_argument
     add("--out", default=out, help="directory of the run")
@@ -863,6 +862,10 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     # A wrong --model ends the program here, before --out is touched.
     width = check_model(args.model).hidden_size if args.model else args.width
     world = start_world(args.device, args.dtype, width)
+    # The presets for real models bring a --lr of their own, and so does who types one.
+    if args.preset in ("tiny", "quick") and width >= WIDE and args.lr == parser.get_default("lr"):
+        world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
+                  f"for the tiny model, and {args.model} is none: --preset laptop has others")
     # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
     # refused.
     args.dtype = str(world.dtype).removeprefix("torch.")
@@ -1040,7 +1043,7 @@ class RunDir:
         go on from, and its state; of a run that has none, neither.
 
         What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
-        aside. (The logs are cut by `load`, or without a checkpoint by `begin`.)
+        aside. (The logs are cut by `load`, or without a checkpoint by `clear_logs`.)
         """
         if resume and is_run(self.path):
             self._compare_flags()
@@ -1055,7 +1058,7 @@ class RunDir:
         self.write("metrics.jsonl", json.dumps(first_line) + "\n")
         return None, {}
 
-    def begin(self) -> None:
+    def clear_logs(self) -> None:
         """Before step 1: of an earlier try the logs keep the line of flags alone."""
         self.world.on_main(lambda: self._cut_logs({"metrics.jsonl": 1}))
 

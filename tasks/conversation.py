@@ -394,7 +394,8 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
     if not sound:
         raise SystemExit(
             f"the tokenizer {tokenizer.name_or_path} has no chat template that can be cut into "
-            "pieces between messages, the same in every turn"
+            "pieces between messages, the same in every turn: take the instruct model of its "
+            "family, or put that one's chat_template.jinja into a copy of the directory"
         )
     before_user, _, to_user, *_, to_model = plain
     # Without a role "system" its text opens the first question.

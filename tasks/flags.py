@@ -93,7 +93,9 @@ def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and minimum <= value <= maximum):
-            limits = f"from {minimum:g} to {maximum:g}"
+            limits = f"of at least {minimum:g}"
+            if maximum < math.inf:
+                limits = f"from {minimum:g} to {maximum:g}"
             raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
         return value
     return parse

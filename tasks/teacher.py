@@ -232,7 +232,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
         questions = own_questions(args.questions, "rl", args.per_task)
     else:
         tasks = parse_tasks(args.tasks, args.level)
-        questions = draw_questions(tasks, "sft", args.per_task, args.seed)
+        questions = draw_questions(tasks, "sft", args.per_task or 50, args.seed)
     planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
                                     protocol=protocol_of(args))
     jobs = []
@@ -381,9 +381,11 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
 
 # ---- 4. the choice -------------------------------------------------------------------------------
 
-def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, keep_wrong: bool,
-           seed: int) -> list[dict[str, Any]]:
-    """At most `keep` right conversations a task, no two alike, drawn by weight."""
+def choose(lines: list[dict[str, Any]], keep: int | None, multi_turn_weight: float,
+           keep_wrong: bool, seed: int) -> list[dict[str, Any]]:
+    """At most `keep` right conversations a task, no two alike, drawn by weight; None: 70 a task,
+    and all about one's own questions.
+    """
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
         wanted = keep_wrong or line["reward"] == 1.0
@@ -396,8 +398,9 @@ def choose(lines: list[dict[str, Any]], keep: int, multi_turn_weight: float, kee
         rng = random.Random(f"choose/{seed}/{task}")
         pool = list(different.values())
         weights = [multi_turn_weight if line["form"] in MULTI_TURN else 1.0 for line in pool]
+        most = keep or (len(pool) if task.startswith("user/") else 70)
         # Without replacement: the one that is drawn leaves the pool.
-        for _ in range(min(keep, len(pool))):
+        for _ in range(min(most, len(pool))):
             drawn = rng.choices(range(len(pool)), weights)[0]
             chosen.append(pool.pop(drawn))
             weights.pop(drawn)
@@ -471,7 +474,7 @@ def main() -> None:
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--questions", metavar="FILE",
         help="the training part of your own in place of --tasks: JSON lines of question and answer")
-    add("--per-task", type=whole(1), default=50, help="questions per task")
+    add("--per-task", type=whole(1), help="questions per task (50; of --questions all)")
     add("--per-question", type=whole(1), default=4, help="conversations about each")
     add("--wordings", choices=WORDINGS, default="all", help="of the system prompt")
     add("--out", default="runs/teacher", help="directory of collected.jsonl")
@@ -486,7 +489,8 @@ def main() -> None:
     choosing.add_argument("file", help="collected.jsonl, or the --trajectories of r1ci.py eval "
                           "--purpose sft")
     choosing.add_argument("--out", required=True, help="the file for sft.py --data")
-    choosing.add_argument("--keep-per-task", type=whole(1), default=70, help="at most")
+    choosing.add_argument("--keep-per-task", type=whole(1),
+                          help="at most (70; about one's own questions all)")
     choosing.add_argument("--keep-wrong", action="store_true", help="wrong ones, too")
     choosing.add_argument("--multi-turn-weight", type=real(0), default=4.0,
                           help="of forms with several calls or a switch")

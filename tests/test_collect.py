@@ -279,7 +279,7 @@ def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
 
 def test_conversations_about_ones_own_questions_are_chosen_if_these_train(tmp_path):
     lines = []
-    for seed in range(1, 21):
+    for seed in range(1, 201):   # three in five train: more than `choose` keeps of one of our tasks
         question = f"What is {seed} + {seed}?"
         purpose = purpose_of(question, OWN_PURPOSES)
         lines.append(dict(messages=[{"role": "system", "content": "S"}, {"role": "user", "content": question},
@@ -288,7 +288,7 @@ def test_conversations_about_ones_own_questions_are_chosen_if_these_train(tmp_pa
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
     command("tasks.teacher", "choose", tmp_path / "t.jsonl", "--out", tmp_path / "data.jsonl")
     chosen = {line["seed"] for line in lines_of(tmp_path / "data.jsonl")}
-    assert chosen == {line["seed"] for line in lines if line["purpose"] == "rl"} and 0 < len(chosen) < 20
+    assert chosen == {line["seed"] for line in lines if line["purpose"] == "rl"} and 70 < len(chosen) < 200
 
 
 def test_weighted_forms_are_drawn_in_proportion():

@@ -1,4 +1,5 @@
 """Advantages, losses and the curriculum, against float64 references written here and numbers computed by hand."""
+import argparse
 import gc
 import json
 import math
@@ -516,6 +517,15 @@ def test_a_cold_start_in_which_nothing_is_ever_right_moves_nothing_and_does_not_
             assert metrics["loss"] is metrics["entropy"] is metrics["dp_mean"] is None
             assert metrics["grad_norm"] == 0 and metrics["skipped"] == 0
             assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+
+
+@pytest.mark.parametrize("pass_rates, said", [
+    ([0.0, 0.0], "no answer was right"), ([0.0, 1.0], "solved always or never"), ([0.0, 0.5], "")])
+def test_pass_rates_that_promise_nothing_are_named(pass_rates, said, capsys):
+    args = argparse.Namespace(order="potential", stages=2, merge=True, steps_per_stage=1, seed=0)
+    grpo.make_curriculum(args, pass_rates, WORLD)
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == bool(said) and all(said in note for note in notes)
 
 
 def test_one_update_clips_nothing_and_several_compare_with_the_policy_before_the_first():

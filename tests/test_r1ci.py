@@ -622,7 +622,7 @@ def test_micro_batches_keep_every_row_once_and_their_budget():
     (60, 0, 50, 7, 1 / 8, (0, 0)),
     (96, 500, 96, 0, 1 / 2, (0, 0))])     # two rows a slot are in flight
 def test_how_many_rows_enter(running, waiting, calling, due, worth, expected):
-    assert r1ci.how_many_enter(running, waiting, calling, due, slots=96, worth=worth) == expected
+    assert r1ci.how_many_enter(running, waiting, calling, due, slot_count=96, worth=worth) == expected
 
 
 def test_a_process_that_sees_one_card_takes_it(monkeypatch):

@@ -1,4 +1,5 @@
 """sft.py, grpo.py and r1ci.py as a reader types them, at a size of seconds."""
+import argparse
 import contextlib
 import gc
 import importlib
@@ -16,7 +17,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
+import grpo
+import r1ci
 import sft
+import tiny
+from tasks.conversation import Protocol
 from tasks.questions import own_questions
 
 ROOT = Path(__file__).parent.parent
@@ -211,7 +216,8 @@ def test_evaluation_asking_and_showing_work_on_a_trained_model(grpo_run, tmp_pat
     assert report["n"] == 6 and report["samples"] == 2 and "pass@2" in out and "rg/gcd" in out
     (tmp_path / "q.jsonl").write_text('{"question": "What is 1 + 1?", "answer": 2}\n')
     assert "user/q" in inside("r1ci.py", "eval", *common, "--questions", tmp_path / "q.jsonl", "--workers", "1")
-    assert "What is 2 + 2?" in inside("r1ci.py", "ask", "What is 2 + 2?", *common)
+    asked = inside("r1ci.py", "ask", "What is 2 + 2?", *common)
+    assert "What is 2 + 2?" in asked and "was trained on: rg/gcd,bbh/disambiguation_qa" in asked
     shown = inside("r1ci.py", "show", tmp_path / "t.jsonl", "--model", grpo_run, "--n", "2")
     assert shown.count("stop_reason") == 2 and "<|im_start|>assistant" in shown
 
@@ -225,10 +231,40 @@ def test_a_model_is_asked_what_it_was_trained_on(grpo_run, sft_run, tmp_path):
     assert "greatest common divisor" in asked and ("right" in asked or "wrong: expected" in asked)
     assert "one of the arguments question --task is required" in refusal("r1ci.py", "ask", "--model", grpo_run)
     shown = inside("r1ci.py", "show", grpo_run, "--n", "1")
-    assert "<|im_start|>" in shown and shown.startswith("step 1  sample 0  advantage ")
-    assert "step 2  sample 0" in inside("r1ci.py", "show", grpo_run, "--n", "1", "--step", "2")
+    assert "<|im_start|>" in shown and shown.startswith("step 1  answer 0  advantage ")
+    assert "step 2  answer 0" in inside("r1ci.py", "show", grpo_run, "--n", "1", "--step", "2")
     assert "conversations of step 99: there is no number 0" in refusal("r1ci.py", "show", grpo_run, "--step", "99")
     assert "there is no number 900" in refusal("r1ci.py", "show", grpo_run, "--first", "900")
+
+
+def test_grpo_asks_a_model_as_it_was_fine_tuned_unless_it_is_told_more(tmp_path, monkeypatch):
+    """What is typed comes first, then a preset's values, then those of the run that made the model."""
+    flags = dict(format="tags", mode="guided", level=2, max_turn_tokens=77, max_tokens=333, max_calls=3, lr=9.0, tasks="rg/lcm")
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"flags": flags}) + "\n")
+
+    def told(*typed: str) -> tuple:
+        parser = argparse.ArgumentParser()
+        grpo.add_flags(parser)
+        monkeypatch.setattr(sys, "argv", ["grpo.py", *typed])
+        args = grpo.parse_flags(parser)
+        return args.format, args.mode, args.level, args.max_turn_tokens, args.max_tokens, args.max_calls
+
+    model = ["--model", str(tmp_path)]
+    assert told(*model) == ("tags", "guided", 2, 77, 333, 3)
+    assert told(*model, "--format", "boxed", "--level", "4") == ("boxed", "guided", 4, 77, 333, 3)
+    assert told(*model, "--preset", "laptop") == ("tags", "guided", 2, 192, 448, 3)
+    default = Protocol()
+    limits = default.max_turn_tokens, default.max_tokens, default.max_calls
+    assert told("--model", str(tmp_path / "none")) == ("fence", "ci", 1, *limits)
+
+
+def test_the_tiny_models_learning_rate_is_named_where_a_wide_model_gets_it(tmp_path):
+    wide = tiny.model(hidden_size=512, intermediate_size=64, head_dim=16)
+    r1ci.save_model(wide, tiny.chat().tokenizer, tmp_path / "wide")
+    common = ["sft.py", "--model", tmp_path / "wide", "--tasks", "rg/gcd", "--per-task", "4", "--batch-size", "4",
+              "--epochs", "0", "--eval-n", "0", "--workers", "1", "--out"]
+    assert "--lr 0.0015" in inside(*common, tmp_path / "a")
+    assert "--lr" not in inside(*common, tmp_path / "b", "--lr", "1e-5")
 
 
 def test_a_run_that_has_not_ended_names_its_checkpoint(sft_run, tmp_path):

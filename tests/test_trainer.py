@@ -264,7 +264,7 @@ def test_the_log_of_a_finished_model_stays(world, tmp_path, finished):
     run.locks[0].close()
     again = open_run(tmp_path / "run", world, resume=True)
     if not finished:
-        again.begin()
+        again.clear_logs()
     lines = (again.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line).get("step") for line in lines] == ([None, 1, 2, 3] if finished else [None])
 
