@@ -14,7 +14,8 @@
 5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
    less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, behind the loop).
 6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others.
-7. Validation: now and then; the best checkpoint answers held-out questions nothing else has seen.
+7. Validation: now and then. The best checkpoint answers held-out questions, by which nothing is
+   trained or chosen.
 
 The sections below, and the comments of the loop in `train`, have these numbers.
 
@@ -63,7 +64,7 @@ from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, exp
                           explain_tokens, paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]   # for each group, one an answer; PPO's for each batch, one a token
+Numbers = list[list[float]]   # a list a group, a number an answer; PPO's: a batch, a token
 
 
 # ---- the side that samples -----------------------------------------------------------------------
@@ -107,8 +108,9 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
                        questions: list[Instance], stage: int) -> list[float]:
     """p of every question: how often each agent (a mode) solves it, and the mean over the agents.
 
-    The paper's 20 answers are five of each of its four agents. The rates are written to
-    pass_rates.jsonl; those measured again before stage K (from 1), to pass_rates-stage-K.jsonl.
+    The paper's 20 answers are five of each of its four agents. (Where the sandbox has failed all,
+    p counts as 0.) The rates are written to pass_rates.jsonl; those measured again before stage
+    K > 1, to pass_rates-stage-K.jsonl.
     """
     world = run.world
     # What fixes the answers' noise. Another temperature, or another stage, draws other answers.
@@ -130,7 +132,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
             failures, calls = tool_failures([t for group in groups for t in group])
             end_if_sandbox_failed(*world.sum(failures, calls))
             for question_rates, group in zip(rates, without_failures(groups)):
-                if group:   # else the sandbox has failed them all, and nothing is known
+                if group:   # else the sandbox has failed them all: no rate of this agent's
                     question_rates[mode] = sum(t.right for t in group) / len(group)
     # All ranks get all rates, in the order of the questions.
     pass_rates = []
@@ -159,8 +161,8 @@ def order_value(order: str, pass_rate: float) -> float:
 class Curriculum:
     """Which questions each step trains on: pass rates, seed and step decide, there is no state.
 
-    A band is the questions that a stage adds; its pool, those that it trains on: the band or, with
-    --merge, all bands so far. Eight questions in four stages, best first:
+    A stage adds a band of questions, and trains on a pool: on the band or, with --merge, on all
+    bands so far. Eight questions in four stages, best first:
 
         bands   0 1 | 2 3 | 4 5 | 6 7        merged pools   0 1 | 0-3 | 0-5 | 0-7
     """
@@ -272,7 +274,7 @@ def reward_v2(t: Trajectory) -> float:
     return reward
 
 
-# To add one: a function here, and a word in the help of --reward.
+# To add one: a function above, its name here, and a word in the help of --reward.
 REWARDS = {"v1": reward_v1, "v2": reward_v2}
 
 
@@ -325,8 +327,8 @@ def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbe
     return [[0.0] * len(group) for group in rewards]
 
 
-# To add one: a function here, and a word in the help of --advantage. All are called alike, with
-# what any of them needs.
+# To add one: a function above, its name here, and a word in the help of --advantage. All are called
+# alike, with what any of them needs.
 ADVANTAGES = {"grpo": within_groups, "reinforce++": within_batch, "ppo": left_to_critic}
 
 
@@ -380,28 +382,30 @@ class TrainedAnswer:
 def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
     """Which tokens enter the loss: those the model sampled, or everything behind the prompt.
 
-    The prompt does not, so `token_logps` scores exactly sum(mask) tokens a row.
+    The prompt never does, so no mask holds a row's first token, which nothing predicts:
+    `token_logps` scores exactly sum(mask) tokens a row.
     """
     if mask_tool_output:
         return t.loss_mask
     return [0] * t.prompt_len + [1] * (len(t.ids) - t.prompt_len)
 
 
-def token_weight(length: int, answers: float, tokens: float, algorithm: Algorithm) -> float:
+def token_weight(length: int, answer_count: float, token_count: float,
+                 algorithm: Algorithm) -> float:
     """What one of an answer's `length` trained tokens counts in the loss.
 
-    `answers` and `tokens` count all ranks': how a step is shared out changes no gradient.
+    The counts are of all ranks: how a step is shared out changes no gradient.
 
     sequence    mean over answers of the mean over their tokens (GRPO: DeepSeekMath, equation 3)
     token       mean over all tokens (DAPO, equation 8)
-    constant    sum over all tokens / (answers * max_tokens): long answers count more (Dr. GRPO,
-                section 3.2)
+    constant    sum over all tokens / (answer_count * max_tokens): long answers count more (Dr.
+                GRPO, section 3.2)
     """
     if algorithm.norm == "sequence":
-        return 1 / (answers * max(length, 1))
+        return 1 / (answer_count * max(length, 1))
     if algorithm.norm == "token":
-        return 1 / max(tokens, 1)
-    return 1 / (answers * algorithm.max_tokens)
+        return 1 / max(token_count, 1)
+    return 1 / (answer_count * algorithm.max_tokens)
 
 
 def choose_answers(groups: Groups, rewards: Numbers, advantages: Numbers, algorithm: Algorithm,
@@ -453,7 +457,7 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
     prompt_lens = [answer.trajectory.prompt_len for answer in answers]
     batches = []
     for batch in make_batches(ids, masks, algorithm.micro_tokens, world, prompt_lens):
-        inside = [answers[i] for i in batch.rows]   # an answer for each row
+        inside = [answers[i] for i in batch.row_indices]   # an answer for each row
         # The trained tokens, row by row: (answer, position), in the order of `token_logps`.
         tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.mask) if m]
         weights = [answer.weight for answer, _ in tokens]
@@ -479,12 +483,12 @@ class Learner:
     reference: nn.Module | None     # the first model, for the KL term
     critic: "Critic | None"         # PPO's
     algorithm: Algorithm
-    vocab_size: int
+    tokenizer_size: int
     world: World
 
     def score(self, model: nn.Module, batch: PolicyBatch) -> TokenScores:
         """What a model says of the trained tokens, at the temperature they were sampled with."""
-        return token_logps(model, batch.packed, self.vocab_size,
+        return token_logps(model, batch.packed, self.tokenizer_size,
                            temperature=self.algorithm.temperature)
 
     @torch.no_grad()
@@ -774,7 +778,7 @@ def finish(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instance]
 
 # ---- the loop ------------------------------------------------------------------------------------
 
-def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Learner:
+def make_learner(args: argparse.Namespace, world: World, tokenizer_size: int) -> Learner:
     """The sharded model with float32 master weights, its optimiser, and what the flags add."""
     model = load_sharded(args.model, world, replicas=args.replicas, offload=args.offload,
                          checkpointing=args.checkpointing)
@@ -789,7 +793,7 @@ def make_learner(args: argparse.Namespace, world: World, vocab_size: int) -> Lea
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     algorithm = Algorithm(**{name: getattr(args, name) for name in Algorithm.__dataclass_fields__})
     return Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
-                   algorithm=algorithm, vocab_size=vocab_size, world=world)
+                   algorithm=algorithm, tokenizer_size=tokenizer_size, world=world)
 
 
 def make_actor(args: argparse.Namespace, world: World, chat: Chat, sandbox: Sandbox) -> Actor:
@@ -844,7 +848,7 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
         if learner.critic:
             learner.critic.load(run.resumed)
         progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
-        # A run that was killed behind its save has not deleted them.
+        # A run that was killed after its save still has older checkpoints.
         run.delete_older(progress.best_step)
         return progress
     run.clear_logs()
@@ -882,7 +886,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                   f"(--per-task), validates on {len(validation)}, holds out {len(held_out)}")
     tokenizer = load_tokenizer(args.model)
     chat = Chat(tokenizer, args.format)
-    learner = make_learner(args, world, chat.vocab_size)
+    learner = make_learner(args, world, chat.tokenizer_size)
     algorithm = learner.algorithm
     actor = make_actor(args, world, chat, sandbox)
     # 1. Potential.
@@ -918,8 +922,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             try:
                 end_if_recent_calls_failed(all_groups, recent, world)
             except SystemExit as problem:
-                # `progress` and the weights are still those of the step before: a resumed run does
-                # this step again, what it measures where a stage begins included.
+                # `progress.step` and the weights are still those of the step before: a resumed run
+                # does this step again, with what it measures where a stage begins.
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
@@ -990,7 +994,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     last update, and that ratio is shown: what a further update would clip.
     """
     chat = Chat(load_tokenizer(args.model), args.format)
-    learner = make_learner(args, world, chat.vocab_size)
+    learner = make_learner(args, world, chat.tokenizer_size)
     algorithm = learner.algorithm
     actor = make_actor(args, world, chat, sandbox)
     # Of some questions of each task, the first whose answers earn different rewards.
@@ -1069,7 +1073,7 @@ def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algori
         estimates: list[float] = []   # of its tokens, row by row
         for answer_values, reward in zip(batch_values.split(batch.lengths), batch.rewards):
             estimates += gae(answer_values.tolist(), reward, GAE_LAMBDA)
-        # What the critic said, and how far it was off: what it should have said.
+        # return = value + advantage: what the critic should have said.
         batch.returns = batch_values + torch.tensor(estimates, device=world.device)
         raw.append(estimates)
     for batch, advantages in zip(batches, whiten(raw, algorithm.std, world)):

@@ -136,7 +136,7 @@ class ModelConfig:
 #
 #     a model that only samples             its weights have the type already
 #     trained, in one piece                 float32; `CausalLM.forward` casts the embedding to
-#                                           `compute_dtype`, each layer its weights as its input
+#                                           `compute_dtype`, a layer its weights to its input's
 #     trained, spread over processes by     float32; FSDP casts what it gathers for a block
 #     FSDP (`shard` in sft.py)
 
@@ -234,7 +234,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     grouped = k.shape[1] != q.shape[1]
     dtype = q.dtype
     # On a CPU the backward pass takes half as long in float32 as in bfloat16. Passes without one
-    # are cast, too, so that all log-probabilities are rounded alike.
+    # are cast, too, so that all that `token_logps` scores is rounded alike.
     if q.device.type == "cpu":
         q, k, v = q.float(), k.float(), v.float()
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
@@ -289,7 +289,8 @@ class CausalLM(nn.Module):
         super().__init__()
         self.config = config
         self.model = Decoder(config)
-        # None: the weights' own. `shard` in sft.py sets it for a model in one piece.
+        # None: the weights' own. `shard` in sft.py sets it where it leaves the model in one piece,
+        # in a single process on a CPU.
         self.compute_dtype: torch.dtype | None = None
         if not config.tie_word_embeddings:  # tied (small models): the head is the embedding
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -306,7 +307,7 @@ class CausalLM(nn.Module):
         """ids [B, T] -> head(hidden [B, T, D], weight [V, D]): by default logits [B, T, V].
 
         Without a layout ids are whole rows, from position 0 on; padding belongs on the right, where
-        no causal row sees it.
+        no earlier token sees it.
 
         The caller passes the head in, to run inside this forward pass: under FSDP (weights spread
         over processes, `shard` in sft.py) weights are whole only while it runs. Decoding keeps the
@@ -330,10 +331,10 @@ class CausalLM(nn.Module):
 
 
 class PackedRows(Layout):
-    """Rows to train on, without padding, and a prompt that several of them begin with only once.
+    """Rows to train on, without padding; a prompt that several of them share is there once.
 
     Their M tokens stand in one long row, and all layers but attention take it for a row like any
-    other. Attention lays out B rows of T tokens again, padded on the right, where no causal row
+    other. Attention lays out B rows of T tokens again, padded on the right, where no earlier token
     sees it, and packs what comes of it. Three rows, two of which share the prompt p p p:
 
         rows          p p p a b c    p p p d        q q e f
@@ -401,29 +402,30 @@ class TokenScores(NamedTuple):
     """What the model says of N trained tokens, row by row."""
 
     logps: Tensor  # [N] the log-probability of each token, float32
-    entropies: Tensor  # [N] the entropy of the distribution it was drawn from, without gradient
+    entropies: Tensor  # [N] the entropy of the model's distribution there, without gradient
     hidden: Tensor  # [N, D] the hidden state that predicted it (for PPO's critic)
 
 
 LOGITS_CHUNK = 1024  # trained tokens whose logits exist at a time
 
 
-def token_logps(model: nn.Module, packed: PackedRows, vocab_size: int,
+def token_logps(model: nn.Module, packed: PackedRows, tokenizer_size: int,
                 temperature: float = 1.0) -> TokenScores:
     """Score the N trained tokens. Only what predicts them reaches the head: nothing that is masked
     enters a loss.
     """
 
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
-        # Several rows may share a predictor. The gradient of `hidden[0, places]` would be summed by
-        # two threads in any order: the same run would end otherwise each time.
+        # Several rows may share a predictor. `hidden[0, predictors]` would have its gradient summed
+        # by two threads in any order: the same run would end otherwise each time.
         hidden = hidden[0].index_select(0, packed.predictors)  # [N, D]
         logps, entropies = [], []
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again. Of no
         # tokens `split` makes one empty chunk, so a batch that trains nothing works, too.
         for states, tokens in zip(hidden.split(LOGITS_CHUNK), packed.targets.split(LOGITS_CHUNK)):
-            chunk = checkpoint(chunk_logps, states, weight, targets=tokens, vocab_size=vocab_size,
-                               temperature=temperature, use_reentrant=False)
+            chunk = checkpoint(chunk_logps, states, weight, targets=tokens,
+                               tokenizer_size=tokenizer_size, temperature=temperature,
+                               use_reentrant=False)
             logps.append(chunk[0])
             entropies.append(chunk[1])
         return TokenScores(torch.cat(logps), torch.cat(entropies), hidden)
@@ -432,14 +434,14 @@ def token_logps(model: nn.Module, packed: PackedRows, vocab_size: int,
 
 
 def chunk_logps(
-    hidden: Tensor, weight: Tensor, targets: Tensor, vocab_size: int, temperature: float
+    hidden: Tensor, weight: Tensor, targets: Tensor, tokenizer_size: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
     """hidden [n, D], weight [V, D], targets [n] -> log-probabilities, entropies [n], float32."""
     logits = F.linear(hidden, weight).float().div_(temperature)  # [n, V]
-    # Rows of the vocabulary that no token has. In place and unseen by autograd, which is sound:
-    # their probability is 0, and so is their gradient. `masked_fill` would keep a second [n, V].
+    # Logits of ids that no token has. In place and unseen by autograd, which is sound: their
+    # probability is 0, and so is their gradient. `masked_fill` would keep a second [n, V].
     with torch.no_grad():
-        logits[:, vocab_size:] = -torch.inf
+        logits[:, tokenizer_size:] = -torch.inf
     logps = F.log_softmax(logits, dim=-1)
     with torch.no_grad():
         entropies = torch.special.entr(logps.exp()).sum(-1)  # entr(p) = -p log p
@@ -451,8 +453,9 @@ def chunk_logps(
 class KVCache:
     """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout.
 
-    It never outlives the rollout: then the weights change. One tensor [2 (keys, values), layers,
-    slots, K, C, head_dim]; for one layer and one head:
+    It never outlives the rollout: then the weights change. A row's newest token is not in it: the
+    next step feeds that. One tensor [2 (keys, values), layers, slots, K, C, head_dim]; for one
+    layer and one head:
 
                  position 0   1   2   3   4   5  ...  C - 1
         slot 0            a   a   a   a   a   .        x       a row of five tokens
@@ -492,8 +495,8 @@ class KVCache:
         kind of pass                           read_length   decoding   attention is computed by
         new rows: all but their newest token   0             False      causal_attention
         rows back from a script: its output    over 0        False      extend
-        rows that decode: one token each       over 0        True       extend; on CUDA
-                                                                        decode_varlen
+        rows that decode: one token each       over 0        True       extend; on CUDA in half
+                                                                        precision decode_varlen
 
         `slots` numbers the B slots; rows that decode are in the first B, slice(B). `extend` gets a
         mask, `decode_varlen` the rows' lengths.
@@ -610,8 +613,8 @@ class Chat:
         self.tokenizer, self.format_name = tokenizer, format_name
         self.format: Format = FORMATS[format_name]
         vocabulary, added = tokenizer.get_vocab(), tokenizer.added_tokens_decoder
-        # A model's embedding may have more rows than there are tokens: these are never sampled.
-        self.vocab_size = max(vocabulary.values()) + 1
+        # An embedding may have more rows than the tokenizer has tokens: these are never sampled.
+        self.tokenizer_size = max(vocabulary.values()) + 1
         # Tokens that can close a code block: after each of them the text is looked at. The mark may
         # be spread over several tokens; the one that completes it holds its last character.
         last_character = self.format.code_close[-1]
@@ -636,11 +639,11 @@ class Chat:
         self.ends = {self.end, *settings.get("eos_token_id", [])}
         if "<|endoftext|>" in vocabulary:
             self.ends.add(vocabulary["<|endoftext|>"])
-        if max(self.ends) >= self.vocab_size:
+        if max(self.ends) >= self.tokenizer_size:
             raise SystemExit(f"{tokenizer.name_or_path}: eos_token_id {max(self.ends)} is none of "
-                             f"the tokenizer's {self.vocab_size} tokens")
+                             f"the tokenizer's {self.tokenizer_size} tokens")
         self.cut_points = self._find_cut_points(added)
-        if self.decode(self.encode("a") + self.encode("b")) != "ab":   # Llama 2's does
+        if self.decode(self.encode("a") + self.encode("b")) != "ab":   # Llama 2's says "a b"
             raise SystemExit(f"the tokenizer {tokenizer.name_or_path} puts a blank before each "
                              "piece of text that it encodes, so pieces cannot be joined as ids: "
                              "take a model with a byte-level tokenizer")
@@ -735,9 +738,9 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 #                 enter                  closing mark of a code block
 #     waiting -----------> decoding ------------------------------------> calling
 #                          |      ^                                          |
-#      end of turn, budget |      | enter again, the output appended         | its script runs in
-#                          v      '------------------------------------------' the sandbox
-#                        ended
+#      end of turn, budget,|      | enter again, the output appended         | its script runs in
+#      too many calls      v      '------------------------------------------' the sandbox
+#                        ended  <-- the sandbox failed, or the output exceeds the budget
 #
 #     row     a conversation (`Row`), from its prompt to its end
 #     slot    its place while it decodes, in the cache and in the tables `ids`, `logps` and `noise`.
@@ -775,7 +778,8 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
 
     By inverting the distribution function: token i is chosen where the sum of the probabilities up
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
-    decides a token, and no row depends on which others decode beside it.
+    decides a token, and no row depends on which others decode beside it (but for rounding: see
+    PATIENCE).
     """
     probs = F.softmax(logits / (temperature or 1), dim=-1)             # [B, V]
     if temperature == 0:
@@ -843,10 +847,10 @@ class Sampler:
     as 64 slots. The four free ones write into their own slots, where nobody reads.
     """
 
-    def __init__(self, model: CausalLM, vocab_size: int, all_rows: list[Row], protocol: Protocol,
-                 watched: set[int]):
+    def __init__(self, model: CausalLM, tokenizer_size: int, all_rows: list[Row],
+                 protocol: Protocol, watched: set[int]):
         weight = model.model.embed_tokens.weight
-        self.model, self.vocab_size, self.device = model, vocab_size, weight.device
+        self.model, self.tokenizer_size, self.device = model, tokenizer_size, weight.device
         self.temperature = protocol.temperature
         self.slot_count = min(protocol.slots, len(all_rows))
         longest_prompt = max((row.trajectory.prompt_len for row in all_rows), default=0)
@@ -956,7 +960,7 @@ class Sampler:
 
     def decode(self) -> list[tuple[int, Row]]:
         """One token for every row. Returns the slots and rows with an event; what these have
-        sampled since their last one is in their trajectories then.
+        sampled since their last event has been appended to their trajectories.
 
         From the last slot down: when a row leaves, the row of the last slot takes its place, and
         that one has been looked at by then.
@@ -992,7 +996,7 @@ class Sampler:
         newest = self.ids[:count].gather(1, positions)                 # [B, 1]
         layout = self.cache.layout(slice(count), positions, read_length, decoding=True)
         logits = self.model(newest, layout)[:, -1].float()             # [B, V]
-        logits[:, self.vocab_size:] = -torch.inf
+        logits[:, self.tokenizer_size:] = -torch.inf
         noise = self.noise[:count].gather(1, following).squeeze(1)     # [B]
         tokens, logps = sample(logits, noise, self.temperature)
         self.ids[:count].scatter_(1, following, tokens[:, None])
@@ -1055,7 +1059,7 @@ class DecodeGraphs:
 
 
 def power_of_two(n: int, most: int) -> int:
-    """The next power of two, at most `most`."""
+    """n or the next power of two, at most `most`."""
     return min(1 << (n - 1).bit_length(), most)
 
 
@@ -1136,13 +1140,13 @@ class TurnRules:
             the budget's last                 the conversation ends   "budget"
         """
         t, chat = row.trajectory, self.interpreter.chat
-        sampled = t.ids[row.turn_start:]   # of this turn
-        says_end = sampled[-1] in chat.ends
+        turn_ids = t.ids[row.turn_start:]
+        says_end = turn_ids[-1] in chat.ends
         must_end = says_end or len(t.ids) >= row.stop   # or its budget ends it
-        may_close = sampled[-1] in chat.closing
+        may_close = turn_ids[-1] in chat.closing
         if not (must_end or may_close):   # while streaming, every token comes here
             return None
-        turn = chat.read(sampled[:-1] if says_end else sampled)
+        turn = chat.read(turn_ids[:-1] if says_end else turn_ids)
         has_code = turn.code is not None
         if not (must_end or has_code):   # a "`" that closed no block
             return None
@@ -1165,7 +1169,7 @@ class TurnRules:
     def take_output(self, row: Row) -> bool:
         """Append what the row's script printed, or end the row. Returns whether it goes on.
 
-        Here alone a rollout waits.
+        Here alone a rollout waits for a script.
         """
         t, chat = row.trajectory, self.interpreter.chat
         result = row.future.result()
@@ -1197,8 +1201,8 @@ class TurnRules:
 
 
 # The decode steps that a script has before its row may return. Not the script's own time decides:
-# when a row returns depends on tokens alone, so that runs repeat to the last bit. (How
-# probabilities are rounded depends on which rows decode together, though nothing else does.)
+# when a row returns depends on tokens alone, so that runs repeat to the last bit. (Which rows
+# decode together decides how probabilities are rounded, and nothing else.)
 PATIENCE = 32
 
 # Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
@@ -1248,7 +1252,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     waiting = deque(row for group in groups for row in group)
     watched = chat.ends | chat.closing
     if on_append:
-        watched = set(range(chat.vocab_size))   # to hear every token, the host looks at every token
+        watched = set(range(chat.tokenizer_size))   # to hear every token, the host looks at all
     calling: deque[Row] = deque()               # in the order of their calls
     decode_step = 0
     for row in waiting:
@@ -1256,7 +1260,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
 
     with (torch.no_grad(), few_threads(model),
           explain_out_of_memory("lower --slots or --max-tokens")):
-        sampler = Sampler(model, chat.vocab_size, list(waiting), protocol, watched=watched)
+        sampler = Sampler(model, chat.tokenizer_size, list(waiting), protocol, watched=watched)
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those that called PATIENCE steps ago.
             due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
@@ -1497,7 +1501,7 @@ def check_numbers(path: Path, raw: dict[str, Any]) -> None:
 
 
 def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: str) -> None:
-    """Refuse what would compute something else than the model's own code does."""
+    """Refuse what transformers would compute in another way than this code does."""
     architectures = raw.get("architectures") or [family.architecture]
     activation = raw.get("hidden_act", "silu")
     quantisation = raw.get("quantization_config") or {}
@@ -1647,9 +1651,9 @@ def check_model(source: str | Path) -> ModelConfig:
     """Refuse a model that cannot be used, before any long work: config, tokenizer, shapes."""
     directory = find_model(source)
     config, chat = read_config(directory), Chat(load_tokenizer(directory))
-    if chat.vocab_size > config.vocab_size:
-        raise SystemExit(f"{directory}: the tokenizer has {chat.vocab_size} tokens, the embedding "
-                         f"only {config.vocab_size} rows")
+    if chat.tokenizer_size > config.vocab_size:
+        raise SystemExit(f"{directory}: the tokenizer has {chat.tokenizer_size} tokens, the "
+                         f"embedding only {config.vocab_size} rows")
     check_weights(directory, config)
     return config
 

@@ -26,11 +26,11 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
     w: the worker lays it on itself, and its forks inherit it (`build_layers`, `limit_forks`)
     f: each fork lays it on itself before the script begins (`confine`, `become_script`)
 
-    empty environment   no API key to print
+    own environment     no API key to print
     blind worker        it never reads a script or an output: what it held, its forks would inherit
     private root    w   (namespaces) Python's own files, read-only; no network, no foreign IPC
     thread gate     w   the worker is asked before a thread starts: at most MAX_THREADS
-    rlimits         w   memory, file sizes, descriptors, counted from the warm process
+    rlimits         w   memory (beyond the warm process's), file sizes, descriptors
                     f   CPU time
     Landlock        f   rules for files, a second time; alone where a container forbids namespaces
     capabilities    f   dropped: root is nobody
@@ -149,7 +149,7 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 @dataclass(frozen=True)
 class Architecture:
     """What differs between processors: the numbers of system calls."""
-    audit: int  # by which the kernel tells a filter whose numbers a call has (AUDIT_ARCH_...)
+    audit: int  # the kernel's code for the processor (AUDIT_ARCH_...), which a filter reads
     column: int  # its column in the tables of parse_table, below
     seccomp: int
     pivot_root: int
@@ -428,9 +428,9 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
 # Python as possible before the script.
 
 # The C library's own fork, called directly. os.fork would also make Python's locks anew in the
-# child, which writes 200 pages: that matters where another thread may hold one, and a worker has
-# one thread only (`warm_up` checks). PyDLL keeps Python's global lock during the call, so that the
-# child has it, too.
+# child, which writes 200 pages and is needed only where another thread may hold one: a worker has
+# one thread (`warm_up` checks). PyDLL keeps Python's global lock during the call, so that the child
+# has it, too.
 fork = ctypes.PyDLL(None).fork
 
 BEGAN = b"began"  # what a script's process reports by a pipe when all layers hold; else the error
@@ -676,8 +676,8 @@ class ForkServer:
         full"."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
-        # How long a single wait may last. A pidfd wakes us when the script ends, and what is looked
-        # at now and then is the scratch; without one it is the script's end itself.
+        # How long a single wait may last. A pidfd wakes us when the script ends: then only the
+        # scratch is looked at every so often. Without one, so is whether the script has ended.
         wait_seconds = 0.1 if end >= 0 else 0.005
         try:
             # WNOWAIT leaves it a zombie, which owns its pid until it is reaped: the kill before
@@ -689,7 +689,7 @@ class ForkServer:
                 ready, _, _ = select.select(watched, [], [], min(left, wait_seconds))
                 if self.thread_gate in ready:
                     self.answer_thread_gate(pid)
-                if self.trainer.fileno() in ready:  # it says nothing meanwhile: its end is closed
+                if self.trainer.fileno() in ready:  # it never writes meanwhile: it has closed
                     return "trainer gone"
                 if not self.private_root and overfull(self.base, pid):
                     return "scratch full"
@@ -740,7 +740,7 @@ class ForkServer:
         self.set_oom_score(1000)  # a script dies before its worker
         for number, file in enumerate(streams):
             os.dup2(file, number)
-        os.chdir(self.place)   # where main.py lies, until it is compiled (`execute`)
+        os.chdir(self.place)   # where main.py lies; `execute` goes to the script's directory
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)  # it dies with the worker
         if os.getppid() != self.pid:  # which died before we asked
             os._exit(1)
@@ -845,7 +845,7 @@ def prepare_for_scripts(place: str, work: str) -> None:
     signal.signal(signal.SIGXCPU, at_deadline)
     sys.argv = ["main.py"]
     sys.path.insert(0, work)  # a script may import what it wrote
-    sys.path.append(place)  # where a traceback finds main.py, when it is not in that directory
+    sys.path.append(place)  # a traceback finds main.py here, while the script works in `work`
     RESERVE.append(bytes(4 << 20))
     # On the worker's own 0, 1 and 2: `confine` puts each script's files under these numbers.
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
@@ -864,7 +864,7 @@ def set_seed(seed: int) -> None:
 
 
 def new_main(source: bytes) -> dict:
-    """Makes an empty main.py the main module; returns its names."""
+    """Makes a new, empty __main__ for main.py; returns its names."""
     sys.modules["__main__"] = type(sys)("__main__")
     namespace = sys.modules["__main__"].__dict__
     namespace.update(__file__="main.py", __cached__=None, __annotations__={})
@@ -905,8 +905,8 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         for end in ends:
             end()
         flush_streams()
-        # 2. What main.py holds goes: files are flushed, __del__ runs, and may print, to our streams
-        # (the script may have replaced them).
+        # 2. What main.py holds is deleted: its files are flushed, __del__ runs and may print. The
+        # script may have replaced the streams, so they are ours again.
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
             # A __del__ may use main.py's names: `clear` would take them away before it runs. Slow.
@@ -992,8 +992,8 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Opened before /proc is covered. make_read_only reads it later, when it lists the mounts that
-    # follow, too: the kernel writes it as it is read.
+    # Opened before /proc is covered, and read by make_read_only behind the mounts that follow. The
+    # kernel writes it as it is read, so it lists these, too.
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
@@ -1041,7 +1041,7 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
     with mount_table:
         points = [line.split()[4] for line in mount_table]
     for escaped in points:
-        # The table writes a blank as \040: "/a\\040b" is "/a b".
+        # The table writes a blank as \040: /a\040b is "/a b".
         point = escaped.encode("latin-1", "backslashreplace").decode("unicode_escape")
         if not point.startswith(new + "/"):
             continue
@@ -1062,7 +1062,7 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = (
     1, 2, 4, 8, 0x40, 0x200, 0x800)
 BIND_TCP, CONNECT_TCP = 1, 2  # rights of the network
-ABSTRACT_SOCKETS, SIGNALS = 1, 2  # whom a script may reach: its scope
+ABSTRACT_SOCKETS, SIGNALS = 1, 2  # the scope: what reaches no process outside of the script
 CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1  # a flag, "only tell the ABI"; a kind of rule
 FIRST_RIGHTS = 0x1FFF  # the thirteen of ABI 1
 LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, ioctl on a device
@@ -1159,7 +1159,7 @@ LOCKS = F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
 
 @dataclass(frozen=True)
 class Limit:
-    """A call that passes if an argument, or those of its bits in `mask`, is one of `passing`."""
+    """A call that passes if argument & mask is one of `passing`."""
     numbers: tuple[int, int]  # as in the tables
     argument: int
     passing: Sequence[int]
@@ -1172,7 +1172,8 @@ def own_clock(x86: int, arm: int) -> Limit:
     return Limit((x86, arm), 0, [0], mask=ALL_BITS - 15)
 
 
-# The keys are labels. A call may have several rules, and has to pass them all.
+# The keys are labels (only "clone" is looked up). A call may have several rules, and has to pass
+# them all.
 LIMITED = dict(
     clone=Limit((56, 220), 0, [0x3D0F00, 0x7D0F00]),  # what glibc and musl ask for a thread
     clock_gettime=own_clock(228, 113),
@@ -1210,7 +1211,7 @@ Line = tuple[int, int, int, int]
 #     line                            in words
 #     (IF_EQUAL, 0, 5, 62)            is the number that of kill? If not, over the next 5 lines
 #     (LOAD, 0, 0, 16)                the first argument, whom to kill,
-#     (AND, 0, 0, 0xFFFFFFFF)         all of its 32 bits (the kernel reads no more of these):
+#     (AND, 0, 0, 0xFFFFFFFF)         all of its 32 bits (the kernel reads no more of a pid):
 #     (IF_EQUAL, 1, 0, 4711)          is it 4711? Then over the error
 #     (RETURN, 0, 0, FAIL + 1)        no: the call fails with error 1, EPERM
 #     (LOAD, 0, 0, 0)                 the number again, for the tests that follow
@@ -1264,7 +1265,8 @@ def make_common_program(threads: bool) -> bytes:
 
 
 def install(program: bytes, flags: int = 0) -> int:
-    """Lays a filter on this process, for ever. Returns what the flags ask for, a descriptor."""
+    """Lays a filter on this process, for ever. Returns the gate's descriptor if the flags ask for
+    it, else 0."""
     lines = ctypes.create_string_buffer(program, len(program))
     # A struct sock_fprog: how many lines of 8 bytes, and where they are.
     argument = struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))

@@ -22,8 +22,8 @@ optimiser's step. Then supervised fine-tuning:
 flags that training runs share, the run's directory with checkpoints that a killed run goes on from,
 and signals that stop a run without loss.
 
-From the paper (arXiv 2505.21668 v2): 3 epochs, batch 32, correct trajectories only. Ours: programs
-instead of GPT-4o as the teacher, and the tiny model with its settings, which are the defaults.
+The paper (arXiv 2505.21668 v2) takes 3 epochs, batches of 32, correct trajectories only, and GPT-4o
+as the teacher. Ours: programs as the teacher, and the tiny model with its settings, the defaults.
 """
 import argparse
 import ctypes
@@ -109,9 +109,8 @@ class World:
         return tensor.tolist()
 
     def on_main(self, work: Callable[[], Any]) -> Any:
-        """Rank 0 works while the others wait; all get its result, or end with its error.
-
-        Otherwise the others would wait for a rank that is gone, at their next collective call.
+        """Rank 0 works while the others wait; all get its result, or end with its SystemExit or
+        OSError: else the others would wait for a rank that is gone, at their next collective call.
         """
         result, error = None, None
         if self.main:
@@ -169,8 +168,8 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
           checkpointing: bool = False) -> CausalLM:
     """FSDP2: torch's fully_shard round every block, then round the rest.
 
-    It moves the model to the rank's device. Master weights are float32; what the model computes in
-    is world.dtype.
+    Master weights are float32; what the model computes in is world.dtype. Weights that exist move
+    to the rank's device (with `offload` they stay on the host).
 
         at rest                   rank 0 holds rows 0-3 of every matrix, rank 1 rows 4-7, ...
         before a block runs,
@@ -228,7 +227,7 @@ def gather_weights(model: nn.Module, device: torch.device,
                    dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
     """The whole weights of a sharded model, gathered one by one; every rank has to do it."""
     for key, value in model.state_dict().items():
-        # Cast, then gather: half the traffic. Shards that were off-loaded come to the device here.
+        # Cast, then gather: in bf16 half the traffic. Off-loaded shards come to the device here.
         value = value.to(device, dtype)
         yield key, whole_tensor(value)
 
@@ -279,7 +278,7 @@ def memory_gb(device: torch.device) -> float:
 @dataclass
 class Batch:
     """A micro-batch of this rank's rows."""
-    rows: list[int]      # their indices; none: the batch only keeps step with the other ranks
+    row_indices: list[int]   # none: the batch only keeps step with the other ranks
     packed: PackedRows
 
 
@@ -325,9 +324,9 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     fused = world.device.type == "cuda"   # then the steps are counted on the device, too
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=fused)
-    # Its state, which it would make in its first step. A checkpoint that is saved before that would
-    # make torch fill the empty state by a step without gradients; Adam's bias correction would then
-    # take the first real step for the second.
+    # Adam's state, made now and not in the first step: for a checkpoint before that, torch would
+    # fill it by a step without gradients, and bias correction would take the first real step for
+    # the second.
     for parameter in model.parameters():
         counter_device = parameter.device if fused else "cpu"
         optimizer.state[parameter] = {
@@ -517,7 +516,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
     if step <= warmup:
         return peak * step / warmup
-    falling = max(steps - warmup, 2)   # a single step after the warm-up would have rate 0, else
+    falling = max(steps - warmup, 2)   # else a single step after the warm-up would have rate 0
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / falling))
 
 
@@ -529,10 +528,10 @@ def batch_of(step: int, examples: list[Example], batch_size: int, seed: int) -> 
 
 
 @explain_out_of_memory("lower --micro-tokens, or add --checkpointing")
-def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_size: int,
+def sft_backward(model: nn.Module, examples: list[Example], world: World, tokenizer_size: int,
                  micro_tokens: int) -> dict[str, float]:
-    """Adds gradients of the mean negative log-likelihood of all trained tokens. Returns that mean,
-    the loss, and how many tokens there are.
+    """Adds gradients of the mean negative log-likelihood of all trained tokens. Returns that mean
+    as `loss`, and their number as `tokens`.
 
     The examples are shared out over the ranks by length, so that all have about as much to do.
     """
@@ -546,7 +545,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
     loss_sum = torch.zeros((), device=world.device)
     for number, batch in enumerate(batches, 1):
         tell_last_pass(model, is_last=number == len(batches))
-        scores = token_logps(model, batch.packed, vocab_size)   # logps: [N]
+        scores = token_logps(model, batch.packed, tokenizer_size)   # logps: [N]
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
         loss = -scores.logps.sum() / total
         (loss * world.size).backward()   # FSDP averages over the ranks: undo that
@@ -555,7 +554,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, vocab_
 
 
 def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens: about 1,500 tokens in all.
+    """Rows that repeat a random segment between random tokens: 1,550 to 1,800 tokens in all.
 
         ids        x y  A B C  z  A B C  u v w  A B C
         loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
@@ -589,7 +588,7 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
     for step in bar:
         examples = copy_examples(random.Random(f"copy/{args.seed}/{step}"), symbols, progress)
         lr = args.lr * min(step / max(args.warmup, 1), 1)
-        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
+        loss = sft_backward(model, examples, world, tokenizer_size=chat.tokenizer_size,
                             micro_tokens=args.micro_tokens)["loss"]
         optimizer_step(model, optimizer, lr, args.max_grad_norm)
         bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
@@ -658,7 +657,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     # 4. Training: a new model first learns to copy.
     if is_new:
         size = sum(parameter.numel() for parameter in model.parameters())
-        world.say(f"tiny model: {size:,} parameters, {chat.vocab_size} tokens")
+        world.say(f"tiny model: {size:,} parameters, {chat.tokenizer_size} tokens")
         learn_to_copy(model, chat, world, args)
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     steps = int(args.epochs * (len(examples) // args.batch_size))
@@ -667,7 +666,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     first = 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1
-        run.delete_older()   # a run that was killed behind its save has not deleted them
+        run.delete_older()   # a run that was killed after its save still has older checkpoints
     else:
         run.clear_logs()
     skipped = 0
@@ -680,7 +679,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             began = time.time()
             batch = batch_of(step, examples, args.batch_size, args.seed)
             lr = learning_rate(step, steps, args.lr, args.warmup)
-            metrics = sft_backward(model, batch, world, vocab_size=chat.vocab_size,
+            metrics = sft_backward(model, batch, world, tokenizer_size=chat.tokenizer_size,
                                    micro_tokens=args.micro_tokens)
             metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.max_grad_norm)
             if not math.isfinite(metrics["grad_norm"]):

@@ -57,7 +57,7 @@ class Instance:
 
 
 def purpose_of(question: str, purposes: tuple[str, ...] = PURPOSES) -> str:
-    """The purpose of a question: the SHA-256 of its text decides, so no two can share one."""
+    """The purpose of a question: the SHA-256 of its text decides, so it never has two."""
     digest = hashlib.sha256(question.encode()).digest()
     return purposes[digest[0] % len(purposes)]
 
@@ -128,7 +128,7 @@ class Task:
         if purpose not in PURPOSES:
             known = ", ".join(PURPOSES)
             raise ValueError(f"purpose {purpose!r} of task {self.key}: one of {known}")
-        # A string is hashed with SHA-512: neighbours share nothing, and PYTHONHASHSEED has no say.
+        # A string is hashed with SHA-512: close seeds share nothing, nor has PYTHONHASHSEED a say.
         rng = Random(f"{self.key}/{level}/{seed}")
         # One draw in four belongs to the purpose that is asked for; the first that does is taken.
         for _ in range(MAX_REDRAWS):
@@ -313,7 +313,7 @@ def without_a_layer(text: str) -> str | None:
 
 def at(rng: Random, level: int, easy: Any, default: Any, hard: Any) -> Any:
     """One of three values at levels 1, 3 and 5; levels 2 and 4 draw one of the two neighbours."""
-    # Both are drawn whatever the level: of one seed, what comes after is drawn alike.
+    # Both are drawn whatever the level, so that what a seed draws next is the same at all levels.
     below = rng.choice((easy, default))
     above = rng.choice((default, hard))
     return {1: easy, 2: below, 3: default, 4: above, 5: hard}[level]
@@ -495,7 +495,7 @@ def value(text: str, names: dict[str, Any] | None = None,
     """The value of an expression over + - * / ** and brackets, exact unless `const` is float.
 
     Walks a whitelist of syntax nodes: no attribute, index or comparison, and no call but of the
-    given `functions`. Raises ValueError on anything else, and on numbers beyond about 10,000 bits.
+    given `functions`. Anything else raises, and so do numbers beyond about 10,000 bits.
     """
     text = " ".join(str(text).split())  # one line, so that an offset is a place in it
     if len(text) > 2_000 or "#" in text:

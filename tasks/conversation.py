@@ -187,8 +187,8 @@ def read_turn(text: str, format_name: str = "fence") -> Turn:
 
 
 class Block(NamedTuple):
-    """A closed code block: its script, and the offsets of its opening mark's beginning and of its
-    closing mark's end.
+    """A closed code block: its script, and where it starts (a fence: its line) and ends, marks
+    included.
     """
 
     code: str
@@ -269,8 +269,9 @@ def extract_answer(text: str, format_name: str = "fence") -> str | None:
 
 
 def between_last(visible: str, marks: Format) -> tuple[int, int]:
-    """The offsets of the last closing mark of an answer, and of the nearest opening one before it,
-    which comes first; -1: nowhere. What they hold:
+    """Where the last answer's opening mark starts, and where its closing mark starts; -1: nowhere.
+
+    The closing mark is the last of the text, the opening one the nearest before it. They hold:
 
         "not <<<41>>>, but <<<42>>>" -> "42"
         "between <<< and\\n<<<42>>>"  -> "42"
@@ -435,8 +436,8 @@ class Protocol:
 class Trajectory:
     """One conversation, as messages and as tokens.
 
-    ids, loss_mask and logps have one entry a token: the mask is 1 and the log-probability the
-    sampler's where the model chose the token; 0 where the prompt or the sandbox put it there.
+    ids, loss_mask and logps have one entry a token: where the model chose the token, the mask is 1
+    and the log-probability the sampler's; elsewhere, in prompts and outputs, both are 0.
     """
 
     instance: Instance

@@ -151,7 +151,7 @@ def make_ours(args: argparse.Namespace, sandbox: Sandbox, world: World, source: 
         model=model, optimizer=make_optimizer(model, 1e-6, 0.0, world), reference=None, critic=None,
         algorithm=Algorithm(max_tokens=args.max_tokens, micro_tokens=args.micro_tokens,
                             max_grad_norm=1.0),
-        vocab_size=chat.vocab_size, world=world)
+        tokenizer_size=chat.tokenizer_size, world=world)
     protocol = Protocol(max_turn_tokens=args.max_tokens, max_tokens=args.max_tokens,
                         slots=args.slots)
     return Ours(learner=learner, sampler=sampler, chat=chat, sandbox=sandbox, protocol=protocol,
@@ -323,7 +323,7 @@ def write_caller(directory: Path, args: argparse.Namespace, questions: list[Inst
             thoughts = [thought * exponential(rng, args.turn_tokens, 160) + "\n" for _ in range(2)]
             examples.append(caller_conversation(chat, question, program, output, thoughts))
         lr = peak * min(1, (step + 1) / 20, 2 * (1 - step / steps))
-        loss = sft_backward(model, examples, world, vocab_size=chat.vocab_size,
+        loss = sft_backward(model, examples, world, tokenizer_size=chat.tokenizer_size,
                             micro_tokens=1024)["loss"]
         optimizer_step(model, optimizer, lr, max_grad_norm=1.0)
     save_model(model, tokenizer, directory, weights_on_main(model, world))

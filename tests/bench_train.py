@@ -120,7 +120,7 @@ def measure_ours(args: argparse.Namespace, rows: list[list[int]], world: World,
     examples = [Example(row, [1] * len(row)) for row in rows]
 
     def step() -> None:
-        sft_backward(model, examples, world, vocab_size=config.vocab_size,
+        sft_backward(model, examples, world, tokenizer_size=config.vocab_size,
                      micro_tokens=args.micro_tokens)
         optimizer_step(model, optimizer, 1e-6, 1.0)
 

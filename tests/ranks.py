@@ -46,7 +46,7 @@ class Capture(torch.optim.SGD):
 
 def sft_step(model: torch.nn.Module, capture: Capture, world: World) -> dict[str, Any]:
     examples = [Example(t.ids, t.loss_mask) for group in groups_of(*GROUPS) for t in group]
-    metrics = sft_backward(model, examples, world, vocab_size=tiny.chat().vocab_size, micro_tokens=60)
+    metrics = sft_backward(model, examples, world, tokenizer_size=tiny.chat().tokenizer_size, micro_tokens=60)
     return {**metrics, "grad_norm": optimizer_step(model, capture, lr=0.0, max_grad_norm=1e9)}
 
 
@@ -56,7 +56,7 @@ def grpo_step(name: str, model: torch.nn.Module, capture: Capture, world: World)
     reference = tiny.model(seed=5) if algorithm.kl_coef else None
     critic = Critic(model.config.hidden_size, 0.1, world) if name == "ppo" else None
     learner = Learner(model=model, optimizer=capture, reference=reference, critic=critic,
-                      algorithm=algorithm, vocab_size=tiny.chat().vocab_size, world=world)
+                      algorithm=algorithm, tokenizer_size=tiny.chat().tokenizer_size, world=world)
     mine = groups_of(*GROUPS)[world.rank::world.size]
     rewards = [[t.right for t in group] for group in mine]
     advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, world)

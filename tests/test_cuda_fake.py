@@ -309,7 +309,7 @@ def test_an_update(autograd, name, ranks, way):
         if algorithm.advantage == "ppo":
             critic = Critic(tiny.config().hidden_size, 0.1, world)
         learner = Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
-                          algorithm=algorithm, vocab_size=tiny.config().vocab_size, world=world)
+                          algorithm=algorithm, tokenizer_size=tiny.config().vocab_size, world=world)
         groups = answers()
         rewards = [[t.right for t in group] for group in groups]
         advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, world)

@@ -370,7 +370,7 @@ def trajectory(reward: float, seed: int, stop_reason: str = "answer") -> Traject
     g = torch.Generator().manual_seed(seed)
     lengths = [int(torch.randint(2, 9, (), generator=g)) for _ in range(4)]
     mask = [m for m, n in zip((0, 1, 0, 1), lengths) for _ in range(n)]
-    ids = torch.randint(0, tiny.chat().vocab_size, (len(mask),), generator=g).tolist()
+    ids = torch.randint(0, tiny.chat().tokenizer_size, (len(mask),), generator=g).tolist()
     return Trajectory(tiny.instance(), 0, [], lengths[0], ids=ids, loss_mask=mask, logps=[-1.0 * m for m in mask],
                       stop_reason=stop_reason, answer="4", right=reward)
 
@@ -405,7 +405,7 @@ class Capture:
 
 def learner_of(model, optimizer, reference=None, critic=None, algorithm=ALGORITHM) -> Learner:
     return Learner(model=model, optimizer=optimizer, reference=reference, critic=critic, algorithm=algorithm,
-                   vocab_size=tiny.chat().vocab_size, world=WORLD)
+                   tokenizer_size=tiny.chat().tokenizer_size, world=WORLD)
 
 
 def gradients_of(groups, reference=None, samples=None, **changes):
@@ -568,7 +568,7 @@ def test_the_gap_between_sampler_and_trainer_is_measured():
     model = tiny.model()
     for t in sum(groups, []):  # the sampler's log-probabilities: the trainer's, but for a known gap
         with torch.no_grad():
-            logps = tiny.score(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size).logps
+            logps = tiny.score(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().tokenizer_size).logps
         where = [i for i, m in enumerate(t.loss_mask) if m]
         for i, logp in zip(where, logps.tolist()):
             t.logps[i] = logp - 0.1

@@ -40,7 +40,7 @@ devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=p
 def their_model(family: str) -> nn.Module:
     """A random model of transformers, far from uniform; biases and norms are random, too."""
     from transformers import AutoConfig, AutoModelForCausalLM
-    shape = {**dict(vocab_size=tiny.chat().vocab_size, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+    shape = {**dict(vocab_size=tiny.chat().tokenizer_size, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
                     num_attention_heads=4, num_key_value_heads=2, initializer_range=0.2, max_position_embeddings=2048,
                     rope_parameters={"rope_type": "default", "rope_theta": 1e6}), **FAMILIES[family]}
     torch.manual_seed(7)
@@ -124,7 +124,7 @@ def test_log_probabilities_of_several_turns_equal_those_of_transformers(monkeypa
             logps = theirs(ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0][mask[0, 1:].bool()]
         sampled = torch.tensor([p for p, m in zip(t.logps, t.loss_mask) if m], device=device)
         assert (sampled - logps).abs().max() < 1e-4
-        assert (tiny.score(ours, ids, mask, tiny.chat().vocab_size)[0] - logps).abs().max() < 1e-4
+        assert (tiny.score(ours, ids, mask, tiny.chat().tokenizer_size)[0] - logps).abs().max() < 1e-4
     theirs.cpu()
 
 
@@ -274,7 +274,7 @@ def test_what_is_not_supported_is_refused_by_name(broken):
         sentence = broken(edit_json("config.json", **fields))
         assert name in sentence and "not supported" in sentence
     assert "embedding only 100 rows" in broken(edit_json("config.json", vocab_size=100))
-    assert f"tokenizer has {tiny.chat().vocab_size} tokens" in broken(edit_json("config.json", vocab_size=100))
+    assert f"tokenizer has {tiny.chat().tokenizer_size} tokens" in broken(edit_json("config.json", vocab_size=100))
     assert "tokenizer.json does not exist" in broken(lambda d: (d / "tokenizer.json").unlink())
     assert "cannot be read as a tokenizer" in broken(lambda d: (d / "tokenizer.json").write_text('{"model": 1}'))
 
@@ -398,7 +398,7 @@ def test_a_rollout_in_any_format_is_what_supervised_data_renders(monkeypatch, na
     messages = chat.opening(question, "ci") + TALK[2:]
     ids, mask = render_messages(chat, messages)
     tiny.Script(monkeypatch, [i for i, m in zip(ids, mask) if m])
-    [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [question], 1,
+    [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.tokenizer_size), chat, tiny.sandbox()), [question], 1,
                     Protocol(max_turn_tokens=400, max_tokens=1000), (0,))
     assert (t.ids, t.loss_mask, t.messages) == (ids, mask, messages) and t.right == 1
     assert chat.decode([i for i, m in zip(ids, mask) if m]) == CODE + "<<<46>>>" + chat.decode([chat.end])

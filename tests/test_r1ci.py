@@ -99,7 +99,7 @@ def test_the_cache_of_a_slot_can_be_saved_loaded_and_moved():
 
 def test_padding_on_the_right_changes_no_log_probability():
     """Pitfall 7."""
-    model, vocab = tiny.model(), tiny.chat().vocab_size
+    model, vocab = tiny.model(), tiny.chat().tokenizer_size
     rows = [[3, 1, 4, 1, 5, 9], [2, 7, 1]]
     masks = [[0, 0, 1, 1, 0, 1], [0, 1, 1]]
     together = r1ci.token_logps(model, r1ci.PackedRows(rows, masks, torch.device("cpu")), vocab).logps
@@ -110,7 +110,7 @@ def test_padding_on_the_right_changes_no_log_probability():
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
 def test_rows_that_share_a_prompt_are_scored_as_each_alone_and_the_prompt_is_computed_once(family):
     """Against rows that are computed one by one; a row may be a prompt and one token, and prompts have different lengths."""
-    model, vocab = tiny.model(model_type=family, head_dim=16), tiny.chat().vocab_size
+    model, vocab = tiny.model(model_type=family, head_dim=16), tiny.chat().tokenizer_size
     first, second = [3, 1, 4, 1, 5, 9, 2], [6, 5, 3]
     rows = [first + [8, 9, 7], second + [9, 3, 2, 3, 8, 4], first + [6], first + [2, 6, 4, 3, 3]]
     masks = [[0] * 7 + [1, 0, 1], [0] * 3 + [1, 1, 0, 0, 1, 1], [0] * 7 + [1], [0] * 7 + [1, 1, 1, 0, 1]]
@@ -153,8 +153,8 @@ def test_a_gradient_is_the_same_to_the_bit_each_time_on_several_threads():
 
 
 def test_log_probabilities_and_entropy_equal_a_float64_computation(monkeypatch):
-    model = tiny.model(vocab_size=tiny.chat().vocab_size + 7)  # seven rows without a token
-    vocab, temperature = tiny.chat().vocab_size, 0.7
+    model = tiny.model(vocab_size=tiny.chat().tokenizer_size + 7)  # seven rows without a token
+    vocab, temperature = tiny.chat().tokenizer_size, 0.7
     ids = torch.randint(0, vocab, (2, 12), generator=torch.Generator().manual_seed(3))
     mask = torch.zeros(2, 12, dtype=torch.long)
     mask[0, [0, 3, 4, 11]] = 1  # the first token of a row has no predecessor and is not predicted
@@ -172,7 +172,7 @@ def test_log_probabilities_and_entropy_equal_a_float64_computation(monkeypatch):
 
 
 def test_chunks_change_neither_log_probabilities_nor_gradient(monkeypatch):
-    model, vocab = tiny.model(), tiny.chat().vocab_size
+    model, vocab = tiny.model(), tiny.chat().tokenizer_size
     ids = torch.randint(0, vocab, (2, 30), generator=torch.Generator().manual_seed(4))
     mask = torch.ones_like(ids)
     gradients = []
@@ -187,7 +187,7 @@ def test_chunks_change_neither_log_probabilities_nor_gradient(monkeypatch):
 
 def test_other_targets_under_masked_tokens_change_neither_loss_nor_gradient():
     """Pitfall 3: masked tokens behind the last trained one are nothing but targets: they can be replaced without any effect."""
-    model, vocab = tiny.model(), tiny.chat().vocab_size
+    model, vocab = tiny.model(), tiny.chat().tokenizer_size
     ids = torch.randint(0, vocab, (2, 20), generator=torch.Generator().manual_seed(5))
     mask = torch.zeros_like(ids)
     mask[:, 5:12] = 1
@@ -206,7 +206,7 @@ def test_other_targets_under_masked_tokens_change_neither_loss_nor_gradient():
 
 def test_tool_tokens_are_inputs_but_never_targets():
     """Against the usual way, cross-entropy over all logits with ignored labels, whatever the ignored labels are."""
-    model, vocab = tiny.model(), tiny.chat().vocab_size
+    model, vocab = tiny.model(), tiny.chat().tokenizer_size
     ids = torch.randint(0, vocab, (1, 24), generator=torch.Generator().manual_seed(6))
     mask = torch.zeros_like(ids)
     mask[0, 4:9] = mask[0, 15:22] = 1  # two turns with the sandbox's words between them
@@ -342,12 +342,12 @@ def test_the_samplers_log_probabilities_equal_the_trainers_over_several_turns(mo
     """Pitfall 5."""
     rows = [tiny.turns(CODE, "```python\nprint(undefined)\n```", CODE, "<<<46>>>"), tiny.turns("I think <<<46>>>"),
             tiny.turns("First:\n" + CODE, "<<<47>>>"), tiny.turns(CODE, CODE, "no answer")]
-    model = tiny.model(vocab_size=tiny.chat().vocab_size + 5)
+    model = tiny.model(vocab_size=tiny.chat().tokenizer_size + 5)
     for temperature in (1.0, 0.6):
         with monkeypatch.context() as patch:
             trajectories = scripted(patch, *rows, model=model, temperature=temperature, slots=3)
         for t in trajectories:
-            logps = tiny.score(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().vocab_size,
+            logps = tiny.score(model, torch.tensor([t.ids]), torch.tensor([t.loss_mask]), tiny.chat().tokenizer_size,
                                 temperature).logps
             sampled = torch.tensor([p for p, m in zip(t.logps, t.loss_mask) if m])
             assert len(sampled) == t.response_len > 5
@@ -413,7 +413,7 @@ def test_a_closing_fence_merged_with_its_neighbours_is_kept_whole(monkeypatch):
     code = chat.encode("```python\nprint(12 + 34)\n```\n")
     assert chat.decode(code[-1:]) == ")\n```\n"
     tiny.Script(monkeypatch, code + chat.encode("<<<46>>>") + [chat.end])
-    [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.vocab_size), chat, tiny.sandbox()), [tiny.instance()], 1,
+    [[t]] = rollout(Interpreter(tiny.model(vocab_size=chat.tokenizer_size), chat, tiny.sandbox()), [tiny.instance()], 1,
                     Protocol(max_tokens=500), (0,))
     assert t.calls == 1 and t.stop_reason == "answer" and t.right == 1
     assert t.ids[t.prompt_len:t.prompt_len + len(code)] == code and sum(t.loss_mask[:t.prompt_len + len(code)]) == len(code)
@@ -553,12 +553,12 @@ def test_decoding_uses_no_collective(monkeypatch):
 
 def test_rows_of_the_vocabulary_without_a_token_are_never_sampled():
     """Pitfall 19."""
-    model = tiny.model(vocab_size=tiny.chat().vocab_size + 500)
+    model = tiny.model(vocab_size=tiny.chat().tokenizer_size + 500)
     with torch.no_grad():
-        model.model.embed_tokens.weight[tiny.chat().vocab_size:] *= 50  # they would win nearly every draw
+        model.model.embed_tokens.weight[tiny.chat().tokenizer_size:] *= 50  # they would win nearly every draw
     for temperature in (1.0, 0.0):
         groups = sampled(model=model, protocol=dataclasses.replace(SHORT, temperature=temperature))
-        assert all(i < tiny.chat().vocab_size for group in groups for t in group for i in t.ids)
+        assert all(i < tiny.chat().tokenizer_size for group in groups for t in group for i in t.ids)
 
 
 def test_sampling_follows_the_softmax_at_its_temperature():

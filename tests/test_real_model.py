@@ -154,7 +154,7 @@ def test_sampler_and_trainer_agree_on_a_conversation_of_several_turns(ours, thei
     for t in (told, *free):
         ids, loss_mask = torch.tensor([t.ids]), torch.tensor([t.loss_mask])
         with torch.no_grad():
-            trainer = tiny.score(ours, ids, loss_mask, chat.vocab_size).logps
+            trainer = tiny.score(ours, ids, loss_mask, chat.tokenizer_size).logps
             logits = theirs(ids).logits[0, :-1]
         chosen = logits.log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
         require_close("sampler and trainer", sampled_logps(t), trainer)
@@ -172,7 +172,7 @@ def test_in_bfloat16_sampler_and_trainer_give_nearly_equal_probabilities(chat):
     for t in [t for group in groups for t in group]:
         ids, loss_mask = torch.tensor([t.ids]), torch.tensor([t.loss_mask])
         with torch.no_grad():
-            trainer = tiny.score(model, ids, loss_mask, chat.vocab_size).logps
+            trainer = tiny.score(model, ids, loss_mask, chat.tokenizer_size).logps
         differences.append(torch.stack([sampled_logps(t), trainer]))
     sampler, trainer = torch.cat(differences, dim=1)
     dp = (sampler.exp() - trainer.exp()).abs().mean().item()
@@ -226,7 +226,7 @@ def test_supervised_ids_and_mask_equal_those_of_the_rollout(published, format_na
              "It is " + marks.show_answer("46")]
     dictated = [token for turn in turns for token in chat.encode(turn)] + [chat.end]
     tiny.Script(monkeypatch, dictated)
-    model = tiny.model(vocab_size=chat.vocab_size, hidden_size=8)
+    model = tiny.model(vocab_size=chat.tokenizer_size, hidden_size=8)
     protocol = Protocol(format=format_name, max_turn_tokens=400, max_tokens=1000)
     [[t]] = rollout(Interpreter(model, chat, tiny.sandbox()), [tiny.instance()], group_size=1,
                     protocol=protocol, key=(0,))

@@ -163,7 +163,7 @@ def test_an_epoch_takes_every_example_at_most_once_and_the_next_one_in_another_o
 def test_the_supervised_loss_is_the_mean_over_all_trained_tokens_for_any_split():
     """Pitfalls 3, 7 and 10: against float64 cross-entropy over the full logits of each row alone."""
     g = torch.Generator().manual_seed(0)
-    vocab = tiny.chat().vocab_size
+    vocab = tiny.chat().tokenizer_size
     examples = []
     for n in (5, 9, 30, 17):
         mask = [0] * (n // 3) + [1] * (n - n // 3)
@@ -191,7 +191,7 @@ def test_what_is_masked_moves_no_bit_of_the_gradient():
     gradients = []
     for tail in ([3] * 8, list(range(70, 78))):
         model = tiny.model()
-        sft.sft_backward(model, [sft.Example(ids[:12] + tail, mask)], WORLD, tiny.chat().vocab_size, 99)
+        sft.sft_backward(model, [sft.Example(ids[:12] + tail, mask)], WORLD, tiny.chat().tokenizer_size, 99)
         gradients.append([parameter.grad for parameter in model.parameters()])
     for a, b in zip(*gradients):
         assert torch.equal(a, b)

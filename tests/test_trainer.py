@@ -38,7 +38,7 @@ class Largest(TorchDispatchMode):
 
 
 def test_no_tensor_of_all_tokens_times_the_vocabulary_is_made_forward_or_backward(monkeypatch):
-    model, vocab, chunk = tiny.model(vocab_size=1000), tiny.chat().vocab_size, 16
+    model, vocab, chunk = tiny.model(vocab_size=1000), tiny.chat().tokenizer_size, 16
     ids = torch.randint(0, vocab, (4, 64))
     monkeypatch.setattr(r1ci, "LOGITS_CHUNK", chunk)
     with Largest() as largest:
@@ -445,7 +445,7 @@ def test_a_model_in_one_piece_trains_as_a_sharded_one_to_the_bit(world):
     for model in (whole, sharded):
         optimizer = sft.make_optimizer(model, 1e-2, 0.0, world)
         for _ in range(3):
-            report = sft.sft_backward(model, examples, world, vocab_size=90, micro_tokens=40)
+            report = sft.sft_backward(model, examples, world, tokenizer_size=90, micro_tokens=40)
             report["grad_norm"] = sft.optimizer_step(model, optimizer, 1e-2, 1.0)
         reports.append(report)
     assert reports[0] == reports[1]

@@ -20,7 +20,7 @@ def chat() -> Chat:
 
 
 def config(**changes) -> ModelConfig:
-    values = dict(vocab_size=chat().vocab_size, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+    values = dict(vocab_size=chat().tokenizer_size, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
                   num_attention_heads=4, num_key_value_heads=2, initializer_range=0.3)
     return ModelConfig(**{**values, **changes})
 
