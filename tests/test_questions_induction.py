@@ -129,7 +129,7 @@ ROWS = {  # name up to the range of k, if it has one -> function of a row and k
         lambda row, _: re.sub(RUN, lambda run: run[0] if len(run[0]) > 1 else "0", row),
     "write the longest run with the digit k": longest_run,
     "write each run with its length": lambda row, _: re.sub(RUN, lambda run: str(len(run[0])) * len(run[0]), row),
-    "sort the runs by length, shortest first, keeping the gaps": sorted_runs,
+    "sort the runs by length, shortest first, ties in their order, keeping the gaps": sorted_runs,
     "fill the places between two 9s with 9": filled,
     "extend the run up to the 9": extended,
     "flip the run over to the other side of the 9": flipped,

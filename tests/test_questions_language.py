@@ -77,8 +77,7 @@ BAD_NEWS = re.compile(
     r"|burnt|after two songs|forgot|would not start|ruined my white|given away|wet paint|flooded"
     r"|wants more|overslept|sour|moths")
 BAD_COMMENTS = re.compile(
-    r"Awful|Bad!|Horrid|terrible|ruined my week|unlucky|feared|upset|never happens|annoy|hard\."
-    r"|dreadful|a shame|weep|worse")
+    r"Awful|Bad!|Horrid|terrible|ruined my week|unlucky|feared|upset|annoy|hard\.|dreadful|a shame|weep|worse")
 
 
 def test_the_sarcastic_one_calls_bad_news_good_or_good_news_bad(questions):
@@ -87,6 +86,8 @@ def test_the_sarcastic_one_calls_bad_news_good_or_good_news_bad(questions):
         for letter, text in choices(instance).items():
             news, comment = re.fullmatch(r"(.*?[.]) (.*)", text).groups()
             assert not re.search(r", and (?!I )[A-Z]", news), "a capital letter within a sentence"
+            # Whoever is glad that a leak is mended hopes that nothing of the kind "happens again".
+            assert "again" not in comment, instance.question
             bad = {bool(BAD_NEWS.search(part)) for part in news.split(", and ")}
             assert len(bad) == 1, f"two pieces of news that do not agree: {news}"
             if bad != {bool(BAD_COMMENTS.search(comment))}:

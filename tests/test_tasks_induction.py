@@ -32,7 +32,7 @@ ROWS = {  # worked out by hand: rule, number of k among its functions, row, imag
     "write the longest run with the digit k":
         [(4, "0110222", "0110555"), (0, "0110220", None), (0, "0303330", "0301110")],
     "write each run with its length": [(0, "0110777052", "0220333011")],
-    "sort the runs by length, shortest first, keeping the gaps":
+    "sort the runs by length, shortest first, ties in their order, keeping the gaps":
         [(0, "0444011002", "0201100444"), (0, "3305500", "3305500"), (0, "6611100700", "7660011100"),
          (0, "111220", "221110")],
     "fill the places between two 9s with 9":

@@ -200,7 +200,8 @@ def row_rules():
         "write the longest run with the digit k, k from 1 to 8":
             [lambda row, k=k: rewrite_longest(row, k) for k in range(1, 9)],
         "write each run with its length": [write_lengths],
-        "sort the runs by length, shortest first, keeping the gaps": [sort_runs],
+        "sort the runs by length, shortest first, ties in their order, keeping the gaps":
+            [sort_runs],
         "fill the places between two 9s with 9": [fill],
         "extend the run up to the 9": [extend],
         "flip the run over to the other side of the 9": [flip],

@@ -206,7 +206,6 @@ COMMENTS = COMMENTS_EASY[:3] + [
     ("That has made my week.", "That has ruined my week."),
     ("How lucky I am.", "How unlucky I am."),
     ("Just what I had hoped for.", "Just what I had feared."), ("I am delighted.", "I am upset."),
-    ("I hope it happens again soon.", "I hope it never happens again."),
     ("Nothing could please me more.", "Nothing could annoy me more."),
     ("Life is sweet.", "Life is hard."),
     ("Some days are simply perfect.", "Some days are simply dreadful."),

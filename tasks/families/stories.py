@@ -454,6 +454,8 @@ class ObjectCounting(Task):
         size = between(rng, level, (2, 4), (5, 9), (12, 20))
         wanted = size if asked == "objects" else rng.randint(1, size)
         pairs = sum(GOODS.values(), [])
+        if asked == "objects":   # an animal is none
+            pairs = [pair for pair in pairs if pair not in GOODS["animals"]]
         right = GOODS.get(asked, pairs)
         other = [pair for pair in pairs if pair not in right]
         chosen = rng.sample(right, wanted) + rng.sample(other, size - wanted)
@@ -665,7 +667,7 @@ class ReasoningAboutColoredObjects(Choice):
         if kind is count_left:
             story, facts, question = self._groups(rng, colours[:3], things[:2], min(size, 5))
         else:
-            if kind is is_colour:
+            if kind in (is_colour, count_neither):
                 other = rng.choice([choice for choice in colours if choice != colour])
             things_told = listed([a(" ".join(pair)) for pair in row])
             story = f"is a row of things from left to right: {things_told}"
@@ -723,9 +725,10 @@ class ReasoningAboutColoredObjects(Choice):
         _, gone, _, _ = rng.choice(groups)
         _, _, thing, plural = rng.choice(groups)
         told = listed([f"{n} {colour} {many if n > 1 else one}" for n, colour, one, many in groups])
+        verb = "is" if told.startswith("1 ") else "are"
         facts = dict(groups=[[n, colour, one] for n, colour, one, _ in groups], colour=gone,
                      thing=thing)
-        return (f"are {told}", facts,
+        return (f"{verb} {told}", facts,
                 f"If all {gone} things are taken away, how many {plural} are left?")
 
     def program(self, instance: Instance) -> str:
