@@ -450,7 +450,7 @@ class ObjectCounting(Task):
     parse = staticmethod(integer)
 
     def make(self, rng: Random, level: int) -> tuple:
-        asked = rng.choice([*GOODS, "objects"])
+        asked = rng.choice(["objects", *GOODS])
         size = between(rng, level, (2, 4), (5, 9), (12, 20))
         wanted = size if asked == "objects" else rng.randint(1, size)
         pairs = sum(GOODS.values(), [])
