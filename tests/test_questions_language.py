@@ -110,8 +110,8 @@ def judged(text):
         return asked == duty[1]
     if race := re.search(r"(\w+)'s \w+ came first and ", story):
         return asked == race[1]
-    if may := re.search(r"Only \w+ may .* (\w+) is an? \w+, (\w+) is not\.", story):
-        return asked == may[2]
+    if may := re.search(r"Only \w+ may .* (\w+) is not(?: an? \w+, \w+ is)?\.", story):
+        return asked == may[1]
     deeds = "left|dropped|lit|cut|spilt|kicked|let|rang|opened|shook|pulled"
     return asked == re.search(rf"(\w+) (?:{deeds})\b[\w ]*, so ", story)[1]
 

@@ -8,16 +8,19 @@ from collections import Counter, defaultdict
 from random import Random
 from types import SimpleNamespace
 
+import pytest
+
 from tasks import TASKS
+from tasks.families.words import FIRST_NAMES
 
 LEVEL = 3
 MOST_ANSWERS = 10  # a task with more different ones is not solved by picking one
 
 
-def drawn(task, count):
+def drawn(task, count, level=LEVEL):
     """(question, options, answer) `count` times, of all purposes; options is None where none are lettered."""
     for seed in range(count):
-        question, facts, *planted = task.make(Random(f"lazy {task.key} {seed}"), LEVEL)
+        question, facts, *planted = task.make(Random(f"lazy {task.key} {seed}"), level)
         answer = str(planted[0] if planted else task.solve(**facts))
         lettered = facts.get("options") if isinstance(facts.get("options"), str) else None
         yield question, lettered and [line[4:] for line in lettered.splitlines()], answer
@@ -159,6 +162,37 @@ def test_no_lazy_rule_is_ten_points_better_than_guessing(request):
 def test_a_task_that_names_a_shortcut_is_no_faithful_copy():
     for key, task in TASKS.items():
         assert task.shortcut is None or task.grade in "BC" and len(task.shortcut.split()) > 3, key
+
+
+# ---- rules that know what one task is about --------------------------------------------------------------------
+
+def asked_first(question):
+    """Whether the person who is asked about is named before the others."""
+    names = [word for word in re.findall(r"[A-Z][a-z]+", question) if word in FIRST_NAMES]
+    return names[0] == re.search(r"\nDid (\w+)", question)[1]
+
+
+# What is looked at; the answer that mostly goes with it is given.
+SIGHTS = [
+    ("bbh/causal_judgement", asked_first),
+]
+
+
+def usual(answers):
+    """How often the commonest answer is given."""
+    return max(Counter(answers).values())
+
+
+@pytest.mark.parametrize("level", (1, LEVEL))
+@pytest.mark.parametrize("key, look", SIGHTS)
+def test_what_a_lazy_reader_of_one_task_looks_at_tells_little(key, look, level, request):
+    count = 1_000 if request.config.getoption("--slow") else 300
+    seen = defaultdict(list)
+    for question, _, answer in drawn(TASKS[key], count, level):
+        seen[look(question)].append(answer)
+    guess = usual(sum(seen.values(), [])) / count
+    lazy = sum(map(usual, seen.values())) / count
+    assert lazy < guess + 0.10, f"{key}, level {level}: guessing {guess:.0%}, {look.__name__} {lazy:.0%}"
 
 
 # ---- the rules find what is planted ----------------------------------------------------------------------------

@@ -77,8 +77,9 @@ def test_the_rationale_says_of_the_news_what_they_are():
 
 
 def test_two_people_in_one_story_of_cause_get_opposite_answers():
-    for text in {text for _, text, _, _, _ in STORIES if "{y}" in text and "intentionally" not in text}:
-        answers = [(label, question) for label, story, question, _, _ in STORIES if story == text]
+    told = [(label, text, question) for label, texts, question, _, _ in STORIES for text in texts]
+    for told_text in {text for _, text, _ in told if "{y}" in text and "intentionally" not in text}:
+        answers = [(label, question) for label, text, question in told if text == told_text]
         if len(answers) == 2:
             (one, ask_one), (two, ask_two) = answers
             assert one != two and ask_one != ask_two

@@ -263,12 +263,14 @@ rang the bell/the baby woke up; opened the cage/the bird flew off; shook the tre
 pulled the plug/the pump stopped""".split(";")]
 IDLE = "was asleep", "was out", "was in bed", "read a book", "was in town", "wrote a letter"
 
-# Story: (label, text, question, why, settings); {x}, {y} are people, {0}, {1} come from a setting.
+# Story: (label, texts, question, why, settings); {x}, {y} are people, {0}, {1} come from a setting.
+# Of two texts one names x first and one y, so who stands first tells nothing.
+ALONE = "{x} {0}, so {1}. {y} {2}.", "{y} {2}. {x} {0}, so {1}."
 STORIES_EASY = [
-    ("Yes", "{x} {0}, so {1}. {y} {2}.", "Did {x} cause that?",
+    ("Yes", ALONE, "Did {x} cause that?",
      "Without {x} it would not have happened",
      [(*pair, idle) for pair in ACCIDENTS for idle in IDLE]),
-    ("No", "{x} {0}, so {1}. {y} {2}.", "Did {y} cause that?", "{y} did nothing that led to it",
+    ("No", ALONE, "Did {y} cause that?", "{y} did nothing that led to it",
      [(*pair, idle) for pair in ACCIDENTS for idle in IDLE])]
 
 # Two people do the same, which one of them may not; only the two together bring it about.
@@ -282,7 +284,8 @@ RULES = [
     ("Only guests may park in the yard", "a guest", "parked in the yard",
      "So the fire engine was stuck"),
 ]
-TOGETHER = "{0}. {x} is {1}, {y} is not. On Monday both {2}. {3}."
+TOGETHER = ("{0}. {x} is {1}, {y} is not. On Monday both {2}. {3}.",
+            "{0}. {y} is not {1}, {x} is. On Monday both {2}. {3}.")
 # What both do, with what, what the first one's does, the other one's, and what was brought about.
 RACES = [
     ("threw a stone at the bottle", "stone", "broke it", "flew over the shards",
@@ -294,8 +297,9 @@ RACES = [
     ("threw a snowball at the snowman's hat", "snowball", "knocked it off",
      "flew past above the bare head", "the hat to fall off"),
 ]
-RACE = ("{x} and {y} each {0}. {x}'s {1} came first and {2}. {y}'s {1} was aimed just as well, but "
-        "came a moment later and {3}.")
+RACED = ("{x}'s {1} came first and {2}. {y}'s {1} was aimed just as well, but came a moment later "
+         "and {3}.")
+RACE = "{x} and {y} each {0}. " + RACED, "{y} and {x} each {0}. " + RACED
 DUTIES = [
     ("water the plants", "watered them", "they dried up"),
     ("lock the shop", "locked it", "it was robbed"),
@@ -304,6 +308,8 @@ DUTIES = [
     ("empty the bin", "emptied it", "it stank"),
 ]
 DUTY = ("It is the task of {x} alone to {0}. {y} works elsewhere and could have done it. "
+        "Nobody {1}, and {2}.",
+        "{y} works elsewhere and could have helped. It is the task of {x} alone to {0}. "
         "Nobody {1}, and {2}.")
 PLANS = [
     ("programme", "environment"), ("road", "village"), ("factory", "river"),
@@ -328,19 +334,19 @@ STORIES = STORIES_EASY + [
     ("No", RACE, "Did {y} cause {4}?", "The other one had brought it about before", RACES),
     ("Yes", DUTY, "Did {x} cause that by doing nothing?", "It was the task of {x}", DUTIES),
     ("No", DUTY, "Did {y} cause that by doing nothing?", "It was not the task of {y}", DUTIES),
-    ("Yes", PLAN, "Did {x} {2} the {1} intentionally?",
+    ("Yes", [PLAN], "Did {x} {2} the {1} intentionally?",
      "A harm that one foresees and accepts counts as intended",
      [(*plan, "harm") for plan in PLANS]),
-    ("No", PLAN, "Did {x} {2} the {1} intentionally?",
+    ("No", [PLAN], "Did {x} {2} the {1} intentionally?",
      "A good that one does not care about does not count as intended",
      [(*plan, "help") for plan in PLANS]),
     ("Yes",
-     "{x}, a master of the sport, wanted to {0}, took careful aim, and succeeded as planned. {y} "
-     "watched.",
+     ["{x}, a master of the sport, wanted to {0}, took careful aim, and succeeded as planned. {y} "
+      "watched."],
      "Did {x} {0} intentionally?", "{x} wanted it, could do it, and did it as planned", AIMS),
     ("No",
-     "{x}, a beginner, wanted to {0}. The hand of {x} slipped, the {1} flew the wrong way, {2}. "
-     "{y} watched.",
+     ["{x}, a beginner, wanted to {0}. The hand of {x} slipped, the {1} flew the wrong way, {2}. "
+      "{y} watched."],
      "Did {x} {0} intentionally?", "It came about by a fluke and not by skill", AIMS),
 ]
 ASIDES = [
@@ -362,9 +368,11 @@ class CausalJudgement(Reading):
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice(("Yes", "No"))
         stories = at(rng, level, STORIES_EASY, STORIES, STORIES[2:])
-        _, *texts, settings = rng.choice([story for story in stories if story[0] == label])
+        _, orders, asked, why, settings = rng.choice([story for story in stories
+                                                      if story[0] == label])
         x, y = rng.sample(FIRST_NAMES, 2)
         setting = rng.choice(settings)
+        texts = rng.choice(orders), asked, why
         story, asked, why = (text.format(*setting, x=x, y=y) for text in texts)
         if level > 3:
             before, after = rng.sample(ASIDES, 2)
