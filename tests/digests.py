@@ -35,6 +35,7 @@ CHANGED: dict[str, str] = {
     "rg/arc_1d": "says when a single digit counts as a run, and what becomes of equally long ones",
     "rg/binary_alternation": "neither the amount of ones nor the length tells the swaps",
     "rg/circuit_logic": "each circuit has inputs for 0 and for 1, so its gates tell nothing",
+    "rg/course_schedule": "a course that needs nothing is in schedules with a circle, too",
     "rg/cryptarithm": "says that no two letters share a digit",
     "rg/game_of_life_halting": "boards with few cells are no likelier to die out",
     "rg/group_anagrams": "words without an anagram are drawn again",

@@ -172,9 +172,17 @@ def asked_first(question):
     return names[0] == re.search(r"\nDid (\w+)", question)[1]
 
 
+def courses_without_needs(question):
+    """Whether every course needs something, and whether every course is needed."""
+    count = int(re.search(r"courses 0 to (\d+)", question)[1]) + 1
+    needing, needed = map(set, zip(*re.findall(r"(\d+) needs (\d+)", question)))
+    return len(needing) == count, len(needed) == count
+
+
 # What is looked at; the answer that mostly goes with it is given.
 SIGHTS = [
     ("bbh/causal_judgement", asked_first),
+    ("rg/course_schedule", courses_without_needs),
 ]
 
 

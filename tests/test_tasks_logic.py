@@ -352,6 +352,13 @@ def test_the_moods_of_a_syllogism_and_the_number_of_lies_do_not_tell_the_answer(
         assert best <= 0.62 * sum(len(group) for group in verdicts.values() if len(group) >= 20)
 
 
+def test_each_schedule_has_a_course_without_needs_and_one_that_none_needs():
+    for level in (1, 3, 5):
+        for _, instance in some("rg/course_schedule", level, 40):
+            needing, needed = map(set, zip(*re.findall(r"(\d+) needs (\d+)", instance.question)))
+            assert needing - needed and needed - needing
+
+
 def test_courses_can_be_taken_unless_one_needs_itself_in_the_end():
     for level in (1, 3, 5):
         for task, instance in some("rg/course_schedule", level, 20):

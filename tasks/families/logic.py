@@ -878,26 +878,32 @@ class LogicalEquation(Task):
 
 
 class CourseSchedule(Task):
-    """Of the courses 0 to 2, 1 needs 0, 2 needs 1, 0 needs 2. Can all be taken? -> False"""
+    """Of the courses 0 to 3, 1 needs 0, 2 needs 1, 1 needs 2, 3 needs 2. Can all be taken? -> False
+
+    In each schedule some course needs nothing and some course is needed by none.
+    """
     split = "test"
     parse = staticmethod(yes_no)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         possible = rng.choice((True, False))
-        low, high, *ring = at(rng, level, (5, 5, 3, 3), (5, 10, 3, 5), (20, 40, 6, 12))
+        low, high, *ring = at(rng, level, (6, 7, 3, 3), (7, 10, 3, 5), (20, 40, 6, 12))
         count = rng.randint(low, high)
         order = rng.sample(range(count), count)
-        # Places in that order: the course at the first of a pair needs the one at the second.
+        # A chain of places in that order, which leaves out the first and the last of all.
+        chain = sorted(rng.sample(range(1, count - 1), rng.randint(*ring)))
+        before = dict(zip(chain[1:], chain))
+        # The course at the first place of a pair needs the one at the second.
         pairs = []
         for i in range(1, count):
-            for _ in range(rng.randint(1, min(level, 2))):
+            pairs.append((i, before.get(i, rng.randrange(i))))
+            if rng.randrange(min(level, 2)):
                 pairs.append((i, rng.randrange(i)))
-        # A chain of courses, closed to a ring or not.
-        chain = sorted(rng.sample(range(count), rng.randint(*ring)))
+        # The chain is closed to a ring or not; either way its last course is needed by a later one.
         first, last = chain[0], chain[-1]
-        pairs += zip(chain[1:], chain)
         pairs.append((last, first) if possible else (first, last))
+        pairs.append((rng.randrange(last + 1, count), last))
         needs = [[order[i], order[j]] for i, j in dict.fromkeys(pairs)]  # each pair once
         rng.shuffle(needs)
         told = ", ".join(f"{a} needs {b}" for a, b in needs)
