@@ -39,7 +39,7 @@ CHANGED: dict[str, str] = {
     "rg/cryptarithm": "says that no two letters share a digit",
     "rg/game_of_life_halting": "boards with few cells are no likelier to die out",
     "rg/group_anagrams": "words without an anagram are drawn again",
-    "rg/isomorphic_strings": "counting letters does not give the answer away",
+    "rg/isomorphic_strings": "neither counting letters nor looking for doubles gives the answer away",
     "rg/jugs": "says what one step is",
     "rg/quantum_lock": "says which buttons may be pressed when",
     "rg/ransom_note": "comparing lengths does not give the answer away",

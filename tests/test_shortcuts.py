@@ -172,6 +172,12 @@ def asked_first(question):
     return names[0] == re.search(r"\nDid (\w+)", question)[1]
 
 
+def doubles_in_both(question):
+    """Whether the letters that stand twice in a row stand at the same places in both words."""
+    one, two = quoted(question)
+    return [a == b for a, b in zip(one, one[1:])] == [a == b for a, b in zip(two, two[1:])]
+
+
 def courses_without_needs(question):
     """Whether every course needs something, and whether every course is needed."""
     count = int(re.search(r"courses 0 to (\d+)", question)[1]) + 1
@@ -183,6 +189,7 @@ def courses_without_needs(question):
 SIGHTS = [
     ("bbh/causal_judgement", asked_first),
     ("rg/course_schedule", courses_without_needs),
+    ("rg/isomorphic_strings", doubles_in_both),
 ]
 
 

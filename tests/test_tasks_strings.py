@@ -116,7 +116,8 @@ def test_a_false_pair_has_the_letter_counts_and_the_doubles_of_a_true_one():
     for instance in instances("rg/isomorphic_strings", 60):
         s, t = instance.facts.values()
         assert sorted(Counter(s).values()) == sorted(Counter(t).values())
-        assert len(re.findall(r"(?=(.)\1)", s)) == len(re.findall(r"(?=(.)\1)", t))
+        for i in range(1, len(s)):
+            assert (s[i - 1] == s[i]) == (t[i - 1] == t[i])
 
 
 def test_isomorphism_must_hold_in_both_directions():

@@ -284,34 +284,35 @@ class GroupAnagrams(Task):
         return sorted(map(sorted, grid(text.lower())))
 
 
-def doubles(text: str) -> int:
-    """How many letters are followed by the same letter."""
-    return sum(a == b for a, b in zip(text, text[1:]))
+def doubles(text: str | list[str]) -> list[bool]:
+    """Of each letter but the last, whether the same one follows."""
+    return [a == b for a, b in zip(text, text[1:])]
 
 
 class IsomorphicStrings(Task):
     """Can the letters of "egg" be renamed one-to-one to give "add"?
 
-    A false pair has two letters swapped: to count letters, or letters that stand twice in a row,
-    tells nothing.
+    A false pair has two letters swapped and its doubles where a true pair has them, and either
+    kind is drawn from the same words: neither counting letters nor looking for doubles tells.
     """
     parse = staticmethod(yes_no)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
         label = rng.choice((True, False))
-        size = between(rng, level, (3, 5), (5, 10), (15, 40))
-        alphabet = rng.sample(ascii_lowercase, max(2, size // 2))
+        size = between(rng, level, (5, 7), (6, 10), (15, 40))
+        alphabet = rng.sample(ascii_lowercase, max(3, size // 2))
         new = dict(zip(ascii_lowercase, rng.sample(ascii_lowercase, 26)))
         while True:
             s = scramble(rng, size, alphabet)
             renamed = [new[c] for c in s]
-            if not label:  # may still be a true pair: "ab" is renamed to "xy" as well as to "yx"
-                i, j = rng.sample(range(size), 2)
-                renamed[i], renamed[j] = renamed[j], renamed[i]
-            t = "".join(renamed)
-            if len(set(s)) > 1 and doubles(s) == doubles(t) and self.solve(s, t) is label:
+            spoilt = renamed.copy()
+            i, j = rng.sample(range(size), 2)
+            spoilt[i], spoilt[j] = spoilt[j], spoilt[i]
+            # It may still be a true pair: "ab" is renamed to "xy" as well as to "yx".
+            if doubles(s) == doubles(spoilt) and not self.solve(s, spoilt):
                 break
+        t = "".join(renamed if label else spoilt)
         question = (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? '
                     "Answer True or False.")
         return question, dict(s=s, t=t)
