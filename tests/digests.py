@@ -15,7 +15,7 @@ TABLE = ROOT / "tests" / "digests.txt"
 CHANGED: dict[str, str] = {
     "bbh/boolean_expressions": "only the constants are drawn anew, so no operator hints at True",
     "bbh/causal_judgement": "stories on whose causes and intentions nobody is in doubt; either person may stand first",
-    "bbh/date_understanding": "riddles count from the day they name; no option stands out",
+    "bbh/date_understanding": "riddles count from the day they name; no option stands out, not by nearness to it either",
     "bbh/disambiguation_qa": "level 1 says what C is for",
     "bbh/formal_fallacies": "a spoilt argument has as many negations as a sound one",
     "bbh/logical_deduction_five_objects": "no clue says the place that is asked for",

@@ -5,6 +5,7 @@ A task whose original has a shortcut too may say so: `shortcut = "a sentence tha
 """
 import re
 from collections import Counter, defaultdict
+from datetime import datetime
 from random import Random
 from types import SimpleNamespace
 
@@ -208,6 +209,40 @@ def test_what_a_lazy_reader_of_one_task_looks_at_tells_little(key, look, level, 
     guess = usual(sum(seen.values(), [])) / count
     lazy = sum(map(usual, seen.values())) / count
     assert lazy < guess + 0.10, f"{key}, level {level}: guessing {guess:.0%}, {look.__name__} {lazy:.0%}"
+
+
+def days_from_told(option, text):
+    """How many days lie between the option and the date that the question tells, if it tells one."""
+    named = re.search(r"([A-Z]\w+ \d+, \d{4})", text)
+    figures = re.search(r"\d\d/\d\d/\d{4}", text)
+    if named:
+        told_day = datetime.strptime(named[0], "%B %d, %Y")
+    elif figures:
+        told_day = datetime.strptime(figures[0], "%d/%m/%Y")
+    else:
+        return 0
+    return abs(datetime.strptime(option, "%m/%d/%Y") - told_day).days
+
+
+# What is looked at in each option; the option with most of it is chosen, or with least.
+AIMS = [
+    ("bbh/date_understanding", days_from_told),
+]
+
+
+@pytest.mark.parametrize("level", (1, LEVEL))
+@pytest.mark.parametrize("key, look", AIMS)
+def test_no_option_stands_out_to_who_knows_what_the_task_is_about(key, look, level, request):
+    count = 1_000 if request.config.getoption("--slow") else 300
+    right, guess = Counter(), 0.0
+    for question, options, answer in drawn(TASKS[key], count, level):
+        scores = [look(option, told(question)) for option in options]
+        guess += 1 / len(options) / count
+        for pick in max, min:
+            ties = [chr(65 + place) for place, score in enumerate(scores) if score == pick(scores)]
+            right[pick.__name__] += (answer in ties) / len(ties)
+    for name, share in right.items():
+        assert share / count < guess + 0.10, f"{key}, level {level}: {name} {look.__name__} {share / count:.0%}"
 
 
 # ---- the rules find what is planted ----------------------------------------------------------------------------

@@ -352,20 +352,33 @@ class DateUnderstanding(Choice):
             if not months or today.day <= 28:  # a step by months keeps the day of the month
                 break
         right = month_moved(today, months) + timedelta(days)
-        wrong = self._wrong(rng, right, count=at(rng, level, 2, 4, 5))
+        wrong = self._wrong(rng, right, told=day, count=at(rng, level, 2, 4, 5))
         block, letter = options(rng, f"{right:%m/%d/%Y}", [f"{day:%m/%d/%Y}" for day in wrong])
         question = f"{sentence} What is the date {words} in MM/DD/YYYY?"
         facts = dict(today=expression, days=days, months=months, options=block)
         return f"{question}\n{block}\nAnswer with the letter.", facts, letter
 
     @classmethod
-    def _wrong(cls, rng: Random, right: date, count: int) -> list[date]:
-        """Wrong dates, so drawn that the right one is no more like the others than any of them.
+    def _wrong(cls, rng: Random, right: date, told: date, count: int) -> list[date]:
+        """Wrong dates, so drawn that the right one does not stand out.
 
         Were all of them slips from the right date, it would be the one most like the others:
         so they are slips from one date, and each choice is that date equally often.
+        The right date may well be the nearest to the date told: so it is drawn how many are nearer.
         """
-        if rng.randrange(count + 1) == 0:
+        centre_is_right = rng.randrange(count + 1) == 0
+        draws = [cls._draw(rng, right, count, centre_is_right) for _ in range(20)]
+        nearer = rng.randint(0, count)
+
+        def off(wrong: list[date]) -> int:
+            return abs(nearer - sum(abs(day - told) < abs(right - told) for day in wrong))
+
+        return min(draws, key=off)
+
+    @classmethod
+    def _draw(cls, rng: Random, right: date, count: int, centre_is_right: bool) -> list[date]:
+        """Slips from the right date, or a slip from it with slips from that one."""
+        if centre_is_right:
             return rng.sample(cls._slips(right), count)
         centre = rng.choice(cls._slips(right))
         others = [day for day in cls._slips(centre) if day != right]
