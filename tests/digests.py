@@ -29,7 +29,7 @@ CHANGED: dict[str, str] = {
     "bbh/salient_translation_error_detection": "an opposite is never a noun, so one fault is meant",
     "bbh/snarks": "no comment that fits good and bad news alike",
     "bbh/sports_understanding": "asks whether all belongs to one sport; no doubtful deeds",
-    "bbh/temporal_sequences": "a span that no sentence tells need not be the free one",
+    "bbh/temporal_sequences": "a span that no sentence tells need not be the free one; each time is told once",
     "bbh/web_of_lies": "asks for somebody in the middle: counting lies tells nothing",
     "rg/acre": "each answer has a question about the same trials",
     "rg/arc_1d": "says when a single digit counts as a run, and what becomes of equally long ones",

@@ -197,3 +197,11 @@ def test_a_span_that_no_sentence_tells_need_not_be_the_free_one(questions):
         story, *choices, _ = instance.question.split("\n")
         untold = [choice for choice in choices if f"from {choice[4:]}." not in story]
         assert len(untold) == len(choices) - 1
+
+
+def test_no_time_of_a_day_is_told_more_often_than_another(questions):
+    for instance in questions("bbh/temporal_sequences"):
+        story, *choices, _ = instance.question.split("\n")
+        times = re.findall(r"\b\d+(?::30)?[ap]m\b", story)
+        assert len(set(times)) == len(times)
+        assert all(time in times for choice in choices for time in choice[4:].split(" to "))

@@ -224,9 +224,29 @@ def days_from_told(option, text):
     return abs(datetime.strptime(option, "%m/%d/%Y") - told_day).days
 
 
+def times_told(option, text):
+    """How often the text names the two times of a span."""
+    return sum(len(re.findall(rf"\b{time}\b", text)) for time in option.split(" to "))
+
+
+def hours(option, text):
+    """How long a span is, in hours."""
+    start, end = (datetime.strptime(time, "%I:%M%p" if ":" in time else "%I%p") for time in option.split(" to "))
+    return (end - start).seconds / 3600
+
+
+def borders_of_sentences(option, text):
+    """Whether a span begins where a sentence ends, and ends where one begins."""
+    start, end = option.split(" to ")
+    return (f"to {start}." in text) + (f"from {end} to" in text)
+
+
 # What is looked at in each option; the option with most of it is chosen, or with least.
 AIMS = [
     ("bbh/date_understanding", days_from_told),
+    ("bbh/temporal_sequences", times_told),
+    ("bbh/temporal_sequences", hours),
+    ("bbh/temporal_sequences", borders_of_sentences),
 ]
 
 

@@ -424,59 +424,69 @@ talking to a neighbour, walking a dog, washing a car, watching a play,
 writing a report""".replace("\n", " ").split(", ")
 
 
+def minutes(time):
+    hour, _, minute = time[:-2].partition(":")
+    return int(hour) % 12 * 60 + int(minute or 0) + 720 * time.endswith("pm")
+
+
 class TemporalSequences(Choice):
-    """One part of somebody's day is free, between the times at which others saw them.
+    """Somebody was free now and then, between the times at which others saw them.
 
-        8am      10am     11am           4pm   5pm      9pm      the cuts of a day in five parts
-         | lunch   | chess  |    free     | kite | letter |
+        8am      9am      11am     12pm      1pm      5pm      6pm      9pm
+         |   -    | lunch  |   -    |  chess  |  free  |  kite  |   -    |
 
-    The wrong options join cuts too, and most of them are in no sentence, as the free part is.
+    The right option is a free span, one wrong option is told in a sentence. The others are two free
+    spans with what lies between: as the right one, they begin where a sentence ends, and end where
+    one begins. Each time is told once, so no option is told of less than others.
     """
     suite, split = "bbh", "test"
+    uses = (minutes,)
 
     def make(self, rng: Random, level: int) -> tuple:
-        parts = between(rng, level, (4, 4), (5, 7), (7, 9))
-        step = at(rng, level, 2, 2, 1)  # whole or half hours
-        cuts, free, wrong = self._day(rng, parts, step)
+        sights = between(rng, level, (3, 3), (4, 6), (6, 8))
+        step = at(rng, level, 2, 1, 1)  # whole or half hours
+        cuts, free, joined = self._day(rng, sights, step)
         times = [clock(cut) for cut in cuts]
-        seen = [[times[i], times[i + 1]] for i in range(parts) if i != free]
+        seen = [[times[i], times[i + 1]] for i in range(1, 2 * sights, 2)]
+        told_span = " to ".join(rng.choice(seen))
         if level >= 3:
             rng.shuffle(seen)
-        # The story: one sentence for each part of the day that is taken.
+        # The story: one sentence for each time that somebody saw them.
         who, *others = rng.sample(FIRST_NAMES, 5)
         place = rng.choice(PLACES)
         story = " ".join(
             f"{rng.choice(others)} saw {who} elsewhere, {doing}, from {start} to {end}."
-            for (start, end), doing in zip(seen, rng.sample(DOING, len(seen))))
-        block, letter = options(rng, f"{times[free]} to {times[free + 1]}",
-                                [f"{clock(start)} to {clock(end)}" for start, end in wrong])
+            for (start, end), doing in zip(seen, rng.sample(DOING, sights)))
+        wrong = [f"{clock(start)} to {clock(end)}" for start, end in joined]
+        block, letter = options(rng, f"{times[free]} to {times[free + 1]}", [told_span, *wrong])
         return (f"{who} went to the {place} today. {who} woke up at {times[0]}. {story} "
                 f"The {place} closed at {times[-1]}. Which of these spans could {who} have spent "
                 f"there from beginning to end?\n{block}\nAnswer with the letter.",
-                dict(wake=times[0], close=times[-1], seen=seen, options=block), letter)
+                dict(seen=seen, options=block), letter)
 
     @staticmethod
-    def _day(rng: Random, parts: int, step: int) -> tuple[list[int], int, list[tuple[int, int]]]:
-        """The cuts in half hours, the number of the free part, and the spans that are not free."""
-        count = min(parts, 5) - 2  # joined spans
+    def _day(rng: Random, sights: int, step: int) -> tuple[list[int], int, list[tuple[int, int]]]:
+        """The cuts in half hours, the number of a free part, and joined parts that are not free."""
+        count = min(sights, 4) - 1  # joined spans
         shorter = rng.randint(0, count)  # how many of them are shorter than the free part
         times = range(10 // step, 46 // step + 1)  # from 5am to 11pm
         while True:
-            cuts = [cut * step for cut in sorted(rng.sample(times, parts + 1))]
-            free = rng.randrange(parts)
+            # Every other part is a sight: the first and the last part are free.
+            cuts = [cut * step for cut in sorted(rng.sample(times, 2 * sights + 2))]
+            free = 2 * rng.randrange(sights + 1)
             length = cuts[free + 1] - cuts[free]
-            # One wrong span is told in a sentence, the others join two parts.
-            told_part = rng.choice([i for i in range(parts) if i != free])
-            told_span = (cuts[told_part], cuts[told_part + 1])
-            joined = [(cuts[i], cuts[i + 2]) for i in rng.sample(range(parts - 1), count)]
-            if sum(end - start < length for start, end in joined) == shorter:
-                return cuts, free, [told_span, *joined]
+            joined = [(cuts[i], cuts[i + 3]) for i in range(0, 2 * sights, 2)]
+            rng.shuffle(joined)
+            short = [(start, end) for start, end in joined if end - start < length]
+            others = [span for span in joined if span not in short]
+            chosen = short[:shorter] + others[:count - shorter]
+            if len(chosen) == count:
+                return cuts, free, chosen
 
     @staticmethod
-    def solve(wake, close, seen, options):
-        # Where one sight ends another begins, but for the two ends of the free part.
-        starts, ends = zip(*seen)
-        (free_from,) = {wake, *ends} - {close, *starts}
-        (free_to,) = {close, *starts} - {wake, *ends}
-        free = f"{free_from} to {free_to}"
-        return next(line[1] for line in options.splitlines() if line[4:] == free)
+    def solve(seen, options):
+        busy = [(minutes(start), minutes(end)) for start, end in seen]
+        for line in options.splitlines():
+            start, end = map(minutes, line[4:].split(" to "))
+            if all(end <= begin or finish <= start for begin, finish in busy):
+                return line[1]
