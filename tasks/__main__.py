@@ -18,8 +18,9 @@ PROGRAM_BOUND = 5.0   # seconds in the sandbox, at any level
 LEGEND = """
 by     easy: one Python statement at every level; code: a program; text: words
 grade  A like the original, B narrower than it, C a stand-in made by rules
-Below each task: how many different questions level 3 has (estimated), what the
-commonest answer alone gets, and what level 5 asks to do.
+Below each task: how many different questions level 3 has (estimated), what a
+guess gets (the commonest answer, or one of those that the question offers), and
+what level 5 asks to do.
 `--tasks train,-easy` leaves the easy ones out."""
 
 

@@ -2,7 +2,7 @@
 import pytest
 
 from digests import SHIPPED
-from measure_tasks import different, draws, guessing
+from measure_tasks import GUESSES, different, draws, guessing
 from tasks import TASKS
 from tasks.difficulty import DIFFICULTY, is_one_statement, one_statement
 from tasks.questions import parse_tasks
@@ -41,11 +41,23 @@ def test_a_minus_leaves_the_easy_ones_out():
     assert 25 <= len(easy) <= 45
 
 
+@pytest.mark.parametrize("key, share", [
+    ("rg/color_cube_rotation", 1 / 6),   # six colours are told
+    ("rg/knights_knaves", 0.19),         # that all are knights; 1 in 8 were they independent
+    ("rg/number_format", 0.26),          # three to five numbers are told
+    ("rg/zebra_puzzles", 1 / 24)])       # orders of four names
+def test_a_guess_among_the_words_of_a_question_gets_what_the_table_says(key, share):
+    asked = [TASKS[key].generate(seed, 3) for seed in range(100)]
+    right = sum(TASKS[key].verify(instance, GUESSES[key](instance.question)) for instance in asked)
+    assert abs(right / 100 - share) < 0.1
+    assert abs(float(DIFFICULTY[key].guessing.strip("%")) / 100 - share) < 0.03
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("key", DIFFICULTY)
 def test_guessing_and_the_number_of_questions_are_as_the_table_says(key):
     known = DIFFICULTY[key]
     questions, answers = zip(*draws(TASKS[key]))
-    assert abs(guessing(answers) - float(known.guessing.strip("%")) / 100) < 0.06
+    assert abs(guessing(key, questions, answers) - float(known.guessing.strip("%")) / 100) < 0.06
     told, found = (int(text.strip(">").replace(",", "")) for text in (known.questions, different(questions)))
     assert max(told, found) <= 5 * min(told, found) or ">" in known.questions + different(questions)
