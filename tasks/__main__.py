@@ -49,6 +49,8 @@ def show(task: Task, instance: Instance) -> bool:
           f"purpose {instance.purpose}")
     if instance.task in DIFFICULTY:
         print(f"level 5 asks to: {DIFFICULTY[instance.task].level_5}")
+    if task.shortcut:
+        print(f"shortcut: {task.shortcut}")
     print(f"\n--- question\n{instance.question}")
     if task.program is None:
         print(f"\n--- rationale (a program is not the natural way)\n{task.rationale(instance)}")

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks import TASKS
+from tasks.__main__ import show
 from tasks.families.words import FIRST_NAMES
 
 LEVEL = 3
@@ -263,6 +264,12 @@ def test_no_option_stands_out_to_who_knows_what_the_task_is_about(key, look, lev
             right[pick.__name__] += (answer in ties) / len(ties)
     for name, share in right.items():
         assert share / count < guess + 0.10, f"{key}, level {level}: {name} {look.__name__} {share / count:.0%}"
+
+
+def test_the_shortcut_of_a_task_is_shown_with_its_questions(capsys):
+    task = TASKS["bbh/ruin_names"]
+    show(task, task.generate(0))
+    assert f"\nshortcut: {task.shortcut}\n" in capsys.readouterr().out
 
 
 # ---- the rules find what is planted ----------------------------------------------------------------------------
