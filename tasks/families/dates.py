@@ -437,7 +437,7 @@ class TemporalSequences(Choice):
 
     The right option is a free span, one wrong option is told in a sentence. The others are two free
     spans with what lies between: as the right one, they begin where a sentence ends, and end where
-    one begins. Each time is told once, so no option is told of less than others.
+    one begins. Each time is told once, so counting them tells nothing.
     """
     suite, split = "bbh", "test"
     uses = (minutes,)
@@ -445,10 +445,9 @@ class TemporalSequences(Choice):
     def make(self, rng: Random, level: int) -> tuple:
         sights = between(rng, level, (3, 3), (4, 6), (6, 8))
         step = at(rng, level, 2, 1, 1)  # whole or half hours
-        cuts, free, joined = self._day(rng, sights, step)
+        cuts, free, wrong = self._day(rng, sights, step)
         times = [clock(cut) for cut in cuts]
         seen = [[times[i], times[i + 1]] for i in range(1, 2 * sights, 2)]
-        told_span = " to ".join(rng.choice(seen))
         if level >= 3:
             rng.shuffle(seen)
         # The story: one sentence for each time that somebody saw them.
@@ -457,8 +456,8 @@ class TemporalSequences(Choice):
         story = " ".join(
             f"{rng.choice(others)} saw {who} elsewhere, {doing}, from {start} to {end}."
             for (start, end), doing in zip(seen, rng.sample(DOING, sights)))
-        wrong = [f"{clock(start)} to {clock(end)}" for start, end in joined]
-        block, letter = options(rng, f"{times[free]} to {times[free + 1]}", [told_span, *wrong])
+        block, letter = options(rng, f"{times[free]} to {times[free + 1]}",
+                                [f"{clock(start)} to {clock(end)}" for start, end in wrong])
         return (f"{who} went to the {place} today. {who} woke up at {times[0]}. {story} "
                 f"The {place} closed at {times[-1]}. Which of these spans could {who} have spent "
                 f"there from beginning to end?\n{block}\nAnswer with the letter.",
@@ -466,22 +465,26 @@ class TemporalSequences(Choice):
 
     @staticmethod
     def _day(rng: Random, sights: int, step: int) -> tuple[list[int], int, list[tuple[int, int]]]:
-        """The cuts in half hours, the number of a free part, and joined parts that are not free."""
+        """The cuts in half hours, the number of a free part, and the spans that are not free."""
         count = min(sights, 4) - 1  # joined spans
-        shorter = rng.randint(0, count)  # how many of them are shorter than the free part
+        shorter = rng.randint(0, count + 1)  # how many wrong spans are shorter than the free part
         times = range(10 // step, 46 // step + 1)  # from 5am to 11pm
         while True:
             # Every other part is a sight: the first and the last part are free.
             cuts = [cut * step for cut in sorted(rng.sample(times, 2 * sights + 2))]
             free = 2 * rng.randrange(sights + 1)
             length = cuts[free + 1] - cuts[free]
+            seen = 2 * rng.randrange(sights) + 1
+            told_span = (cuts[seen], cuts[seen + 1])
             joined = [(cuts[i], cuts[i + 3]) for i in range(0, 2 * sights, 2)]
             rng.shuffle(joined)
             short = [(start, end) for start, end in joined if end - start < length]
             others = [span for span in joined if span not in short]
-            chosen = short[:shorter] + others[:count - shorter]
-            if len(chosen) == count:
-                return cuts, free, chosen
+            # One wrong span is told in a sentence, the others join two free parts.
+            few = shorter - (told_span[1] - told_span[0] < length)
+            chosen = short[:few] + others[:count - few]
+            if 0 <= few <= count == len(chosen):
+                return cuts, free, [told_span, *chosen]
 
     @staticmethod
     def solve(seen, options):
