@@ -45,9 +45,9 @@ from r1ci import (Chat, Interpreter, PackedRows, TokenScores, checked_sandbox, e
                   flags_of_run, load_model, load_tokenizer, load_weights, merge_shares,
                   protocol_of_run, rollout, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
-                 copy_weights, explain_lost_rank, free_weights, give_back_memory, is_whole,
-                 load_sharded, make_batches, make_optimizer, memory_gb, optimizer_step,
-                 parse_with_preset, sha256, tell_last_pass)
+                 check_gradients, copy_weights, explain_lost_rank, free_weights, give_back_memory,
+                 is_whole, load_sharded, make_batches, make_optimizer, memory_gb, model_sha256,
+                 optimizer_step, parse_with_preset, sha256, tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -724,13 +724,6 @@ class Progress:
     skipped: int = 0                    # steps in a row whose gradient was not finite
 
 
-def check_gradients(progress: Progress, steps: int) -> None:
-    """End a run that does not learn: its last steps were all skipped."""
-    if progress.skipped >= min(steps, 10):
-        raise SystemExit(f"training has failed: the last {progress.skipped} steps were skipped, "
-                         "since no gradient was finite; lower --lr, or look at --model's weights")
-
-
 def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
                    most: int) -> float:
     """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread.
@@ -972,7 +965,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             run.log(metrics, show=False)
             world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
             bar.set_postfix(reward=metrics["reward"])
-            check_gradients(progress, steps)
+            check_gradients(progress.skipped, steps)
             # A checkpoint, and the end of the program if it was asked for.
             stop = interrupt.wanted() or step == args.stop_after
             if stop or validates or (args.save_every and step % args.save_every == 0):
@@ -1298,7 +1291,7 @@ def main() -> None:
     held_out = choose_questions(args, "eval", args.eval_n)
     if args.order != "none" and args.stages > len(questions):
         parser.error(f"--stages {args.stages}: there are only {len(questions)} training questions")
-    if args.pass_rates:
+    if args.pass_rates and not args.resume:   # a checkpoint holds p
         read_pass_rates(args.pass_rates, questions)
     world = check_and_start(parser, args)
     with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
@@ -1310,7 +1303,9 @@ def main() -> None:
                 explain(args, world, sandbox)
             return
         flags = {name: value for name, value in vars(args).items() if name != "explain"}
-        if args.questions:   # what it holds is part of how a run began
+        # What the files hold is part of how a run began.
+        flags["model_sha256"] = world.on_main(lambda: model_sha256(args.model))
+        if args.questions:
             flags["questions_sha256"] = sha256(Path(args.questions))
         run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
                      sandbox=sandbox)

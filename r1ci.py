@@ -1866,13 +1866,10 @@ def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
 
 
 def command_eval(args: argparse.Namespace) -> None:
-    for flag, file in (("--json", args.json), ("--trajectories", args.trajectories)):
-        try:   # whether it can be written is found out before the work
-            if file:
-                open(file, "a").close()
-        except OSError as error:
-            raise SystemExit(f"{flag} {file}: {error.strerror}")
     questions = questions_of_flags(args)
+    for flag, file in (("--json", args.json), ("--trajectories", args.trajectories)):
+        if file:
+            require_new_file(flag, Path(file))
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         if endpoint:
@@ -1883,6 +1880,7 @@ def command_eval(args: argparse.Namespace) -> None:
     reports: dict[str, dict[str, Any]] = {}
     trajectories: list[Trajectory] = []
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
+        layers = sandbox.describe_layers()
         for mode in MODES if args.mode == "all" else [args.mode]:
             protocol = protocol_of(args, mode=mode)
             key = (args.seed, "held-out questions")
@@ -1907,7 +1905,7 @@ def command_eval(args: argparse.Namespace) -> None:
         report = {"modes": reports} if args.mode == "all" else reports[args.mode]
         # All flags but the function that answers the command.
         flags = {name: value for name, value in vars(args).items() if name != "command"}
-        write_json(Path(args.json), {"flags": flags, **report})
+        write_json(Path(args.json), {"flags": flags, "sandbox": layers, **report})
     if args.trajectories:
         with open(args.trajectories, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
@@ -1915,6 +1913,14 @@ def command_eval(args: argparse.Namespace) -> None:
 
 TAKEN_OVER = """A model that a run here has made is asked as in training: the run's level, mode,
 format and limits take the place of the defaults above."""
+
+def require_new_file(flag: str, path: Path) -> None:
+    """Found out before the work: whether it can be written, and that nothing is written over."""
+    if path.exists():
+        raise SystemExit(f"{flag} {path} exists: choose another file")
+    if not os.access(path.parent, os.W_OK):
+        raise SystemExit(f"{flag} {path}: no directory that can be written to holds that file")
+
 
 EVAL_LEGEND = """The table: n, questions; calls, code calls of an answer; words, the share of given
 answers that came without code; tokens, sampled for an answer; pass@k, the share of questions with a
@@ -1985,7 +1991,7 @@ def add_model_flags(parser: argparse.ArgumentParser, modes: tuple[str, ...]) -> 
     add = parser.add_argument
     add("--model", required=True,
         help="a Hugging Face directory, hub id, or URL#name of a served model")
-    add("--seed", type=int, default=0, help="of the sampling noise")
+    add("--seed", type=whole(0), default=0, help="of the sampling noise")
     add_device_flags(add)
     add("--allow-weak", action="store_true",
         help="run scripts even where the sandbox cannot confine them")
@@ -2024,7 +2030,7 @@ def main() -> None:
     add("--purpose", choices=("eval", "val", "rl", "sft"),
         help="which questions: held-out ones, validation, those that GRPO trains on, or those that "
              "supervised data is made of (default: eval; of --questions, all)")
-    add("--question-seed", type=int, default=0, help="another set of questions")
+    add("--question-seed", type=whole(0), default=0, help="another set of questions")
     add("--json", metavar="FILE", help="write the report there")
     add("--trajectories", metavar="FILE", help="write the conversations there, as JSON lines")
     add("--workers", type=whole(1), default=None, help="sandbox processes; none: one a core")

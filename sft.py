@@ -55,7 +55,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (WIDE, CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
                   check_model, checked_sandbox, choose_dtype, evaluate, explain_out_of_memory,
-                  find_device, load_model, load_tokenizer, load_weights, micro_batches,
+                  find_device, find_model, load_model, load_tokenizer, load_weights, micro_batches,
                   render_messages, save_model, token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
@@ -138,7 +138,11 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
         torch.cuda.set_device(place)
     if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
         # Ranks wait for each other where one writes or loads alone; torchrun notices the dead.
-        dist.init_process_group(backend, timeout=timedelta(hours=2))
+        try:
+            dist.init_process_group(backend, timeout=timedelta(hours=2))
+        except ValueError as error:
+            raise SystemExit(f"RANK is set, but not all that torchrun sets ({error}): start with "
+                             "torchrun, or unset RANK")
     else:
         # FSDP and checkpoints want a process group even then: one with a single member, and with
         # its address book in memory.
@@ -350,6 +354,14 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
     optimizer.zero_grad(set_to_none=True)
     give_back_memory(model)
     return norm
+
+
+def check_gradients(skipped: int, steps: int) -> None:
+    """End a run of `steps` steps that does not learn: its newest `skipped` steps were all skipped.
+    """
+    if skipped >= min(steps, 10):
+        raise SystemExit(f"training has failed: the last {skipped} steps were skipped, since no "
+                         "gradient was finite; lower --lr, or look at the model and the data")
 
 
 def give_back_memory(model: nn.Module) -> None:
@@ -669,7 +681,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
         run.delete_older()   # a run that was killed after its save still has older checkpoints
     else:
         run.clear_logs()
-    skipped = 0
+    skipped = 0   # the newest steps, one after the other, whose gradient was not finite
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
     with Interrupt(world) as interrupt, tqdm(
@@ -682,12 +694,12 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             metrics = sft_backward(model, batch, world, tokenizer_size=chat.tokenizer_size,
                                    micro_tokens=args.micro_tokens)
             metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.max_grad_norm)
-            if not math.isfinite(metrics["grad_norm"]):
-                skipped += 1
+            skipped = 0 if math.isfinite(metrics["grad_norm"]) else skipped + 1
             bar.set_postfix(loss=f"{metrics['loss']:.3f}")
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
             run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
                          mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
+            check_gradients(skipped, steps)
             stop = interrupt.wanted() or step == args.stop_after
             if stop or (args.save_every and step % args.save_every == 0):
                 path = run.save(model, optimizer, tokenizer,
@@ -696,9 +708,6 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                     world.say(f"stopped after step {step}; the same command with --resume (in the "
                               f"place of --overwrite) goes on from {path}")
                     raise SystemExit(interrupt.status)
-        if skipped and skipped == steps - first + 1:
-            raise SystemExit("training has failed: no step had a finite gradient; lower --lr, or "
-                             "look at the model and the data")
         run.finish(model, tokenizer)
 
 
@@ -846,10 +855,12 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     """
     catch_signals(stop_at_once)
     out = Path(args.out).resolve()
-    writes = not getattr(args, "explain", False)   # grpo.py --explain leaves --out alone
+    places = {out, Path(f"{out}.new")}   # where a run writes
+    if getattr(args, "explain", False):   # grpo.py --explain writes nothing
+        places = set()
     for name in ("model", "data", "questions", "pass_rates"):
         source = getattr(args, name, None)
-        if writes and source and out in (Path(source).resolve(), *Path(source).resolve().parents):
+        if source and places & {Path(source).resolve(), *Path(source).resolve().parents}:
             parser.error(f"--{name.replace('_', '-')} {source} lies in --out {args.out}: a run "
                          "does not replace what it begins from")
     if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
@@ -859,10 +870,17 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
         parser.error(f"--log {args.log} needs a package that is not installed: pip install "
                      f"{args.log}")
     # A wrong --model ends the program here, before --out is touched.
-    width = check_model(args.model).hidden_size if args.model else args.width
+    width, context = getattr(args, "width", 0), ModelConfig.max_position_embeddings
+    if args.model:
+        config = check_model(args.model)
+        width, context = config.hidden_size, config.max_position_embeddings
+    if args.max_tokens >= context:
+        parser.error(f"--max-tokens {args.max_tokens} leaves no room for a prompt in the model's "
+                     f"context of {context}")
     world = start_world(args.device, args.dtype, width)
     # The presets for real models bring a --lr of their own, and so does who types one.
-    if args.preset in ("tiny", "quick") and width >= WIDE and args.lr == parser.get_default("lr"):
+    of_tiny = args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr")
+    if args.model and width >= WIDE and of_tiny:
         world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
                   f"for the tiny model, and {args.model} is none: --preset laptop has others")
     # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
@@ -895,6 +913,13 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def model_sha256(source: str | Path) -> str:
+    """A digest of a model's weights and tokenizer."""
+    directory = find_model(source)
+    files = [directory / "tokenizer.json", *sorted(directory.glob("*.safetensors"))]
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+
+
 def is_run(path: Path) -> bool:
     return (path / "metrics.jsonl").exists()
 
@@ -922,9 +947,10 @@ def checksums(checkpoint: Path) -> str:
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether its files are those that were written, to the last bit."""
+    """Whether the files that were written are there, to the last bit; others do no harm."""
     try:
-        return (checkpoint / "SHA256SUMS").read_text() == checksums(checkpoint)
+        written = set((checkpoint / "SHA256SUMS").read_text().splitlines())
+        return bool(written) and written <= set(checksums(checkpoint).splitlines())
     except (OSError, ValueError):
         return False
 
@@ -1070,7 +1096,8 @@ class RunDir:
             with open(path, encoding="utf-8") as file:
                 saved = dict(json.loads(file.readline())["flags"])
         except (ValueError, LookupError, TypeError):
-            raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags")
+            raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags; "
+                             "--overwrite moves the run aside and begins again")
         changes = {}
         for key in sorted((saved.keys() | self.flags.keys()) - self.MAY_CHANGE):
             before, now = saved.get(key), self.flags.get(key)
@@ -1080,10 +1107,12 @@ class RunDir:
         # What follows from another flag differs with it: only that one is to be mended.
         if "preset" in changes:
             changes = {"preset": changes["preset"]}
-        elif "questions" in changes:
-            changes.pop("questions_sha256", None)
-        elif "questions_sha256" in changes:
-            changes["questions_sha256"] = f"{saved['questions']} has changed since the run began"
+        for name in ("questions", "model"):   # named by a path, and by a digest of what is there
+            digest = f"{name}_sha256"
+            if name in changes or digest not in saved:   # an older run has none of the model
+                changes.pop(digest, None)
+            elif digest in changes:
+                changes[digest] = f"{saved[name]} has changed since the run began"
         if changes:
             raise SystemExit(f"--resume: {', '.join(changes.values())}; a run goes on with its own "
                              "flags")

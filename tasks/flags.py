@@ -85,18 +85,16 @@ def whole(minimum: int) -> Callable[[str], int]:
     return parse
 
 
-def real(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
-    """A finite number from `minimum` to `maximum`."""
+def real(minimum: float, maximum: float = 1e6) -> Callable[[str], float]:
+    """A number from `minimum` to `maximum`."""
     def parse(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and minimum <= value <= maximum):
-            limits = f"of at least {minimum:g}"
-            if maximum < math.inf:
-                limits = f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"{text} is not a finite number {limits}")
+        if not minimum <= value <= maximum:   # nor is NaN
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {minimum:g} to "
+                                             f"{maximum:g}")
         return value
     return parse
 

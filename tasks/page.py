@@ -43,13 +43,19 @@ def write_page(directories: list[str], out: str) -> int:
     most_bytes = MOST_BYTES // len(directories)
     if not out.endswith(".html"):   # a slip of the pen shall not replace a run's file
         raise SystemExit(f"--out {out}: the page's name ends in .html")
+    template = TEMPLATE.read_text(encoding="utf-8")
+    if Path(out).is_file():
+        # An earlier page may be written over, and no other file.
+        before = Path(out).read_text(encoding="utf-8", errors="replace")
+        if not before.startswith(template[:template.index("page.py")]):
+            raise SystemExit(f"--out {out} is there, and no page of ours: choose another name")
     runs = []
     for directory in directories:
         try:
             runs.append(read_run(Path(directory), most_bytes))
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             raise SystemExit(f"{directory}: its files are not as a run writes them ({error!r})")
-    page = TEMPLATE.read_text(encoding="utf-8").replace(PLACE, as_script({"runs": runs}))
+    page = template.replace(PLACE, as_script({"runs": runs}))
     try:
         Path(out).write_text(page, encoding="utf-8")
     except OSError as error:

@@ -16,7 +16,7 @@ import tiny
 from grpo import (ADVANTAGES, Actor, Algorithm, Curriculum, Learner, TrainedAnswer, choose_answers,
                   group_advantages, kl_estimate, order_value, policy_loss, potential, token_weight,
                   update)
-from sft import World, copy_weights
+from sft import World, check_gradients, copy_weights
 from tasks.conversation import Protocol, Trajectory
 from tasks.report import end_if_sandbox_failed, explain_tokens, tool_failures
 from test_scripts import GRPO, inside, metrics, refusal
@@ -591,14 +591,11 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted():
 
 
 def test_a_run_that_only_leaves_steps_out_ends_with_a_sentence():
-    progress = grpo.Progress(before={}, pass_rates=[], skipped=9)
-    grpo.check_gradients(progress, steps=20)
-    progress.skipped = 10
+    check_gradients(skipped=9, steps=20)
     with pytest.raises(SystemExit, match="last 10 steps were skipped"):
-        grpo.check_gradients(progress, steps=20)
-    progress.skipped = 2
+        check_gradients(skipped=10, steps=20)
     with pytest.raises(SystemExit, match="last 2 steps were skipped"):
-        grpo.check_gradients(progress, steps=2)
+        check_gradients(skipped=2, steps=2)
 
 
 @pytest.mark.parametrize("value", [math.nan, 1e10])

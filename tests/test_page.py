@@ -234,6 +234,16 @@ def test_long_curves_become_means_of_neighbours(tmp_path):
     assert curve[:2] == [[2, 2.0], [5, 5.0]] and len(curve) == 334   # 1000 / 3
 
 
+def test_a_page_is_written_over_a_page_and_over_nothing_else(run, tmp_path):
+    page, other = tmp_path / "page.html", tmp_path / "other.html"
+    write_page([str(run)], str(page))
+    write_page([str(run)], str(page))
+    other.write_text("<!doctype html><html>my notes</html>")
+    with pytest.raises(SystemExit, match="no page of ours"):
+        write_page([str(run)], str(other))
+    assert "my notes" in other.read_text()
+
+
 def test_many_long_conversations_are_thinned_out_to_three_megabytes(run):
     (run / "trajectories.jsonl").unlink()
     for step in range(1, 31):

@@ -381,7 +381,7 @@ def test_refusals_touch_nothing(sft_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("flags", [["--batch-size", "0"], ["--lr", "-1"], ["--lr", "nan"],
-                                   ["--lr", "inf"], ["--max-grad-norm", "-1"], ["--micro-tokens", "0"],
+                                   ["--lr", "inf"], ["--lr", "1e300"], ["--max-grad-norm", "-1"], ["--micro-tokens", "0"],
                                    ["--epochs", "-1"], ["--epochs", "nan"], ["--eval-n", "-1"],
                                    ["--keep", "0"], ["--per-task", "0"], ["--workers", "0"],
                                    ["--layers", "0"], ["--width", "4"], ["--copy-steps", "1.5"],
@@ -390,7 +390,7 @@ def test_refusals_touch_nothing(sft_run, tmp_path, monkeypatch):
 def test_numbers_out_of_range_are_refused_with_their_range(flags, tmp_path):
     sentence = refusal(*SFT, *flags, "--out", tmp_path / "a")
     assert flags[0] in sentence and flags[1] in sentence
-    assert "number of at least" in sentence or "finite number from" in sentence
+    assert "number of at least" in sentence or "number from" in sentence
     assert not (tmp_path / "a").exists()
 
 
@@ -409,6 +409,32 @@ def test_flags_that_change_no_result_may_change_and_changed_data_is_noticed(sft_
     inside(*args, *free, "--resume")
     assert [line["step"] for line in metrics(directory)[1:]] == [1, 2, 3, 4, 5, 6]
     assert not (directory / "eval.json").exists()   # --eval-n 0
+
+
+def test_a_file_that_others_put_into_a_checkpoint_does_no_harm(whole, tmp_path):
+    checkpoint = tmp_path / "step-000002"
+    shutil.copytree(next((whole.directory / "checkpoints").iterdir()), checkpoint)
+    assert sft.is_whole(checkpoint)
+    (checkpoint / ".DS_Store").write_text("a desktop's notes")
+    assert sft.is_whole(checkpoint)
+    os.truncate(checkpoint / "state.json", 5)
+    assert not sft.is_whole(checkpoint)
+    os.remove(checkpoint / "state.json")
+    assert not sft.is_whole(checkpoint)
+    (checkpoint / "SHA256SUMS").write_text("")
+    assert not sft.is_whole(checkpoint)
+
+
+def test_a_model_that_has_changed_is_not_gone_on_with(sft_run, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(sft_run, model, ignore=shutil.ignore_patterns("checkpoints"))
+    args = [*GRPO, "--model", model, "--out", tmp_path / "run"]
+    inside(*args, "--stop-after", "1")
+    text = (model / "tokenizer.json").read_text()
+    (model / "tokenizer.json").write_text(text + "\n")
+    assert f"{model} has changed since the run began" in refusal(*args, "--resume")
+    (model / "tokenizer.json").write_text(text)
+    inside(*args, "--resume", "--stop-after", "2")
 
 
 def test_a_full_disk_ends_a_run_in_one_sentence_and_leaves_no_part(tmp_path):
@@ -439,7 +465,7 @@ def test_a_run_without_a_finite_step_says_so(sft_run, tmp_path):
     weights["model.norm.weight"][0] = float("nan")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     sentence = refusal(*SFT, "--model", broken, "--out", tmp_path / "run")
-    assert "no step had a finite gradient" in sentence
+    assert "the last 6 steps were skipped" in sentence
     lines = [json.loads(line, parse_constant=pytest.fail)   # NaN is no JSON
              for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["grad_norm"] for line in lines[1:]] == [None] * 6

@@ -296,8 +296,12 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     again = {q.seed for q in own_questions(path, "eval", flags["eval_n"])}   # those that the run has asked
     assert {json.loads(line)["seed"] for line in asked.read_text().splitlines()} == again <= held_out
     # Of the file that it was trained on only what was held out, and no more than is asked for.
-    inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked, "--questions", path, "--n", "1")
-    [line] = asked.read_text().splitlines()
+    again = ["r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--questions", path, "--n", "1", "--trajectories"]
+    before = path.read_bytes()
+    assert f"{path} exists: choose another file" in refusal(*again, path)   # the questions themselves
+    assert path.read_bytes() == before
+    inside(*again, tmp_path / "one.jsonl")
+    [line] = (tmp_path / "one.jsonl").read_text().splitlines()
     assert json.loads(line)["seed"] in held_out
     forgotten = refusal(*OWN, "--model", sft_run, "--out", tmp_path / "run", "--resume")
     assert f"--questions was {path} when the run began and is None now" in forgotten and "has changed" not in forgotten
@@ -337,6 +341,15 @@ def test_bad_input_is_refused_in_one_sentence(sft_run, tmp_path):
     if importlib.util.find_spec("wandb") is None:
         assert "--log wandb needs a package that is not installed" in refusal(*SFT, "--log", "wandb", "--out", tmp_path / "a")
     assert "--width 12 is not a multiple of 8" in refusal(*SFT, "--width", "12", "--out", tmp_path / "a")
+    assert "leaves no room for a prompt" in refusal(*SFT, "--max-tokens", "2048", "--out", tmp_path / "a")
+    shutil.copytree(sft_run, tmp_path / "a.new")   # where --overwrite would write
+    for name, source in (("--model", tmp_path / "a.new"), ("--data", tmp_path / "a.new" / "data.jsonl")):
+        assert f"{name} {source} lies in --out" in refusal(*SFT, name, source, "--out", tmp_path / "a", "--overwrite")
+    assert "unknown task" in refusal("r1ci.py", "eval", "--model", sft_run, "--tasks", "rg/gdc", "--json", tmp_path / "left.json")
+    assert not (tmp_path / "left.json").exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RANK", "0")
+        assert "start with torchrun, or unset RANK" in refusal(*SFT, "--out", tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
 
