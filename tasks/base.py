@@ -368,11 +368,35 @@ FRACTION = r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}"  # \frac{7}{2}, in a formula
 
 def numeral(text: str) -> str:
     """A number's spelling made plain: "x = −1,234" -> "-1234" and "$5" -> "5"."""
-    text = norm(text).split("=")[-1].replace("−", "-").strip()
-    text = re.sub(r"^([+-]?)\$", r"\1", text)
     # The comma of 1,234 is {,} or \, in a formula.
-    text = text.replace("{,}", ",").replace("\\,", ",")
-    return re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda n: n[0].replace(",", ""), text)
+    text = norm(text).replace("−", "-").replace("{,}", ",").replace("\\,", ",")
+    thousands = r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])"
+    text = re.sub(thousands, lambda n: n[0].replace(",", ""), text)
+    return re.sub(r"^([+-]?)\$", r"\1", right_side(text))
+
+
+def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str:
+    """What is behind the last "=": the 20 of "x = 20", "gcd(60, 80) = 20" and "12 + 8 = 20".
+
+    Before it stands nothing, a name, some words without numbers, or what is the `same` as that.
+    """
+    *before, right = (side.strip() for side in text.split("="))
+    for left in before:
+        if re.search(r"[!<>≠≤≥]|\b(?:not|never|or)\b", left):
+            raise ValueError(f"not an equation: {text[:40]!r}")
+        # The brackets of f(12), and what may be in or around the words: x_{1}, \angle B, "so, x".
+        words = re.sub(r"(?<=\w) ?\([^()]*\)|[{}\\,:∠]", " ", left.replace("_{", "_"))
+        named = all(word.isidentifier() for word in words.split())
+        if not named and not (same or equal)(left, right):
+            raise ValueError(f"what stands before = is something else: {text[:40]!r}")
+    return right
+
+
+def equal(left: str, right: str) -> bool:
+    """Whether two formulas have one value; a decimal on the right may be rounded."""
+    tolerance = 0.005 if "." in right else 1e-9
+    left, right = (worth(side.replace("$", "")) for side in (left, right))
+    return math.isclose(left, right, rel_tol=tolerance)
 
 
 def integer(text: str) -> int:
@@ -398,7 +422,11 @@ def number(text: str) -> Fraction:
 
 def amount(text: str) -> Any:
     """A number as a formula: 12, 7/2, 3*sqrt(2), 5π/6 or 2√3; exact without a root and pi."""
-    formula = numeral(text)
+    return worth(numeral(text))
+
+
+def worth(formula: str) -> Any:
+    """The value of such a formula, once its numbers are plain."""
     if len(formula) > 500:
         raise ValueError("formula too long")
     if re.search(rf"\d\s*{FRACTION}", formula):  # 1\frac{1}{2} is 1.5 to some and 0.5 to others

@@ -144,6 +144,42 @@ def test_an_assignment_is_one_item_of_a_list():
     assert all(roots.verify(linear, text) for text in ("x = -0.3333", "x=-0.3333", "$x = -0.3333$"))
 
 
+@pytest.mark.parametrize("text", [
+    "x = 20", "x=20", "= 20", "gcd(60, 80) = 20", "$\\gcd(60, 80) = 20$", "12 + 8 = 20", "the answer = 20", "Answer: x = 20",
+    "gcd(60, 80) = 2 * 10 = 20", "x_{1} = 20", "\\text{gcd} = 20", "3 × 8 − 4 = 20", "\\frac{40}{2} = 20", "1,000 / 50 = $20"])
+def test_before_an_equals_sign_stands_a_name_or_an_expression(text):
+    assert TASKS["rg/gcd"].verify(Instance("rg/gcd", 0, 1, "eval", "", dict(numbers=[60, 80]), "20"), text)
+
+
+@pytest.mark.parametrize("text", [
+    "x != 20", ">= 20", "<= 20", "x ≠ 20", "x > 20 = 20", "not = 20", "isn't = 20", "x = not 20", "12 or 18 = 20", "12, 18 = 20",
+    "12345 = 20", "(12) = 20", "\\boxed{12} = 20", "x = 12, x = 20", "x (or 12) = 20", "it is not 12 = 20", "12 + 9 = 20",
+    "20 = 12 = 20", "x/2 = 20", "2x = 20", "-x = 20", "20.01 = 20"])
+def test_before_an_equals_sign_stands_no_other_number_and_no_no(text):
+    assert not TASKS["rg/gcd"].verify(Instance("rg/gcd", 0, 1, "eval", "", dict(numbers=[60, 80]), "20"), text)
+    assert not grade(file_question("user/mine", "20"), text)
+
+
+def test_other_answers_behind_an_equals_sign_are_read_likewise():
+    for key, facts, expect, right, wrong in (
+            ("rg/prime_factorization", dict(n=12), "2 * 2 * 3", ("12 = 3 × 2 × 2", "n = 2, 2, 3"),
+             ("13 = 2 * 2 * 3", "12 != 2 * 2 * 3")),
+            ("rg/fraction_simplification", dict(p=6, q=9), "2/3", ("6/9 = 2/3", "x = 2/3"), ("4/9 = 2/3", "1/3 or 2/3 = 2/3")),
+            ("rg/complex_arithmetic", {}, "3-1i", ("(1+2i) + (2-3i) = 3-i", "z = 3-i"), ("2-i = 3-i", "z != 3-i")),
+            ("rg/polynomial_multiplication", dict(letters="x"), "x**2 - 1", ("(x + 1)(x - 1) = x^2 - 1", "p(x) = x^2 - 1"),
+             ("x**3 = x^2 - 1", "x <= x^2 - 1")),
+            ("rg/simple_integration", {}, "x**3", ("F(x) = x^3", "\\int 3x^2 dx = x^3 + C"), ("3*x**2 = x**3", "not = x**3"))):
+        instance = Instance(key, 0, 1, "eval", "", facts, expect)
+        assert [text for text in right if not TASKS[key].verify(instance, text)] == []
+        assert [text for text in wrong if TASKS[key].verify(instance, text)] == []
+
+
+def test_an_equation_about_a_decimal_may_be_rounded():
+    assert number("2/3 = 0.6667") == Fraction("0.6667") and number("12.5^3 = 1.95e+03") == 1950
+    with pytest.raises(ValueError):
+        number("2/3 = 0.7")
+
+
 # ---- questions from files ----------------------------------------------------------------------------
 
 def file_question(task, expect, question="How many?"):
@@ -177,6 +213,7 @@ def test_words_of_files_are_undressed_too():
 def test_large_whole_numbers_of_files_are_not_rounded():
     assert grade(file_question("user/mine", "0.3333333"), "1/3")
     assert not grade(file_question("user/mine", "1000000"), "1000001")
+    assert grade(file_question("user/mine", "4"), "2 + 2 = 4") and not grade(file_question("user/mine", "4"), "5 = 4")
     assert grade(file_question("user/mine", "2.5"), "2.5000001") and not grade(file_question("user/mine", "2.5"), "2.501")
 
 

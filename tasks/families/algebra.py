@@ -11,7 +11,8 @@ from numbers import Rational
 from random import Random
 from typing import Any
 
-from tasks.base import FRACTION, Instance, Task, at, between, integer, norm, number, tie, value
+from tasks.base import (FRACTION, Instance, Task, at, between, integer, norm, number, right_side,
+                        tie, value)
 from tasks.families.arithmetic import signed
 
 
@@ -49,12 +50,17 @@ SIGNS = {"^": "**", "·": "*", "×": "*", "−": "-", "√": "sqrt", "²": "**2"
          "{": "(", "}": ")"}
 
 
+def asked(left: str, right: str) -> bool:
+    """Whether what stands before "=" may be the question: an integral, or a product of brackets."""
+    return re.search(r"[(∫]|\\int", left) is not None
+
+
 def formula(text: str) -> str:
     """What a person may write, in Python's notation: "F(x) = 3x^2 + C" -> "3*x**2 + c".
 
     LaTeX too: "\\frac{2}{3}x^{10}" -> "(2)/(3)*x**10".
     """
-    text = norm(text).split("=")[-1].strip()
+    text = right_side(norm(text), same=asked)
     # a plain exponent loses its braces first, so that no bracket comes of it
     text = re.sub(r"\^\s*{(\d+)}", r"^\1", text)
     for _ in range(2):  # a root inside of a fraction, or the other way round

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Callable
 
 from tasks.base import (FRACTION, Instance, Task, amount, at, between, integer, norm, number,
-                        tie, value)
+                        right_side, tie, value)
 
 
 OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
@@ -331,7 +331,7 @@ class PowerFunction(Task):
 
 def ratio(text: str) -> list[int]:
     """A fraction as it is written: "4/6" is [4, 6] and not [2, 3]; "\\frac{2}{3}" is [2, 3]."""
-    text = norm(text).split("=")[-1]
+    text = right_side(norm(text))
     text = re.sub(FRACTION, r"\1/\2", text)
     return [integer(part) for part in re.sub(r"[()\[\]]", "", text).split("/")]
 
@@ -382,7 +382,8 @@ class ComplexArithmetic(Task):
     @staticmethod
     def parse(text: str) -> tuple[int, int]:
         """(real part, imaginary part): "z = 3 - i" -> (3, -1), "-9 + -11i" -> (-9, -11)."""
-        text = norm(text).split("=")[-1].replace("−", "-").replace("j", "i")
+        text = right_side(norm(text), same=lambda left, right: "(" in left)
+        text = text.replace("−", "-").replace("j", "i")
         text = re.sub(r"\\cdot|\\,|[\s*·]", "", text)
         # Brackets around the whole or a part, as in (3) + (-4)i: none may open within a number.
         text = re.sub(r"(?<!\d)\(([+-]?[\di+-]*)\)(?!\d)", r"\1", text).replace("+-", "-")

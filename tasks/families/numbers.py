@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from random import Random
 
-from tasks.base import Instance, Task, at, between, integer, items, norm, number
+from tasks.base import Instance, Task, at, between, integer, items, norm, number, right_side
 from tasks.families.arithmetic import scientific
 
 
@@ -152,9 +152,15 @@ class PrimeFactorization(Task):
     @staticmethod
     def parse(text: str) -> list[int]:
         """The factors, ascending: "12 = 3 × 2 × 2" -> [2, 2, 3]."""
-        product = norm(text).split("=")[-1].strip("()[] ")
         between = r"\s*(?:[×x*·,]|\\times|\\cdot|\band\b)\s*|\s+"
-        return sorted(integer(part) for part in re.split(between, product))
+
+        def factors(product: str) -> list[int]:
+            return sorted(integer(part) for part in re.split(between, product.strip("()[] ")))
+
+        def same(left: str, right: str) -> bool:
+            return math.prod(factors(left)) == math.prod(factors(right))
+
+        return factors(right_side(norm(text), same))
 
     def program(self, instance: Instance) -> str:
         # a small number needs no bound at its root, and its factors are printed one a line
