@@ -269,7 +269,7 @@ def accepts(check: Callable[[str, Instance], bool], answer: str, instance: Insta
     """
     if not isinstance(answer, str) or len(answer) > MAX_ANSWER:
         return False
-    for text in undressed(answer):
+    for text in undressed(answer.replace("−", "-")):  # the minus of print is that of a keyboard
         try:
             if check(text, instance):
                 return True
@@ -357,8 +357,8 @@ def show(grid: list, gap: str = " ") -> str:
 # ---- for checkers: text in, value out, anything unexpected raises --------------------------------
 
 def norm(text: str) -> str:
-    """Text without outer quotes, final full stop, case and spare blanks."""
-    text = " ".join(str(text).split())
+    """Text without outer quotes, final full stop, case and spare blanks; a − is a -."""
+    text = " ".join(str(text).replace("−", "-").split())
     text = text.strip("\"'`").removesuffix(".").strip("\"'` ")
     return text.casefold()
 
@@ -369,7 +369,7 @@ FRACTION = r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}"  # \frac{7}{2}, in a formula
 def numeral(text: str) -> str:
     """A number's spelling made plain: "x = −1,234" -> "-1234" and "$5" -> "5"."""
     # The comma of 1,234 is {,} or \, in a formula.
-    text = norm(text).replace("−", "-").replace("{,}", ",").replace("\\,", ",")
+    text = norm(text).replace("{,}", ",").replace("\\,", ",")
     thousands = r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])"
     text = re.sub(thousands, lambda n: n[0].replace(",", ""), text)
     return re.sub(r"^([+-]?)\$", r"\1", right_side(text))
@@ -452,7 +452,7 @@ def items(text: str) -> list[str]:
     """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes; "x = 3"
     is one part.
     """
-    return cells(re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+−\d.])", r"\1=", str(text)))
+    return cells(re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+\d.])", r"\1=", str(text)))
 
 
 def cells(text: str) -> list[str]:

@@ -96,6 +96,16 @@ def test_layers_are_taken_off_from_outside_in_one_at_a_time():
     assert len(list(undressed("'" * 10_000))) < 10
 
 
+def test_the_minus_of_print_is_a_minus_in_every_answer(request):
+    seeds = range(5 if request.config.getoption("--slow") else 1)
+    told = [instance for key in TASKS for instance in instances(key, seeds, (1, 3)) if "-" in instance.expect]
+    assert {"symbench/path_plan", "rg/rush_hour", "rg/chain_sum"} <= {instance.task for instance in told}
+    refused = {instance.task for instance in told
+               if not TASKS[instance.task].verify(instance, instance.expect.replace("-", "−"))}
+    assert not refused
+    assert grade(file_question("user/mine", "−x"), "-x") and grade(file_question("user/mine", "-x"), "−x")
+
+
 # ---- the spellings of numbers ------------------------------------------------------------------------
 
 @pytest.mark.parametrize("text, value", [

@@ -45,7 +45,7 @@ def polynomial(terms: list[tuple[Rational, int]], letter: str = "x") -> str:
     return plus([(coefficient, *power(letter, n)) for coefficient, n in terms])
 
 
-SIGNS = {"^": "**", "·": "*", "×": "*", "−": "-", "√": "sqrt", "²": "**2", "³": "**3",
+SIGNS = {"^": "**", "·": "*", "×": "*", "√": "sqrt", "²": "**2", "³": "**3",
          "\\cdot": "*", "\\times": "*", "\\left": "", "\\right": "", "\\,": " ", "\\": "",
          "{": "(", "}": ")"}
 

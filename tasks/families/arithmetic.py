@@ -216,7 +216,7 @@ class BitwiseArithmetic(Task):
     @staticmethod
     def parse(text: str) -> int:
         """An integer in hex alone: "-0x1F" -> -31, and "31" is refused."""
-        match = re.fullmatch("([+-]?) ?(0x[0-9a-f]+)", norm(text).replace("−", "-"))
+        match = re.fullmatch("([+-]?) ?(0x[0-9a-f]+)", norm(text))
         return int(match[1] + match[2], 16)
 
     def program(self, instance: Instance) -> str:
@@ -383,7 +383,7 @@ class ComplexArithmetic(Task):
     def parse(text: str) -> tuple[int, int]:
         """(real part, imaginary part): "z = 3 - i" -> (3, -1), "-9 + -11i" -> (-9, -11)."""
         text = right_side(norm(text), same=lambda left, right: "(" in left)
-        text = text.replace("−", "-").replace("j", "i")
+        text = text.replace("j", "i")
         text = re.sub(r"\\cdot|\\,|[\s*·]", "", text)
         # Brackets around the whole or a part, as in (3) + (-4)i: none may open within a number.
         text = re.sub(r"(?<!\d)\(([+-]?[\di+-]*)\)(?!\d)", r"\1", text).replace("+-", "-")
@@ -499,7 +499,7 @@ class CombinatorialCalculation(Task):
 
     program = Task.script
 
-    SIGNS = {"\\times": "*", "\\cdot": "*", "\\div": "/", "×": "*", "·": "*", "÷": "/", "−": "-"}
+    SIGNS = {"\\times": "*", "\\cdot": "*", "\\div": "/", "×": "*", "·": "*", "÷": "/"}
 
     def check(self, answer: str, instance: Instance) -> bool:
         numbers, target = instance.facts.values()

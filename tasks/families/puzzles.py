@@ -147,7 +147,7 @@ class Reach(Task, abstract=True):
         numbers, target = instance.facts["numbers"], instance.facts["target"]
         text = re.sub(r"\\(?:times|cdot)\b", "*", answer)
         text = re.sub(r"\\div\b", "/", text)
-        text = text.translate(str.maketrans("×·xX÷−–[]{}", "****/--()()"))
+        text = text.translate(str.maketrans("×·xX÷–[]{}", "****/-()()"))
         text, _, right = text.strip().strip("`").partition("=")
         if right.strip() not in ("", str(target)):
             return False
