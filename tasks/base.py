@@ -363,16 +363,25 @@ def norm(text: str) -> str:
     return text.casefold()
 
 
+COUNTS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+            fifteen sixteen seventeen eighteen nineteen twenty""".split()
 FRACTION = r"\\[dt]?frac\s*{([^{}]*)}\s*{([^{}]*)}"  # \frac{7}{2}, in a formula
 
 
 def numeral(text: str) -> str:
-    """A number's spelling made plain: "x = −1,234" -> "-1234" and "$5" -> "5"."""
+    """A number's spelling made plain: "x = −1,234" -> "-1234", "$5" and "five" -> "5"."""
     # The comma of 1,234 is {,} or \, in a formula.
-    text = norm(text).replace("{,}", ",").replace("\\,", ",")
+    text = lowered(norm(text)).replace("{,}", ",").replace("\\,", ",")
     thousands = r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])"
     text = re.sub(thousands, lambda n: n[0].replace(",", ""), text)
-    return re.sub(r"^([+-]?)\$", r"\1", right_side(text))
+    text = re.sub(r"^([+-]?)\$", r"\1", right_side(text))
+    return str(COUNTS.index(text)) if text in COUNTS else text
+
+
+def lowered(text: str) -> str:
+    """Text with raised digits as a power: "10⁻²" -> "10^-2"."""
+    digits = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+    return re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda raised: "^" + raised[0].translate(digits), text)
 
 
 def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str:
@@ -382,7 +391,7 @@ def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str
     """
     *before, right = (side.strip() for side in text.split("="))
     for left in before:
-        if re.search(r"[!<>≠≤≥]|\b(?:not|never|or)\b", left):
+        if re.search(rf"[!<>≠≤≥]|\b(?:not|never|or|{'|'.join(COUNTS)})\b", left):
             raise ValueError(f"not an equation: {text[:40]!r}")
         # The brackets of f(12), and what may be in or around the words: x_{1}, \angle B, "so, x".
         words = re.sub(r"(?<=\w) ?\([^()]*\)|[{}\\,:∠]", " ", left.replace("_{", "_"))
@@ -449,10 +458,16 @@ def worth(formula: str) -> Any:
 
 
 def items(text: str) -> list[str]:
-    """The parts of a list: [1, 2], "1, 2" or "1 2", without its brackets and their quotes; "x = 3"
-    is one part.
+    """The parts of a list: [1, 2], "1, 2", "1 2" or "1 and 2", without its brackets and their
+    quotes; "x = 3" or "x: 3" is one part.
     """
-    return cells(re.sub(r"\b([A-Za-z]\w*)\s*=\s*(?=[-+\d.])", r"\1=", str(text)))
+    text = re.sub(r"\b([A-Za-z]\w*)\s*[=:]\s*(?=[-+\d.])", r"\1=", str(text))
+    return cells(re.sub(r"(?i)^(\S+) and (\S+)$", r"\1, \2", commas(text)))
+
+
+def commas(text: str) -> str:
+    """A list with commas alone: "a, b and c" -> "a, b, c"; in "a and b c" the "and" is a word."""
+    return re.sub(r"(?i)[\s,]+and\s+(?=[^\s,]+$)", ", ", text) if "," in text else text
 
 
 def cells(text: str) -> list[str]:
@@ -467,6 +482,13 @@ def cells(text: str) -> list[str]:
 def ints(text: str) -> list[int]:
     """The integers of a list, in order; every part must be one."""
     return [integer(part) for part in items(text)]
+
+
+def named_integers(text: str) -> tuple[list[str], list[int]]:
+    """The names in capitals, as far as there are any, and the integers of "A = 1, B: 5" or "1, 5".
+    """
+    sides = [part.replace(":", "=").rpartition("=") for part in items(text)]
+    return [name.strip().upper() for name, *_ in sides if name], [integer(n) for *_, n in sides]
 
 
 def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Iterable, Iterator
 
-from tasks.base import (LEVELS, TASKS, Instance, accepts, items, letter, norm, number,
+from tasks.base import (LEVELS, TASKS, Instance, accepts, cells, items, letter, norm, number,
                         purpose_of)
 from tasks.difficulty import one_statement
 
@@ -132,7 +132,7 @@ def bbh_right(answer: str, instance: Instance) -> bool:
     if re.fullmatch(r"-?\d+", target):
         return number(answer) == int(target)
     # A word or several, apart by blanks or commas.
-    return items(norm(answer)) == items(norm(target))
+    return cells(norm(target)) in (cells(norm(answer)), items(norm(answer)))
 
 
 # ---- questions and other things from files ------------------------------------------------------

@@ -1,5 +1,6 @@
 """Right answers are right in any dress and wrong ones wrong in all, for tasks and for files of questions."""
 import math
+import re
 from fractions import Fraction
 from random import Random
 
@@ -115,7 +116,7 @@ def test_integers_in_their_spellings(text, value):
     assert integer(text) == value
 
 
-@pytest.mark.parametrize("text", ["1,23", "12,34,567", "1234,567", "7/2", "12.5", "1 2", "ten", "", "$", "2*3"])
+@pytest.mark.parametrize("text", ["1,23", "12,34,567", "1234,567", "7/2", "12.5", "1 2", "tenth", "", "$", "2*3"])
 def test_what_is_no_integer_is_refused(text):
     with pytest.raises(ValueError):
         integer(text)
@@ -188,6 +189,92 @@ def test_an_equation_about_a_decimal_may_be_rounded():
     assert number("2/3 = 0.6667") == Fraction("0.6667") and number("12.5^3 = 1.95e+03") == 1950
     with pytest.raises(ValueError):
         number("2/3 = 0.7")
+
+
+# ---- the spellings of lists, plans and formulas --------------------------------------------------------
+
+def drawn(key, count=20, level=3):
+    return [TASKS[key].generate(seed, level) for seed in range(count)]
+
+
+def refused(key, spelling, count=20, level=3):
+    """The answers that are refused in another spelling of the right one."""
+    answers = [(instance, spelling(instance.expect)) for instance in drawn(key, count, level)]
+    assert any(answer != instance.expect for instance, answer in answers)
+    return [answer for instance, answer in answers if not TASKS[key].verify(instance, answer)]
+
+
+@pytest.mark.parametrize("key", [
+    "rg/zebra_puzzles", "symbench/permutations_and_combinations", "symbench/constrained_linear_arrangement", "rg/number_sorting",
+    "rg/number_filtering", "rg/cryptarithm", "rg/jugs", "rg/word_ladder", "rg/knight_swap", "symbench/eight_queens",
+    "symbench/logic_puzzle", "symbench/logical_equation", "symbench/string_splitting", "symbench/string_synthesis"])
+def test_the_last_of_a_list_may_stand_behind_and(key):
+    for level in 1, 3:
+        for last in " and ", ", and ":
+            assert refused(key, lambda text: last.join(text.rsplit(", ", 1)), level=level) == []
+
+
+def test_and_may_be_a_word_of_an_answer():
+    assert items("ant and bee fly") == ["ant", "and", "bee", "fly"] and items("ant and bee") == ["ant", "bee"]
+    ladder = TASKS["rg/word_ladder"]
+    way = Instance(ladder.key, 0, 1, "eval", "", dict(listed=["ant", "and", "aid"], first="ant", last="aid"), "ant, and, aid")
+    assert ladder.verify(way, "ant, and, aid") and ladder.verify(way, "ant and aid") and not ladder.verify(way, "ant, aid")
+    assert grade(file_question("bbh-file/word_sorting", "ant and bee"), "ant, and, bee")
+    assert grade(file_question("bbh-file/word_sorting", "ant bee cow"), "ant, bee and cow")
+    assert not grade(file_question("bbh-file/word_sorting", "ant and bee"), "ant, bee")
+
+
+@pytest.mark.parametrize("key", ["rg/tower_of_hanoi", "symbench/blocksworld", "rg/jugs", "rg/knight_swap"])
+@pytest.mark.parametrize("mark", ["- ", "* ", "• ", "1. "])
+def test_steps_may_stand_in_a_list_with_bullets_or_numbers(key, mark):
+    def listed(text):
+        return text if text == "No" else mark + re.sub("\n|, ", f"\n{mark}", text)
+
+    assert refused(key, listed) == []
+
+
+def test_moves_of_knights_may_be_apart_by_blanks():
+    assert refused("rg/knight_swap", lambda text: text.replace(",", "")) == []
+    assert refused("rg/knight_swap", lambda text: text.replace(",", "").replace("-", " -> ")) == []
+
+
+def test_named_numbers_may_have_equals_signs_or_colons_and_stand_in_their_order():
+    assert refused("symbench/letters", lambda text: text.replace(": ", "=")) == []
+    for key in "symbench/string_splitting", "symbench/string_synthesis", "symbench/synthesis_decomposition":
+        for instance in drawn(key):
+            kinds, numbers = list(instance.facts["counts"]), instance.expect.split(", ")
+            for sign in ": ", "=", " = ":
+                told = [kind + sign + number for kind, number in zip(kinds, numbers)]
+                swapped = [kind + sign + number for kind, number in zip(reversed(kinds), numbers)]
+                assert TASKS[key].verify(instance, ", ".join(told)) and not TASKS[key].verify(instance, ", ".join(swapped))
+                assert not TASKS[key].verify(instance, ", ".join([*told[:-1], numbers[-1]])), "the last has no name"
+    for instance in drawn("symbench/logical_equation"):
+        told = [f"{letter}: {number}" for letter, number in zip(instance.facts["letters"], instance.expect.split(", "))]
+        assert TASKS[instance.task].verify(instance, ", ".join(told))
+        assert not TASKS[instance.task].verify(instance, ", ".join(told[1:] + told[:1]))
+
+
+def test_formulas_may_have_raised_digits_and_bars():
+    raised = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+    for key in "rg/simple_integration", "rg/polynomial_multiplication", "rg/intermediate_integration":
+        powers = re.compile(r"\*\*(\d+)")
+        assert refused(key, lambda text: powers.sub(lambda power: power[1].translate(raised), text)) == []
+    for old, new in ("log(abs(", "))"), ("ln|", "|"), ("\\ln\\left|", "\\right|"), ("ln |", "|"):
+        inside = re.compile(r"log\(([^()]*)\)")
+        assert refused("rg/intermediate_integration", lambda text: inside.sub(lambda log: old + log[1] + new, text), 60) == []
+    assert number("5580 × 10⁻¹") == 558 and number("3² = 9") == 9
+
+
+@pytest.mark.parametrize("key", ["bbh/object_counting", "rg/letter_counting", "rg/maze", "rg/count_primes"])
+def test_counts_up_to_twenty_may_be_words(key):
+    words = "zero one two three four five six seven eight nine ten eleven twelve thirteen".split() \
+        + "fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
+    for instance in drawn(key, 20, 1):
+        if instance.expect in map(str, range(21)):
+            right = words[int(instance.expect)]
+            assert [word for word in words if TASKS[key].verify(instance, word.title())] == [right]
+    assert number("x = five") == 5 and grade(file_question("user/mine", "5"), "**five**")
+    assert not grade(file_question("user/mine", "5"), "five or six") and not grade(file_question("user/mine", "5"), "six = 5")
 
 
 # ---- questions from files ----------------------------------------------------------------------------

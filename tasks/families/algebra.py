@@ -11,8 +11,8 @@ from numbers import Rational
 from random import Random
 from typing import Any
 
-from tasks.base import (FRACTION, Instance, Task, at, between, integer, norm, number, right_side,
-                        tie, value)
+from tasks.base import (FRACTION, Instance, Task, at, between, integer, lowered, norm, number,
+                        right_side, tie, value)
 from tasks.families.arithmetic import signed
 
 
@@ -45,9 +45,8 @@ def polynomial(terms: list[tuple[Rational, int]], letter: str = "x") -> str:
     return plus([(coefficient, *power(letter, n)) for coefficient, n in terms])
 
 
-SIGNS = {"^": "**", "·": "*", "×": "*", "√": "sqrt", "²": "**2", "³": "**3",
-         "\\cdot": "*", "\\times": "*", "\\left": "", "\\right": "", "\\,": " ", "\\": "",
-         "{": "(", "}": ")"}
+SIGNS = {"^": "**", "·": "*", "×": "*", "√": "sqrt", "\\cdot": "*", "\\times": "*",
+         "\\left": "", "\\right": "", "\\,": " ", "\\": "", "{": "(", "}": ")"}
 
 
 def asked(left: str, right: str) -> bool:
@@ -60,7 +59,7 @@ def formula(text: str) -> str:
 
     LaTeX too: "\\frac{2}{3}x^{10}" -> "(2)/(3)*x**10".
     """
-    text = right_side(norm(text), same=asked)
+    text = lowered(right_side(norm(text), same=asked))
     # a plain exponent loses its braces first, so that no bracket comes of it
     text = re.sub(r"\^\s*{(\d+)}", r"^\1", text)
     for _ in range(2):  # a root inside of a fraction, or the other way round
@@ -70,6 +69,7 @@ def formula(text: str) -> str:
     text = re.sub(r"(sin|cos|tan)\s*\^\s*(\d+)\s*(\([^()]*\))", r"\1\3^\2", text)
     for written, python in SIGNS.items():
         text = text.replace(written, python)
+    text = re.sub(r"\|([^|]*)\|", r"(abs(\1))", text)  # ln|x| is ln(abs(x))
     # 2x, 2(x + 1) and x**2(x + 1) are products
     return re.sub(r"(?<=[\d)])\s*(?=[a-z(])", "*", text)
 

@@ -283,16 +283,6 @@ class DecimalArithmetic(Expression):
         return f"print(round({instance.facts['expression']}, 6))\n"
 
 
-def scientific(text: str) -> Fraction:
-    """A number, also with a power of ten: "5.58 × 10^-2", "5.58*10**-2", "5.58 \\times 10^{-2}"."""
-    text = norm(text).replace("−", "-")
-    small = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-    # 10⁻² is 10^-2
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda raised: "^" + raised[0].translate(small), text)
-    exponent = r"\s*(?:[×x*·]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*[({]?([+-]?\d+)[)}]?"
-    return number(re.sub(exponent, r"e\1", text))
-
-
 class PowerFunction(Task):
     """A decimal to a whole power, to three significant figures."""
 
@@ -321,7 +311,7 @@ class PowerFunction(Task):
     @staticmethod
     def parse(text: str) -> str:
         """Three figures of it: "558.12" and "5.5812 × 10^2" are both 5.58e+2."""
-        exact = scientific(text)
+        exact = number(text)
         return f"{Decimal(exact.numerator) / exact.denominator:.2e}"
 
     def program(self, instance: Instance) -> str:

@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime, timedelta, timezone
 from random import Random
 
-from tasks.base import (Choice, Instance, Task, arguments, at, between, integer, norm,
+from tasks.base import (COUNTS, Choice, Instance, Task, arguments, at, between, integer, norm,
                         options)
 from tasks.families.words import FIRST_NAMES, PLACES
 
@@ -137,7 +137,7 @@ class CalendarArithmetic(Task):
     def parse(text: str) -> str:
         """A weekday, Yes or No as they are, or an integer."""
         word = norm(text)
-        return word if word.isalpha() else str(integer(text))
+        return word if word.isalpha() and word not in COUNTS else str(integer(text))
 
     def program(self, instance: Instance) -> str:
         facts = dict(instance.facts)

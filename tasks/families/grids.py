@@ -10,7 +10,8 @@ from itertools import islice, product
 from random import Random
 from string import ascii_uppercase
 
-from tasks.base import Instance, Task, at, between, grid, integer, ints, number, show, yes_no
+from tasks.base import (Instance, Task, at, between, commas, grid, integer, ints, number, show,
+                        yes_no)
 
 ROWS = "Answer with a list of rows, such as [[1, 2], [3, 4]]."
 CELLS = "Answer with all cells row by row, separated by commas."
@@ -22,7 +23,7 @@ def rows_of_ints(text: str) -> list[list[int]]:
 
 def cells(text: str) -> list[str]:
     """The cells of a grid in reading order; the breaks between its rows do not matter."""
-    return [cell for row in grid(text) for cell in row]
+    return [cell for row in grid(commas(text)) for cell in row]
 
 
 def cells_of_ints(text: str) -> list[int]:

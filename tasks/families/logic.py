@@ -3,7 +3,7 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-from tasks.base import (Choice, Instance, Task, at, between, integer, ints, items, norm,
+from tasks.base import (Choice, Instance, Task, at, between, integer, items, named_integers, norm,
                         options, yes_no)
 from tasks.families.arithmetic import Expression
 from tasks.families.words import FIRST_NAMES, NOUNS
@@ -857,12 +857,10 @@ class LogicalEquation(Task):
 
     def check(self, answer: str, instance: Instance) -> bool:
         letters, numbers, rules = instance.facts.values()
-        # "A = 3, B = 39" is right as well, as long as every letter is named, in order.
-        tight = "=".join(side.strip() for side in answer.split("="))
-        named = "".join(re.findall(r"\b(\w+)=", tight.upper()))
-        if "=" in tight and named != letters:
+        # "A = 3, B: 39" is right as well, as long as every letter is named, in order.
+        named, values = named_integers(answer)
+        if named and "".join(named) != letters:
             return False
-        values = ints(tight)
         value = dict(zip(letters, values))
         return sorted(values) == numbers and all(relates(rule, value) for rule in rules)
 

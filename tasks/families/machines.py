@@ -3,7 +3,7 @@ import re
 from random import Random
 from string import ascii_uppercase
 
-from tasks.base import Instance, Task, at, between, integer, ints, items
+from tasks.base import Instance, Task, at, between, integer, ints, items, named_integers
 from tasks.families.words import COMMON, THREE
 
 
@@ -201,6 +201,12 @@ class Exchange(Task, abstract=True):
 
     def _side(self, amounts: dict[str, int]) -> str:
         return " + ".join(kind if n == 1 else f"{n} {kind}" for kind, n in amounts.items())
+
+    def check(self, answer: str, instance: Instance) -> bool:
+        # The kinds may stand before their numbers, if all do: "A = 1, B: 5".
+        named, numbers = named_integers(answer)
+        right = numbers == ints(instance.expect)
+        return right and named in ([], list(instance.facts["counts"]))
 
     @staticmethod
     def solve(counts, recipes, repeat):

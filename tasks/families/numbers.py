@@ -10,7 +10,6 @@ from fractions import Fraction
 from random import Random
 
 from tasks.base import Instance, Task, at, between, integer, items, norm, number, right_side
-from tasks.families.arithmetic import scientific
 
 
 # ---- divisors and digits ----------------------------------------------------------------------
@@ -245,7 +244,7 @@ class NumberFiltering(Task):
 
 class NumberFormat(Task):
     """The largest or smallest of near numbers, spelled as 1234.500, 1,234.500 or 1.2345e+3."""
-    split, parse = "test", staticmethod(scientific)
+    split, parse = "test", staticmethod(number)
 
     def make(self, rng: Random, level: int) -> tuple:
         count = between(rng, level, (2, 3), (3, 5), (6, 10))

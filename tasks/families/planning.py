@@ -8,7 +8,7 @@ from math import dist
 from random import Random
 from typing import Any, Callable, Sequence
 
-from tasks.base import Instance, Task, at, between, literal, norm
+from tasks.base import Instance, Task, at, between, commas, literal, norm
 from tasks.families.words import THREE
 
 
@@ -27,14 +27,15 @@ def reach(start, moves):
 
 
 def phrases(text: str) -> list[str]:
-    """The steps of an answer that are apart by commas or line breaks, or the strings of a list.
+    """The steps of an answer that are apart by commas, "and" or line breaks, or those of a list.
 
     "1. fill A\\n2. pour A → B" is read as ["fill A", "pour A->B"].
     """
     steps = []
-    for part in re.split(r"[,;\n]", text.strip().strip("[]")):
+    for part in re.split(r"[,;\n]|\band\b", text.strip().strip("[]")):
         part = " ".join(part.split()).strip(" \"'`.")
-        part = re.sub(r"^(?:step )?\d+[.):] ", "", part, flags=re.IGNORECASE)  # its number
+        # its number or its bullet
+        part = re.sub(r"^(?:(?:step )?\d+[.):]|[-*•]) ", "", part, flags=re.IGNORECASE)
         part = re.sub(r" ?(?:->|→) ?", "->", part)
         if part:
             steps.append(part)
@@ -57,7 +58,7 @@ def list_stacks(stacks: list[list], name: str = "") -> str:
 
 def words(text: str) -> list[str]:
     """The steps of an answer that are apart by blanks, commas or arrows."""
-    return re.sub(r"->|→|[\[\](),;\"'`]", " ", text).split()
+    return re.sub(r"->|→|[\[\](),;\"'`]", " ", commas(text)).split()
 
 
 class Search(Task, abstract=True):

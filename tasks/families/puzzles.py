@@ -11,6 +11,7 @@ from tasks.families.logic import holds, placed_further, placements, search_order
 
 def pairs(text: str) -> list[tuple[int, int]]:
     """Cells such as "0 1, 2 3", "(0, 1), (2, 3)" or "[[0, 1], [2, 3]]": row and column in turn."""
+    text = re.sub(r"\band\b", ",", text)
     if not re.fullmatch(r"[\d\s,;()\[\]]*", text, re.ASCII):
         raise ValueError(f"not a list of cells: {text[:40]!r}")
     numbers = [int(n) for n in re.findall(r"\d+", text)]
@@ -22,7 +23,7 @@ def mapping(text: str) -> dict[str, str]:
     sides = text.strip("{}[]() \n.,;").replace(":", "=").split("=")
     tight = "=".join(side.strip() for side in sides)  # blanks part assignments, not their sides
     parts = [re.fullmatch(r"[\"']?(\w+)[\"']?=[\"']?(\w+)[\"']?", part)
-             for part in re.split(r"[\s,;]+", tight)]
+             for part in re.split(r"(?:[\s,;]|\b(?:and|AND)\b)+", tight)]
     found = {part[1]: part[2] for part in parts}
     if len(found) < len(parts):
         raise ValueError("something has two values")

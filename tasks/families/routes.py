@@ -278,8 +278,9 @@ class KnightSwap(Search):
 
     @staticmethod
     def steps(text: str) -> list[str]:
-        # A1 -> B3 and A1 – B3 are read as A1-B3.
-        return phrases(re.sub(r"\s*(?:->|[-→–])\s*", "-", text))
+        # A1 -> B3 and A1 – B3 are read as A1-B3; no move has a blank in it.
+        moves = re.sub(r"(?<=\d) *(?:->|[-→–])\s*", "-", text)
+        return " ".join(phrases(moves)).split()
 
     @staticmethod
     def rules(squares, white, black, first):

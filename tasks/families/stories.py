@@ -6,7 +6,7 @@ from itertools import permutations
 from random import Random
 from typing import Any, Callable
 
-from tasks.base import (Choice, Formula, Instance, Task, arguments, at, between, decimal,
+from tasks.base import (COUNTS, Choice, Formula, Instance, Task, arguments, at, between, decimal,
                         integer, norm, number, options, yes_no)
 from tasks.families.words import ANIMALS, FIRST_NAMES, NAMES, NOUNS, VERBS
 
@@ -440,8 +440,6 @@ GOODS = {
         airplane ambulance bicycle boat bus/buses canoe car coach/coaches ferry/ferries
         helicopter lorry/lorries motorcycle scooter ship taxi tractor train tram truck van"""),
 }
-COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-          "eleven", "twelve"]
 
 
 class ObjectCounting(Task):

@@ -176,7 +176,7 @@ class Letters(Task):
 
     @staticmethod
     def parse(text: str) -> tuple[int, list[int]]:
-        form = r"count:? (\d{1,9})[,;.]? positions:? (\[[\d, ]*\]|[\d, ]+)"
+        form = r"count ?[:=]? ?(\d{1,9})[,;.]? positions ?[:=]? ?(\[[\d, and]*\]|[\d, and]+)"
         match = re.fullmatch(form, norm(text), re.ASCII)
         return int(match[1]), sorted(map(int, items(match[2])))
 
