@@ -33,6 +33,7 @@ CHANGED: dict[str, str] = {
     "bbh/web_of_lies": "asks for somebody in the middle: counting lies tells nothing",
     "rg/acre": "each answer has a question about the same trials",
     "rg/arc_1d": "says when a single digit counts as a run, and what becomes of equally long ones",
+    "rg/basic_arithmetic": "no product alone, which held-out tasks ask for",
     "rg/binary_alternation": "neither the amount of ones nor the length tells the swaps",
     "rg/circuit_logic": "each circuit has inputs for 0 and for 1, so its gates tell nothing",
     "rg/course_schedule": "a course that needs nothing is in schedules with a circle, too",

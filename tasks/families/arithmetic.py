@@ -180,7 +180,10 @@ class BasicArithmetic(Expression):
             found = [n for n in range(2, min(1000, 10 ** high)) if whole % n == 0]
             return str(rng.choice(found)) if found else ""
 
-        text, _ = grow(rng, size, nesting, draw=draw, divisor=divisor)
+        # not a product alone: held-out tasks ask for those
+        text = ""
+        while not re.search(r"[+/]| - ", text):
+            text, _ = grow(rng, size, nesting, draw=draw, divisor=divisor)
         return text
 
     def program(self, instance: Instance) -> str:
