@@ -390,6 +390,8 @@ def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str
     Before it stands nothing, a name, some words without numbers, or what is the `same` as that.
     """
     *before, right = (side.strip() for side in text.split("="))
+    if len(before) > 9:  # 1=1=1=... thousands of times would take seconds
+        raise ValueError("too many equations")
     for left in before:
         if re.search(rf"[!<>≠≤≥]|\b(?:not|never|or|{'|'.join(COUNTS)})\b", left):
             raise ValueError(f"not an equation: {text[:40]!r}")
@@ -467,7 +469,7 @@ def items(text: str) -> list[str]:
 
 def commas(text: str) -> str:
     """A list with commas alone: "a, b and c" -> "a, b, c"; in "a and b c" the "and" is a word."""
-    return re.sub(r"(?i)[\s,]+and\s+(?=[^\s,]+$)", ", ", text) if "," in text else text
+    return re.sub(r"(?i)(?<![\s,])[\s,]+and\s+(?=[^\s,]+$)", ", ", text) if "," in text else text
 
 
 def cells(text: str) -> list[str]:
