@@ -195,13 +195,14 @@ class Job:
 class Result:
     """What happened to one script: facts, never a verdict. Judge a script by what it printed."""
     status: str  # ok: exit code 0 | error: another | timeout | signal | sandbox_error: ours
-    stdout: str  # its first max_output bytes; what is not UTF-8 is replaced
+    stdout: str  # what is not UTF-8 is replaced; of more than max_output bytes, the first half
     stderr: str  # its last max_output bytes: a traceback ends with the error
     exit_code: int  # as in subprocess: -9 is death by signal 9
-    truncated: bool  # stdout or stderr was longer
+    left_out: int  # characters of stdout between stdout and stdout_end
     wall: float  # seconds from fork to end
     cpu: float  # seconds, all threads. A timeout with little of it was asleep, or starved
     rss_mb: float  # peak memory, with the warm libraries (90 MB)
+    stdout_end: str = ""  # of more than max_output bytes, the last half
 
 
 # ---- the trainer's side -------------------------------------------------------------------------
@@ -314,7 +315,7 @@ class Sandbox(AbstractContextManager):
         except Exception as error:
             worker.stop()  # whatever it was doing: the next script starts it anew
             return Result("sandbox_error", stdout="", stderr=f"{type(error).__name__}: {error}",
-                          exit_code=-1, truncated=False, wall=0.0, cpu=0.0, rss_mb=0.0)
+                          exit_code=-1, left_out=0, wall=0.0, cpu=0.0, rss_mb=0.0)
         finally:
             self.idle.append(worker)
 
@@ -405,7 +406,7 @@ class WorkerHandle:
 
 
 def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -> Result:
-    """What the worker measured, and what the script wrote: the head of stdout, stderr's end."""
+    """What the worker measured, and what the script wrote: both ends of stdout, stderr's end."""
     code = answer["code"]
     if answer["late"]:
         status = "timeout"
@@ -414,12 +415,28 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
     else:
         status = "error" if code else "ok"
     out_size, err_size = os.fstat(out.fileno()).st_size, os.fstat(err.fileno()).st_size
-    head = os.pread(out.fileno(), max_output, 0)
+    head, end, left_out = os.pread(out.fileno(), max_output, 0), b"", 0
+    if out_size > max_output:
+        half = max_output // 2
+        head, end = head[:half], os.pread(out.fileno(), half, out_size - half)
+        left_out = count_characters(out.fileno(), half, out_size - half)
     tail = os.pread(err.fileno(), max_output, max(0, err_size - max_output))
-    return Result(status, stdout=head.decode("utf-8", "replace"),
+    return Result(status, stdout=head.decode("utf-8", "replace"), left_out=left_out,
+                  stdout_end=end.lstrip(CONTINUATION).decode("utf-8", "replace"),
                   stderr=tail.decode("utf-8", "replace"), exit_code=code,
-                  truncated=max(out_size, err_size) > max_output,
                   wall=answer["wall"], cpu=answer["cpu"], rss_mb=answer["rss_mb"])
+
+
+CONTINUATION = bytes(range(0x80, 0xC0))  # in UTF-8, the bytes of a character behind its first
+
+
+def count_characters(file: int, start: int, end: int) -> int:
+    """That begin from byte `start` to byte `end`; a piece at a time, which takes no memory."""
+    count, piece = 0, 1 << 16
+    for place in range(start, end, piece):
+        text = os.pread(file, min(piece, end - place), place)
+        count += len(text.translate(None, CONTINUATION))
+    return count
 
 
 # ---- the worker: a fork server ------------------------------------------------------------------
@@ -1375,7 +1392,8 @@ def main() -> None:
                         help="even where scripts cannot be confined")
     args = parser.parse_args()
     try:
-        with Sandbox(workers=1, timeout=args.timeout, allow_weak=args.allow_weak) as sandbox:
+        with Sandbox(workers=1, timeout=args.timeout, max_output=FILE_MB << 20,
+                     allow_weak=args.allow_weak) as sandbox:
             if args.file is None:
                 print(sandbox.describe_layers())
                 print(self_test(sandbox))

@@ -337,11 +337,14 @@ def tool_text(result: Result, limit: int) -> str:
     else:
         note = ""
     note = note[-limit // 2 :]  # an error's last lines say most
-    output = result.stdout.rstrip("\n")
+    output = (result.stdout + result.stdout_end).rstrip("\n")
     room = limit - len(note)
-    if len(output) > room:
-        left_out = f"\n[{len(output) - room} characters left out]\n"
-        output = output[: room // 2] + left_out + output[len(output) - room // 2 :]
+    if result.stdout_end or len(output) > room:
+        # Of a very long output the sandbox has kept the two ends alone.
+        end = (result.stdout_end or output).rstrip("\n")
+        head, tail = result.stdout[: room // 2], end[max(0, len(end) - room // 2) :]
+        left_out = result.left_out + len(output) - len(head) - len(tail)
+        output = f"{head}\n[{left_out} characters left out]\n{tail}"
     return "\n".join(part for part in (output, note) if part) or "(no output)"
 
 

@@ -23,7 +23,7 @@ CODE = "```python\nprint(12 + 34)\n```"
 
 
 def result(status="ok", stdout="", stderr="", exit_code=0) -> Result:
-    return Result(status=status, stdout=stdout, stderr=stderr, exit_code=exit_code, truncated=False, wall=0.0, cpu=0.0,
+    return Result(status=status, stdout=stdout, stderr=stderr, exit_code=exit_code, left_out=0, wall=0.0, cpu=0.0,
                   rss_mb=0.0)
 
 
@@ -267,6 +267,8 @@ def test_the_tool_shows_output_then_error_within_its_budget():
     long = tool_text(result(stdout="A" * 500 + "B" * 500), 100)
     assert long.startswith("A" * 50 + "\n[900 characters left out]\n") and long.endswith("B" * 50) and len(long) < 140
     assert tool_text(result("error", "", "x" * 1000 + "ValueError", 1), 100).endswith("ValueError")
+    odd = tool_text(result("error", "A" * 100, "x", 1), 40)
+    assert odd == "A" * 19 + "\n[62 characters left out]\n" + "A" * 19 + "\nx"
 
 
 def test_masks_cover_the_models_words_and_its_stop_and_nothing_else():

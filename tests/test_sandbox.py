@@ -22,6 +22,7 @@ if sys.platform != "linux":
 import sandbox as module
 from attacks import ATTACKS, HONEST, Arena, run_honest
 from sandbox import Result, Sandbox, SandboxError, self_test
+from tasks.conversation import tool_text
 
 TESTS = Path(__file__).parent
 PROJECT = TESTS.parent
@@ -189,14 +190,30 @@ def test_status_and_exit_code_are_those_of_the_script(box, code, status, exit_co
 def test_long_output_is_cut_and_says_so():
     with Sandbox(workers=1, max_output=1000, preload=()) as sandbox:
         result = sandbox.run("print('a' * 999 + 'b' * 999)\nraise ValueError('c' * 2000 + 'the end')")
-        assert result.stdout == "a" * 999 + "b" and result.truncated
+        assert (result.stdout, result.left_out, result.stdout_end) == ("a" * 500, 999, "b" * 499 + "\n")
         assert len(result.stderr) == 1000 and result.stderr.endswith("the end\n")
-        assert not sandbox.run("print('a' * 999)").truncated
+        result = sandbox.run("print('a' * 999)")
+        assert (result.stdout, result.left_out, result.stdout_end) == ("a" * 999 + "\n", 0, "")
+        # Characters are left out, not bytes: 1 + 250 * 2 bytes, 501 of 4, and as many as the first.
+        result = sandbox.run("print('a' + 'ü' * 250 + '🌍' * 501 + 'ü' * 250, end='')")
+        assert (result.stdout, result.left_out, result.stdout_end) == ("a" + "ü" * 249 + "\ufffd", 501, "ü" * 250)
+        result = sandbox.run("print('🌍' * 501 + 'a', end='')")  # the ends may cut through one
+        assert (result.stdout, result.left_out, result.stdout_end) == ("🌍" * 125, 252, "🌍" * 124 + "a")
+
+
+def test_the_model_reads_the_two_ends_of_any_output_and_how_much_lies_between():
+    with Sandbox(workers=1, preload=()) as sandbox:
+        result = sandbox.run("for i in range(20000): print(i)")
+    printed = "\n".join(map(str, range(20000)))
+    assert tool_text(result, 40) == \
+        f"{printed[:20]}\n[{len(printed) - 40} characters left out]\n{printed[-20:]}"
+    head, tail = tool_text(result, 200_000).split("\n[43354 characters left out]\n")  # more than the sandbox keeps
+    assert printed.startswith(head) and printed.endswith(tail) and len(head + tail) + 43354 == len(printed)
 
 
 def test_a_flood_ends_at_the_file_limit_with_an_error_in_words(box):
     result = box.run("while True: print('x' * 1000)")
-    assert result.status == "error" and result.truncated and "File too large" in result.stderr
+    assert result.status == "error" and result.left_out > 10 << 20 and "File too large" in result.stderr
 
 
 def test_times_and_memory_are_measured(box):
@@ -384,7 +401,7 @@ def test_layers_say_what_protects_this_machine(box):
 
 
 def test_the_self_test_fails_in_one_sentence(box, monkeypatch):
-    monkeypatch.setattr(box, "run", lambda *_, **__: Result("ok", "", "", 0, False, 0, 0, 0))
+    monkeypatch.setattr(box, "run", lambda *_, **__: Result("ok", "", "", 0, 0, 0, 0, 0))
     with pytest.raises(SandboxError, match="it should answer"):
         self_test(box)
 
@@ -827,6 +844,8 @@ def test_the_command_line_tests_the_machine_and_runs_a_file(tmp_path):
     script.write_text("import sys\nprint('hello')\nsys.exit(3)")
     ran = cli(str(script))
     assert (ran.stdout, ran.returncode) == ("hello\n", 3)
+    script.write_text("for i in range(20000): print(i)")
+    assert cli(str(script)).stdout == "".join(f"{i}\n" for i in range(20000))  # all of it
     script.write_text("while True: pass")
     ran = cli(str(script), "--timeout", "0.3")
     assert ran.returncode == 128 + 9 and "timeout" in ran.stderr
