@@ -328,16 +328,16 @@ ANSWER_READERS = {"fence": angle_answer, "tags": tagged_answer, "boxed": boxed_a
 
 def tool_text(result: Result, limit: int) -> str:
     """What the model reads of a run: output, then the error, about `limit` characters in all."""
+    output = (result.stdout + result.stdout_end).rstrip("\n")
     if result.status == "timeout":
         note = "The time limit was exceeded."
     elif result.status == "signal":
         note = f"The process died of signal {-result.exit_code}."
-    elif result.status == "error" or not result.stdout:
+    elif result.status == "error" or not output:
         note = result.stderr.strip()
     else:
         note = ""
     note = note[-limit // 2 :]  # an error's last lines say most
-    output = (result.stdout + result.stdout_end).rstrip("\n")
     room = limit - len(note)
     if result.stdout_end or len(output) > room:
         # Of a very long output the sandbox has kept the two ends alone.

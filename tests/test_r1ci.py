@@ -261,6 +261,7 @@ def test_chat_marks_in_a_question_or_in_output_stay_text():
 def test_the_tool_shows_output_then_error_within_its_budget():
     assert tool_text(result(stdout="1\n2\n"), 100) == "1\n2"
     assert tool_text(result(), 100) == "(no output)"
+    assert tool_text(result(stdout="\n", stderr="a warning\n"), 100) == "a warning"
     assert tool_text(result("error", "a\n", "Traceback\nNameError: x\n", 1), 100) == "a\nTraceback\nNameError: x"
     assert tool_text(result("timeout", "half"), 100) == "half\nThe time limit was exceeded."
     assert "signal 9" in tool_text(result("signal", exit_code=-9), 100)
