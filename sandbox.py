@@ -98,7 +98,7 @@ MEMORY_MB = 512  # beyond the warm libraries
 FILE_MB = 16  # the largest file, and the most that stdout and stderr hold
 DISK_MB = 64  # its scratch directory
 MAX_FILES = 64  # open at once
-MAX_ENTRIES = 4096  # files and directories in the scratch
+MAX_ENTRIES = 4096  # names of files and directories in the scratch
 MAX_THREADS = 64
 
 # What a worker imports before the first script; the last lines are what sympy imports when used.
@@ -798,13 +798,15 @@ def overfull(base: str, pid: int) -> bool:
     """Without the private root: whether a script has more than DISK_MB or MAX_ENTRIES there, or in
     files that are deleted, but still open or mapped. What cannot be walked fast counts as full."""
     sizes = {}  # bytes, by inode: several names and descriptors can lead to one file
+    names = 0
     directories = [base]
     try:
         while directories:
             with suppress(FileNotFoundError):  # deleted while we look
                 for entry in os.scandir(directories.pop()):
                     sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_blocks * 512
-                    if len(sizes) > MAX_ENTRIES or len(entry.path) > 1024:
+                    names += 1
+                    if names > MAX_ENTRIES or len(entry.path) > 1024:
                         return True
                     if entry.is_dir(follow_symlinks=False):
                         directories.append(entry.path)

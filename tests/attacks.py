@@ -572,6 +572,12 @@ for i in range(100000):
     try: open(f"f{i}", "w").close()
     except OSError as error: print(error); sys.exit()
 breach("100000 files")""")
+attack("many_names_of_one_file", """
+open("f", "w").close()
+for i in range(20000):
+    try: os.link("f", f"{i:0200d}")
+    except OSError as error: print(error); sys.exit()
+time.sleep(100)""")
 attack("deep_directories", """
 for _ in range(3000):
     try: os.mkdir("d"); os.chdir("d")

@@ -716,6 +716,15 @@ def test_each_script_has_a_new_scratch_even_after_one_that_left_nothing(disable)
         assert seen == "True\n"
 
 
+def test_names_count_as_files_whether_or_not_they_lead_to_one():
+    code = "import os, time\nopen('f', 'w').close()\nfor i in range(MANY): os.link('f', str(i))\nprint(1, flush=True)"
+    for disable, status in ([], "error"), (["private_root"], "signal"):
+        with Sandbox(workers=1, preload=(), disable=disable) as sandbox:
+            assert sandbox.run(code.replace("MANY", "2000")).stdout == "1\n"
+            assert sandbox.run(code.replace("MANY", "8000") + "\ntime.sleep(60)").status == status
+            assert sandbox.run("import os; print(os.listdir('.'))").stdout == "[]\n"
+
+
 # ---- accidents --------------------------------------------------------------------------------------------
 
 def gone(pid: int) -> bool:
