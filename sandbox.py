@@ -50,7 +50,7 @@ development only, with allow_weak, in plain subprocesses.
 A script sees what `python main.py` shows it, except, on purpose:
     - no process, socket or /proc: a PermissionError (FileNotFoundError) that a model can read;
     - errors name "main.py", not its full path; the working directory is empty, main.py not in it;
-    - chmod, utime, locks and fsync succeed and do nothing;
+    - chmod, utime, locks and fsync succeed and do nothing; O_SYNC is refused;
     - a set of texts is printed in the same order each time; local time is UTC;
     - stdout is written line by line, so that a timeout keeps what was printed;
     - text that is not Unicode is printed with backslashes, and Ctrl-C's exit code is 1;
@@ -1174,12 +1174,13 @@ F_GETLK, F_SETLK, F_SETLKW = 5, 6, 7
 F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW = 36, 37, 38
 HARMLESS = F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETLK, F_OFD_GETLK
 LOCKS = F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
+RWF_DSYNC, RWF_SYNC = 2, 4
 
 
 @dataclass(frozen=True)
 class Limit:
     """A call that passes if argument & mask is one of `passing`."""
-    numbers: tuple[int, int]  # as in the tables
+    numbers: tuple[int, int | None]  # as in the tables
     argument: int
     passing: Sequence[int]
     error: int = errno.EPERM
@@ -1207,6 +1208,12 @@ LIMITED = dict(
     # fcntl has two rules.
     fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),          # all other commands fail
     fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),   # locks do nothing and "succeed"
+    # A write that waits for the disk takes it from everybody, as fsync would.
+    open=Limit((2, None), 1, [0], mask=os.O_SYNC),
+    openat=Limit((257, 56), 2, [0], mask=os.O_SYNC),
+    pwritev2=Limit((328, 287), 5, [0], errno.EOPNOTSUPP, mask=RWF_DSYNC | RWF_SYNC),
+    # Would fill a disk before the worker looks. After this error libc writes zeros instead.
+    fallocate=Limit((285, 47), 0, [], errno.EOPNOTSUPP),
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
     ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))
 
@@ -1270,10 +1277,11 @@ def make_own_program(pid: int) -> bytes:
 
 
 def make_common_program(threads: bool) -> bytes:
-    """The rest, which is the same for all processes: about 280 lines."""
+    """The rest, which is the same for all processes: about 300 lines."""
     column, lines = ARCHITECTURE.column, []
     for name, rule in LIMITED.items():
-        lines += limit(rule.numbers[column], rule)
+        if rule.numbers[column] is not None:
+            lines += limit(rule.numbers[column], rule)
         if name == "clone" and not threads:  # what passed the limit is a thread: refused, too
             lines += refuse(rule.numbers[column], errno.EAGAIN)
     for table, error in ((REFUSED, errno.EPERM), (IGNORED, 0)):

@@ -572,6 +572,9 @@ for i in range(100000):
     try: open(f"f{i}", "w").close()
     except OSError as error: print(error); sys.exit()
 breach("100000 files")""")
+attack("fill_disk_without_writing", """
+for i in range(8):
+    refused("fallocate", (285, 47), os.open(f"f{i}", os.O_CREAT | os.O_WRONLY), 0, 0, 15 << 20)""")
 attack("many_names_of_one_file", """
 open("f", "w").close()
 for i in range(20000):
@@ -822,7 +825,12 @@ if count < 1000: breach("the disk took part, after", count)
 # A descriptor that does not exist is no error, because the kernel never sees the call.
 for numbers in ((74, 82), (75, 83), (277, 84), (306, 267), (221, 223)):
     if libc.syscall(number(*numbers), 999, 0, 0, 4) != 0: breach(numbers)
-if libc.syscall(number(26, 227), 0, 4096, 4) != 0: breach("msync")""")
+if libc.syscall(number(26, 227), 0, 4096, 4) != 0: breach("msync")
+for flags in (os.O_SYNC, os.O_DSYNC, os.O_SYNC & ~os.O_DSYNC):
+    fails("O_SYNC", os.open, "f", os.O_CREAT | os.O_WRONLY | flags)
+    refused("open", (2, None), b"f", os.O_CREAT | os.O_WRONLY | flags, 0o600)
+f = os.open("f", os.O_CREAT | os.O_WRONLY)
+for flags in (os.RWF_SYNC, os.RWF_DSYNC): fails("RWF_SYNC", os.pwritev, f, [b"x"], 0, flags)""")
 attack("fill_deleted_and_mapped_files", """
 hoard, begin = [], time.monotonic()
 try:
@@ -1038,6 +1046,12 @@ shutil.copy("a/b/c.txt", "d.txt"); shutil.move("d.txt", "a/e.txt")
 print(sorted(os.listdir("a")), open("a/e.txt").read().split())
 shutil.rmtree("a")
 print(os.listdir("."))""", "['b', 'e.txt'] ['one', 'two']\n[]\n")
+honest("files_by_system_calls", """
+import os
+f = os.open("f", os.O_CREAT | os.O_RDWR)
+os.posix_fallocate(f, 0, 10000)
+print(os.fstat(f).st_size, os.pwritev(f, [b"one", b"two"], 0), os.pread(f, 7, 0))
+os.fsync(f)""", "10000 6 b'onetwo\\x00'\n")
 honest("temporary_files", """
 import tempfile
 with tempfile.NamedTemporaryFile("w+") as f:

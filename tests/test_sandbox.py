@@ -477,8 +477,14 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
             ("prctl", [22], error | 1), ("fcntl", [0, 3], allow), ("fcntl", [0, 8], error | 1),
             ("fcntl", [0, 6], error), ("fcntl", [0, 38], error), ("fcntl", [0, 36], allow),
             ("fcntl", [0, 1024], error | 1), ("ioctl", [0, 0x5421], allow),
-            ("ioctl", [0, 0x5412], error | 25)]:
-        assert decide(program, architecture, number[name], arguments) == answer, (name, arguments)
+            ("ioctl", [0, 0x5412], error | 25),
+            ("open", [0, 0o2102], allow), ("open", [0, 0o10001], error | 1), ("open", [0, 0o4010001], error | 1),
+            ("openat", [0, 0, 0o2102], allow), ("openat", [0, 0, 0o10001], error | 1),
+            ("pwritev2", [1, 0, 1, 0, 0, 0], allow), ("pwritev2", [1, 0, 1, 0, 0, 0x10], allow),
+            ("pwritev2", [1, 0, 1, 0, 0, 2], error | 95), ("pwritev2", [1, 0, 1, 0, 0, 4], error | 95),
+            ("fallocate", [1, 0, 0, 4096], error | 95)]:
+        if number[name] is not None:  # aarch64 has no open
+            assert decide(program, architecture, number[name], arguments) == answer, (name, arguments)
     without_threads = module.make_own_program(pid) + module.make_common_program(threads=False)
     assert decide(without_threads, architecture, number["clone"], [0x3D0F00]) == error | 11  # EAGAIN
 
