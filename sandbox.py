@@ -855,7 +855,7 @@ RESERVE = []  # some memory, held back for the report of a MemoryError
 
 
 def at_deadline(*_: object) -> None:
-    sys.__stdout__.flush()  # the line that has not ended
+    flush_streams(sys.stdout, sys.__stdout__)  # the line that has not ended
     os._exit(1)
 
 
@@ -923,7 +923,7 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         # 1. Threads are joined, and what is registered with atexit is called.
         for end in ends:
             end()
-        flush_streams()
+        status = flush_streams(sys.stdout, sys.stderr) or status
         # 2. What main.py holds is deleted: its files are flushed, __del__ runs and may print. The
         # script may have replaced the streams, so they are ours again.
         sys.stdout, sys.stderr = streams
@@ -935,17 +935,23 @@ def run_script(source: bytes, work: str, leave: Callable = os._exit,
         elif len(sys._current_frames()) == 1:
             namespace.clear()
         # Else a daemon thread runs, and uses the names: they stay.
-        flush_streams()
+        flush_streams(*streams)
     except BaseException:
-        status = status or 120  # Python's own code for an end that failed
+        status = status or 120
     finally:
         leave(status)
 
 
-def flush_streams() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not getattr(stream, "closed", False):
-            stream.flush()
+def flush_streams(*streams: object) -> int:
+    """Returns 120, Python's own exit code for an end that failed, if one cannot be flushed."""
+    code = 0
+    for stream in streams:
+        try:
+            if stream is not None and not getattr(stream, "closed", False):
+                stream.flush()
+        except BaseException:  # a script may have taken its buffer away (detach)
+            code = 120
+    return code
 
 
 def depth_of_scripts() -> int:

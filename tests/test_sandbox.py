@@ -187,6 +187,14 @@ def test_status_and_exit_code_are_those_of_the_script(box, code, status, exit_co
     assert (result.status, result.exit_code) == (status, exit_code)
 
 
+def test_what_stands_in_a_stream_without_its_buffer_is_kept_and_the_end_has_failed_as_in_python(box):
+    for end, code in ("", 120), ("1 / 0", 120), ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", 1):
+        result = box.run(f"import sys\nout = sys.stdout.detach()\nout.write(b'bytes')\nout.flush()\n{end}")
+        assert (result.stdout, result.exit_code) == ("bytes", code)
+    result = box.run("import sys\nout = sys.stdout.detach()\nout.write(b'bytes')")
+    assert (result.stdout, result.exit_code) == ("bytes", 120)
+
+
 def test_long_output_is_cut_and_says_so():
     with Sandbox(workers=1, max_output=1000, preload=()) as sandbox:
         result = sandbox.run("print('a' * 999 + 'b' * 999)\nraise ValueError('c' * 2000 + 'the end')")
@@ -226,6 +234,8 @@ def test_times_and_memory_are_measured(box):
 @pytest.mark.parametrize("code", [
     "print('kept'); print('this too', end='')\nwhile True: pass",
     "print('kept'); print('this too', end='')\nimport time; time.sleep(60)",
+    "import io, sys; sys.stdout = io.TextIOWrapper(sys.stdout.buffer)\n"
+    "print('kept'); print('this too', end='')\nwhile True: pass",
     "print('kept'); print('this too', end='', flush=True)\nprint(len(str(7 ** 10 ** 9)))",
     "print('kept\\nthis too', end='', flush=True)\nimport signal, time\n"
     "signal.signal(signal.SIGXCPU, lambda *_: time.sleep(9)); time.sleep(60)"])

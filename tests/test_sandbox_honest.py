@@ -401,6 +401,18 @@ import sys
 sys.stdout.buffer.write(b"bytes\n")
 print("text")
 -----
+import io, sys
+sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+print("text")
+-----
+import io, sys
+sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="utf-8")
+print("text")
+-----
+import codecs, sys
+sys.stdout = codecs.getwriter("utf-8")(sys.stdout.detach())
+print("text")
+-----
 import sys
 sys.stdout = open(1, "w", closefd=False, buffering=1000)
 print("kept")
