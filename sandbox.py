@@ -903,12 +903,22 @@ def execute(source: bytes, work: str, namespace: dict) -> int:
         exec(code, namespace)
         return 0
     except SystemExit as stop:
-        if stop.code is None or isinstance(stop.code, int):
-            return int.__and__(stop.code or 0, 255)
-        print(stop.code, file=sys.stderr)
+        return exit_code(stop)
     except BaseException:
-        report_error()
-    return 1
+        RESERVE.clear()
+        error = handled_error()
+    return report_error(*error)
+
+
+def exit_code(stop: SystemExit) -> int:
+    code = stop.code
+    if code is None:
+        return 0
+    if not isinstance(code, int):
+        print(code, file=sys.stderr)
+        return 1
+    # To Python, what does not fit into 64 bits is -1.
+    return int.__and__(code, 255) if int.__rshift__(code, 63) in (0, -1) else 255
 
 
 def run_script(source: bytes, work: str, leave: Callable = os._exit,
@@ -965,14 +975,27 @@ def depth_of_scripts() -> int:
     return depth
 
 
-def report_error() -> None:
-    """The traceback of the exception that is being handled, without the frame of `execute`."""
-    RESERVE.clear()
+def handled_error() -> tuple:
+    """The exception that is being handled, as sys.excepthook takes it, without our frame."""
     kind, error, trace = sys.exc_info()
     if trace is not None:  # where memory has run out, there may be none
         trace = trace.tb_next
     BaseException.with_traceback(error, trace)
-    sys.excepthook(kind, error, trace)
+    return kind, error, trace
+
+
+def report_error(*error: object) -> int:
+    """Returns the exit code. A script may have set an excepthook, which may fail or exit."""
+    try:
+        sys.excepthook(*error)
+    except SystemExit as stop:
+        return exit_code(stop)
+    except BaseException:
+        print("Error in sys.excepthook:", file=sys.stderr)
+        sys.__excepthook__(*handled_error())
+        print("\nOriginal exception was:", file=sys.stderr)
+        sys.__excepthook__(*error)
+    return 1
 
 
 # ---- layer: files, by a private root or by Landlock ---------------------------------------------

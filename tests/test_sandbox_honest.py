@@ -296,6 +296,27 @@ sys.exit(3)
 import sys
 sys.exit("a last word")
 -----
+import sys
+sys.exit(2 ** 64)
+-----
+import sys
+sys.exit(-2 ** 63 + 5)
+-----
+import sys
+sys.excepthook = lambda kind, error, trace: print(sys.exc_info(), error, trace.tb_lineno)
+1 / 0
+-----
+import atexit, sys
+atexit.register(print, "at exit")
+def hook(*error):
+    raise RuntimeError("in the hook")
+sys.excepthook = hook
+1 / 0
+-----
+import sys
+sys.excepthook = lambda *error: sys.exit(5)
+1 / 0
+-----
 exit()
 -----
 quit(2)
