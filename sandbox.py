@@ -1430,6 +1430,8 @@ def main() -> None:
     parser.add_argument("--allow-weak", action="store_true",
                         help="even where scripts cannot be confined")
     args = parser.parse_args()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # workers leave when we are gone
     try:
         with Sandbox(workers=1, timeout=args.timeout, max_output=FILE_MB << 20,
                      allow_weak=args.allow_weak) as sandbox:

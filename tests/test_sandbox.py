@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -875,3 +876,25 @@ def test_the_command_line_tests_the_machine_and_runs_a_file(tmp_path):
     ran = cli(str(script), "--timeout", "0.3")
     assert ran.returncode == 128 + 9 and "timeout" in ran.stderr
     assert cli(str(tmp_path / "none.py")).returncode == 2
+
+
+def test_ctrl_c_ends_the_command_line_at_once_and_leaves_nothing(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("while True: pass")
+    command = [sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+               "os.execv(sys.executable, sys.argv[1:])", sys.executable, PROJECT / "sandbox.py", script, "--timeout", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        assert wait_for(lambda: children.read_text())
+        worker = int(children.read_text())
+        scripts = Path(f"/proc/{worker}/task/{worker}/children")
+
+        def runs_a_script() -> bool:
+            with suppress(FileNotFoundError, ProcessLookupError):  # a fork that has tried a layer
+                return any(Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
+                           for pid in scripts.read_text().split())
+
+        assert wait_for(runs_a_script)
+        run.send_signal(signal.SIGINT)
+        assert run.communicate(timeout=10) == ("", "") and run.returncode == 130
+    assert wait_for(lambda: gone(worker))
