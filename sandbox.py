@@ -56,7 +56,9 @@ A script sees what `python main.py` shows it, except, on purpose:
     - text that is not Unicode is printed with backslashes, and Ctrl-C's exit code is 1;
     - at the end only objects that main.py itself holds are deleted (its files flushed), and none
       if a daemon thread still runs;
-    - sys.getrecursionlimit() says a few more than 1000, so that recursion ends at the same depth.
+    - below main.py are a few calls of ours: inspect.stack() shows them, and in a thread, which is
+      without them, recursion ends as many calls later;
+    - what the preloaded packages import is there: after `import urllib` alone, urllib.parse, too.
 """
 import argparse
 import atexit
@@ -896,7 +898,7 @@ def new_main(source: bytes) -> dict:
 def execute(source: bytes, work: str, namespace: dict) -> int:
     """Runs the code; returns its exit code. It is compiled where main.py lies, so that a
     SyntaxError finds its line."""
-    sys.setrecursionlimit(1000 + depth_of_scripts())
+    hide_depth()
     try:
         code = compile(source, "main.py", "exec", dont_inherit=True)
         os.chdir(work)
@@ -964,15 +966,19 @@ def flush_streams(*streams: object) -> int:
     return code
 
 
-def depth_of_scripts() -> int:
-    """How many calls of ours are below main.py, where `python main.py` has none: its recursion is
-    to end at the same depth."""
+def hide_depth() -> None:
+    """Below main.py there are calls of ours, where `python main.py` has none: its recursion is to
+    end at the same depth, whatever limit it sets."""
     # Up to Python 3.11 the call of exec itself counts as one level, too.
     depth = 1 if sys.version_info < (3, 12) else 0
     frame = sys._getframe(1)
     while frame:
         frame, depth = frame.f_back, depth + 1
-    return depth
+    set_limit, get_limit = sys.setrecursionlimit, sys.getrecursionlimit
+    set_limit(1000 + depth)
+    # The largest limits are as good as none, and leave no room for more.
+    sys.setrecursionlimit = lambda limit: set_limit(limit + depth if 0 < limit < 1 << 30 else limit)
+    sys.getrecursionlimit = lambda: get_limit() - depth
 
 
 def handled_error() -> tuple:

@@ -251,6 +251,20 @@ try:
 except RecursionError as error:
     print(deepest, error)
 -----
+import sys
+print(sys.getrecursionlimit())
+sys.setrecursionlimit(2000)
+def count(n):
+    return 0 if n == 0 else 1 + count(n - 1)
+print(sys.getrecursionlimit(), count(1995))
+for n in range(1990, 2010):
+    try:
+        count(n)
+    except RecursionError as error:
+        print(n, error)
+        break
+sys.setrecursionlimit(2 ** 31 - 1)
+-----
 print("missing bracket"
 -----
 def f():
