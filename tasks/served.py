@@ -6,12 +6,14 @@ They go by the rules of `rollout` in r1ci.py, in text instead of tokens: same tu
 """
 import argparse
 import importlib.util
+import json
 import os
 import queue
 import re
 import threading
 from dataclasses import dataclass
 from typing import Any, Callable
+from urllib.parse import urlsplit
 
 from sandbox import Sandbox
 from tasks.base import Instance
@@ -45,17 +47,27 @@ def find_endpoint(name: str, concurrency: int, timeout: float) -> Endpoint | Non
     if not re.match("https?://", name):
         return None
     url, _, model = name.partition("#")
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        sound = host and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:  # half a bracket, a port that is no number or too large, a name too long
+        sound = False
+    if not sound:
+        raise SystemExit(f"{name}: this is no address, such as http://localhost:8000/v1#name")
     if not model:
         raise SystemExit(f"{name}: the model's name is missing, as in {url.rstrip('/')}#name")
     if importlib.util.find_spec("openai") is None:
         raise SystemExit(f"{name}: served models need the openai package: pip install openai")
+    if not re.fullmatch("[!-~]*", os.environ.get("OPENAI_API_KEY", "")):
+        raise SystemExit("OPENAI_API_KEY is no key: one has ASCII letters, digits and signs alone")
     return Endpoint(url.rstrip("/"), model, concurrency, timeout)
 
 
 def add_endpoint_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("served models").add_argument
     add("--concurrency", type=whole(1), default=Endpoint.concurrency, help="requests at a time")
-    add("--request-timeout", type=real(0.001), default=Endpoint.timeout,
+    add("--request-timeout", type=real(0.001, 86400), default=Endpoint.timeout,
         help="seconds to wait for a reply")
 
 
@@ -84,11 +96,9 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
 
     name = f"{endpoint.url}#{endpoint.name}"
     try:
-        answer = client.chat.completions.create(
+        answer = client.chat.completions.with_raw_response.create(
             model=endpoint.name, messages=messages, max_tokens=max_tokens, temperature=temperature
         )
-        choice, usage = answer.choices[0], answer.usage
-        text = choice.message.content
     except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
         raise Refused(one_line(error))
     except openai.APIStatusError as error:
@@ -97,11 +107,25 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
         raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
     except openai.OpenAIError as error:  # no connection, no answer in time
         raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
-    except (ValueError, AttributeError, LookupError, TypeError):
+    try:
+        return read_reply(answer.http_response.content)
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
         raise SystemExit(f"{name}: its answer is not a chat completion in JSON")
-    return Reply(text=text, cut_off=choice.finish_reason == "length",
-                 prompt_tokens=usage.prompt_tokens if usage else 0,
-                 completion_tokens=usage.completion_tokens if usage else 0)
+
+
+def read_reply(body: bytes) -> Reply:
+    """The turn that a chat completion holds. The client checks no types, so this raises whatever
+    comes of wrong ones.
+    """
+    answer = json.loads(body)
+    choice, usage = answer["choices"][0], answer.get("usage") or {}
+    text = choice["message"].get("content")
+    if text is not None:
+        text = text.encode(errors="replace").decode()  # no half of a character
+    tokens = [usage.get(kind) or 0 for kind in ("prompt_tokens", "completion_tokens")]
+    if not all(isinstance(count, int) for count in tokens):
+        raise TypeError
+    return Reply(text, choice.get("finish_reason") == "length", *tokens)
 
 
 def one_line(error: Exception) -> str:

@@ -38,9 +38,9 @@ COLLECT = ["tasks.teacher", "collect", "--tasks", "rg/gcd,rg/lcm", "--per-task",
 CODE = "```python\nprint(6 * 7)\n```"
 
 
-def completion(text: str, finish: str = "stop") -> bytes:
+def completion(text, finish: str = "stop", **fields) -> bytes:
     return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}],
-                       "usage": {"prompt_tokens": 10, "completion_tokens": 3}}).encode()
+                       "usage": {"prompt_tokens": 10, "completion_tokens": 3}, **fields}).encode()
 
 
 @contextlib.contextmanager
@@ -164,7 +164,11 @@ def test_what_may_pass_is_asked_again():
     ((500, {}, b""), "it answered 500"),
     ((200, {"Content-Type": "application/json"}, b"{oops"), "its answer is not a chat completion"),
     ((200, {"Content-Type": "application/json"}, b'{"choices": []}'), "its answer is not a chat completion"),
-    (b"<html>", "its answer is not a chat completion"), (30.0, "no answer .*imed out")])
+    (b"<html>", "its answer is not a chat completion"), (30.0, "no answer .*imed out"),
+    *[(reply, "its answer is not a chat completion") for reply in (
+        b"[" * 100_000, completion(5), completion([{"type": "text", "text": "x"}]), completion({"a": 1}),
+        completion("x", usage={"prompt_tokens": "x"}), completion("x", usage="x"), completion("x", usage=[1]),
+        completion("x", choices=None), completion("x", choices=[None]), completion("x", choices=[{"message": None}]))]])
 def test_an_endpoint_that_fails_gives_one_sentence(reply, why):
     with server(reply) as (url, _):
         endpoint = Endpoint(url, "a/b", timeout=0.2, retries=0)
@@ -183,6 +187,13 @@ def test_one_refused_request_is_one_conversations_end():
     assert (t.stop_reason, t.answer, t.right) == ("empty", None, 0.0)
 
 
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None}])
+def test_a_server_need_not_tell_its_usage(usage):
+    with server(completion("\ud800 <<<42>>>", usage=usage)) as (url, _):   # nor does half a character stop anybody
+        t = talk(url)
+    assert (t.answer, t.messages[-1]["content"], t.prompt_tokens, t.completion_tokens) == ("42", "? <<<42>>>", 0, 0)
+
+
 def test_a_dead_endpoint_and_a_name_without_a_model_are_said_to_be_that():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -192,10 +203,17 @@ def test_a_dead_endpoint_and_a_name_without_a_model_are_said_to_be_that():
         find_endpoint("http://x/v1/", 1, 1.0)
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_endpoint_flags(parser)
-    for odd in (["--concurrency", "0"], ["--request-timeout", "nan"], ["--request-timeout", "-1"]):
+    for odd in (["--concurrency", "0"], ["--request-timeout", "nan"], ["--request-timeout", "-1"],
+                ["--request-timeout", "1e12"]):
         with pytest.raises(argparse.ArgumentError, match="is not a"):
             parser.parse_args(odd)
     assert find_endpoint("http://x/v1/#a/b#c", 1, 1.0).name == "a/b#c" and find_endpoint("runs/sft", 1, 1.0) is None
+    for url in ("http://[::1", "http://", "http://a b/v1", "http://localhost:abc/v1", "http://localhost:99999/v1",
+                "http://x:0/v1", "http://x\x07/v1", f"http://{'x' * 70}/v1"):
+        with pytest.raises(SystemExit, match=f"^{re.escape(url)}#x: this is no address, such as http://localhost:8000/v1#name"):
+            find_endpoint(f"{url}#x", 1, 1.0)
+    for url in ("http://[::1]:8000/v1", "https://user:p@ss@x.org/v1", "http://bücher.example/v1", "http://localhost:65535"):
+        assert find_endpoint(f"{url}#x", 1, 1.0).url == url
 
 
 def test_the_key_comes_from_the_environment(monkeypatch):
@@ -203,6 +221,10 @@ def test_the_key_comes_from_the_environment(monkeypatch):
     with server("<<<42>>>") as (url, requests):
         talk(url)
     assert requests[0]["key"] == "Bearer secret"
+    for key in ("schlüssel", "secret\n", "two words"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with pytest.raises(SystemExit, match="OPENAI_API_KEY is no key"):
+            find_endpoint("http://x/v1#x", 1, 1.0)
 
 
 # ---- collecting ------------------------------------------------------------------------------------------------------
