@@ -455,6 +455,7 @@ class Trajectory:
     # answer | eos: its end, without an answer | calls: one too many | budget | tool_failure: ours;
     # and of a served model also refused | empty
     stop_reason: str = ""
+    refusal: str = ""  # what a server said that refused it
     answer: str | None = None
     right: float = 0.0  # the verdict: 1.0 if the answer is right, else 0.0
     prompt_tokens: int = 0  # what a served model charged; it tells no ids

@@ -166,6 +166,7 @@ def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Planne
             # outgrown it.
             outgrown = "context" in str(error) and len(t.messages) > 2
             t.stop_reason = "budget" if outgrown else "refused"
+            t.refusal = str(error)
             break
         t.prompt_tokens += reply.prompt_tokens
         t.completion_tokens += reply.completion_tokens
@@ -206,7 +207,7 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConvers
     """The conversations of the jobs, several at a time, in the jobs' order.
 
     `on_end` hears of each as it ends, in this thread. When the server itself fails, or on Ctrl-C,
-    nobody waits for what hangs: the threads are daemons.
+    nobody waits for what hangs: the threads are daemons. A server that refuses them all fails.
     """
     client = connect(endpoint)
     left: queue.SimpleQueue = queue.SimpleQueue()  # numbers of jobs
@@ -236,4 +237,8 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConvers
         finished[number] = outcome
         if on_end:
             on_end(jobs[number], outcome)
-    return [finished[number] for number in range(len(jobs))]
+    trajectories = [finished[number] for number in range(len(jobs))]
+    if jobs and all(t.stop_reason == "refused" for t in trajectories):
+        raise SystemExit(f"{endpoint.url}#{endpoint.name}: it refused every conversation "
+                         f"({trajectories[0].refusal})")
+    return trajectories

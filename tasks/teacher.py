@@ -221,7 +221,7 @@ def conversation_key(line: dict[str, Any]) -> tuple:
 
 
 def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> None:
-    """Every conversation goes to collected.jsonl as it ends, wrong ones too.
+    """Every conversation goes to collected.jsonl as it ends, wrong ones too, refused ones not.
 
     What an earlier run has collected is not asked for again.
     """
@@ -254,8 +254,9 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
                         source=args.teacher, prompt_tokens=t.prompt_tokens,
                         completion_tokens=t.completion_tokens)
             lines.append(line)
-            file.write(json.dumps(line) + "\n")
-            file.flush()  # whatever happens next, this one is not asked for again
+            if t.stop_reason != "refused":  # the server may be set up better next time
+                file.write(json.dumps(line) + "\n")
+                file.flush()  # whatever happens next, this one is not asked for again
 
         try:
             rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), keep)
@@ -265,8 +266,8 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
     print(collection_table(lines, []))
     print(f"next: python -m tasks.teacher choose {log} --out {log.parent / 'data.jsonl'}")
     if stopped:
-        raise SystemExit(f"{stopped}; {len(lines)} conversations are kept in {log}, and --resume "
-                         "goes on")
+        kept = sum(line.get("stop_reason") != "refused" for line in lines)
+        raise SystemExit(f"{stopped}; {kept} conversations are kept in {log}, and --resume goes on")
 
 
 def form_of(line: dict[str, Any]) -> str:

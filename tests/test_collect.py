@@ -272,6 +272,20 @@ def test_what_was_collected_survives_a_failing_endpoint_and_is_not_asked_for_aga
     assert sum(len(body["messages"]) == 2 for body in asked) == 16 - len(first)
 
 
+def test_a_server_that_refuses_everything_fails_and_may_be_asked_again(tmp_path, monkeypatch):
+    refusal = (400, {}, b"max_tokens is not supported")
+    with server(refusal) as (url, _):
+        asked = [*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path]
+        assert (f"{url}#teacher: it refused every conversation (max_tokens is not supported); 0 conversations are kept"
+                in command(*asked))
+        ask = ["r1ci.py", "eval", "--model", f"{url}#x", "--tasks", "rg/gcd", "--n", "2", "--workers", "1"]
+        inside(*ask, code=f"{url}#x: it refused every conversation (max_tokens is not supported)")
+    with server(*[refusal] * 3, teacher) as (other, _):   # some that it refuses are no failure
+        monkeypatch.setattr(teaching, "find_endpoint", lambda *_: Endpoint(other, "teacher", 2))
+        assert "3 conversations ended as refused" in command(*asked, "--resume")
+    assert len(lines_of(tmp_path / "collected.jsonl")) == 13
+
+
 @pytest.mark.parametrize("line", [b'{"a": 1}\n', b"\xff\n", b'{"messages": [], "task": "rg/gcd"}\n'])
 def test_nothing_is_collected_behind_what_collecting_never_wrote(tmp_path, line):
     log = tmp_path / "collected.jsonl"
