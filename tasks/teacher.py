@@ -23,7 +23,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
@@ -225,9 +225,6 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
 
     What an earlier run has collected is not asked for again.
     """
-    log = Path(args.out) / "collected.jsonl"
-    lines = read_collected(log) if args.resume else []
-    known = set(map(conversation_key, lines))
     if args.questions:
         questions = own_questions(args.questions, "rl", args.per_task)
     else:
@@ -235,15 +232,18 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
         questions = draw_questions(tasks, "sft", args.per_task or 50, args.seed)
     planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
                                     protocol=protocol_of(args))
+    log = Path(args.out) / "collected.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    file = open(log, "ab+")
+    lines = read_collected(file)
+    known = set(map(conversation_key, lines))
     jobs = []
     for job in planned:
         asked = job.instance
         if (args.teacher, asked.task, asked.level, asked.seed, job.sample) not in known:
             jobs.append(job)
     stopped = ""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (open(log, "a", encoding="utf-8") as file,
-          tqdm(total=len(jobs), desc="collecting", unit="row") as bar):
+    with file, tqdm(total=len(jobs), desc="collecting", unit="row") as bar:
 
         def keep(job: PlannedConversation, t: Trajectory) -> None:
             bar.update()
@@ -255,7 +255,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
                         completion_tokens=t.completion_tokens)
             lines.append(line)
             if t.stop_reason != "refused":  # the server may be set up better next time
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(line).encode() + b"\n")
                 file.flush()  # whatever happens next, this one is not asked for again
 
         try:
@@ -283,18 +283,35 @@ def form_of(line: dict[str, Any]) -> str:
     return "switch" if changes else "code"
 
 
-def read_collected(path: Path) -> list[dict[str, Any]]:
-    """What an earlier run has collected; a last line that was cut off when it died is deleted."""
-    if not path.exists():
-        return []
-    text = path.read_bytes()
-    if not text.endswith(b"\n"):
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
-    lines = []
-    for number, line in read_trajectories(path):
-        if not {"source", "task", "level", "seed", "sample", "form", "reward"} <= line.keys():
-            raise SystemExit(f"{path}, line {number}: no conversation that `collect` wrote")
+# What every line of collected.jsonl has, and more.
+COLLECTED = {"messages": list, "source": str, "task": str, "level": int, "seed": int, "sample": int,
+             "form": str, "reward": float, "prompt_tokens": int, "completion_tokens": int}
+
+
+def read_collected(file: BinaryIO) -> list[dict[str, Any]]:
+    """What an earlier run has collected.
+
+    A last line without an end gets one if it is whole; else it was cut off when that run died, and
+    is deleted.
+    """
+    file.seek(0)
+    lines, size = [], 0
+    for number, text in enumerate(file, 1):
+        ended = text.endswith(b"\n")
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if line is None and not ended:
+            file.truncate(size)
+            break
+        if not (isinstance(line, dict) and all(isinstance(line.get(key), kind)
+                                               for key, kind in COLLECTED.items())):
+            raise SystemExit(f"{file.name}, line {number}: no conversation that `collect` wrote")
+        if not ended:
+            file.write(b"\n")
         lines.append(line)
+        size += len(text)
     return lines
 
 

@@ -297,6 +297,23 @@ def test_nothing_is_collected_behind_what_collecting_never_wrote(tmp_path, line)
     assert log.read_bytes() == line
 
 
+def test_a_last_line_without_its_end_is_kept_if_it_is_whole_and_a_refused_run_touches_nothing(tmp_path):
+    log = tmp_path / "collected.jsonl"
+    with server(teacher) as (url, requests):
+        asked = [*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path, "--resume"]
+        command(*asked, "--per-task", "1", "--per-question", "1")
+        [first, second] = log.read_bytes().splitlines(keepends=True)
+        for left, kept in ((first + second[:-1], 2), (first[:-1], 1), (first + second[:99], 1), (first[:99], 0)):
+            log.write_bytes(left)
+            assert "unknown task" in command(*asked, "--tasks", "rg/gdc") and log.read_bytes() == left
+            requests.clear()
+            command(*asked, "--per-task", "1", "--per-question", "1")
+            assert sum(len(body["messages"]) == 2 for body in requests) == 2 - kept
+            assert len(lines_of(log)) == 2 and log.read_bytes().startswith(b"".join([first, second][:kept]))
+        log.write_bytes(b'{"a": 1}\n' + first[:99])
+        assert f"{log}, line 1: no conversation" in command(*asked) and log.read_bytes() == b'{"a": 1}\n' + first[:99]
+
+
 def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
     """What `r1ci.py eval --purpose sft --trajectories FILE` writes."""
     def line(purpose, reward, statuses, *said):
