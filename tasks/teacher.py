@@ -16,6 +16,7 @@ calls; and mode (kind of system prompt), form (what its scripts are for), source
     4. the choice                    5. the command line
 """
 import argparse
+import fcntl
 import json
 import random
 import re
@@ -233,8 +234,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
     planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
                                     protocol=protocol_of(args))
     log = Path(args.out) / "collected.jsonl"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    file = open(log, "ab+")
+    file = claim(log)
     lines = read_collected(file)
     known = set(map(conversation_key, lines))
     jobs = []
@@ -281,6 +281,19 @@ def form_of(line: dict[str, Any]) -> str:
         return "check"
     changes = count_switches(line["messages"], line.get("format", "fence"))
     return "switch" if changes else "code"
+
+
+def claim(log: Path) -> BinaryIO:
+    """The open collected.jsonl: whoever has it may add to it, until it is closed."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab+")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"another run is writing to {log}: wait for it, or choose another --out")
+    except OSError as error:
+        raise SystemExit(f"--out {log.parent} cannot be written: {error.strerror}")
+    return file
 
 
 # What every line of collected.jsonl has, and more.

@@ -314,6 +314,19 @@ def test_a_last_line_without_its_end_is_kept_if_it_is_whole_and_a_refused_run_to
         assert f"{log}, line 1: no conversation" in command(*asked) and log.read_bytes() == b'{"a": 1}\n' + first[:99]
 
 
+def test_a_second_run_with_the_same_out_is_refused_while_the_first_collects(tmp_path):
+    seconds = []
+    def reply(body):
+        if not seconds:
+            seconds.append(command(*asked, "--resume"))
+        return teacher(body)
+    with server(reply) as (url, _):
+        asked = [*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path]
+        command(*asked, "--concurrency", "1")
+    assert seconds == [f"another run is writing to {tmp_path / 'collected.jsonl'}: wait for it, or choose another --out"]
+    assert len(lines_of(tmp_path / "collected.jsonl")) == 16
+
+
 def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
     """What `r1ci.py eval --purpose sft --trajectories FILE` writes."""
     def line(purpose, reward, statuses, *said):
