@@ -547,6 +547,8 @@ def main() -> None:
             collect(args, endpoint, sandbox)
     except SandboxError as error:
         raise SystemExit(str(error))
+    except KeyboardInterrupt:  # before the first request, there is nothing to tell
+        raise SystemExit(130)
 
 
 if __name__ == "__main__":

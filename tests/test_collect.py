@@ -316,15 +316,23 @@ def test_a_last_line_without_its_end_is_kept_if_it_is_whole_and_a_refused_run_to
 
 def test_a_second_run_with_the_same_out_is_refused_while_the_first_collects(tmp_path):
     seconds = []
+
     def reply(body):
-        if not seconds:
+        if len(requests) == 1:
             seconds.append(command(*asked, "--resume"))
         return teacher(body)
-    with server(reply) as (url, _):
+
+    with server(reply) as (url, requests):
         asked = [*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path]
         command(*asked, "--concurrency", "1")
     assert seconds == [f"another run is writing to {tmp_path / 'collected.jsonl'}: wait for it, or choose another --out"]
     assert len(lines_of(tmp_path / "collected.jsonl")) == 16
+
+
+def test_ctrl_c_before_the_first_request_ends_without_a_word(tmp_path, monkeypatch):
+    monkeypatch.setattr(teaching, "draw_questions", lambda *_: signal.raise_signal(signal.SIGINT))
+    said = command(*COLLECT, "--teacher", "http://127.0.0.1:9#x", "--out", tmp_path / "other")
+    assert said == "130" and not (tmp_path / "other").exists()
 
 
 def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
