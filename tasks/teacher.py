@@ -33,8 +33,8 @@ from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, Protocol, Trajectory, extract_answer, read_turn,
                                 system_prompts, tool_text)
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
-from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions,
-                             is_text, parse_tasks, read_jsonl, read_trajectories)
+from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, is_finite, is_text,
+                             own_questions, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
 from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, converse_all,
                           find_endpoint)
@@ -351,6 +351,8 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
             told = line.get("format")
             if told in list(FORMATS) and told != format_name:
                 raise ValueError(f"its code and answers have the marks of --format {told}")
+            if not is_finite(line.get("reward", 1.0)):
+                raise ValueError(f"its reward is {line['reward']!r}, where a number is needed")
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}")
         last = messages[-1]["content"]
@@ -384,8 +386,11 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
         raise ValueError('"messages" (a list of role and content) or "conversations" (from, value) '
                          "is needed")
     messages = []
-    if isinstance(line.get("system"), str) and "conversations" in line:
-        messages.append({"role": "system", "content": line["system"]})
+    system = line.pop("system", None)  # a message from now on
+    if system is not None:
+        if not is_text(system):
+            raise ValueError('"system" must be a text')
+        messages.append({"role": "system", "content": system})
     for turn in turns:
         turn = turn if isinstance(turn, dict) else {}
         role = turn.get("role", turn.get("from"))

@@ -410,6 +410,9 @@ def test_both_common_layouts_are_read_alike(tmp_path):
     assert a["messages"] == b["messages"] == [{"role": role, "content": text} for role, text in turns]
     [c] = read(tmp_path, sharegpt(("human", "Q"), ("gpt", CODE), ("human", "```output\n42\n```"), ("gpt", "<<<42>>>")))
     assert c["messages"][2] == {"role": "user", "content": "```output\n42\n```"}
+    for without in ({"messages": [{"role": role, "content": text} for role, text in turns[1:]]}, sharegpt(*theirs[1:])):
+        [d] = read(tmp_path, {**without, "system": "S"})
+        assert d["messages"] == a["messages"] and [d] == read(tmp_path, d)   # what was read may be read again
 
 
 def test_data_in_another_format_is_refused_with_its_line(tmp_path):

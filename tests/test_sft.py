@@ -83,7 +83,11 @@ def test_wrong_conversations_are_not_trained_on_and_broken_ones_named(lines, tmp
     path.write_text("".join(json.dumps({**line, "reward": reward}) + "\n" for line, reward in zip(lines[:3], (1.0, 0.0, 1.0))))
     assert len(teacher.read_conversations(path)) == 2
     for broken, why in ((json.dumps({"messages": [{"role": "user"}]}), "messages"), ("[1]", "JSON object"), ("{", "not valid JSON"),
-                        (json.dumps({"messages": lines[0]["messages"][:2]}), "assistant")):
+                        (json.dumps({"messages": lines[0]["messages"][:2]}), "assistant"),
+                        (json.dumps({**lines[0], "reward": "1"}), "reward is '1'"),
+                        (json.dumps({**lines[0], "reward": None}), "reward is None"),
+                        (json.dumps({**lines[0], "reward": math.inf}), "reward is inf"),
+                        (json.dumps({**lines[0], "system": 5}), '"system" must be')):
         path.write_text(json.dumps(lines[0]) + "\n" + broken + "\n")
         with pytest.raises(SystemExit, match=f"data.jsonl, line 2.*{why}"):
             teacher.read_conversations(path)
