@@ -341,8 +341,9 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
 
     A bad line ends the program.
 
-    Words behind a turn's code block are cut, since no rollout hears them; in the last turn they
-    would be the answer, and the conversation is left out and counted.
+    Words behind a turn's code block are cut, since no rollout hears them. In the last turn they
+    would be the answer; and a turn without code ends a rollout. A conversation that goes on behind
+    either is left out and counted.
     """
     lines, left_out = [], 0
     for number, line in read_jsonl(path):
@@ -355,18 +356,18 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
                 raise ValueError(f"its reward is {line['reward']!r}, where a number is needed")
         except ValueError as error:
             raise SystemExit(f"{path}, line {number}: {error}")
-        last = messages[-1]["content"]
-        if read_turn(last, format_name).text != last:
+        spoken = [message for message in messages if message["role"] == "assistant"]
+        *earlier, last = [read_turn(message["content"], format_name) for message in spoken]
+        if last.text != spoken[-1]["content"] or any(turn.code is None for turn in earlier):
             left_out += 1
             continue
-        for message in messages:
-            if message["role"] == "assistant":
-                message["content"] = read_turn(message["content"], format_name).text
+        for message, turn in zip(spoken, (*earlier, last)):
+            message["content"] = turn.text
         if keep_wrong or line.get("reward", 1.0) == 1.0:
             lines.append({**line, "messages": messages})
     if left_out:
-        print(f"note: {path}: {left_out} conversations are left out, their last turn goes on "
-              "behind code", file=sys.stderr)
+        print(f"note: {path}: {left_out} conversations are left out, since they go on behind a "
+              "turn without code, or their last turn behind its code", file=sys.stderr)
     if not lines:
         raise SystemExit(f"{path} holds no conversation with reward 1")
     return lines

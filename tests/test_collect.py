@@ -436,6 +436,13 @@ def test_a_last_turn_that_goes_on_behind_its_code_is_left_out_and_counted(tmp_pa
     assert len(read(tmp_path, good, odd)) == 1 and "1 conversations are left out" in capsys.readouterr().err
 
 
+def test_what_goes_on_behind_a_turn_without_code_is_left_out_and_counted(tmp_path, capsys):
+    good = sharegpt(("human", "Q"), ("gpt", CODE), ("observation", "42"), ("gpt", CODE))
+    chat = [sharegpt(("human", "Q"), ("gpt", said), ("human", "And?"), ("gpt", "<<<42>>>"))
+            for said in ("What do you mean?", "<<<41>>>", "```python\nprint(1)")]
+    assert len(read(tmp_path, good, *chat)) == 1 and "3 conversations are left out" in capsys.readouterr().err
+
+
 # ---- a real server ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.slow
