@@ -381,7 +381,8 @@ def numeral(text: str) -> str:
 def lowered(text: str) -> str:
     """Text with raised digits as a power: "10⁻²" -> "10^-2"."""
     digits = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-    return re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+", lambda raised: "^" + raised[0].translate(digits), text)
+    raised = "[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+"
+    return re.sub(raised, lambda power: "^" + power[0].translate(digits), text)
 
 
 def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str:

@@ -5,7 +5,6 @@ neither Python's parser, which the programs use, nor `value`, which the tasks us
 """
 import itertools
 import re
-from decimal import Decimal
 from fractions import Fraction
 
 import pytest
