@@ -4,6 +4,7 @@ import gc
 import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -356,6 +357,14 @@ def test_a_model_with_marks_in_its_json_files_is_read(tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     check_model(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:weak sandbox")
+def test_the_flag_that_the_refusal_of_a_weak_sandbox_names_is_known(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert "--allow-weak" in refusal("tasks.__main__", "rg/gcd")
+    assert "verify accepts the output" in inside("tasks.__main__", "rg/gcd", "--allow-weak")
 
 
 def test_half_a_character_is_shown_as_its_escape(tmp_path):
