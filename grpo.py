@@ -1198,7 +1198,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--level", type=int, choices=LEVELS, default=1, help="level of the questions")
     add("--questions", metavar="FILE",
         help="your own in place of --tasks, as one task: JSON lines of question and answer; by the "
-             "hash of its text a question trains (3 in 5), validates (1) or is held out (1)")
+             "hash of its text a question trains (3 in 5), validates (1) or is held out (1); right "
+             "is what equals the answer as a number or as a text")
     add("--per-task", type=whole(1), default=60, help="training questions of each task")
 
     add = parser.add_argument_group("curriculum (steps 1 and 2)").add_argument

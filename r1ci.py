@@ -1425,8 +1425,8 @@ def find_model(name: str | Path) -> Path:
             there = ", ".join(sorted(map(str, Path("runs").glob("*/"))))
             raise SystemExit(f"{name} does not exist: " + (
                 f"there are {there}" if there else "run sft.py first, then grpo.py"))
-        raise SystemExit(f"{name} does not exist: --model takes a directory or a hub id with its "
-                         "owner (Qwen/Qwen2.5-3B-Instruct)")
+        raise SystemExit(f"{name} does not exist, or is no directory: --model takes one, or a hub "
+                         "id with its owner (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
 
     files = ["*.safetensors", "*.json", "*.jinja", "*.txt"]
@@ -2018,14 +2018,14 @@ def main() -> None:
     either.add_argument("--tasks", help=f"{TASKS_HELP} (default: what the model was trained on, "
                                         "else train)")
     either.add_argument("--questions", metavar="FILE",
-                        help="JSON lines of your own: question, answer")
+                        help="JSON lines of your own: question, answer; right is what equals it as "
+                             "a number or as a text")
     either.add_argument("--bbh", metavar="DIR",
                         help="your copy of the original BIG-Bench-Hard JSON files")
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
-    # torchrun takes "--n" for one of its own flags: there it is --eval-n, as in sft.py and grpo.py.
     add("--n", "--eval-n", type=whole(1), default=None,
         help="questions per task (50; of --questions all; of what a run was trained on, as many as "
-             "it has asked)")
+             "it has asked); torchrun takes --n for a flag of its own: there write --eval-n")
     add("--samples", type=whole(1), default=1, help="answers per question")
     add("--purpose", choices=("eval", "val", "rl", "sft"),
         help="which questions: held-out ones, validation, those that GRPO trains on, or those that "

@@ -624,6 +624,9 @@ def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
     model = load_model(run.path, run.world.device, run.world.dtype)
     chat = Chat(load_tokenizer(run.path), args.format)
     questions = draw_questions(tasks, "eval", args.eval_n)
+    if args.data:
+        run.world.say(f"asking held-out questions of --tasks {args.tasks}, which {args.data} need "
+                      "not be about; your own are asked by r1ci.py eval --questions FILE")
     report, groups = evaluate(Interpreter(model, chat, sandbox), questions, samples=1,
                               protocol=protocol_of(args), key=(args.seed, "held-out questions"))
     lines = [json.dumps(trajectory.to_json()) + "\n" for group in groups for trajectory in group]
@@ -675,6 +678,9 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     steps = int(args.epochs * (len(examples) // args.batch_size))
     if args.epochs > 0:
         steps = max(steps, 1)
+    if 0 < steps <= args.warmup:
+        world.say(f"note: --warmup {args.warmup} ends behind the last step, {steps}: --lr "
+                  f"{args.lr:g} is not reached")
     first = 1
     if run.resumed:
         first = run.load(model, optimizer)["step"] + 1

@@ -261,8 +261,8 @@ def own_questions(path: str, purpose: str, n: int | None = None) -> list[Instanc
     chosen = {q.question: q for q in read_questions(path) if q.purpose == purpose}
     if n != 0 and not chosen:
         raise SystemExit(f"--questions {path} holds no question for {purpose!r}: of its questions "
-                         "three in five train (rl), one validates (val), one is held out (eval), "
-                         "by the hash of their text")
+                         "three in five train (rl, also for supervised data), one validates (val), "
+                         "one is held out (eval), by the hash of their text")
     ordered = sorted(chosen.values(), key=lambda q: sha256(q.question.encode()).digest())
     return ordered[:n]
 

@@ -118,7 +118,7 @@ def recovers(t: Trajectory) -> float | None:
     return t.right > 0 if set(t.statuses) - {"ok"} else None
 
 
-# Each of one conversation; None: it does not count.
+# Each of one conversation; None: it does not count. (tests/STUDIES.md explains them: a test asks.)
 BEHAVIOURS: dict[str, Callable[[Trajectory], float | None]] = {
     "code_rate": lambda t: t.calls > 0,
     "calls": lambda t: t.calls,

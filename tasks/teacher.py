@@ -451,7 +451,7 @@ def choose_from_file(args: argparse.Namespace) -> None:
         raise SystemExit(f"--out {out} exists: choose another file")
     if not out.resolve().parent.is_dir():
         raise SystemExit(f"--out {out}: its directory does not exist")
-    lines = []
+    lines, left_out = [], 0
     for number, line in read_trajectories(args.file):
         known = {"task", "seed", "level", "reward"} <= line.keys() and len(line["messages"]) > 2
         if not (known and isinstance(line["task"], str)
@@ -461,10 +461,14 @@ def choose_from_file(args: argparse.Namespace) -> None:
                              f"are needed, and as format one of {', '.join(FORMATS)}")
         # Never train on the questions of anything else. Of a user's own those that train are "rl".
         trains = "rl" if line["task"].startswith("user/") else "sft"
-        if line.get("purpose", trains) == trains:
-            form = line.get("form") or form_of(line)
-            # Without ids: sft.py makes those of its own tokenizer.
-            lines.append({**line, "form": form, "ids": [], "loss_mask": []})
+        if line.get("purpose", trains) != trains:
+            left_out += 1
+            continue
+        form = line.get("form") or form_of(line)
+        # Without ids: sft.py makes those of its own tokenizer.
+        lines.append({**line, "form": form, "ids": [], "loss_mask": []})
+    if left_out:
+        print(f"note: {left_out} conversations are left out: their questions do not train")
     chosen = choose(lines, args.keep_per_task, args.multi_turn_weight, args.keep_wrong, args.seed)
     print(collection_table(lines, chosen))
     if not chosen:

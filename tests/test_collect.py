@@ -347,7 +347,8 @@ def test_trajectories_of_our_own_are_chosen_by_form_and_purpose(tmp_path):
     lines = [line("sft", 1.0, ["ok"], CODE, "<<<42>>>"), line("sft", 1.0, ["error", "ok"], CODE, CODE, "<<<42>>>"),
              line("sft", 1.0, [], "<<<42>>>"), line("sft", 0.0, [], "<<<41>>>"), line("eval", 1.0, [], "It is <<<42>>>")]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
-    command("tasks.teacher", "choose", tmp_path / "t.jsonl", "--out", tmp_path / "data.jsonl")
+    said = command("tasks.teacher", "choose", tmp_path / "t.jsonl", "--out", tmp_path / "data.jsonl")
+    assert "1 conversations are left out: their questions do not train" in said
     assert Counter(line["form"] for line in lines_of(tmp_path / "data.jsonl")) == {"code": 1, "repair": 1, "text": 1}
 
 

@@ -268,7 +268,8 @@ def test_the_tiny_models_learning_rate_is_named_where_a_wide_model_gets_it(tmp_p
 
 
 def test_a_run_that_has_not_ended_names_its_checkpoint(sft_run, tmp_path):
-    inside(*SFT, "--stop-after", "2", "--out", tmp_path / "run")
+    said = inside(*SFT, "--stop-after", "2", "--out", tmp_path / "run")
+    assert "--warmup 50 ends behind the last step, 6" in said
     said = refusal("r1ci.py", "eval", "--model", tmp_path / "run")
     assert "has not ended" in said and "--resume, or take" in said and "step-000002" in said
     checkpoint = tmp_path / "run/checkpoints/step-000002"   # is asked as it was trained, too
