@@ -43,11 +43,11 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 from r1ci import (Chat, Interpreter, PackedRows, TokenScores, checked_sandbox, evaluate,
                   flags_of_run, load_model, load_tokenizer, load_weights, merge_shares,
-                  protocol_of_run, rollout, token_logps)
+                  protocol_of_run, rollout, sha256, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
                  check_gradients, copy_weights, explain_lost_rank, free_weights, give_back_memory,
                  is_whole, load_sharded, make_batches, make_optimizer, memory_gb, model_sha256,
-                 optimizer_step, parse_with_preset, sha256, tell_last_pass)
+                 optimizer_step, parse_with_preset, tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn

@@ -46,6 +46,7 @@ if not (sys.stderr and sys.stderr.isatty()):   # in a file, a progress bar is a 
 
 import argparse
 import functools
+import hashlib
 import json
 import math
 import re
@@ -1780,6 +1781,14 @@ def protocol_of_run(flags: dict[str, Any]) -> list[str]:
             if flags.get(name) is not None]
 
 
+def sha256(path: str | Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2 ** 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def questions_of_run(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
     """Which questions `eval` asks, as arguments:
 
@@ -1799,6 +1808,10 @@ def questions_of_run(args: argparse.Namespace, flags: dict[str, Any]) -> list[st
             print(f"{args.model} was trained on {flags['data']}; asking {tasks}")
         else:
             print(f"asking what {args.model} was trained on: {questions or tasks}")
+        digest = flags.get("questions_sha256")
+        if digest and Path(questions).is_file() and digest != sha256(questions):
+            print(f"note: {questions} has changed since: what is held out now may have been "
+                  "trained on in other words")
     words = [f"--questions={questions}", "--purpose=eval"] if questions else [f"--tasks={tasks}"]
     if flags.get("eval_n") and args.purpose in (None, "eval"):
         words.append(f"--n={flags['eval_n']}")

@@ -56,7 +56,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 from r1ci import (WIDE, CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
                   check_model, checked_sandbox, choose_dtype, evaluate, explain_out_of_memory,
                   find_device, find_model, load_model, load_tokenizer, load_weights, micro_batches,
-                  render_messages, save_model, token_logps, gather as gather_all)
+                  render_messages, save_model, sha256, token_logps, gather as gather_all)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -909,14 +909,6 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-
-
-def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(2 ** 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def model_sha256(source: str | Path) -> str:

@@ -292,7 +292,7 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     held_out = {q.seed for q in own_questions(path, "eval", 40)}
     assert held_out and held_out.isdisjoint(line["seed"] for line in trained)
     asked = tmp_path / "t.jsonl"
-    inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked)
+    asking = inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--trajectories", asked)
     flags = json.loads((tmp_path / "run/metrics.jsonl").read_text().splitlines()[0])["flags"]
     again = {q.seed for q in own_questions(path, "eval", flags["eval_n"])}   # those that the run has asked
     assert {json.loads(line)["seed"] for line in asked.read_text().splitlines()} == again <= held_out
@@ -309,6 +309,9 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines[1:]))
     changed = refusal(*OWN, "--model", sft_run, "--questions", path, "--out", tmp_path / "run", "--resume")
     assert f"{path} has changed since the run began" in changed
+    out = inside("r1ci.py", "eval", "--model", tmp_path / "run", "--workers", "1", "--n", "1")
+    assert f"note: {path} has changed since" in out
+    assert "has changed since" not in asking
     assert "line 2" in refusal(*OWN, "--questions", broken_line(tmp_path), "--out", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
