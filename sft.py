@@ -27,7 +27,6 @@ as the teacher. Ours: programs as the teacher, and the tiny model with its setti
 """
 import argparse
 import ctypes
-import fcntl
 import hashlib
 import importlib.util
 import itertools
@@ -68,7 +67,7 @@ from tasks.conversation import FORMATS, MODES, system_prompts
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
 from tasks.questions import TASKS_HELP, TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
-from tasks.teacher import read_conversations, write_conversations, wrong_conversations
+from tasks.teacher import claim, read_conversations, write_conversations, wrong_conversations
 
 
 # ---- ranks: the processes that train together ----------------------------------------------------
@@ -922,19 +921,6 @@ def is_run(path: Path) -> bool:
     return (path / "metrics.jsonl").exists()
 
 
-def claim(path: Path) -> Any:
-    """The open lock file of a run's directory: whoever has it may write there, until it ends."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / "lock", "w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SystemExit(f"another run is writing to {path}: wait for it, or choose another --out")
-    except OSError as error:
-        raise SystemExit(f"--out {path} cannot be written: {error.strerror}")
-    return lock
-
-
 def checksums(checkpoint: Path) -> str:
     """What `sha256sum` says of all files: a line with the digest and the name for each."""
     lines = []
@@ -1050,14 +1036,14 @@ class RunDir:
     def _claim(self, resume: bool, overwrite: bool) -> Path:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path(resume, overwrite)
-        self.locks = [claim(path)]
+        self.locks = [claim(path / "lock")]
         if overwrite and is_run(path):
             # By the table above that is OUT.new, which an earlier --overwrite has left. It becomes
             # OUT.1, with the lock in it; a new, empty OUT.new gets a lock of its own.
             self._move_aside(path)
-            self.locks = [claim(path)]
+            self.locks = [claim(path / "lock")]
         if path != self.out and self.out.exists():
-            self.locks.append(claim(self.out))   # nobody is at work in the old run
+            self.locks.append(claim(self.out / "lock"))   # nobody is at work in the old run
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
         return path
 

@@ -283,16 +283,17 @@ def form_of(line: dict[str, Any]) -> str:
     return "switch" if changes else "code"
 
 
-def claim(log: Path) -> BinaryIO:
-    """The open collected.jsonl: whoever has it may add to it, until it is closed."""
+def claim(path: Path) -> BinaryIO:
+    """A file of --out, open: whoever has it may write to that directory, until it is closed."""
+    out = path.parent
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        file = open(log, "ab+")
+        out.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab+")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise SystemExit(f"another run is writing to {log}: wait for it, or choose another --out")
+        raise SystemExit(f"another run is writing to {out}: wait for it, or choose another --out")
     except OSError as error:
-        raise SystemExit(f"--out {log.parent} cannot be written: {error.strerror}")
+        raise SystemExit(f"--out {out} cannot be written: {error.strerror}")
     return file
 
 

@@ -325,7 +325,7 @@ def test_a_second_run_with_the_same_out_is_refused_while_the_first_collects(tmp_
     with server(reply) as (url, requests):
         asked = [*COLLECT, "--teacher", f"{url}#teacher", "--out", tmp_path]
         command(*asked, "--concurrency", "1")
-    assert seconds == [f"another run is writing to {tmp_path / 'collected.jsonl'}: wait for it, or choose another --out"]
+    assert seconds == [f"another run is writing to {tmp_path}: wait for it, or choose another --out"]
     assert len(lines_of(tmp_path / "collected.jsonl")) == 16
 
 
