@@ -875,10 +875,11 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
         parser.error(f"--log {args.log} needs a package that is not installed: pip install "
                      f"{args.log}")
     # A wrong --model ends the program here, before --out is touched.
-    width, context = getattr(args, "width", 0), ModelConfig.max_position_embeddings
     if args.model:
         config = check_model(args.model)
-        width, context = config.hidden_size, config.max_position_embeddings
+    else:
+        config = ModelConfig(vocab_size=0, hidden_size=args.width)   # the tiny model's
+    width, context = config.hidden_size, config.max_position_embeddings
     if args.max_tokens >= context:
         parser.error(f"--max-tokens {args.max_tokens} leaves no room for a prompt in the model's "
                      f"context of {context}")
