@@ -41,8 +41,8 @@ from typing import Any
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from r1ci import (Chat, Interpreter, PackedRows, TokenScores, checked_sandbox, evaluate,
-                  flags_of_run, load_model, load_tokenizer, load_weights, merge_shares,
+from r1ci import (TAKEN_OVER, Chat, Interpreter, PackedRows, TokenScores, checked_sandbox,
+                  evaluate, flags_of_run, load_model, load_tokenizer, load_weights, merge_shares,
                   protocol_of_run, rollout, sha256, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
                  check_gradients, copy_weights, explain_lost_rank, free_weights, give_back_memory,
@@ -686,9 +686,6 @@ def reward_metrics(rewards: Numbers, world: World) -> dict[str, float | None]:
     return dict(reward=mean_or_none(total, answers), counted_answers=int(answers),
                 zero_std_groups=mean_or_none(equal, groups))
 
-
-TAKEN_OVER = """Level, mode, format and limits, where neither typed nor of the preset, are those of
-the run that made --model."""
 
 STEP_LEGEND = """A step's line: right, the share of right answers; reward, the mean reward (of
 answers that the sandbox did not fail); code, the share that ran code; its seconds; val, the share

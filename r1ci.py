@@ -1924,8 +1924,8 @@ def command_eval(args: argparse.Namespace) -> None:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
 
-TAKEN_OVER = """A model that a run here has made is asked as in training: the run's level, mode,
-format and limits take the place of the defaults above."""
+TAKEN_OVER = """Level, mode, format and limits, where neither typed nor of a preset, are those of
+the run that made --model."""
 
 def require_new_file(flag: str, path: Path) -> None:
     """Found out before the work: whether it can be written, and that nothing is written over."""
