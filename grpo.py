@@ -64,7 +64,7 @@ from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, exp
                           explain_tokens, paint_trajectory, report_table, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]   # a list a group, a number an answer; PPO's: a batch, a token
+Numbers = list[list[float]]   # one list per group, one number per answer (PPO: batch, token)
 
 
 # ---- the side that samples -----------------------------------------------------------------------

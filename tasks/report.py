@@ -300,8 +300,9 @@ def paint_trajectory(line: dict[str, Any], decode: Decode | None = None) -> str:
     """
     keys = ("step", "sample", "advantage", "task", "level", "seed", "reward", "stop_reason",
             "calls")
-    about = "  ".join(f"{key} {line[key]}" for key in keys if line.get(key) is not None)
-    about = about.replace("sample ", "answer ")   # its number in its group, as on the page
+    names = {"sample": "answer"}   # its number in its group, called as on the page
+    about = "  ".join(f"{names.get(key, key)} {line[key]}" for key in keys
+                      if line.get(key) is not None)
     said = "".join(
         paint(text, GREEN if sampled else GREY) for text, sampled in segments(line, decode)
     )

@@ -176,7 +176,8 @@ class Letters(Task):
 
     @staticmethod
     def parse(text: str) -> tuple[int, list[int]]:
-        form = r"count ?[:=]? ?(\d{1,9})[,;.]? positions ?[:=]? ?(\[[\d, and]*\]|[\d, and]+)"
+        part = r"(?:[\d, ]|and)"
+        form = rf"count ?[:=]? ?(\d{{1,9}})[,;.]? positions ?[:=]? ?(\[{part}*\]|{part}+)"
         match = re.fullmatch(form, norm(text), re.ASCII)
         return int(match[1]), sorted(map(int, items(match[2])))
 
