@@ -327,14 +327,15 @@ def test_a_hub_id_is_downloaded_once_and_a_local_directory_is_not_asked_for(monk
     assert find_model("own/model") == Path("own/model")
     assert asked == ["Some-Body/Tiny-0.5B"]
     for name, said in [("some/unknown", "the Hugging Face hub does not give it: 404 Client Error."),
-                       ("no-such-model", "takes a directory or a hub id"), ("/no/such/model", "takes a directory")]:
+                       ("no-such-model", "--model takes one, or a hub id with its owner"),
+                       ("/no/such/model", "is no directory: --model takes one")]:
         with pytest.raises(SystemExit) as caught:
             find_model(name)
         assert said in str(caught.value) and "\n" not in str(caught.value)
     assert asked[1:] == ["some/unknown"]
     # Not made yet, and nobody's on the hub.
-    for name, mend in (("runs/sft", "run sft.py first"), ("own/other", "--model takes a directory or a hub id")):
-        with pytest.raises(SystemExit, match=f"{name} does not exist: {mend}"):
+    for name, mend in (("runs/sft", ": run sft.py first"), ("own/other", ", or is no directory: --model takes one, or a hub id")):
+        with pytest.raises(SystemExit, match=f"{name} does not exist{mend}"):
             find_model(name)
     assert asked[1:] == ["some/unknown"]
 

@@ -268,7 +268,7 @@ def test_no_option_stands_out_to_who_knows_what_the_task_is_about(key, look, lev
 
 def test_the_shortcut_of_a_task_is_shown_with_its_questions(capsys):
     task = TASKS["bbh/ruin_names"]
-    show(task, task.generate(0))
+    show(task, task.generate(0), allow_weak=False)
     assert f"\nshortcut: {task.shortcut}\n" in capsys.readouterr().out
 
 
