@@ -89,8 +89,9 @@ def test_exactly_the_shortest_legal_moves_of_disks_are_right(count):
                 if a == b or not pegs[a] or pegs[a][-1] != int(disk) or min(pegs[b], default=9) < int(disk):
                     return False
                 pegs[b].append(pegs[a].pop())
-            return len(pegs[str(instance.facts["target"])]) == 2
+            return len(pegs[target]) == 2
 
+        target = instance.question.split("Bring all to Peg ")[1][0]
         alphabet = [f"Move disk {disk} from Peg {a} to Peg {b}" for disk in (1, 2) for a in "123" for b in "123"]
         best = next(n for n in (1, 2, 3) if any(map(solves, itertools.product(alphabet, repeat=n))))
         compare(instance, alphabet, 3, lambda steps: len(steps) == best and solves(steps), "\n")

@@ -195,8 +195,7 @@ class BitwiseArithmetic(Task):
     """A full binary tree of + - * and shifts by 0 to 3 over 16-bit numbers."""
 
     def make(self, rng: Random, level: int) -> tuple:
-        depth = between(rng, level, (1, 1), (2, 2), (3, 4))
-        text, answer = self._draw(rng, depth)
+        text, answer = self._draw(rng, between(rng, level, (1, 1), (2, 2), (3, 4)))
         text = text[1:-1]  # no brackets around all of it
         question = (f"What is {text}, where integers have no size limit and >> rounds down? "
                     "Answer in hex, like -0x1f.")

@@ -134,9 +134,9 @@ class PrimeFactorization(Task):
     """A number as a product of primes; their order is free, their repetition is not."""
 
     def make(self, rng: Random, level: int) -> tuple:
-        n = rng.randint(4, at(rng, level, 1_000, 10 ** 4, 10 ** 9))
-        question = f"What are the prime factors of {n}, with repetition? Answer like 2 * 2 * 3."
-        return question, dict(n=n)
+        n = rng.randint(4, at(rng, level, 1_000, 10_000, 10 ** 9))
+        return (f"What are the prime factors of {n}, with repetition? Answer like 2 * 2 * 3.",
+                dict(n=n))
 
     @staticmethod
     def solve(n):
@@ -151,10 +151,9 @@ class PrimeFactorization(Task):
     @staticmethod
     def parse(text: str) -> list[int]:
         """The factors, ascending: "12 = 3 × 2 × 2" -> [2, 2, 3]."""
-        between = r"\s*(?:[×x*·,]|\\times|\\cdot|\band\b)\s*|\s+"
-
         def factors(product: str) -> list[int]:
-            return sorted(integer(part) for part in re.split(between, product.strip("()[] ")))
+            sign = r"\s*(?:[×x*·,]|\\times|\\cdot|\band\b)\s*|\s+"
+            return sorted(map(integer, re.split(sign, product.strip("()[] "))))
 
         def same(left: str, right: str) -> bool:
             return math.prod(factors(left)) == math.prod(factors(right))

@@ -205,32 +205,32 @@ class TowerOfHanoi(Search):
 
     def make(self, rng: Random, level: int) -> tuple:
         disks = between(rng, level, (2, 3), (4, 5), (5, 7))
-        count = rng.choice((3, 4)) if disks < 6 else 4  # at most 31 steps
-        target = rng.randint(1, count)
+        count = rng.randint(3, 4) if disks < 6 else 4  # at most 31 steps
+        target = rng.randrange(count)
         pegs = []
-        while not pegs or len(pegs[target - 1]) == disks:
+        while not pegs or len(pegs[target]) == disks:
             pegs = draw_stacks(rng, range(disks, 0, -1), count)
-        question = (f"Disks on pegs, listed from bottom to top:\n{list_stacks(pegs, 'Peg ')}\n"
-                    f"Bring all to Peg {target} in as few steps as possible; a step moves the top "
-                    "disk of a peg, never onto a smaller disk (1 is the smallest). "
-                    'Answer with lines such as "Move disk 1 from Peg 1 to Peg 3".')
-        return question, dict(pegs=pegs, target=target)
+        return (f"Disks on pegs, listed from bottom to top:\n{list_stacks(pegs, 'Peg ')}\n"
+                f"Bring all to Peg {target + 1} in as few steps as possible; a step moves the top "
+                "disk of a peg, never onto a smaller disk (1 is the smallest). "
+                'Answer with lines such as "Move disk 1 from Peg 1 to Peg 3".',
+                dict(pegs=pegs, target=target))
 
     @staticmethod
     def rules(pegs, target):
         def moves(pegs):
             for i, source in enumerate(pegs):
                 for j, goal in enumerate(pegs):
-                    if source and (not goal or goal[-1] > source[-1]):
-                        disk = source[-1]
+                    if source and source[-1] < min(goal, default=99):  # any disk on a bare peg
                         after = list(pegs)
                         after[i] = source[:-1]
-                        after[j] = (*goal, disk)
-                        yield f"Move disk {disk} from Peg {i + 1} to Peg {j + 1}", tuple(after)
+                        after[j] = goal + source[-1:]
+                        yield (f"Move disk {source[-1]} from Peg {i + 1} to Peg {j + 1}",
+                               tuple(after))
 
-        start = tuple(tuple(peg) for peg in pegs)
-        disks = sum(len(peg) for peg in pegs)
-        return start, moves, lambda pegs: len(pegs[target - 1]) == disks
+        # All are on the target when no other peg has one.
+        return tuple(map(tuple, pegs)), moves, lambda pegs: not any(pegs[:target]
+                                                                    + pegs[target + 1:])
 
 
 def one_letter_apart(a, b):

@@ -4,7 +4,8 @@ from fractions import Fraction
 from itertools import islice, product
 from random import Random
 
-from tasks.base import Instance, Task, at, integer, literal
+from tasks.base import Instance, Task, at, integer, literal, show
+from tasks.families.grids import neighbours
 from tasks.families.planning import Search, phrases, reach, words
 
 # A board is a list of rows of marks; a cell is (row, column), both counted from 0 at the top left.
@@ -19,8 +20,19 @@ def draw_board(rng: Random, height: int, width: int, marks: str, weights: tuple,
     return ["".join(row) for row in cells]
 
 
+def free_cells(rows, wall):
+    """The marks of all cells but the walls: {(0, 0): "S", (0, 1): "."}."""
+    free = {}
+    for r, row in enumerate(rows):
+        for c, mark in enumerate(row):
+            if mark != wall:
+                free[r, c] = mark
+    return free
+
+
 class Maze(Task):
     parse = staticmethod(integer)
+    uses = (free_cells, neighbours)
     program = Task.script
 
     def make(self, rng: Random, level: int) -> tuple:
@@ -30,33 +42,28 @@ class Maze(Task):
             rows = draw_board(rng, n, n, ".#", (7, 3), ends="SG")
             if self.solve(rows) >= least:
                 break
-        board = "\n".join(rows)
-        question = ("How many steps up, down, left or right are needed from S to G, "
-                    f"if # is a wall?\n{board}\nAnswer with the least number.")
-        return question, dict(rows=rows)
+        return ("How many steps up, down, left or right are needed from S to G, "
+                f"if # is a wall?\n{show(rows, '')}\nAnswer with the least number.",
+                dict(rows=rows))
 
     @staticmethod
     def solve(rows):
-        free = {}
-        for r, row in enumerate(rows):
-            for c, mark in enumerate(row):
-                if mark != "#":
-                    free[r, c] = mark
-        start = next(cell for cell in free if free[cell] == "S")
-        goal = next(cell for cell in free if free[cell] == "G")
+        free = free_cells(rows, "#")
+        place = {mark: cell for cell, mark in free.items()}
         # Breadth first: the cells one step away, then those two steps away, and so on.
-        steps, front = {start: 0}, [start]
+        steps, front = {place["S"]: 0}, [place["S"]]
         for r, c in front:  # grows while it is read
-            for cell in ((r + 1, c), (r - 1, c), (r, c + 1), (r, c - 1)):
+            for cell in neighbours(r, c):
                 if cell in free and cell not in steps:
                     steps[cell] = steps[r, c] + 1
                     front.append(cell)
-        return steps.get(goal, -1)
+        return steps.get(place["G"], -1)
 
 
 class ShortestPath(Search):
     shortest, joint, stuck = True, " ", "infeasible"
     steps = staticmethod(words)
+    uses = (free_cells,)
 
     def make(self, rng: Random, level: int) -> tuple:
         sizes, blocked = at(rng, level, ((4, 6), 0.25), ((5, 8), 0.35), ((10, 15), 0.35))
@@ -75,11 +82,7 @@ class ShortestPath(Search):
 
     @staticmethod
     def rules(rows):
-        free = {}
-        for r, row in enumerate(rows):
-            for c, mark in enumerate(row):
-                if mark != "X":
-                    free[r, c] = mark
+        free = free_cells(rows, "X")
         start = next(cell for cell in free if free[cell] == "*")
 
         def moves(cell):

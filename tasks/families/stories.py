@@ -191,13 +191,12 @@ class ColorCubeRotation(Task):
         turns = [rng.choice(faces[1:]) for _ in range(count)]
         face = rng.choice(faces)
         sides = ", ".join(map(" ".join, cube.items()))
-        half = ""  # the one turn whose direction the shortest way leaves open
-        if "bottom" in turns:
-            half = " The bottom comes up by a half turn about the axis from left to right."
+        # This is the one turn whose direction the shortest way leaves open.
+        half = " The bottom comes up by a half turn about the axis from left to right."
         return (f"The faces of a cube are coloured: {sides}. It is turned, each time by the "
                 "shortest way that brings the face then at the named place to the top: "
-                f"{', then '.join(turns)}.{half} Which colour is now on the {face} face? "
-                "Answer with the colour.",
+                f"{', then '.join(turns)}.{half if 'bottom' in turns else ''} "
+                f"Which colour is now on the {face} face? Answer with the colour.",
                 dict(cube=cube, turns=turns, face=face))
 
     @staticmethod
@@ -441,6 +440,9 @@ GOODS = {
         helicopter lorry/lorries motorcycle scooter ship taxi tractor train tram truck van"""),
 }
 
+# All of them but the animals, which nobody calls objects.
+OBJECTS = [pair for kind, pairs in GOODS.items() if kind != "animals" for pair in pairs]
+
 
 class ObjectCounting(Task):
     """I have two pears, a harp and three limes. How many fruits do I have?"""
@@ -451,19 +453,15 @@ class ObjectCounting(Task):
         asked = rng.choice(["objects", *GOODS])
         size = between(rng, level, (2, 4), (5, 9), (12, 20))
         wanted = size if asked == "objects" else rng.randint(1, size)
-        pairs = sum(GOODS.values(), [])
-        if asked == "objects":   # an animal is none
-            pairs = [pair for pair in pairs if pair not in GOODS["animals"]]
-        right = GOODS.get(asked, pairs)
-        other = [pair for pair in pairs if pair not in right]
+        right = OBJECTS if asked == "objects" else GOODS[asked]
+        other = [pair for pair in sum(GOODS.values(), []) if pair not in right]
         chosen = rng.sample(right, wanted) + rng.sample(other, size - wanted)
         rng.shuffle(chosen)
         things, counted = [], []
-        for pair in chosen:
-            one, many = pair
+        for one, many in chosen:
             number = rng.randint(1, at(rng, level, 3, 5, 12))
             things.append(f"{COUNTS[number]} {many}" if number > 1 else a(one))
-            if pair in right:
+            if (one, many) in right:
                 counted.append(number)
         return (f"I have {listed(things)}. How many {asked} do I have? Answer with one integer.",
                 dict(counted=counted), sum(counted))

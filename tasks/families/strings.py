@@ -199,14 +199,15 @@ class StatisticalCounting(Task):
             text += rng.choice(alphabet) * rng.choice((1, 1, 2, 2, 3, 4, 5))
         scores = ", ".join(f"{points} for {least} or more {c}"
                            for c, (points, least) in rules.items())
-        question = (f"What is the score of {text}, if each unbroken run of one letter scores once: "
-                    f"{scores}? Answer with one integer.")
-        return question, dict(text=text, rules=rules)
+        return (f"What is the score of {text}, if each unbroken run of one letter scores once: "
+                f"{scores}? Answer with one integer.", dict(text=text, rules=rules))
 
+    # The pattern of a run of at least three letters A is AAA+.
     @staticmethod
     def solve(text, rules):
-        from itertools import groupby
-        return sum(rules[c][0] for c, run in groupby(text) if len(list(run)) >= rules[c][1])
+        import re
+        return sum(points * len(re.findall(c * least + "+", text))
+                   for c, (points, least) in rules.items())
 
 
 class BinaryAlternation(Task):
@@ -312,11 +313,9 @@ class IsomorphicStrings(Task):
             spoilt[i], spoilt[j] = spoilt[j], spoilt[i]
             # It may still be a true pair: "ab" is renamed to "xy" as well as to "yx".
             if doubles(s) == doubles(spoilt) and not self.solve(s, spoilt):
-                break
-        t = "".join(renamed if label else spoilt)
-        question = (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? '
-                    "Answer True or False.")
-        return question, dict(s=s, t=t)
+                t = "".join(renamed if label else spoilt)
+                return (f'Can the letters of "{s}" be renamed one-to-one to give "{t}"? '
+                        "Answer True or False.", dict(s=s, t=t))
 
     @staticmethod
     def solve(s, t):
