@@ -39,7 +39,7 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
     memory files        output goes to files, not pipes: nothing blocks. Exit code and times come
                         from the worker, by a socket that no script has: none can be forged
 
-What private root, Landlock, seccomp and thread gate are stands in sections of their own behind the
+Private root, Landlock, seccomp and thread gate are explained in sections of their own, after the
 script's. None needs root. Required are seccomp and one of private root and Landlock: with less,
 `Sandbox` raises, or with allow_weak warns. Not stopped: bugs of the kernel, side channels (time,
 caches), theft of CPU up to the limit, and of memory up to workers x (MEMORY_MB + DISK_MB +
@@ -53,11 +53,12 @@ A script sees what `python main.py` shows it, except, on purpose:
     - chmod, utime, locks and fsync succeed and do nothing; O_SYNC is refused;
     - a set of texts is printed in the same order each time; local time is UTC;
     - stdout is written line by line, so that a timeout keeps what was printed;
-    - text that is not Unicode is printed with backslashes, and Ctrl-C's exit code is 1;
+    - text that is not Unicode is printed with backslashes; after a KeyboardInterrupt the exit code
+      is 1;
     - at the end only objects that main.py itself holds are deleted (its files flushed), and none
       if a daemon thread still runs;
-    - below main.py are a few calls of ours: inspect.stack() shows them, and in a thread, which is
-      without them, recursion ends as many calls later;
+    - below main.py are a few calls of ours: inspect.stack() shows them. The recursion limit is
+      higher by their number, also in threads, where they are not;
     - what the preloaded packages import is there: after `import urllib` alone, urllib.parse, too.
 """
 import argparse
@@ -83,6 +84,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -127,7 +129,7 @@ LAYERS = ("seccomp", "landlock", "private_root", "thread_gate")
 # Where a script lives. BASE is /home in the private root, else a directory of the worker's own.
 #     BASE/script/main.py     its source, where tracebacks look for their lines
 #     BASE/script/work        its working directory, HOME and TMPDIR
-PRIVATE_BASE, PLACE, WORK = "/home", "script", "work"
+PRIVATE_BASE, SCRIPT, WORK = "/home", "script", "work"
 
 # Numbers of the kernel, from its headers.
 PR_SET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME = 1, 3, 15, 16
@@ -226,17 +228,17 @@ class Sandbox(AbstractContextManager):
         if sys.platform == "linux" and ARCHITECTURE:
             # A team of workers. Each one's hello says which layers work: the same for all, or
             # `run_job` complains.
-            self.workers = workers or len(os.sched_getaffinity(0))
+            self.work_dirers = workers or len(os.sched_getaffinity(0))
             settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
-            self.team = [WorkerHandle(settings) for _ in range(self.workers)]
+            self.team = [WorkerHandle(settings) for _ in range(self.work_dirers)]
             self.layers = {}
         else:
             # We know no layer here: each script is a plain subprocess, `workers` at once.
-            self.workers = workers or os.cpu_count()
+            self.work_dirers = workers or os.cpu_count()
             self.team = []
             self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
         # A thread for each worker: whoever runs a script finds an idle one.
-        self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
+        self.pool = ThreadPoolExecutor(self.work_dirers, thread_name_prefix="sandbox")
         self.idle = list(self.team)
         try:
             for worker in self.team:
@@ -269,7 +271,7 @@ class Sandbox(AbstractContextManager):
             words.append(text if self.has(layer) else f"no {text} ({self.layers[layer]})")
         words += [f"no {name}" for name in self.missing if "." not in name]
         kind = "weak sandbox" if self.weaknesses() else "sandbox"
-        return f"{kind}: {', '.join(words)}; workers: {self.workers}"
+        return f"{kind}: {', '.join(words)}; workers: {self.work_dirers}"
 
     def refuse_weakness(self, allow_weak: bool) -> None:
         harm = self.weaknesses()
@@ -375,8 +377,9 @@ class WorkerHandle:
         except TimeoutError:
             raise SandboxError(f"a worker has not answered for {timeout:.0f} s")
         if not message:
-            words = os.pread(self.log.fileno(), 1 << 16, 0).decode("utf-8", "replace").strip()
-            raise SandboxError(f"a worker died: {words.split(chr(10))[-1] or 'killed'}")
+            log = os.pread(self.log.fileno(), 1 << 16, 0).decode("utf-8", "replace")
+            reason = log.strip().splitlines()[-1:] or ["killed"]
+            raise SandboxError(f"a worker died: {reason[0]}")
         return json.loads(message)
 
     def ask(self, job: Job, max_output: int) -> Result:
@@ -429,14 +432,14 @@ def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -
                   wall=answer["wall"], cpu=answer["cpu"], rss_mb=answer["rss_mb"])
 
 
-CONTINUATION = bytes(range(0x80, 0xC0))  # in UTF-8, the bytes of a character behind its first
+CONTINUATION = bytes(range(0x80, 0xC0))  # in UTF-8, the bytes of a character after its first
 
 
 def count_characters(file: int, start: int, end: int) -> int:
-    """That begin from byte `start` to byte `end`; a piece at a time, which takes no memory."""
-    count, piece = 0, 1 << 16
-    for place in range(start, end, piece):
-        text = os.pread(file, min(piece, end - place), place)
+    """Counts those that begin from byte `start` to byte `end`, in pieces, which take no memory."""
+    count, size = 0, 1 << 16
+    for offset in range(start, end, size):
+        text = os.pread(file, min(size, end - offset), offset)
         count += len(text.translate(None, CONTINUATION))
     return count
 
@@ -472,11 +475,9 @@ class ForkServer:
         thread gate   self.thread_gate     the descriptor by which threads ask us; -1: no gate
         Landlock      self.landlock_rules  a descriptor of the rules; None: no Landlock
         seccomp       self.seccomp         whether it works
-                      self.common_program  of the filter; each fork adds lines with its own pid
+                      self.program       of the filter; each fork puts its own pid in
 
     The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
-    Those that name the process's pid are a fork's own (they come first, after the test of the
-    architecture), the rest are common to all forks.
     """
 
     def __init__(self, preload: list[str], disable: list[str]):
@@ -534,10 +535,10 @@ class ForkServer:
             self.base = PRIVATE_BASE
         else:
             self.base = tempfile.mkdtemp(prefix="sandbox-")
-        self.place = f"{self.base}/{PLACE}"
-        self.work = f"{self.place}/{WORK}"
+        self.script_dir = f"{self.base}/{SCRIPT}"
+        self.work_dir = f"{self.script_dir}/{WORK}"
         tempfile.tempdir = None  # it has cached our /tmp; scripts are to look at TMPDIR
-        os.environ.update(HOME=self.work, TMPDIR=self.work)
+        os.environ.update(HOME=self.work_dir, TMPDIR=self.work_dir)
         # What follows, filters and rules, is allowed without root to those who give up set-uid.
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         gate_works = self.try_in_fork("thread_gate", install_thread_gate)
@@ -546,9 +547,8 @@ class ForkServer:
             self.landlock_rules = make_landlock_rules(self.base, readable)
         # Without a gate (Linux before 5.5, gVisor, a container that lays one on its processes)
         # scripts have one thread.
-        self.common_program = make_common_program(threads=gate_works)
-        self.seccomp = self.try_in_fork("seccomp", lambda: install(
-            make_own_program(os.getpid()) + self.common_program))
+        self.program = make_program(threads=gate_works)
+        self.seccomp = self.try_in_fork("seccomp", lambda: install(with_own_pid(self.program)))
 
     def try_in_fork(self, name: str, layer: Callable[[], object]) -> bool:
         """Whether a layer works; noted in `layers`, with the reason if not. In a fork, because a
@@ -584,7 +584,8 @@ class ForkServer:
         if threads > 1:
             raise SandboxError(f"the preloaded modules start {threads - 1} threads, which a fork "
                                "would lose")
-        prepare_for_scripts(self.place, self.work)
+        prepare_for_scripts(self.script_dir, self.work_dir)
+        libc.capset   # ctypes looks it up now, and not in each fork
         use_huge_pages(self.read_proc("maps"))
         gc.collect()
         gc.freeze()  # the collector leaves the warm objects alone: what nobody writes stays shared
@@ -598,29 +599,30 @@ class ForkServer:
         warm_bytes = self.read_status("VmSize") << 10
         set_limits(
             AS=warm_bytes + (MEMORY_MB << 20), FSIZE=FILE_MB << 20, NOFILE=MAX_FILES,
-            SIGPENDING=64, MEMLOCK=0,
+            SIGPENDING=64, MEMLOCK=0,  # timers that wait; memory that could not be swapped out
             CORE=1)  # where cores are piped to a program, the kernel heeds 1, but not 0
 
     def new_scratch(self) -> None:
-        """Gives the next script an empty directory: a new tmpfs over the place of the old one or,
+        """Gives the next script an empty directory: a new tmpfs in the place of the old one or,
         without the private root, the old directory emptied."""
         if self.private_root:
-            libc.umount2(self.place.encode(), MNT_DETACH)  # fails the first time: nothing is there
+            # Fails the first time: nothing is mounted yet.
+            libc.umount2(self.script_dir.encode(), MNT_DETACH)
             options = f"size={DISK_MB}m,nr_inodes={MAX_ENTRIES},mode=700"
-            mount("scratch", self.place, MS_NOSUID | MS_NODEV, kind="tmpfs", options=options)
+            mount("scratch", self.script_dir, MS_NOSUID | MS_NODEV, kind="tmpfs", options=options)
         else:
             # The usual case is fast: nothing is left but main.py. A script may have replaced its
-            # directory by a link: then unlinking PLACE/main.py would delete a file elsewhere.
-            # Hence islink first, and `remove`, which follows no links.
-            if not os.path.islink(self.place):
+            # directory by a link: then unlinking main.py in it would delete a file elsewhere.
+            # Hence islink first, and `remove_contents`, which follows no links.
+            if not os.path.islink(self.script_dir):
                 with suppress(OSError):
-                    os.unlink(f"{self.place}/main.py")
-                    os.rmdir(self.work)
-                    os.rmdir(self.place)
+                    os.unlink(f"{self.script_dir}/main.py")
+                    os.rmdir(self.work_dir)
+                    os.rmdir(self.script_dir)
             if os.listdir(self.base):   # whatever is left, a link included: the slow way
-                remove(self.base, "-mindepth", "1")
-            os.mkdir(self.place, 0o700)
-        os.mkdir(self.work, 0o700)
+                remove_contents(self.base)
+            os.mkdir(self.script_dir, 0o700)
+        os.mkdir(self.work_dir, 0o700)
 
     def serve(self) -> None:
         """Answers one request after the other, until the trainer is gone. It sees no script, only
@@ -639,12 +641,18 @@ class ForkServer:
     def run_fork(self, files: list[int], timeout: float, seed: int) -> dict:
         """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
 
-            how it ended (see `watch`)      what the Result will say
+            how it ended (see `outlives`)   what the Result will say
             by itself, or by a signal       its exit code; minus the signal
             deadline, or limit of CPU time  late: a timeout
             scratch full                    as a script that a signal has killed
             trainer gone                    nobody reads it
         """
+        # What the fork shall find, made here: a page that a fork writes is a fault and a copy.
+        set_seed(seed)
+        with suppress(OSError):  # it runs from memory: only tracebacks read the file
+            file = os.open(f"{self.script_dir}/main.py", os.O_WRONLY | os.O_CREAT, 0o600)
+            os.sendfile(file, files[0], 0, os.fstat(files[0]).st_size)   # the kernel copies it
+            os.close(file)
         # Fork.
         read_end, write_end = os.pipe()
         start = time.monotonic()
@@ -654,17 +662,17 @@ class ForkServer:
             time.sleep(0.01)
             pid = fork()
         if pid == 0:
-            self.become_script(files, write_end, timeout, seed)   # never returns
+            self.become_script(files, write_end, timeout)   # never returns
         if pid < 0:   # this worker ends; the trainer reads why in its log
             raise SandboxError("the system allows no more processes")
         os.close(write_end)
         # Watch.
-        late = self.watch(pid, start + timeout) == "deadline"
+        late = self.outlives(pid, start + timeout)
         if late:
             # A chance to flush (`at_deadline`), no more. SIGXCPU is free for this: the kernel sends
             # it for used-up CPU time alone, and at our limit it kills at once (`set_limits`).
             os.kill(pid, signal.SIGXCPU)
-            self.watch(pid, time.monotonic() + 0.1)
+            self.outlives(pid, time.monotonic() + 0.1)
         # Kill, always: one that has ended is a zombie until wait4, and its pid is still its own.
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
@@ -689,10 +697,9 @@ class ForkServer:
         return dict(late=late, code=code, failure=failure, wall=wall, cpu=cpu,
                     rss_mb=usage.ru_maxrss / 1024)
 
-    def watch(self, pid: int, deadline: float) -> str:
-        """Until the script has to end, by `deadline` (a time.monotonic) at the latest. Answers at
-        the thread gate meanwhile. Returns why: "ended", "deadline", "trainer gone" or "scratch
-        full"."""
+    def outlives(self, pid: int, deadline: float) -> bool:
+        """Watches a script until it has ended or has to. Returns whether the deadline (a
+        time.monotonic) was the reason. Answers at the thread gate meanwhile."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
         # How long a single wait may last. A pidfd wakes us when the script ends: then only the
@@ -704,15 +711,15 @@ class ForkServer:
             while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    return "deadline"
+                    return True
                 ready, _, _ = select.select(watched, [], [], min(left, wait_seconds))
                 if self.thread_gate in ready:
                     self.answer_thread_gate(pid)
                 if self.trainer.fileno() in ready:  # it never writes meanwhile: it has closed
-                    return "trainer gone"
+                    return False
                 if not self.private_root and overfull(self.base, pid):
-                    return "scratch full"
-            return "ended"
+                    return False
+            return False
         finally:
             if end >= 0:
                 os.close(end)
@@ -732,26 +739,21 @@ class ForkServer:
                 error, flags = -errno.EAGAIN, 0
             send_answer(self.thread_gate, bytes(question[:8]), error, flags)
 
-    def become_script(self, files: list[int], reporter: int, timeout: float, seed: int) -> None:
+    def become_script(self, files: list[int], reporter: int, timeout: float) -> None:
         """The forked process; never returns."""
         source_file, *streams = files
         try:
             source = os.pread(source_file, os.fstat(source_file).st_size, 0)
-            with suppress(OSError):  # it runs from memory: only tracebacks read the file
-                file = os.open(f"{self.place}/main.py", os.O_WRONLY | os.O_CREAT, 0o600)
-                os.write(file, source)
-                os.close(file)
             self.confine(streams, reporter, math.ceil(timeout))
-            set_seed(seed)
             if self.seccomp:  # last: from here on only its memory and scratch are left to it
-                install(make_own_program(os.getpid()) + self.common_program)
+                install(with_own_pid(self.program))
             os.write(reporter, BEGAN)
             os.close(reporter)
         except BaseException as error:
             os.write(reporter, repr(error).encode())
             os._exit(1)
         gc.enable()
-        run_script(source, self.work)
+        run_script(source, self.work_dir)
 
     def confine(self, streams: list[int], reporter: int, seconds: int) -> None:
         """What a fork lays on itself but for seccomp, which is the last; the other layers it has
@@ -759,7 +761,7 @@ class ForkServer:
         self.set_oom_score(1000)  # a script dies before its worker
         for number, file in enumerate(streams):
             os.dup2(file, number)
-        os.chdir(self.place)   # where main.py lies; `execute` goes to the script's directory
+        os.chdir(self.script_dir)   # where main.py lies; `execute` goes on to the working directory
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)  # it dies with the worker
         if os.getppid() != self.pid:  # which died before we asked
             os._exit(1)
@@ -799,27 +801,11 @@ def use_huge_pages(maps: str) -> None:
 def overfull(base: str, pid: int) -> bool:
     """Without the private root: whether a script has more than DISK_MB or MAX_ENTRIES there, or in
     files that are deleted, but still open or mapped. What cannot be walked fast counts as full."""
-    sizes = {}  # bytes, by inode: several names and descriptors can lead to one file
-    names = 0
-    directories = [base]
     try:
-        while directories:
-            with suppress(FileNotFoundError):  # deleted while we look
-                for entry in os.scandir(directories.pop()):
-                    sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_blocks * 512
-                    names += 1
-                    if names > MAX_ENTRIES or len(entry.path) > 1024:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(entry.path)
-        # All threads share one table of descriptors, so one suffices. The main thread is looked at
-        # last: when it has ended and others run on, its table reads as empty.
-        for thread in reversed(os.listdir(f"/proc/{pid}/task")):
-            # One that ends meanwhile is not found, or belongs to root all of a sudden: then the
-            # next one is read.
-            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-                add_deleted_files(sizes, base, f"/proc/{pid}/task/{thread}")
-                break  # this one could be read
+        sizes = named_files(base)
+        if sizes is None:
+            return True
+        sizes |= deleted_files(base, pid)
     except FileNotFoundError:
         return False  # the script has ended
     except OSError:
@@ -827,9 +813,37 @@ def overfull(base: str, pid: int) -> bool:
     return sum(sizes.values()) > DISK_MB << 20
 
 
-def add_deleted_files(sizes: dict[int, int], base: str, thread: str) -> None:
-    """Adds to `sizes` the files under `base` that are deleted, but that a thread (its directory in
-    /proc) still holds: open, or mapped into its memory."""
+def named_files(base: str) -> dict[int, int] | None:
+    """Bytes by inode, since several names can lead to one file. None: more names than allowed."""
+    sizes, names, directories = {}, 0, [base]
+    while directories:
+        with suppress(FileNotFoundError):  # deleted while we look
+            for entry in os.scandir(directories.pop()):
+                sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_blocks * 512
+                names += 1
+                if names > MAX_ENTRIES or len(entry.path) > 1024:
+                    return None
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.path)
+    return sizes
+
+
+def deleted_files(base: str, pid: int) -> dict[int, int]:
+    """Those that a process still holds, as `named_files`."""
+    # All threads share one table of descriptors, so one suffices. The main thread is looked at
+    # last: when it has ended and others run on, its table reads as empty.
+    for thread in reversed(os.listdir(f"/proc/{pid}/task")):
+        # One that ends meanwhile is not found, or belongs to root all of a sudden: then the next
+        # one is read.
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            return held_by(f"/proc/{pid}/task/{thread}", base)
+    return {}
+
+
+def held_by(thread: str, base: str) -> dict[int, int]:
+    """The deleted files under `base` that a thread, by its directory in /proc, has open, or mapped
+    into its memory."""
+    sizes = {}
     for fd in os.listdir(f"{thread}/fd"):
         file = os.stat(f"{thread}/fd/{fd}")
         if file.st_nlink == 0 and file.st_dev == os.stat(base).st_dev:
@@ -838,15 +852,20 @@ def add_deleted_files(sizes: dict[int, int], base: str, thread: str) -> None:
         for line in maps:  # addresses, rights, offset, device, inode, path
             if base.encode() in line and line.endswith(b" (deleted)\n"):
                 sizes.setdefault(int(line.split()[4]), FILE_MB << 20)  # at most
+    return sizes
 
 
-def remove(directory: str, *which: str) -> None:
-    """Removes a directory or, with `which`, what find's tests choose in it. Not by shutil.rmtree,
-    which recurses a level at a time. A script can make directories that nobody may enter: hence
-    chmod first."""
-    # $0 is the directory, $@ are find's further tests.
-    subprocess.run(["sh", "-c", 'chmod -R u+rwx "$0"; find "$0" "$@" -delete', directory, *which],
-                   stderr=subprocess.DEVNULL)
+def remove_contents(directory: str) -> None:
+    """Deletes all that is in a directory. Not by shutil.rmtree, which recurses a level at a time. A
+    script can make directories that nobody may enter: hence chmod first."""
+    command = 'chmod -R u+rwx "$0"; find "$0" -mindepth 1 -delete'   # $0 is the directory
+    subprocess.run(["sh", "-c", command, directory], stderr=subprocess.DEVNULL)
+
+
+def remove(directory: str) -> None:
+    remove_contents(directory)
+    with suppress(OSError):   # it is gone already
+        os.rmdir(directory)
 
 
 # ---- the script: what `python main.py` does -----------------------------------------------------
@@ -861,12 +880,18 @@ def at_deadline(*_: object) -> None:
     os._exit(1)
 
 
-def prepare_for_scripts(place: str, work: str) -> None:
+# Three readers look for main.py's lines, each in its own way:
+#
+#     a SyntaxError's printer      in the working directory: there main.py lies while it is compiled
+#     the interpreter's own        on sys.path, for the traceback of an error that nobody catches
+#     traceback, inspect           in linecache.cache
+
+def prepare_for_scripts(script_dir: str, work_dir: str) -> None:
     """Once per server: what a fork has from its parent costs a script no time."""
     signal.signal(signal.SIGXCPU, at_deadline)
     sys.argv = ["main.py"]
-    sys.path.insert(0, work)  # a script may import what it wrote
-    sys.path.append(place)  # a traceback finds main.py here, while the script works in `work`
+    sys.path.insert(0, work_dir)  # a script may import what it wrote
+    sys.path.append(script_dir)  # where main.py lies
     RESERVE.append(bytes(4 << 20))
     # On the worker's own 0, 1 and 2: `confine` puts each script's files under these numbers.
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
@@ -886,22 +911,20 @@ def set_seed(seed: int) -> None:
 
 def new_main(source: bytes) -> dict:
     """Makes a new, empty __main__ for main.py; returns its names."""
-    sys.modules["__main__"] = type(sys)("__main__")
+    sys.modules["__main__"] = types.ModuleType("__main__")
     namespace = sys.modules["__main__"].__dict__
     namespace.update(__file__="main.py", __cached__=None, __annotations__={})
-    # For `inspect` and `traceback`, which look in the working directory.
-    lines = io.TextIOWrapper(io.BytesIO(source + b"\n"), encoding="utf-8", errors="replace")
-    linecache.cache["main.py"] = len(source), None, list(lines), "main.py"
+    lines = io.StringIO(source.decode("utf-8", "replace") + "\n", newline=None).readlines()
+    linecache.cache["main.py"] = len(source), None, lines, "main.py"
     return namespace
 
 
-def execute(source: bytes, work: str, namespace: dict) -> int:
-    """Runs the code; returns its exit code. It is compiled where main.py lies, so that a
-    SyntaxError finds its line."""
+def execute(source: bytes, work_dir: str, namespace: dict) -> int:
+    """Runs the code; returns its exit code."""
     hide_depth()
     try:
         code = compile(source, "main.py", "exec", dont_inherit=True)
-        os.chdir(work)
+        os.chdir(work_dir)
         exec(code, namespace)
         return 0
     except SystemExit as stop:
@@ -909,6 +932,8 @@ def execute(source: bytes, work: str, namespace: dict) -> int:
     except BaseException:
         RESERVE.clear()
         error = handled_error()
+    # Outside of `except`, as in Python: no exception is being handled while a script's excepthook
+    # runs, and what that raises is not told to come from this one.
     return report_error(*error)
 
 
@@ -923,30 +948,36 @@ def exit_code(stop: SystemExit) -> int:
     return int.__and__(code, 255) if int.__rshift__(code, 63) in (0, -1) else 255
 
 
-def run_script(source: bytes, work: str, leave: Callable = os._exit,
-               ends: Sequence[Callable] = (threading._shutdown, atexit._run_exitfuncs)) -> None:
+def join_threads(join: Callable = threading._shutdown) -> None:
+    # If there are none, `join` would take a while to find it out.
+    if len(sys._current_frames()) > 1 or threading._threading_atexits:
+        join()
+
+
+def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
+               ends: Sequence[Callable] = (join_threads, atexit._run_exitfuncs)) -> None:
     """From the first line of a script to the end of its process. No caller passes `leave` or
     `ends`: as defaults they are bound before a script can replace those functions."""
     status = 1
     streams = sys.__stdout__, sys.__stderr__
     namespace = new_main(source)
     try:
-        status = execute(source, work, namespace)
+        status = execute(source, work_dir, namespace)
         # 1. Threads are joined, and what is registered with atexit is called.
         for end in ends:
             end()
         status = flush_streams(sys.stdout, sys.stderr) or status
-        # 2. What main.py holds is deleted: its files are flushed, __del__ runs and may print. The
-        # script may have replaced the streams, so they are ours again.
+        # 2. What main.py holds is deleted: an object's __del__ may print then, or a file of its own
+        # over descriptor 1. The script may have replaced the streams, so they are ours again.
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
-            # A __del__ may use main.py's names: `clear` would take them away before it runs. Slow.
+            # A __del__ may use main.py's names, which `clear` would take away before it runs. This
+            # way is slow, so only scripts with such a method take it.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
-        elif len(sys._current_frames()) == 1:
+        elif len(sys._current_frames()) == 1:   # else a daemon thread runs, and uses the names
             namespace.clear()
-        # Else a daemon thread runs, and uses the names: they stay.
         flush_streams(*streams)
     except BaseException:
         status = status or 120
@@ -976,13 +1007,14 @@ def hide_depth() -> None:
         frame, depth = frame.f_back, depth + 1
     set_limit, get_limit = sys.setrecursionlimit, sys.getrecursionlimit
     set_limit(1000 + depth)
-    # The largest limits are as good as none, and leave no room for more.
+    # Limits near 2 ** 31, which a C int just holds, are as good as none and stay as they are.
     sys.setrecursionlimit = lambda limit: set_limit(limit + depth if 0 < limit < 1 << 30 else limit)
     sys.getrecursionlimit = lambda: get_limit() - depth
 
 
 def handled_error() -> tuple:
-    """The exception that is being handled, as sys.excepthook takes it, without our frame."""
+    """The exception that is being handled, as sys.excepthook takes it, without its outermost frame:
+    that is of our function, which called the script's."""
     kind, error, trace = sys.exc_info()
     if trace is not None:  # where memory has run out, there may be none
         trace = trace.tb_next
@@ -1046,7 +1078,7 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Opened before /proc is covered, and read by make_read_only behind the mounts that follow. The
+    # Opened before /proc is covered, and read by make_read_only after the mounts that follow. The
     # kernel writes it as it is read, so it lists these, too.
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
@@ -1057,10 +1089,10 @@ def enter_private_root(readable: list[str]) -> None:
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
     make_read_only(new, mount_table)
-    os.makedirs(f"{new}{PRIVATE_BASE}/{PLACE}")
+    os.makedirs(f"{new}{PRIVATE_BASE}/{SCRIPT}")
     for path in ("/tmp", "/dev/shm"):
         if not os.path.exists(new + path):
-            os.symlink(f"{PRIVATE_BASE}/{PLACE}/{WORK}", new + path)
+            os.symlink(f"{PRIVATE_BASE}/{SCRIPT}/{WORK}", new + path)
     # The new root itself is made read-only last, because directories and links were made in it.
     mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     # "." and ".": the old root ends up on top of the new one, where it is unmounted.
@@ -1224,12 +1256,18 @@ class Limit:
 
 def own_clock(x86: int, arm: int) -> Limit:
     """Passes if clock & ~15 == 0: the clocks 0 to 15. All others belong to a process or thread."""
-    return Limit((x86, arm), 0, [0], mask=ALL_BITS - 15)
+    return Limit((x86, arm), 0, [0], mask=ALL_BITS & ~15)
 
+
+OWN_PID = 0x5EC0_4321  # in a program, the pid of the process that it will confine: `with_own_pid`
 
 # The keys are labels (only "clone" is looked up). A call may have several rules, and has to pass
 # them all.
 LIMITED = dict(
+    # What a process may do to itself alone.
+    kill=Limit((62, 129), 0, [OWN_PID]),
+    tgkill=Limit((234, 131), 0, [OWN_PID]),
+    prlimit64=Limit((302, 261), 0, [0, OWN_PID]),
     clone=Limit((56, 220), 0, [0x3D0F00, 0x7D0F00]),  # what glibc and musl ask for a thread
     clock_gettime=own_clock(228, 113),
     clock_getres=own_clock(229, 114),
@@ -1251,12 +1289,6 @@ LIMITED = dict(
     fallocate=Limit((285, 47), 0, [], errno.EOPNOTSUPP),
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
     ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))
-
-
-def limits_to_itself(pid: int) -> dict[str, Limit]:
-    """The calls that a process may make on itself alone."""
-    return dict(kill=Limit((62, 129), 0, [pid]), tgkill=Limit((234, 131), 0, [pid]),
-                prlimit64=Limit((302, 261), 0, [0, pid]))
 
 
 # The filter is a program of lines (operation, jump if true, jump if false, operand) for a machine
@@ -1296,8 +1328,9 @@ def assemble(lines: list[Line]) -> bytes:
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-def make_own_program(pid: int) -> bytes:
-    """The beginning of the filter of process `pid`."""
+def make_program(threads: bool) -> bytes:
+    """The filter, about 330 lines."""
+    column = ARCHITECTURE.column
     lines = [(LOAD, 0, 0, ARCHITECTURE_AT),
              # A 64-bit process can make 32-bit calls (int 0x80), whose numbers mean other calls.
              (IF_EQUAL, 1, 0, ARCHITECTURE.audit),
@@ -1306,14 +1339,6 @@ def make_own_program(pid: int) -> bytes:
              # No call from here on exists, nor do those of x32, whose numbers have a high bit.
              (IF_AT_LEAST, 0, 1, FIRST_NEW_CALL),
              (RETURN, 0, 0, FAIL + errno.ENOSYS)]
-    for rule in limits_to_itself(pid).values():
-        lines += limit(rule.numbers[ARCHITECTURE.column], rule)
-    return assemble(lines)
-
-
-def make_common_program(threads: bool) -> bytes:
-    """The rest, which is the same for all processes: about 300 lines."""
-    column, lines = ARCHITECTURE.column, []
     for name, rule in LIMITED.items():
         if rule.numbers[column] is not None:
             lines += limit(rule.numbers[column], rule)
@@ -1324,6 +1349,10 @@ def make_common_program(threads: bool) -> bytes:
             if numbers[column] is not None:
                 lines += refuse(numbers[column], error)
     return assemble([*lines, (RETURN, 0, 0, ALLOW)])
+
+
+def with_own_pid(program: bytes) -> bytes:
+    return program.replace(struct.pack("I", OWN_PID), struct.pack("I", os.getpid()))
 
 
 def install(program: bytes, flags: int = 0) -> int:

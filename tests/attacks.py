@@ -428,7 +428,7 @@ while frame:
     for name, value in {**frame.f_globals, **frame.f_locals}.items():
         if isinstance(value, socket.socket):
             fails(name, value.send, b"x")
-        if callable(getattr(value, "become_script", None)): value.common_program = value.landlock_rules = None
+        if callable(getattr(value, "become_script", None)): value.program = value.landlock_rules = None
     for name in ("status", "pid", "late", "leave"):
         if name in frame.f_locals: frame.f_locals[name] = 0
     frame = frame.f_back""")

@@ -430,7 +430,7 @@ def test_no_seccomp_filter_number_is_wrong():
     known = dict(x86_64=module.Architecture(0xC000003E, 0, *(ours[name][0] for name in ("seccomp", "pivot_root"))),
                  aarch64=module.Architecture(0xC00000B7, 1, *(ours[name][1] for name in ("seccomp", "pivot_root"))))
     assert module.ARCHITECTURE == known.get(os.uname().machine)
-    for name, rule in {**module.LIMITED, **module.limits_to_itself(1)}.items():
+    for name, rule in module.LIMITED.items():
         ours[dict(socketpair_kind="socketpair", fcntl_locks="fcntl").get(name, name)] = rule.numbers
     for column, table in enumerate(tables):
         wrong = {name: table.get(name) for name, row in ours.items() if row[column] != table.get(name)}
@@ -458,9 +458,10 @@ def decide(program: bytes, architecture: int, number: int, arguments: list[int])
 def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch, column, architecture):
     allow, kill, error = 0x7FFF0000, 0x80000000, 0x50000
     monkeypatch.setattr(module, "ARCHITECTURE", module.Architecture(architecture, column, 0, 0))
-    pid = 4711
-    limits = {**module.LIMITED, **module.limits_to_itself(pid)}
-    program = module.make_own_program(pid) + module.make_common_program(threads=True)
+    monkeypatch.setattr(module.os, "getpid", lambda: 4711)
+    pid, limits = 4711, module.LIMITED
+    program = module.with_own_pid(module.make_program(threads=True))
+    assert struct.pack("I", module.OWN_PID) not in program
     assert len(program) // 8 <= 4096, "the kernel takes no more lines"
     refused = {row[column] for row in module.REFUSED.values()}
     ignored = {row[column] for row in module.IGNORED.values()}
@@ -496,7 +497,7 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
             ("fallocate", [1, 0, 0, 4096], error | 95)]:
         if number[name] is not None:  # aarch64 has no open
             assert decide(program, architecture, number[name], arguments) == answer, (name, arguments)
-    without_threads = module.make_own_program(pid) + module.make_common_program(threads=False)
+    without_threads = module.make_program(threads=False)
     assert decide(without_threads, architecture, number["clone"], [0x3D0F00]) == error | 11  # EAGAIN
 
 
