@@ -12,7 +12,7 @@
 4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the small terms of the paper
    (R1-Code-Interpreter, arXiv 2505.21668).
 5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
-   less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, behind the loop).
+   less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, after the loop).
 6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others.
 7. Validation: now and then. The best checkpoint answers held-out questions, by which nothing is
    trained or chosen.
@@ -37,13 +37,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# Ctrl-C while torch loads: no traceback. (What a shell ignores, in the background, stays ignored.)
+# Ctrl-C ends the program without a traceback, while torch loads, too. (What a shell ignores, in the
+# background, stays ignored.) `check_and_start` in sft.py catches this and other signals anew.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 from r1ci import (TAKEN_OVER, Chat, Interpreter, PackedRows, TokenScores, checked_sandbox,
-                  evaluate, flags_of_run, load_model, load_tokenizer, load_weights, merge_shares,
-                  protocol_of_run, rollout, sha256, token_logps)
+                  evaluate, flags_of_run, inherited_words, load_model, load_tokenizer,
+                  load_weights, merge_shares, rollout, sha256, token_logps)
 from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
                  check_gradients, copy_weights, explain_lost_rank, free_weights, give_back_memory,
                  is_whole, load_sharded, make_batches, make_optimizer, memory_gb, model_sha256,
@@ -61,7 +62,8 @@ from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
 from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,
-                          explain_tokens, paint_trajectory, report_table, tool_failures)
+                          explain_tokens, paint_trajectory, report_table, sandbox_problem,
+                          tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]   # one list per group, one number per answer (PPO: batch, token)
@@ -232,14 +234,14 @@ def answer_batch(actor: Actor, questions: list[Instance], group_size: int, step:
 RECENT_STEPS = 10   # the newest steps, whose calls are judged together: one alone may have few
 
 
-def end_if_recent_calls_failed(groups: Groups, recent: deque[list[float]], world: World) -> None:
-    """Note a step's [calls that the sandbox itself failed, all calls] in `recent`, and end the
-    program if they are too many over the newest steps and all ranks.
+def recent_problem(groups: Groups, recent: deque[list[float]], world: World) -> str | None:
+    """Note a step's [calls that the sandbox itself failed, all calls] in `recent`. What there is to
+    say if they are too many, over the newest steps and all ranks.
     """
     recent.append(world.sum(*tool_failures([t for group in groups for t in group])))
     # In one evaluation two failures may be enough to end it. Here every step asks: at least five.
-    end_if_sandbox_failed(failures=sum(failures for failures, _ in recent),
-                          calls=sum(calls for _, calls in recent), least=5)
+    return sandbox_problem(failures=sum(failures for failures, _ in recent),
+                           calls=sum(calls for _, calls in recent), least=5)
 
 
 def without_failures(groups: Groups) -> Groups:
@@ -279,11 +281,11 @@ REWARDS = {"v1": reward_v1, "v2": reward_v2}
 
 
 def is_one_block(text: str, format_name: str) -> bool:
-    """Whether a reply is one code block, behind words or none, without an answer beside it."""
+    """Whether a reply is one code block, after words or none, without an answer beside it."""
     marks = FORMATS[format_name]
     return (extract_code(text, format_name) is not None
-            # A fence is opened by its closing mark, too.
-            and text.count(marks.code_close) == marks.closing_marks
+            # The closing mark stands there once or, of a fence, twice: ```python contains it.
+            and text.count(marks.code_close) == marks.show_code("").count(marks.code_close)
             and extract_answer(text, format_name) is None)
 
 
@@ -315,9 +317,21 @@ def within_groups(rewards: Numbers, divide_by_std: bool, world: World) -> Number
     return [group_advantages(group, divide_by_std) for group in rewards]
 
 
-def within_batch(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """REINFORCE++ (Hu 2025): every answer against all answers of the step."""
-    return whiten(rewards, divide_by_std, world)
+def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
+    """(v - mean) / std over the numbers of all lists and ranks.
+
+    Of rewards: REINFORCE++ (Hu 2025), every answer against all answers of the step. PPO whitens its
+    critic's estimates.
+    """
+    numbers = [v for part in values for v in part]
+    count, total = world.sum(len(numbers), sum(numbers))   # of all ranks
+    mean = total / max(count, 1)
+    centred = [[v - mean for v in part] for part in values]
+    [squares] = world.sum(sum(c * c for part in centred for c in part))
+    std = (squares / max(count, 1)) ** 0.5
+    if std < 1e-6:
+        return [[0.0] * len(part) for part in values]
+    return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
 
 
 def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
@@ -329,20 +343,7 @@ def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbe
 
 # To add one: a function above, its name here, and a word in the help of --advantage. All are called
 # alike, with what any of them needs.
-ADVANTAGES = {"grpo": within_groups, "reinforce++": within_batch, "ppo": left_to_critic}
-
-
-def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """(v - mean) / std over the numbers of all lists and ranks: rewards, or PPO's estimates."""
-    numbers = [v for part in values for v in part]
-    count, total = world.sum(len(numbers), sum(numbers))   # of all ranks
-    mean = total / max(count, 1)
-    centred = [[v - mean for v in part] for part in values]
-    [squares] = world.sum(sum(c * c for part in centred for c in part))
-    std = (squares / max(count, 1)) ** 0.5
-    if std < 1e-6:
-        return [[0.0] * len(part) for part in values]
-    return [[c / (std if divide_by_std else 1.0) for c in part] for part in centred]
+ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": left_to_critic}
 
 
 # ---- 6. loss and update --------------------------------------------------------------------------
@@ -380,8 +381,10 @@ class TrainedAnswer:
 
 
 def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
-    """Which tokens enter the loss: those the model sampled, or everything behind the prompt.
+    """Which tokens enter the loss: those the model sampled, or everything after the prompt.
 
+    t.loss_mask is 1 for what the sampler has chosen and 0 for what the rollout has put in: prompts
+    and outputs of scripts (`take_output` in r1ci.py). `PackedRows` makes targets of 1s alone.
     The prompt never does, so no mask holds a row's first token, which nothing predicts:
     `token_logps` scores exactly sum(mask) tokens a row.
     """
@@ -591,8 +594,8 @@ class UpdateMetrics:
     --kl-coef or PPO needs them.
 
         loss, kl, value_loss   sums of weight * value, as they are optimised
-        clipfrac               sum of the weights of clipped tokens; their share, where all weights
-                               sum to 1 (not with --norm constant)
+        clipfrac               sum of the weights of clipped tokens. (The weights of all answers, of
+                               those that are left out, too, sum to 1; not so by --norm constant)
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -602,41 +605,44 @@ class UpdateMetrics:
         dlogp_max    the largest of them
         sampler_kl   KL(sampler || trainer), estimated as in `kl_estimate`
     """
-    OF_TOKENS = ("entropy", "dp_mean", "dlogp_mean", "sampler_kl")   # means over sampled tokens
+    # Of no batch at all these are None.
+    NAMES = ("loss", "clipfrac", "entropy", "dp_mean", "dlogp_mean", "dlogp_max", "sampler_kl")
 
     def __init__(self) -> None:
+        # Sums over the batches of all updates. Means are over the updates, or over the tokens.
         self.sums: dict[str, Tensor] = {}
+        self.token_sums: dict[str, Tensor] = {}
         self.largest_gap = torch.zeros(())
 
     def add(self, name: str, value: Tensor) -> None:
+        """Add a batch's part of a number, such as the loss, that its batches make together."""
         self.sums[name] = self.sums.get(name, 0.0) + value.detach()
 
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
         The entropy is the present policy's. The gap compares the two computations of one policy,
-        that of the rollout, and is the same in every update. Every update adds to the sums and to
-        the count of tokens: their quotient is the mean over all updates.
+        that of the rollout, and is the same in every update.
         """
         trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
         gap = trainer - sampler
         if len(gap):
             self.largest_gap = torch.maximum(self.largest_gap.to(gap), gap.abs().max())
-        self.add("dp_mean", (trainer.exp() - sampler.exp()).abs().sum())
-        self.add("dlogp_mean", gap.abs().sum())
-        self.add("sampler_kl", (gap.exp() - gap - 1).sum())
-        self.add("entropy", entropies[batch.sampled].sum())
-        self.add("tokens", batch.sampled.sum())
+        of_tokens = dict(dp_mean=(trainer.exp() - sampler.exp()).abs(), dlogp_mean=gap.abs(),
+                         sampler_kl=gap.exp() - gap - 1, entropy=entropies[batch.sampled],
+                         tokens=torch.ones_like(gap))
+        for name, values in of_tokens.items():
+            self.token_sums[name] = self.token_sums.get(name, 0.0) + values.sum()
 
     def means(self, updates: int, world: World) -> dict[str, float | None]:
         """Over all ranks, updates and tokens; None for what nobody has computed."""
         if not self.sums:
-            return dict.fromkeys(("loss", "clipfrac", "dlogp_max", *self.OF_TOKENS))
-        sums = torch.stack(list(self.sums.values())).tolist()
-        totals = dict(zip(self.sums, world.sum(*sums)))
+            return dict.fromkeys(self.NAMES)
+        sums = {**self.sums, **self.token_sums}
+        totals = dict(zip(sums, world.sum(*torch.stack(list(sums.values())).tolist())))
         tokens = totals.pop("tokens")
-        means = {name: total / (tokens if name in self.OF_TOKENS else updates)
+        means = {name: total / (tokens if name in self.token_sums else updates)
                  for name, total in totals.items()}
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
@@ -741,9 +747,9 @@ def validate(actor: Actor, validation: list[Instance], progress: Progress, step:
     return accuracy
 
 
-def finish(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instance],
-           progress: Progress) -> None:
-    """7. The best checkpoint in validation is the run's model; its held-out accuracy."""
+def keep_best(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instance],
+              progress: Progress) -> None:
+    """Make the best checkpoint in validation the run's model, and ask it the held-out questions."""
     world = run.world
     best = run.checkpoints / f"step-{progress.best_step:06d}"
     if not world.on_main(lambda: is_whole(best)):
@@ -834,10 +840,10 @@ def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, a
                       questions: list[Instance], held_out: list[Instance]) -> Progress:
     """1. Where the run stands: at its newest checkpoint, or before step 1 with p measured."""
     if run.resumed:
-        state = run.load(learner.model, learner.optimizer)
+        run.load(learner.model, learner.optimizer)
         if learner.critic:
             learner.critic.load(run.resumed)
-        progress = Progress(**{name: state[name] for name in Progress.__dataclass_fields__})
+        progress = Progress(**{name: run.state[name] for name in Progress.__dataclass_fields__})
         # A run that was killed after its save still has older checkpoints.
         run.delete_older(progress.best_step)
         return progress
@@ -909,11 +915,10 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             all_groups = answer_batch(actor, asked, args.group_size, step, world=world)
             [tokens] = world.sum(sum(t.response_len for group in all_groups for t in group))
             t_sample = time.time() - rollout_began
-            try:
-                end_if_recent_calls_failed(all_groups, recent, world)
-            except SystemExit as problem:
+            problem = recent_problem(all_groups, recent, world)
+            if problem:
                 # `progress.step` and the weights are still those of the step before: a resumed run
-                # does this step again, with what it measures where a stage begins.
+                # does this step again (and what is measured before it, where it begins a stage).
                 path = save_checkpoint(run, learner, tokenizer, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
@@ -972,7 +977,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                               f"place of --overwrite) goes on from {path}")
                     raise SystemExit(interrupt.status)
     # Outside of the `with`: after a signal in the last step, --resume does this.
-    finish(run, learner, actor, held_out, progress)
+    keep_best(run, learner, actor, held_out, progress)
 
 
 # ---- one update in numbers (--explain) -----------------------------------------------------------
@@ -1037,7 +1042,7 @@ GAE_LAMBDA = 1.0   # 1 trusts the rewards alone, 0 the critic's next value
 def gae(values: list[float], reward: float, gae_lambda: float) -> list[float]:
     """Generalised advantage estimates of an answer's n tokens (Schulman et al. 2016, equation 16).
 
-    values[t] is what the critic expects before token t, the reward comes behind the last one; gamma
+    values[t] is what the critic expects before token t, the reward comes after the last one; gamma
     is 1. With lambda = 1 an estimate is reward - values[t].
 
         delta[t] = values[t + 1] - values[t]        and reward - values[t] at the end
@@ -1247,17 +1252,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_protocol_flags(parser, temperature=Algorithm.temperature)
 
 
-def parse_flags(parser: argparse.ArgumentParser) -> argparse.Namespace:
+def parse_flags(parser: CommandLine) -> argparse.Namespace:
     """What is typed; else the preset's values; else how --model's own run has asked it."""
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    words = protocol_of_run({name: flags[name] for name in flags if name not in preset})
-    # An error from here on is about the run's flags: argparse begins it with `prog`.
-    prog, parser.prog = parser.prog, f"the flags of the run in {args.model}"
-    args = parser.parse_args([*words, *sys.argv[1:]])
-    parser.prog = prog
-    return args
+    words = inherited_words({name: flags[name] for name in flags if name not in preset})
+    return parser.parse_after_run(words, sys.argv[1:], args.model)
 
 
 def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

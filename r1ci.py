@@ -26,7 +26,7 @@ Read from top to bottom:
 There is no training loop in this file: how to train is in sft.py. What is text stands in
 tasks/conversation.py: prompts, marks, what ends a turn, and the records Protocol (the limits of a
 conversation) and Trajectory (what was said). Letters for shapes: B rows, T tokens, D width,
-H heads, K key-value heads, C cache capacity, V vocabulary, N trained tokens.
+H heads, K key-value heads, C cache capacity, V vocabulary, M packed tokens, N trained tokens.
 """
 
 import os
@@ -59,9 +59,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
-# Ctrl-C while torch loads: no traceback. (What a shell ignores, in the background, stays ignored.)
+# Ctrl-C ends the program without a traceback, while torch loads, too. (What a shell ignores, in the
+# background, stays ignored.)
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 import numpy as np
 import torch
@@ -135,10 +136,11 @@ class ModelConfig:
 
 # The type in which a model computes can be another one than that of its weights:
 #
-#     a model that only samples             its weights have the type already
-#     trained, in one piece                 float32; `CausalLM.forward` casts the embedding to
-#                                           `compute_dtype`, a layer its weights to its input's
-#     trained, spread over processes by     float32; FSDP casts what it gathers for a block
+#     a model that only samples            its weights have the type already
+#     trained by one process on a CPU      float32; `CausalLM.forward` casts the embedding to
+#                                          `compute_dtype`, and every layer casts its weights to the
+#                                          type of its input
+#     trained, spread over processes by    float32; FSDP casts what it gathers for a block
 #     FSDP (`shard` in sft.py)
 
 class Linear(nn.Linear):
@@ -181,7 +183,7 @@ def apply_rope(x: Tensor, rope: Rope) -> Tensor:
 class Layout(ABC):
     """Where the tokens of a forward pass stand and what they see, if they are not just whole rows.
 
-        PackedRows, below, for training         many rows, one behind the other in a long one
+        PackedRows, below, for training         many rows, one after the other in a long one
         CacheLayout, in section 2, to sample    new tokens of rows whose earlier ones are in a cache
     """
 
@@ -357,11 +359,13 @@ class PackedRows(Layout):
         A row's first token is never trained, whatever its mask is: nothing predicts it.
         """
         longest = max(map(len, rows))   # T
+        prompt_lens = prompt_lens or [0] * len(rows)
         ids, positions, to_rows, to_packed, predictors, targets = [], [], [], [], [], []
         known: dict[tuple[int, ...], list[int]] = {}   # prompts, with their tokens' places
         for number, (row, loss_mask) in enumerate(zip(rows, loss_masks)):
-            # The prompt, if an earlier row has it, stands there; what follows is new.
-            prompt = tuple(row[:prompt_lens[number]]) if prompt_lens else ()
+            # The prompt, if an earlier row has it, stands there; what follows is new. (Of a prompt
+            # of no tokens nothing is shared.)
+            prompt = tuple(row[:prompt_lens[number]])
             shared = known.get(prompt, [])
             start = len(shared)
             places = [*shared, *range(len(ids), len(ids) + len(row) - start)]
@@ -418,7 +422,7 @@ def token_logps(model: nn.Module, packed: PackedRows, tokenizer_size: int,
 
     def score(hidden: Tensor, weight: Tensor) -> TokenScores:
         # Several rows may share a predictor. `hidden[0, predictors]` would have its gradient summed
-        # by two threads in any order: the same run would end otherwise each time.
+        # by two threads in any order: the same run would end differently each time.
         hidden = hidden[0].index_select(0, packed.predictors)  # [N, D]
         logps, entropies = [], []
         # Logits exist for a chunk of tokens at a time: the backward pass computes them again. Of no
@@ -456,16 +460,16 @@ class KVCache:
 
     It never outlives the rollout: then the weights change. A row's newest token is not in it: the
     next step feeds that. One tensor [2 (keys, values), layers, slots, K, C, head_dim]; for one
-    layer and one head:
+    layer and one head, after a pass that has computed two rows together:
 
                  position 0   1   2   3   4   5  ...  C - 1
-        slot 0            a   a   a   a   a   .        x       a row of five tokens
-        slot 1            b   b   b   p   p   .        x       a row of three
+        slot 0            a   a   a   a   a   .        x       a row of six tokens
+        slot 1            b   b   b   p   p   .        x       a row of four
         slot 2            .   .   .   .   .   .        x       free
 
     Rows that decode stand in the first slots: a pass reads plain slices up to the longest row's
     length, and copies nothing. Rows that are computed together have different lengths, and the
-    padding behind the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
+    padding after the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
     query what stands up to its own position, and b's next tokens overwrite it. Padding that would
     leave the table goes to position C - 1 ("x"), which no row reaches.
 
@@ -483,7 +487,8 @@ class KVCache:
         # Where each (slot, head) begins on the one axis, and where the last one ends.
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
-        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])   # 2 x [C, head_dim]: a table
+        # Without the axis of heads, as a table: 2 x [C, head_dim]. `layout` looks rows up in it.
+        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])
         self.heads_per_kv_head = config.num_attention_heads // heads   # H / K
         # The CUDA kernel that reads rows at their true lengths knows half precision alone.
         self.varlen = device.type == "cuda" and dtype != torch.float32
@@ -634,8 +639,8 @@ class Chat:
         if self.end not in added or not added[self.end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
-        # Any of these ends a turn, too; load_tokenizer has put generation_config there. Base models
-        # end with <|endoftext|>.
+        # Any of these ends a turn, too: those of the model's generation_config, a dictionary that
+        # `load_tokenizer` has put there, and <|endoftext|>, with which base models end.
         settings = getattr(tokenizer, "generation_config", {})
         self.ends = {self.end, *settings.get("eos_token_id", [])}
         if "<|endoftext|>" in vocabulary:
@@ -650,12 +655,12 @@ class Chat:
                              "take a model with a byte-level tokenizer")
 
     def _find_cut_points(self, added: dict[int, Any]) -> re.Pattern:
-        r"""Where `encode` cuts marks such as <|im_end|> in two, so that content never becomes one.
+        r"""Where `encode` cuts a mark that stands in content: after its first character, so that
+        the tokenizer does not find it any more. "<|im_start|>" becomes "<" and "|im_start|>".
 
-        `split_special_tokens` does that for special tokens. The end mark is one (`__init__` has
-        checked it); but others, such as <|im_start|>, are in some tokenizers added tokens only. So
-        all of them are cut here, too: "<|im_start|>" into "<" and "|im_start|>". For ChatML the
-        pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>), the place behind a "<" and before the rest.
+        For ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): a place with a "<" before it
+        and the rest of a mark after it. (`split_special_tokens` alone would not do: in some
+        tokenizers <|im_start|> is an added token, but no special one.)
         """
         pieces = [*self.between.values(), [self.end]]
         mark_ids = {i for piece in pieces for i in piece if i in added}
@@ -665,7 +670,7 @@ class Chat:
             if mark.startswith("<") and mark.endswith(">"):
                 rests.append(re.escape(mark[1:]))
         if not rests:
-            return re.compile("(?!)")   # matches nowhere
+            return re.compile("(?!)")   # a pattern that matches nowhere
         return re.compile(f"(?<=<)(?={'|'.join(rests)})")
 
     def encode(self, text: str) -> list[int]:
@@ -719,8 +724,8 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
     for message in messages:
         role, content = message["role"], message["content"]
         if (before, role) not in chat.between:
-            place = f"follow the {before}" if before else "come first"
-            raise ValueError(f"a message of the {role} cannot {place}")
+            how = f"follow the {before}" if before else "come first"
+            raise ValueError(f"a message of the {role} cannot {how}")
         add(chat.between[before, role], sampled=False)
         add(chat.encode(content), sampled=role == "assistant")
         if role == "assistant":
@@ -805,17 +810,16 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
-    # Below the total by a margin: a number rounded up to it would choose behind the last token.
-    wanted = noise.double().clamp(max=1 - 1e-7)[:, None] * ends[:, -1:]
-    # If the probabilities are NaN, no sum exceeds anything, and the last block is taken:
-    # `Sampler.decode` ends the program.
+    wanted = noise.double()[:, None] * ends[:, -1:]   # noise is below 1: below the last of the ends
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
+    # Where probabilities are NaN, no sum exceeds anything: any token will do, since
+    # `Sampler.decode` ends the program. Hence both `clamp`.
     chosen = chosen.clamp(max=ends.shape[1] - 1)
     rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
     sums = block.double().cumsum(-1)                                       # [B, SAMPLE_BLOCK]
-    # A margin here, too, a smaller one: `ends` has the same sum from `sum`, not from `cumsum`, and
-    # the two can differ in the last digits.
+    # The block's total was added up by `sum` before, and is now by `cumsum`: in the last digits
+    # they may differ. The rest has to stay below it.
     rest = torch.minimum(rest, sums[:, -1:] * (1 - 1e-12))
     tokens = chosen * SAMPLE_BLOCK + torch.searchsorted(sums, rest, right=True)
     return tokens.squeeze(-1).clamp(max=probs.shape[1] - 1)
@@ -842,10 +846,8 @@ class Sampler:
         logps     a step: that id's log-probability
         noise     `fill_slots`: all noise of a row
 
-    A step feeds a row's newest id: the cache always lacks just that one.
-
-    On CUDA there is a graph for 1, 2, 4, 8, ... slots alone (`DecodeGraphs`, below), so 60 rows run
-    as 64 slots. The four free ones write into their own slots, where nobody reads.
+    A step feeds a row's newest id: the cache always lacks just that one. On CUDA it may compute
+    free slots, too (`DecodeGraphs`, below): what they write stays in them, where nobody reads.
     """
 
     def __init__(self, model: CausalLM, tokenizer_size: int, all_rows: list[Row],
@@ -872,7 +874,7 @@ class Sampler:
         self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=self.device)
         self.watched[list(watched)] = True
         self.found = torch.zeros(self.slot_count, dtype=torch.bool, device=self.device)
-        self.graphs = DecodeGraphs(self.device)
+        self.graphs = DecodeGraphs() if self.device.type == "cuda" else None
 
     # Rows enter.
 
@@ -903,9 +905,15 @@ class Sampler:
                 row.prompt_kv = prompt_kv
 
     def fill_slots(self, rows: list[Row]) -> range:
-        """Give rows the next slots, with all but their newest id in the cache. Returns them."""
+        """Give rows the next slots, with all but their newest id in the cache. Returns them.
+
+        row                            ids that are restored    ids that are computed here
+        the first of a group           none                     its prompt's
+        another one of it              its prompt's             none
+        one back from its script       all before the output    the output's
+        """
         slots = range(len(self.rows), len(self.rows) + len(rows))
-        # What nobody has computed yet: slot, how many ids are known, the rest but the newest.
+        # What is to be computed: a slot, how many ids it knows, those that follow but the newest.
         pending: list[tuple[int, int, list[int]]] = []
         for slot, row in zip(slots, rows):
             known = self.restore(slot, row)
@@ -942,15 +950,14 @@ class Sampler:
         self.ids[slots.start:slots.stop] = torch.from_numpy(ids)
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
-        """Keys and values of ids after those the cache knows; padding is never seen."""
+        """Compute keys and values of ids after those the cache knows; padding is never seen."""
         slots = torch.tensor([slot for slot, _, _ in pending], device=self.device)
         known = [count for _, count, _ in pending]
         ids = pad([new for _, _, new in pending], 0, self.device)      # [B, T]
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        # Either all rows compute their prompt (known: 0), or all read what their script printed. A
-        # row that starts from its group's prompt has no rest, and is not here.
+        # `enter` calls for the rows that compute a prompt (known: 0) and for the others apart.
         assert all(known) == any(known)
         read_length = 0   # new rows read nothing
         if any(known):
@@ -968,8 +975,11 @@ class Sampler:
         """
         count = len(self.rows)
         self.device_lengths.copy_(torch.from_numpy(self.lengths))
-        # `step`, on CUDA by a graph.
-        self.graphs.run(self, count, read_length=int(self.lengths[:count].max()))
+        longest = int(self.lengths[:count].max())
+        if self.graphs is None:
+            self.step(count, read_length=longest)
+        else:
+            self.graphs.run(self, count, read_length=longest)
         self.lengths[:count] += 1
         found = self.found[:count].tolist()
         events = []
@@ -1025,17 +1035,16 @@ def no_head(hidden: Tensor, weight: Tensor) -> None:
 
 
 class DecodeGraphs:
-    """Runs the sampler's step; on CUDA by graphs, which start all its kernels at once.
+    """Runs the sampler's step on CUDA by graphs, which start all its kernels at once.
 
-    A graph is recorded for a number of slots and a length read, both rounded up to powers of two:
-    few graphs. So 60 rows run as 64 slots, the last four of which are free.
+    A graph is recorded for a number of slots and a length read. Both are rounded up, to the next
+    power of two or to all there are, so that few graphs are needed: with 96 slots, 60 rows run as
+    64 slots, the last four of which are free, and 70 rows as 96.
     """
 
-    def __init__(self, device: torch.device):
-        self.on_cuda = device.type == "cuda"
-        self.rounds_up = self.on_cuda   # a test rounds up without graphs
+    def __init__(self) -> None:
         self.graphs: dict[tuple[int, int], Any] = {}
-        self.pool = torch.cuda.graph_pool_handle() if self.on_cuda else None
+        self.pool = torch.cuda.graph_pool_handle()
 
     def run(self, sampler: Sampler, count: int, read_length: int) -> None:
         """One step of the first `count` rows, the longest of which has `read_length` tokens.
@@ -1043,24 +1052,22 @@ class DecodeGraphs:
         The sampler is an argument: if each held the other, neither would be freed, cache and all,
         before Python looks for such rings.
         """
-        if self.rounds_up:
-            count = power_of_two(count, most=sampler.slot_count)
-            read_length = power_of_two(read_length, most=sampler.capacity)
+        count = round_up(count, most=sampler.slot_count)
+        read_length = round_up(read_length, most=sampler.capacity)
         if (count, read_length) in self.graphs:
             self.graphs[count, read_length].replay()
             return
         sampler.step(count, read_length)   # the first time without a graph: it warms the kernels up
-        if self.on_cuda:
-            # Recording runs nothing: the rows do not advance twice. "thread_local": nccl's watchdog
-            # thread may call CUDA meanwhile, which by default would break the recording.
-            self.graphs[count, read_length] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graphs[count, read_length], pool=self.pool,
-                                  capture_error_mode="thread_local"):
-                sampler.step(count, read_length)
+        # Recording runs nothing: the rows do not advance twice. "thread_local": nccl's watchdog
+        # thread may call CUDA meanwhile, which by default would break the recording.
+        self.graphs[count, read_length] = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graphs[count, read_length], pool=self.pool,
+                              capture_error_mode="thread_local"):
+            sampler.step(count, read_length)
 
 
-def power_of_two(n: int, most: int) -> int:
-    """n or the next power of two, at most `most`."""
+def round_up(n: int, most: int) -> int:
+    """To a power of two, or to `most` where that is less."""
     return min(1 << (n - 1).bit_length(), most)
 
 
@@ -1070,7 +1077,7 @@ PASS_COST = 256   # tokens that could be computed in the time that one more pass
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.3) -> list[list[int]]:
-    """The indices of rows, in batches of about equal length that are computed one after the other.
+    """The indices of rows in batches, each of rows of about equal length.
 
     The longest come first, so that memory runs out at once if it does. A batch holds at most
     `max_tokens` with its padding (or one row). Its padding is at most the share `waste`, or
@@ -1133,6 +1140,8 @@ class TurnRules:
     def after_token(self, row: Row, decode_step: int) -> str | None:
         """Look at the newest token. If it ends the turn, the message is appended.
 
+        End tokens are `Chat.ends`; `read_turn` in tasks/conversation.py finds code blocks.
+
             what it is                        what follows            returns
             a token of the turn               nothing                 None
             an end token                      the conversation ends   "answer", or "eos": none given
@@ -1159,7 +1168,7 @@ class TurnRules:
             return "eos" if turn.answer is None else "answer"
         if not has_code:   # cut off: what stands there is no answer
             return "budget"
-        # t.calls counts the calls that came back (`take_output`): this one is not among them.
+        # t.calls is the number of t.statuses, to which `take_output` adds: calls that came back.
         if t.calls == self.protocol.allowed_calls:
             return "calls"
         seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
@@ -1227,8 +1236,8 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slot_coun
     """
     # New rows come first, so that no long conversation begins late. But at most twice as many as
     # there are slots may be running or calling, since one that calls keeps a copy of its keys and
-    # values. (They never are more, so `new` is never negative.)
-    new = min(waiting, slot_count - running, 2 * slot_count - running - calling)
+    # values.
+    new = max(0, min(waiting, slot_count - running, 2 * slot_count - running - calling))
     # Rows that called, in the slots that are left, in the order of their calls: those that are due,
     # or all, if nobody decodes.
     back = min(calling if running == 0 else due, slot_count - running - new)
@@ -1244,8 +1253,13 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     """Hold `group_size` conversations about every question: graded, in groups, in their order.
 
     A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
-    the script runs in the sandbox while other rows go on decoding, and the row comes back with the
-    output. `key`, for example (seed, step), fixes all randomness.
+    the script runs in the sandbox while other rows go on decoding, and the row comes back:
+
+        sampler.leave        keeps its keys and values
+        rules.take_output    appends what the script printed
+        sampler.enter        brings keys and values back, and computes those of the output
+
+    `key`, for example (seed, step), fixes all randomness.
     """
     model, chat, on_append = interpreter.model, interpreter.chat, interpreter.on_append
     rules = TurnRules(interpreter, protocol, bar)
@@ -1299,33 +1313,50 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
 def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: int,
               protocol: Protocol, key: tuple) -> list[list[Row]]:
     """A group of rows for every question, with its prompt, and noise that its key decides."""
-    chat, groups = interpreter.chat, []
+    groups = []
     for instance in instances:
-        messages = chat.opening(instance, protocol.mode, interpreter.system)
-        prompt, _ = render_messages(chat, messages)
-        context = interpreter.model.config.max_position_embeddings
-        if len(prompt) + protocol.max_tokens > context:
+        messages, prompt = make_prompt(interpreter, instance, protocol)
+        if not fits(interpreter, prompt, protocol):
             raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with "
                              f"--max-tokens {protocol.max_tokens} it exceeds the model's context "
-                             f"of {context}")
+                             f"of {interpreter.model.config.max_position_embeddings}")
         group: list[Row] = []
         for number in range(group_size):
             row_key = (*key, instance.task, instance.level, instance.purpose, instance.seed, number)
             generator = np.random.Philox(key=int.from_bytes(keyed_bytes(*row_key)[:16], "big"))
             noise = np.random.Generator(generator).random(protocol.max_tokens, dtype=np.float32)
             t = Trajectory(instance, number, list(messages), prompt_len=len(prompt),
-                           format=chat.format_name)
+                           format=interpreter.chat.format_name)
             t.append(prompt, sampled=False)
             group.append(Row(t, row_key, noise, group))
         groups.append(group)
     return groups
 
 
+def make_prompt(interpreter: Interpreter, instance: Instance,
+                protocol: Protocol) -> tuple[list[dict[str, str]], list[int]]:
+    """The messages that open a conversation, and their ids."""
+    messages = interpreter.chat.opening(instance, protocol.mode, interpreter.system)
+    ids, _ = render_messages(interpreter.chat, messages)
+    return messages, ids
+
+
+def fits(interpreter: Interpreter, prompt: list[int], protocol: Protocol) -> bool:
+    """Whether the model's context holds the longest conversation that can follow a prompt."""
+    context = interpreter.model.config.max_position_embeddings
+    return len(prompt) + protocol.max_tokens <= context
+
+
+# The hidden_size from which a model decodes on all threads of a CPU, and there computes in bfloat16
+# by --dtype auto.
+WIDE = 512
+
+
 @contextmanager
 def few_threads(model: CausalLM) -> Iterator[None]:
-    """A small model decodes on one CPU thread: sharing its products out does not pay."""
+    """A model that is not wide decodes on one thread: sharing its products out does not pay."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1 if model.config.hidden_size < 512 else threads)
+    torch.set_num_threads(1 if model.config.hidden_size < WIDE else threads)
     try:
         yield
     finally:
@@ -1351,20 +1382,18 @@ def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
     `key` fixes the noise; `title` is the progress bar's. Questions too long for the model's context
     are left out and counted.
     """
-    chat = interpreter.chat
-    context = interpreter.model.config.max_position_embeddings
     fitting: list[Instance] = []
     too_long: Counter = Counter()
     for instance in instances:
-        messages = chat.opening(instance, protocol.mode, interpreter.system)
-        prompt, _ = render_messages(chat, messages)
-        if len(prompt) + protocol.max_tokens <= context:
+        _, prompt = make_prompt(interpreter, instance, protocol)
+        if fits(interpreter, prompt, protocol):
             fitting.append(instance)
         else:
             too_long[instance.task] += 1
     if not fitting:
-        raise SystemExit(f"no question fits into the model's context of {context} with "
-                         f"--max-tokens {protocol.max_tokens}")
+        raise SystemExit("no question fits into the model's context of "
+                         f"{interpreter.model.config.max_position_embeddings} with --max-tokens "
+                         f"{protocol.max_tokens}")
     rank, size = rank_and_size()
     mine = fitting[rank::size]
     with tqdm(total=len(mine) * samples, desc=title, disable=rank > 0, leave=False) as bar:
@@ -1421,11 +1450,11 @@ def find_model(name: str | Path) -> Path:
     path = Path(name)
     if path.is_dir():
         return path
-    if not re.fullmatch(r"(?!runs/)[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
-        if str(name).startswith("runs/"):
-            there = ", ".join(sorted(map(str, Path("runs").glob("*/"))))
-            raise SystemExit(f"{name} does not exist: " + (
-                f"there are {there}" if there else "run sft.py first, then grpo.py"))
+    if str(name).startswith("runs/"):
+        there = ", ".join(sorted(map(str, Path("runs").glob("*/"))))
+        raise SystemExit(f"{name} does not exist: " + (
+            f"there are {there}" if there else "run sft.py first, then grpo.py"))
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
         raise SystemExit(f"{name} does not exist, or is no directory: --model takes one, or a hub "
                          "id with its owner (Qwen/Qwen2.5-3B-Instruct)")
     from huggingface_hub import snapshot_download
@@ -1506,15 +1535,15 @@ def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: st
     architectures = raw.get("architectures") or [family.architecture]
     activation = raw.get("hidden_act", "silu")
     quantisation = raw.get("quantization_config") or {}
-    # The first max_window_layers layers see everything.
-    first_layers = raw.get("max_window_layers")
-    all_see_all = type(first_layers) is int and first_layers >= raw["num_hidden_layers"]
-    windows = raw.get("use_sliding_window") and not all_see_all
+    # With use_sliding_window the layers from number max_window_layers on see a window alone.
+    without = raw.get("max_window_layers")
+    has_windows = raw.get("use_sliding_window") and not (
+        type(without) is int and without >= raw["num_hidden_layers"])
     refused = {
         f"architecture {architectures}": architectures != [family.architecture],
         f"hidden_act {activation!r}": activation != "silu",
         f"quantization_config {quantisation.get('quant_method')!r}": quantisation,
-        "use_sliding_window": windows or "sliding_attention" in (raw.get("layer_types") or []),
+        "use_sliding_window": has_windows or "sliding_attention" in (raw.get("layer_types") or []),
         f"rope scaling {rope_type!r}": rope_type != "default",
         "mlp_bias": raw.get("mlp_bias"),
     }
@@ -1664,8 +1693,8 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
     """Write a Hugging Face directory that transformers opens, with `tensors` in place of (sharded)
     weights.
 
-    An old config.json goes first and the new one comes last: a directory that was cut off half-way
-    has none and is refused when it is loaded.
+    An old config.json is deleted first, and the new one is written last: a directory that was cut
+    off half-way has none and is refused when it is loaded.
     """
     from huggingface_hub import save_torch_state_dict
 
@@ -1713,7 +1742,6 @@ def find_device(name: str = "auto") -> torch.device:
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-WIDE = 512   # hidden_size from which --dtype auto computes in bfloat16 on a CPU
 
 
 def choose_dtype(wanted: str, device: torch.device, width: int) -> torch.dtype:
@@ -1756,6 +1784,8 @@ def add_device_flags(add: Callable[..., Any]) -> None:
 # Flags that `ask`, `eval` and grpo.py take over from the run that made the model.
 INHERITED = ("level", "mode", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars",
              "code_timeout")
+TAKEN_OVER = """Level, mode, format and limits, where they are not typed (nor grpo.py's --preset
+has them), are those of the run that made --model."""
 
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
@@ -1774,8 +1804,9 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def protocol_of_run(flags: dict[str, Any]) -> list[str]:
-    """How a model was asked in training, as arguments, to be put before those that are typed."""
+def inherited_words(flags: dict[str, Any]) -> list[str]:
+    """How a model was asked in training, as words of a command line: --mode=ci, --max-calls=4, ...
+    """
     # One may be absent (of an older run) or null (it was not given).
     return [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
             if flags.get(name) is not None]
@@ -1789,8 +1820,8 @@ def sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def questions_of_run(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
-    """Which questions `eval` asks, as arguments:
+def question_words(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
+    """Which questions `eval` asks, as words of a command line:
 
         typed                               asked
         nothing                             the held-out questions that the run has asked
@@ -1803,19 +1834,25 @@ def questions_of_run(args: argparse.Namespace, flags: dict[str, Any]) -> list[st
     others = args.tasks or args.bbh or (args.questions and not own_file)
     if others or not (questions or tasks):
         return []
-    if os.environ.get("RANK", "0") == "0":
-        if flags.get("data"):
-            print(f"{args.model} was trained on {flags['data']}; asking {tasks}")
-        else:
-            print(f"asking what {args.model} was trained on: {questions or tasks}")
-        digest = flags.get("questions_sha256")
-        if digest and Path(questions).is_file() and digest != sha256(questions):
-            print(f"note: {questions} has changed since: what is held out now may have been "
-                  "trained on in other words")
+    if os.environ.get("RANK", "0") == "0":   # torchrun's ranks do not know each other yet
+        tell_questions(args.model, flags)
     words = [f"--questions={questions}", "--purpose=eval"] if questions else [f"--tasks={tasks}"]
     if flags.get("eval_n") and args.purpose in (None, "eval"):
         words.append(f"--n={flags['eval_n']}")
     return words
+
+
+def tell_questions(model: str, flags: dict[str, Any]) -> None:
+    """Say which questions of a run are asked, and whether its file of them has changed."""
+    tasks, questions = flags.get("tasks"), flags.get("questions")
+    if flags.get("data"):
+        print(f"{model} was trained on {flags['data']}; asking {tasks}")
+    else:
+        print(f"asking what {model} was trained on: {questions or tasks}")
+    digest = flags.get("questions_sha256")
+    if digest and Path(questions).is_file() and digest != sha256(questions):
+        print(f"note: {questions} has changed since: what is held out now may have been trained on "
+              "in other words")
 
 
 def command_ask(args: argparse.Namespace) -> None:
@@ -1836,7 +1873,7 @@ def command_ask(args: argparse.Namespace) -> None:
     with checked_sandbox(1, args.code_timeout, args.allow_weak) as sandbox:
         if endpoint:
             planned = PlannedConversation(question, 0, protocol_of(args))
-            [t] = converse_all(endpoint, sandbox, [planned], key=(args.seed,))
+            [t] = converse_all(endpoint, sandbox, [planned], key=(args.seed, "ask"))
             for message in t.messages[2:]:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
@@ -1923,9 +1960,6 @@ def command_eval(args: argparse.Namespace) -> None:
         with open(args.trajectories, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(t.to_json()) + "\n" for t in trajectories)
 
-
-TAKEN_OVER = """Level, mode, format and limits, where neither typed nor of a preset, are those of
-the run that made --model."""
 
 def require_new_file(flag: str, path: Path) -> None:
     """Found out before the work: whether it can be written, and that nothing is written over."""
@@ -2067,24 +2101,20 @@ def main() -> None:
     page.set_defaults(command=command_page)
 
     args = parser.parse_args()
-    # A model is asked as it was trained. What is typed comes later, and wins.
+    # A model is asked as it was trained, where nothing else is typed.
     if args.command in (command_ask, command_eval):
         flags = flags_of_run(Path(args.model))
-        words = protocol_of_run(flags)
+        words = inherited_words(flags)
         learned = flags.get("questions") or flags.get("tasks")
         if args.command == command_eval:
-            words += questions_of_run(args, flags)
+            words += question_words(args, flags)
         elif args.question and learned:   # a tiny model knows nothing else
             print(paint(f"{args.model} was trained on: {learned}", GREY))
-        # What is typed has just been accepted: an error from here on is about the run's flags, and
-        # should say so. argparse begins an error with `prog`.
-        ask.prog = evaluation.prog = f"the flags of the run in {args.model}"
-        args = parser.parse_args([sys.argv[1], *words, *sys.argv[2:]])
+        chosen = ask if args.command == command_ask else evaluation
+        args = chosen.parse_after_run(words, sys.argv[2:], args.model)
     with quiet_pipe():
         args.command(args)
 
 
 if __name__ == "__main__":
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:   # from here on, close the sandbox, too
-        signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     main()

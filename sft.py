@@ -18,7 +18,7 @@ optimiser's step. Then supervised fine-tuning:
    everything else, and a language model of the usual kind has learned it long before.
 5. Measure accuracy on held-out questions.
 
-`train` and `main` take these steps in order. On a first reading skip what stands behind them: the
+`train` and `main` take these steps in order. On a first reading skip what comes after them: the
 flags that training runs share, the run's directory with checkpoints that a killed run goes on from,
 and signals that stop a run without loss.
 
@@ -47,15 +47,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
-# Ctrl-C while torch loads: no traceback. (What a shell ignores, in the background, stays ignored.)
+# Ctrl-C ends the program without a traceback, while torch loads, too. (What a shell ignores, in the
+# background, stays ignored.) `check_and_start` catches this and other signals anew.
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (WIDE, CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
                   check_model, checked_sandbox, choose_dtype, evaluate, explain_out_of_memory,
-                  find_device, find_model, load_model, load_tokenizer, load_weights, micro_batches,
-                  render_messages, save_model, sha256, token_logps, gather as gather_all)
+                  find_device, find_model, gather, load_model, load_tokenizer, load_weights,
+                  micro_batches, render_messages, save_model, sha256, token_logps)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -64,10 +65,10 @@ from tqdm import tqdm
 from sandbox import Sandbox
 from tasks import LEVELS
 from tasks.conversation import FORMATS, MODES, system_prompts
-from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
+from tasks.flags import CommandLine, add_protocol_flags, hold_lock, protocol_of, real, whole
 from tasks.questions import TASKS_HELP, TINY_TASKS, draw_questions, parse_tasks
 from tasks.report import report_table
-from tasks.teacher import claim, read_conversations, write_conversations, wrong_conversations
+from tasks.teacher import read_conversations, write_conversations, wrong_conversations
 
 
 # ---- ranks: the processes that train together ----------------------------------------------------
@@ -97,8 +98,8 @@ class World:
             sys.stdout.flush()
 
     def gather(self, value: Any) -> list[Any]:
-        """Everybody's value, on everybody (as r1ci.gather)."""
-        return gather_all(value)
+        """Everybody's value, on everybody."""
+        return gather(value)   # r1ci.py's
 
     def sum(self, *values: float) -> list[float]:
         """Sums over the ranks, in float64."""
@@ -131,10 +132,10 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
     The model's width decides what --dtype auto is (`choose_dtype` in r1ci.py).
     Tensors on CUDA travel by nccl, those on a CPU (counts, metrics, off-loaded gradients) by gloo.
     """
-    place, backend = find_device(device), "gloo"
-    if place.type == "cuda":
+    own_device, backend = find_device(device), "gloo"
+    if own_device.type == "cuda":
         backend = "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(place)
+        torch.cuda.set_device(own_device)
     if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
         # Ranks wait for each other where one writes or loads alone; torchrun notices the dead.
         try:
@@ -146,7 +147,8 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
         # FSDP and checkpoints want a process group even then: one with a single member, and with
         # its address book in memory.
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
-    return World(dist.get_rank(), dist.get_world_size(), place, choose_dtype(dtype, place, width))
+    return World(dist.get_rank(), dist.get_world_size(), own_device,
+                 choose_dtype(dtype, own_device, width))
 
 
 @contextmanager
@@ -203,7 +205,7 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     if replicas == 1:   # plain FSDP: a mesh of one dimension
         mesh = mesh["shard"]
     offload_policy = OffloadPolicy()
-    if offload:
+    if offload:   # the programs refuse it on a CPU, but its test needs no GPU
         offload_policy = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
     precision = MixedPrecisionPolicy(param_dtype=world.dtype, reduce_dtype=torch.float32)
     for block in model.model.layers:
@@ -327,9 +329,9 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     fused = world.device.type == "cuda"   # then the steps are counted on the device, too
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=fused)
-    # Adam's state, made now and not in the first step: for a checkpoint before that, torch would
-    # fill it by a step without gradients, and bias correction would take the first real step for
-    # the second.
+    # Adam's state, made now and not in the first step. A checkpoint can come before that (grpo.py
+    # writes one if the sandbox fails in step 1), and `get_state_dict`, which writes it, would make
+    # the state by a step with gradients 0: bias correction would count that step, too.
     for parameter in model.parameters():
         counter_device = parameter.device if fused else "cpu"
         optimizer.state[parameter] = {
@@ -480,7 +482,8 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     answer_format = FORMATS[format_name]
     phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
     phrases += ["system\n", "user\n", "assistant\n", *answer_format.marks, "print("]
-    # Texts are cut at these and at answers; set phrases are looked for in the pieces that are left.
+    # Set phrases are looked for between the marks, which are tokens already, and outside of
+    # answers, which are copied byte by byte.
     separators = [answer_format.code_open + "\n", "print(", answer_format.code_close]
     answer = re.escape(answer_format.answer_open) + ".*?" + re.escape(answer_format.answer_close)
     cuts = "|".join([*map(re.escape, separators), answer])
@@ -565,7 +568,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, tokeni
 
 
 def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens: 1,550 to 1,800 tokens in all.
+    """Rows that repeat a random segment between random tokens: about 1,550 to 1,800 in all.
 
         ids        x y  A B C  z  A B C  u v w  A B C
         loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
@@ -678,11 +681,12 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if args.epochs > 0:
         steps = max(steps, 1)
     if 0 < steps <= args.warmup:
-        world.say(f"note: --warmup {args.warmup} ends behind the last step, {steps}: --lr "
+        world.say(f"note: --warmup {args.warmup} ends after the last step, {steps}: --lr "
                   f"{args.lr:g} is not reached")
     first = 1
     if run.resumed:
-        first = run.load(model, optimizer)["step"] + 1
+        run.load(model, optimizer)
+        first = run.state["step"] + 1
         run.delete_older()   # a run that was killed after its save still has older checkpoints
     else:
         run.clear_logs()
@@ -860,12 +864,12 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     """
     catch_signals(stop_at_once)
     out = Path(args.out).resolve()
-    places = {out, Path(f"{out}.new")}   # where a run writes
-    if getattr(args, "explain", False):   # grpo.py --explain writes nothing
-        places = set()
+    # What a run begins from, by flags of either program, must not lie where it writes. (grpo.py
+    # --explain writes nothing.)
+    outputs = [] if getattr(args, "explain", False) else [out, Path(f"{out}.new")]
     for name in ("model", "data", "questions", "pass_rates"):
         source = getattr(args, name, None)
-        if source and places & {Path(source).resolve(), *Path(source).resolve().parents}:
+        if source and any(Path(source).resolve().is_relative_to(output) for output in outputs):
             parser.error(f"--{name.replace('_', '-')} {source} lies in --out {args.out}: a run "
                          "does not replace what it begins from")
     if args.overwrite and out in (Path.cwd(), *Path.cwd().parents):
@@ -985,8 +989,9 @@ class RunDir:
         OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
 
     `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says.
-    A resumed run is equal, although no random state and no place in the data is stored: both follow
-    from seed and step. Flags that decide results must be the same, and logs are cut to the step.
+    A resumed run ends as if it had not been stopped, although no random state and no place in the
+    data is stored: both follow from seed and step. Flags that decide results must be the same, and
+    logs are cut to the step.
     (Only grpo.py's count of the sandbox's failures, which may end a run, begins anew.)
     """
     # A resumed run may change flags that change no result, the order of floating-point sums aside.
@@ -1011,23 +1016,25 @@ class RunDir:
     def _choose_path(self, resume: bool, overwrite: bool) -> Path:
         """Where this run writes; what must not be touched is refused.
 
-            it finds a run in   without a flag   --overwrite   --resume
-            neither             OUT              OUT           OUT
-            OUT                 (refused)        OUT.new       OUT
-            OUT.new             (refused)        OUT.new       OUT.new
+            it finds a run in          without a flag   --overwrite   --resume
+            neither OUT nor OUT.new    OUT              OUT           OUT
+            OUT alone                  (refused)        OUT.new       OUT
+            OUT.new, or both           (refused)        OUT.new       OUT.new
 
-        OUT.new holds a run if an --overwrite was killed before its first step. Directories with
-        files that are no run's are refused, too.
+        OUT.new holds a run if an --overwrite was killed before its first step, with which it would
+        have taken the place of OUT. Directories with files that are no run's are refused, too.
         """
         new = Path(f"{self.out}.new")
         leftovers = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
-        held = is_run(self.out) or is_run(new)
-        if held and not (resume or overwrite):
+        if not (is_run(self.out) or is_run(new)):
+            path = self.out
+        elif overwrite:
+            path = new
+        elif resume:
+            path = new if is_run(new) else self.out
+        else:
             raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
                              "or --overwrite it (which moves it aside)")
-        path = self.out
-        if (overwrite and held) or (resume and is_run(new)):
-            path = new   # it takes the old run's place with its first step
         for touched in (self.out, path):
             if touched.is_dir() and not is_run(touched) and set(os.listdir(touched)) - leftovers:
                 raise SystemExit(f"--out: {touched} is not empty and holds no run: choose another "
@@ -1037,14 +1044,14 @@ class RunDir:
     def _claim(self, resume: bool, overwrite: bool) -> Path:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path(resume, overwrite)
-        self.locks = [claim(path / "lock")]
+        self.locks = [hold_lock(path / "lock")]
         if overwrite and is_run(path):
-            # By the table above that is OUT.new, which an earlier --overwrite has left. It becomes
-            # OUT.1, with the lock in it; a new, empty OUT.new gets a lock of its own.
+            # An OUT.new that an earlier --overwrite has left becomes OUT.1, and its lock goes with
+            # it: the next OUT.new, still empty, gets another.
             self._move_aside(path)
-            self.locks = [claim(path / "lock")]
+            self.locks = [hold_lock(path / "lock")]
         if path != self.out and self.out.exists():
-            self.locks.append(claim(self.out / "lock"))   # nobody is at work in the old run
+            self.locks.append(hold_lock(self.out / "lock"))   # nobody is at work in the old run
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
         return path
 
@@ -1092,11 +1099,15 @@ class RunDir:
         # What follows from another flag differs with it: only that one is to be mended.
         if "preset" in changes:
             changes = {"preset": changes["preset"]}
-        for name in ("questions", "model"):   # named by a path, and by a digest of what is there
+        # grpo.py notes its questions and its model by a path, and by a digest of what is there:
+        # what has only moved is the same. (An older run has no digest of the model.)
+        for name in ("questions", "model"):
             digest = f"{name}_sha256"
-            if name in changes or digest not in saved:   # an older run has none of the model
+            if digest in saved and digest not in changes:
+                changes.pop(name, None)
+            elif name in changes or digest not in saved:
                 changes.pop(digest, None)
-            elif digest in changes:
+            else:
                 changes[digest] = f"{saved[name]} has changed since the run began"
         if changes:
             raise SystemExit(f"--resume: {', '.join(changes.values())}; a run goes on with its own "
@@ -1254,10 +1265,8 @@ class RunDir:
                 sync(path)
         sync(directory)
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restore the checkpoint `resumed`, on any number of ranks, and cut the logs to its step;
-        returns its state.
-        """
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Restore the checkpoint `resumed`, on any number of ranks; cut the logs to its step."""
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
         # dcp.load fills tensors in place, on each rank its shards: first we need a state of the
@@ -1269,7 +1278,6 @@ class RunDir:
                        optim_state_dict=saved["optimizer"])
         self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
         self.world.say(f"going on from {self.resumed}")
-        return self.state
 
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
         """Write the trained model into the directory itself, beside the logs."""

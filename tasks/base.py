@@ -303,7 +303,7 @@ def without_a_layer(text: str) -> str | None:
         room = len(text) > len(before) + len(after)
         if room and text.startswith(before) and text.endswith(after):
             return text[len(before):-len(after)]
-    # A full stop behind a word, a number or a closing mark; elsewhere it may be a cell of a grid.
+    # A full stop after a word, a number or a closing mark; elsewhere it may be a cell of a grid.
     if re.search(r"[\w%)\]}>\"'`*$”’]\.$", text):
         return text[:-1]
     return None
@@ -386,7 +386,7 @@ def lowered(text: str) -> str:
 
 
 def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str:
-    """What is behind the last "=": the 20 of "x = 20", "gcd(60, 80) = 20" and "12 + 8 = 20".
+    """What is after the last "=": the 20 of "x = 20", "gcd(60, 80) = 20" and "12 + 8 = 20".
 
     Before it stands nothing, a name, some words without numbers, or what is the `same` as that.
     """

@@ -40,11 +40,6 @@ class Format:
         """A script as the model writes it."""
         return f"{self.code_open}\n{script.rstrip()}\n{self.code_close}"
 
-    @property
-    def closing_marks(self) -> int:
-        """How often a code block has the mark that closes it: a fence opens with it, too."""
-        return self.show_code("").count(self.code_close)
-
     def show_output(self, text: str) -> str:
         """What a script printed, as the user's turn that tells the model."""
         return f"{self.output_open}{text}{self.output_close}"
@@ -177,7 +172,7 @@ class Turn(NamedTuple):
 def read_turn(text: str, format_name: str = "fence") -> Turn:
     """The one rule for what ends a turn: the first closed code block, or else the end of the text.
 
-    Words behind a code block are cut off: no rollout hears them. An answer beside code does not
+    Words after a code block are cut off: no rollout hears them. An answer beside code does not
     count, since the model has not yet seen what its code prints.
     """
     block = find_block(text, FORMATS[format_name])
@@ -220,7 +215,7 @@ class Fenced(NamedTuple):
 
         ```python title=x     start is here, at the line's beginning
         print(1)              inside
-        ```                   closing; end is behind the last tick
+        ```                   closing; end is after the last tick
     """
 
     language: str
@@ -392,7 +387,7 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
         plain[1:3] == plain[3:5],
         # What the model continues opens as its turns do; it may go on, with <think> for example.
         plain[-1].startswith(plain[1]),
-        # And so behind a system prompt.
+        # And so after a system prompt.
         not system or system[2:] == plain[1:],
     ])
     if not sound:
@@ -424,7 +419,7 @@ class Protocol:
     format: str = "fence"  # of a served model; `rollout` in r1ci.py goes by its Chat's
     temperature: float = 1.0
     max_turn_tokens: int = 128
-    max_tokens: int = 384  # of everything behind the prompt, the environment's words included
+    max_tokens: int = 384  # of everything after the prompt, the environment's words included
     max_calls: int = 8
     tool_chars: int = 400  # of a script's output and error that the model gets to read
     slots: int = 96  # rows that decode together

@@ -1,16 +1,18 @@
-"""The command line that all programs share: how a wrong flag is refused, and the flags of a
-conversation.
+"""The command line that all programs share: how a wrong flag is refused, who may write to --out,
+and the flags of a conversation.
 
 The range of a number is said where its flag is, by a type, and nowhere else: a value that no run
 can use ends the program with one sentence, before anything starts.
 """
 
 import argparse
+import fcntl
 import math
 import os
 import sys
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Iterator
 
 from tasks.conversation import FORMATS, MODES, Protocol
 
@@ -25,6 +27,20 @@ def quiet_pipe() -> Iterator[None]:
         # What is still to be written at the end goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1)
+
+
+def hold_lock(path: Path) -> BinaryIO:
+    """A file in the directory --out, open: whoever has it may write there, until it is closed."""
+    out = path.parent
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab+")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"another run is writing to {out}: wait for it, or choose another --out")
+    except OSError as error:
+        raise SystemExit(f"--out {out} cannot be written: {error.strerror}")
+    return file
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -65,6 +81,16 @@ class CommandLine(argparse.ArgumentParser):
             for text in value if isinstance(value, list) else [value]:
                 if isinstance(text, str) and (not text.strip() or "\0" in text):
                     self.error(f"{name} {text!r}: a text is needed")
+        return args
+
+    def parse_after_run(self, words: list[str], typed: list[str], run: str) -> argparse.Namespace:
+        """The flags with which a run was started, as words, and then what is typed, which wins.
+
+        What is typed has been parsed alone before: an error is about the run's words.
+        """
+        prog, self.prog = self.prog, f"the flags of the run in {run}"   # it begins every error
+        args = self.parse_args([*words, *typed])
+        self.prog = prog
         return args
 
 
@@ -114,7 +140,7 @@ def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
     add("--temperature", type=real(0), default=temperature, help="of sampling; 0: greedy")
     add("--max-turn-tokens", type=whole(1), default=defaults.max_turn_tokens, help="per turn")
     add("--max-tokens", type=whole(1), default=defaults.max_tokens,
-        help="per conversation behind the prompt, script output included")
+        help="per conversation after the prompt, script output included")
     add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls at most")
     add("--tool-chars", type=whole(1), default=defaults.tool_chars,
         help="characters of a script's output and error that the model reads")

@@ -280,7 +280,7 @@ def describe_group(rows: list[Line], tokenizer: Tokenizer | None, flags: Line) -
 
 
 def describe_row(row: Line, tokenizer: Tokenizer | None, flags: Line) -> dict[str, Any]:
-    """A conversation behind its prompt: texts, their mask (1: sampled) and log-probabilities.
+    """A conversation after its prompt: texts, their mask (1: sampled) and log-probabilities.
 
     Of sampled tokens alone grpo.py has saved log-probabilities: one for each sampled text here, or
     none at all.

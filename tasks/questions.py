@@ -223,7 +223,7 @@ OWN_PURPOSES = ("rl", "rl", "rl", "val", "eval")
 def read_questions(path: str) -> list[Instance]:
     """A user's own questions: JSON lines with "question" and "answer".
 
-    An answer in GSM8K's form, "a derivation #### 72", stands for what is behind its last ####. The
+    An answer in GSM8K's form, "a derivation #### 72", stands for what is after its last ####. The
     number of its line is a question's seed.
     """
     questions: list[Instance] = []

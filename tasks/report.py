@@ -33,16 +33,21 @@ def tool_failures(trajectories: list[Trajectory]) -> tuple[int, int]:
     return failures, sum(t.calls for t in trajectories)
 
 
-def end_if_sandbox_failed(failures: float, calls: float, least: int = 2) -> None:
-    """End the program if at least so many calls failed, and 2 % of all; counts are of all ranks.
+def sandbox_problem(failures: float, calls: float, least: int = 2) -> str | None:
+    """What to say if at least so many calls failed, and 2 % of all; counts are of all ranks.
 
     Such answers enter no loss. But where they are many, the sandbox is broken, and a model that
     knows how to break it could choose what it is trained on.
     """
-    if failures >= least and failures > 0.02 * calls:
-        raise SystemExit(
-            f"the sandbox failed {failures:.0f} of {calls:.0f} calls: `python sandbox.py` shows why"
-        )
+    if failures < least or failures <= 0.02 * calls:
+        return None
+    return f"the sandbox failed {failures:.0f} of {calls:.0f} calls: `python sandbox.py` shows why"
+
+
+def end_if_sandbox_failed(failures: float, calls: float) -> None:
+    problem = sandbox_problem(failures, calls)
+    if problem:
+        raise SystemExit(problem)
 
 
 # ---- behaviour -----------------------------------------------------------------------------------

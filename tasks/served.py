@@ -162,7 +162,7 @@ def converse_with(client: Any, endpoint: Endpoint, sandbox: Sandbox, job: Planne
         try:
             reply = complete(client, endpoint, t.messages, limit, protocol.temperature)
         except Refused as error:
-            # Servers name the context's length there: behind the first turn the conversation has
+            # Servers name the context's length there: after the first turn the conversation has
             # outgrown it.
             outgrown = "context" in str(error) and len(t.messages) > 2
             t.stop_reason = "budget" if outgrown else "refused"

@@ -16,7 +16,6 @@ calls; and mode (kind of system prompt), form (what its scripts are for), source
     4. the choice                    5. the command line
 """
 import argparse
-import fcntl
 import json
 import random
 import re
@@ -32,7 +31,7 @@ from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
 from tasks.conversation import (FORMATS, Protocol, Trajectory, extract_answer, read_turn,
                                 system_prompts, tool_text)
-from tasks.flags import CommandLine, add_protocol_flags, protocol_of, real, whole
+from tasks.flags import CommandLine, add_protocol_flags, hold_lock, protocol_of, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, is_finite, is_text,
                              own_questions, parse_tasks, read_jsonl, read_trajectories)
 from tasks.report import count_switches, end_if_sandbox_failed, tool_failures
@@ -234,7 +233,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
     planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
                                     protocol=protocol_of(args))
     log = Path(args.out) / "collected.jsonl"
-    file = claim(log)
+    file = hold_lock(log)
     lines = read_collected(file)
     known = set(map(conversation_key, lines))
     jobs = []
@@ -283,20 +282,6 @@ def form_of(line: dict[str, Any]) -> str:
     return "switch" if changes else "code"
 
 
-def claim(path: Path) -> BinaryIO:
-    """A file of --out, open: whoever has it may write to that directory, until it is closed."""
-    out = path.parent
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = open(path, "ab+")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SystemExit(f"another run is writing to {out}: wait for it, or choose another --out")
-    except OSError as error:
-        raise SystemExit(f"--out {out} cannot be written: {error.strerror}")
-    return file
-
-
 # What every line of collected.jsonl has, and more.
 COLLECTED = {"messages": list, "source": str, "task": str, "level": int, "seed": int, "sample": int,
              "form": str, "reward": float, "prompt_tokens": int, "completion_tokens": int}
@@ -342,8 +327,8 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
 
     A bad line ends the program.
 
-    Words behind a turn's code block are cut, since no rollout hears them. In the last turn they
-    would be the answer; and a turn without code ends a rollout. A conversation that goes on behind
+    Words after a turn's code block are cut, since no rollout hears them. In the last turn they
+    would be the answer; and a turn without code ends a rollout. A conversation that goes on after
     either is left out and counted.
     """
     lines, left_out = [], 0
@@ -367,8 +352,8 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
         if keep_wrong or line.get("reward", 1.0) == 1.0:
             lines.append({**line, "messages": messages})
     if left_out:
-        print(f"note: {path}: {left_out} conversations are left out, since they go on behind a "
-              "turn without code, or their last turn behind its code", file=sys.stderr)
+        print(f"note: {path}: {left_out} conversations are left out, since they go on after a "
+              "turn without code, or their last turn after its code", file=sys.stderr)
     if not lines:
         raise SystemExit(f"{path} holds no conversation with reward 1")
     return lines
@@ -412,7 +397,7 @@ def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict
     roles = [message["role"] for message in messages]
     spoken = roles[1:] if roles[:1] == ["system"] else roles
     if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
-        raise ValueError("user and assistant must take turns behind the system, and the "
+        raise ValueError("user and assistant must take turns after the system, and the "
                          "assistant's turn is the last: " + ", ".join(roles))
     return messages
 

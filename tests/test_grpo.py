@@ -4,7 +4,6 @@ import gc
 import json
 import math
 from collections import deque
-from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,7 +17,7 @@ from grpo import (ADVANTAGES, Actor, Algorithm, Curriculum, Learner, TrainedAnsw
                   update)
 from sft import World, check_gradients, copy_weights
 from tasks.conversation import Protocol, Trajectory
-from tasks.report import end_if_sandbox_failed, explain_tokens, tool_failures
+from tasks.report import end_if_sandbox_failed, explain_tokens, sandbox_problem, tool_failures
 from test_scripts import GRPO, inside, metrics, refusal
 
 WORLD = World(0, 1, torch.device("cpu"), torch.float32)
@@ -153,22 +152,22 @@ def test_a_broken_sandbox_is_noticed_and_a_small_step_with_two_failures_is_none(
     """Pitfall 16."""
     assert tool_failures(failing(2, 11)) == (2, 11)
     for failures, calls, least in ((1, 1, 2), (2, 100, 2), (4, 20, 5), (6, 331, 5)):   # too few, or below 2 %
-        end_if_sandbox_failed(failures, calls, least=least)
+        assert sandbox_problem(failures, calls, least) is None
     for failures, calls, least in ((2, 99, 2), (8, 342, 5), (8, 8, 5)):
-        with pytest.raises(SystemExit, match=f"failed {failures} of {calls} calls"):
-            end_if_sandbox_failed(failures, calls, least=least)
+        assert f"failed {failures} of {calls} calls" in sandbox_problem(failures, calls, least)
+    end_if_sandbox_failed(2, 100)
+    with pytest.raises(SystemExit, match="failed 2 of 99 calls"):
+        end_if_sandbox_failed(2, 99)
 
 
 def test_the_newest_steps_are_judged_together_and_what_lies_further_back_is_forgotten():
     recent = deque(maxlen=grpo.RECENT_STEPS)
     for failures, calls in ((2, 11), (0, 300), (4, 20)):      # 6 of 331: below 2 %
-        grpo.end_if_recent_calls_failed([failing(failures, calls)], recent, WORLD)
-    with pytest.raises(SystemExit, match="failed 8 of 342 calls"):
-        grpo.end_if_recent_calls_failed([failing(2, 11)], recent, WORLD)
-    for _ in range(grpo.RECENT_STEPS - 1):
-        with suppress(SystemExit):                            # as long as most of the failures are among them
-            grpo.end_if_recent_calls_failed([failing(0, 10)], recent, WORLD)
-    grpo.end_if_recent_calls_failed([failing(0, 10)], recent, WORLD)
+        assert grpo.recent_problem([failing(failures, calls)], recent, WORLD) is None
+    assert "failed 8 of 342 calls" in grpo.recent_problem([failing(2, 11)], recent, WORLD)
+    for _ in range(grpo.RECENT_STEPS):   # a problem as long as most of the failures are among them
+        problem = grpo.recent_problem([failing(0, 10)], recent, WORLD)
+    assert problem is None
     assert list(recent) == [[0, 10]] * grpo.RECENT_STEPS
 
 

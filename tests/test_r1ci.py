@@ -479,8 +479,12 @@ def lived(monkeypatch, executor, slots, padded=False) -> list[Trajectory]:
     with monkeypatch.context() as patch:
         tiny.Script(patch, *CONVERSATIONS)
         if padded:
-            init = r1ci.DecodeGraphs.__init__
-            patch.setattr(r1ci.DecodeGraphs, "__init__", lambda self, *args: (init(self, *args), setattr(self, "rounds_up", True))[0])
+            step = r1ci.Sampler.step
+
+            def padded_step(self, count, read_length):
+                step(self, r1ci.round_up(count, most=self.slot_count), r1ci.round_up(read_length, most=self.capacity))
+
+            patch.setattr(r1ci.Sampler, "step", padded_step)
         protocol = Protocol(max_turn_tokens=400, max_tokens=1000, slots=slots)
         questions = [tiny.instance(seed=i) for i in range(4)]
         groups = rollout(Interpreter(tiny.model(initializer_range=0.1), tiny.chat(), executor), questions, 4, protocol, (0,))

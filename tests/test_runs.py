@@ -370,7 +370,7 @@ def test_refusals_touch_nothing(sft_run, tmp_path, monkeypatch):
     assert "--epochs was 1.0 when the run began and is 3.0 now" in changed
     assert "--lr was 0.0015 when the run began and is 0.5 now" in changed
     gc.collect()
-    lock = sft.claim(sft_run / "lock")
+    lock = sft.hold_lock(sft_run / "lock")
     for flags in (["--resume"], ["--overwrite"]):
         assert "another run is writing" in refusal(*SFT, "--out", sft_run, *flags)
     lock.close()

@@ -1,5 +1,4 @@
 """sft.py, grpo.py and r1ci.py as a reader types them, at a size of seconds."""
-import argparse
 import contextlib
 import gc
 import importlib
@@ -22,6 +21,7 @@ import r1ci
 import sft
 import tiny
 from tasks.conversation import Protocol
+from tasks.flags import CommandLine
 from tasks.questions import own_questions
 
 ROOT = Path(__file__).parent.parent
@@ -243,7 +243,7 @@ def test_grpo_asks_a_model_as_it_was_fine_tuned_unless_it_is_told_more(tmp_path,
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"flags": flags}) + "\n")
 
     def told(*typed: str) -> tuple:
-        parser = argparse.ArgumentParser()
+        parser = CommandLine()
         grpo.add_flags(parser)
         monkeypatch.setattr(sys, "argv", ["grpo.py", *typed])
         args = grpo.parse_flags(parser)
@@ -269,7 +269,7 @@ def test_the_tiny_models_learning_rate_is_named_where_a_wide_model_gets_it(tmp_p
 
 def test_a_run_that_has_not_ended_names_its_checkpoint(sft_run, tmp_path):
     said = inside(*SFT, "--stop-after", "2", "--out", tmp_path / "run")
-    assert "--warmup 50 ends behind the last step, 6" in said
+    assert "--warmup 50 ends after the last step, 6" in said
     said = refusal("r1ci.py", "eval", "--model", tmp_path / "run")
     assert "has not ended" in said and "--resume, or take" in said and "step-000002" in said
     checkpoint = tmp_path / "run/checkpoints/step-000002"   # is asked as it was trained, too

@@ -376,7 +376,7 @@ def test_other_ranks_hear_of_what_went_wrong_on_the_first(monkeypatch):
     """As rank 1, to which rank 0 has sent its sentence."""
     world = sft.World(1, 2, torch.device("cpu"), torch.float32)
     for error in ("the disk is full", 128 + 15):
-        monkeypatch.setattr(sft, "gather_all", lambda value: [(None, error), value])
+        monkeypatch.setattr(sft, "gather", lambda value: [(None, error), value])
         with pytest.raises(SystemExit) as stopped:
             world.on_main(pytest.fail)
         assert stopped.value.code == error
