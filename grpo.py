@@ -24,23 +24,24 @@ that it samples. An answer's advantage is how much better (above 0) or worse (be
 expected; the policy gradient makes a better answer's tokens likelier, a worse one's less likely.
 An answer is here the whole conversation, a Trajectory; what stands between its marks is `t.answer`.
 """
+import signal
+import sys
+
+# First, Ctrl-C: it ends the program without a traceback, while libraries load, too. (What a shell
+# ignores, in the background, stays ignored.) `check_and_start` catches other signals, too.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+
 import argparse
 import json
 import math
 import os
 import random
-import signal
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-# Ctrl-C ends the program without a traceback, while torch loads, too. (What a shell ignores, in the
-# background, stays ignored.) `check_and_start` in sft.py catches this and other signals anew.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 from r1ci import (TAKEN_OVER, Chat, Interpreter, PackedRows, TokenScores, checked_sandbox,
                   evaluate, flags_of_run, inherited_words, load_model, load_tokenizer,

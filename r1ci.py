@@ -30,6 +30,13 @@ H heads, K key-value heads, C cache capacity, V vocabulary, M packed tokens, N t
 """
 
 import os
+import signal
+import sys
+
+# First, Ctrl-C: it ends the program without a traceback, while libraries load, too. (What a shell
+# ignores, in the background, stays ignored.)
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 # Before torch: threads that wait by spinning starve the sandbox. A matrix product beside two busy
 # scripts took 32 ms instead of 88 us.
@@ -38,8 +45,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 # On Hopper torch prefers cuDNN's attention, which plans anew for every shape, and ours all differ.
 os.environ.setdefault("TORCH_CUDNN_SDPA_DEPRIORITIZED", "1")
-
-import sys
 
 if not (sys.stderr and sys.stderr.isatty()):   # in a file, a progress bar is a line now and then
     os.environ.setdefault("TQDM_MININTERVAL", "30")
@@ -50,7 +55,6 @@ import hashlib
 import json
 import math
 import re
-import signal
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from concurrent.futures import Future
@@ -58,11 +62,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
-
-# Ctrl-C ends the program without a traceback, while torch loads, too. (What a shell ignores, in the
-# background, stays ignored.)
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 import numpy as np
 import torch

@@ -25,6 +25,14 @@ and signals that stop a run without loss.
 The paper (arXiv 2505.21668 v2) takes 3 epochs, batches of 32, correct trajectories only, and GPT-4o
 as the teacher. Ours: programs as the teacher, and the tiny model with its settings, the defaults.
 """
+import signal
+import sys
+
+# First, Ctrl-C: it ends the program without a traceback, while libraries load, too. (What a shell
+# ignores, in the background, stays ignored.) `check_and_start` catches this and other signals anew.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+
 import argparse
 import ctypes
 import hashlib
@@ -36,9 +44,7 @@ import os
 import random
 import re
 import shutil
-import signal
 import string
-import sys
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -46,11 +52,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
-
-# Ctrl-C ends the program without a traceback, while torch loads, too. (What a shell ignores, in the
-# background, stays ignored.) `check_and_start` catches this and other signals anew.
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
 # Before torch: r1ci.py sets how torch's threads wait and how its memory grows.
 from r1ci import (WIDE, CausalLM, Chat, Interpreter, ModelConfig, PackedRows, add_device_flags,
