@@ -116,7 +116,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
     K > 1, to pass_rates-stage-K.jsonl.
     """
     world = run.world
-    # What fixes the answers' noise. Another temperature, or another stage, draws other answers.
+    # What fixes the answers' noise, with mode and temperature (below). Another stage draws others.
     key: tuple[Any, ...] = (actor.seed, "potential")
     file = "pass_rates.jsonl"
     if stage > 1:
@@ -284,9 +284,10 @@ REWARDS = {"v1": reward_v1, "v2": reward_v2}
 def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, after words or none, without an answer beside it."""
     marks = FORMATS[format_name]
+    # 1; of a fence 2, as ```python contains the mark, too. More of them would be a second block.
+    closing_marks_of_a_block = marks.show_code("").count(marks.code_close)
     return (extract_code(text, format_name) is not None
-            # The closing mark stands there once or, of a fence, twice: ```python contains it.
-            and text.count(marks.code_close) == marks.show_code("").count(marks.code_close)
+            and text.count(marks.code_close) == closing_marks_of_a_block
             and extract_answer(text, format_name) is None)
 
 
@@ -336,8 +337,8 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
 
 
 def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """PPO: 0 for now. Its critic gives every token an advantage of its own, once it has seen the
-    batches (`estimate_advantages`, in section PPO).
+    """PPO: 0 for now. `choose_answers` keeps such answers for it, and `Learner.prepare` replaces
+    the zeros: its critic gives every token an advantage of its own (section PPO).
     """
     return [[0.0] * len(group) for group in rewards]
 
@@ -464,6 +465,7 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
         inside = [answers[i] for i in batch.row_indices]   # an answer for each row
         # The trained tokens, row by row: (answer, position), in the order of `token_logps`.
         tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.mask) if m]
+        assert len(tokens) == len(batch.packed.targets)
         weights = [answer.weight for answer, _ in tokens]
         sampled = [answer.trajectory.loss_mask[i] == 1 for answer, i in tokens]
         logps = [answer.trajectory.logps[i] for answer, i in tokens]
@@ -641,7 +643,8 @@ class UpdateMetrics:
         if not self.sums:
             return dict.fromkeys(self.NAMES)
         sums = {**self.sums, **self.token_sums}
-        totals = dict(zip(sums, world.sum(*torch.stack(list(sums.values())).tolist())))
+        of_rank = torch.stack(list(sums.values())).tolist()   # read from the device at once
+        totals = dict(zip(sums, world.sum(*of_rank)))
         tokens = totals.pop("tokens")
         means = {name: total / (tokens if name in self.token_sums else updates)
                  for name, total in totals.items()}
@@ -1258,6 +1261,8 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
+    # The run's words, parsed in front of what is typed, would also win over the preset's values,
+    # which are defaults: hence without those that the preset has.
     words = inherited_words({name: flags[name] for name in flags if name not in preset})
     return parser.parse_after_run(words, sys.argv[1:], args.model)
 

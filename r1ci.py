@@ -654,12 +654,12 @@ class Chat:
                              "take a model with a byte-level tokenizer")
 
     def _find_cut_points(self, added: dict[int, Any]) -> re.Pattern:
-        r"""Where `encode` cuts a mark that stands in content: after its first character, so that
-        the tokenizer does not find it any more. "<|im_start|>" becomes "<" and "|im_start|>".
+        r"""Where `encode` cuts text, so that no mark of the template in it becomes one token.
 
-        For ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): a place with a "<" before it
-        and the rest of a mark after it. (`split_special_tokens` alone would not do: in some
-        tokenizers <|im_start|> is an added token, but no special one.)
+        Special tokens need no cut: `split_special_tokens` leaves them text. But in some tokenizers
+        <|im_start|> is an added token and no special one. So a mark is cut after its "<". For
+        ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): a place with a "<" before it and
+        the rest of a mark after it.
         """
         pieces = [*self.between.values(), [self.end]]
         mark_ids = {i for piece in pieces for i in piece if i in added}
@@ -759,21 +759,14 @@ class Row:
     trajectory: Trajectory
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token after the prompt
-    group: list["Row"]            # the rows of its question
+    group: list["Row"]            # the rows of its question; the first computes their prompt
     turn_start: int = 0           # the length at which its present turn began
     stop: int = 0                 # the length at which a budget ends the turn
-    # Keys and values [2, layers, K, tokens, head_dim] from which it starts to decode:
-    prompt_kv: Tensor | None = None   # of its prompt, when another row of its group computed them
-    past_kv: Tensor | None = None     # of all but its newest token, while its script runs
+    # Keys and values [2, layers, K, tokens, head_dim] that it brings along when it enters: of its
+    # prompt, which the group's first row has computed; or, back from a script, of what it said.
+    kept_kv: Tensor | None = None
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
-
-    @property
-    def computes_prompt(self) -> bool:
-        """Whether the row that enters computes its group's prompt: the group's first row does, for
-        all of them (see `Sampler.enter`). With past_kv it only comes back from a script.
-        """
-        return self is self.group[0] and self.past_kv is None
 
 
 def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -884,12 +877,12 @@ class Sampler:
         so the first enters before the others or together with them. Rows a, b and c of a group, and
         two free slots:
 
-            enter([a, b])   a computes the prompt: prompt_kv of b and c. b starts from it
-            a calls         it leaves with its past_kv, and reads what its script printed
-            enter([a, c])   a starts from past_kv and computes the output alone; c from prompt_kv
+            enter([a, b])   a computes the prompt: kept_kv of b and c. b starts from it
+            a calls         it leaves with a kept_kv of its own, and reads what its script printed
+            enter([a, c])   a starts from its own, and computes the output alone; c from the prompt
         """
         # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
-        computing = [row for row in rows if row.computes_prompt]
+        computing = [row for row in rows if row is row.group[0] and row.kept_kv is None]
         slots = self.fill_slots(computing)
         for slot, row in zip(slots, computing):
             self.share_prompt(slot, row)
@@ -901,21 +894,25 @@ class Sampler:
         if others:
             prompt_kv = self.cache.save(slot, first.trajectory.prompt_len - 1)
             for row in others:
-                row.prompt_kv = prompt_kv
+                row.kept_kv = prompt_kv
 
     def fill_slots(self, rows: list[Row]) -> range:
         """Give rows the next slots, with all but their newest id in the cache. Returns them.
 
-        row                            ids that are restored    ids that are computed here
-        the first of a group           none                     its prompt's
-        another one of it              its prompt's             none
-        one back from its script       all before the output    the output's
+        row                         ids that its kept_kv knows    ids that are computed here
+        the first of a group        none                          its prompt's
+        another one of it           its prompt's                  none
+        one back from its script    all before the output         the output's
         """
         slots = range(len(self.rows), len(self.rows) + len(rows))
         # What is to be computed: a slot, how many ids it knows, those that follow but the newest.
         pending: list[tuple[int, int, list[int]]] = []
         for slot, row in zip(slots, rows):
-            known = self.restore(slot, row)
+            known = 0
+            if row.kept_kv is not None:
+                known = row.kept_kv.shape[3]
+                self.cache.load(slot, row.kept_kv)
+                row.kept_kv = None   # a group's prompt is freed with its last row
             rest = row.trajectory.ids[known:-1]
             if rest:
                 pending.append((slot, known, rest))
@@ -925,15 +922,6 @@ class Sampler:
         self.rows += rows
         self.write_tables(slots, rows)
         return slots
-
-    def restore(self, slot: int, row: Row) -> int:
-        """Load the keys and values that were kept for a row. Returns of how many tokens."""
-        kv = row.prompt_kv if row.past_kv is None else row.past_kv
-        if kv is None:
-            return 0
-        self.cache.load(slot, kv)
-        row.prompt_kv = row.past_kv = None   # a group's prompt is freed with its last row
-        return kv.shape[3]
 
     def write_tables(self, slots: range, rows: list[Row]) -> None:
         """The lengths of rows that enter, their noise, and their newest ids."""
@@ -956,8 +944,8 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        # `enter` calls for the rows that compute a prompt (known: 0) and for the others apart.
-        assert all(known) == any(known)
+        # All compute a prompt, or none does: `enter` calls for these and for those apart.
+        assert all(known) or not any(known)
         read_length = 0   # new rows read nothing
         if any(known):
             read_length = min(max(known) + ids.shape[1], self.capacity)
@@ -969,8 +957,8 @@ class Sampler:
         """One token for every row. Returns the slots and rows with an event; what these have
         sampled since their last event has been appended to their trajectories.
 
-        From the last slot down: when a row leaves, the row of the last slot takes its place, and
-        that one has been looked at by then.
+        They come from the last slot down. So the caller can take rows out one by one (`leave`): the
+        row of the last slot, which then moves, has been dealt with.
         """
         count = len(self.rows)
         self.device_lengths.copy_(torch.from_numpy(self.lengths))
@@ -1019,7 +1007,7 @@ class Sampler:
         """Take a row out; `keep` what the cache knows if it will return. The last gets its slot."""
         last = len(self.rows) - 1
         if keep:
-            self.rows[slot].past_kv = self.cache.save(slot, self.lengths[slot] - 1)
+            self.rows[slot].kept_kv = self.cache.save(slot, self.lengths[slot] - 1)
         if slot != last:
             self.cache.move(last, slot, self.lengths[last] - 1)
             for table in (self.ids, self.logps, self.noise, self.lengths):
@@ -1168,6 +1156,7 @@ class TurnRules:
         if not has_code:   # cut off: what stands there is no answer
             return "budget"
         # t.calls is the number of t.statuses, to which `take_output` adds: calls that came back.
+        # (allowed_calls: --max-calls, or 0 in mode text.)
         if t.calls == self.protocol.allowed_calls:
             return "calls"
         seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
@@ -1201,7 +1190,7 @@ class TurnRules:
 
     def end_row(self, row: Row, stop_reason: str) -> None:
         """The row has ended: its answer is graded here."""
-        row.past_kv = None   # memory that a row keeps for its return
+        row.kept_kv = None   # no use any more: free its memory
         t = row.trajectory
         t.stop_reason = stop_reason
         t.right = float(t.answer is not None and grade(t.instance, t.answer))
@@ -1214,8 +1203,8 @@ class TurnRules:
 # decode together decides how probabilities are rounded, and nothing else.)
 PATIENCE = 32
 
-# Rows wait until they are at least this share of those that decode: on a CPU entering costs as much
-# as many decode steps, on a GPU as two or three.
+# While rows enter, those that decode stand still: on a CPU for the time of many decode steps, on a
+# GPU of two or three. So rows wait until they are at least this share of those that decode.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
@@ -1346,8 +1335,8 @@ def fits(interpreter: Interpreter, prompt: list[int], protocol: Protocol) -> boo
     return len(prompt) + protocol.max_tokens <= context
 
 
-# The hidden_size from which a model decodes on all threads of a CPU, and there computes in bfloat16
-# by --dtype auto.
+# The hidden_size from which a model on a CPU decodes on all threads, and computes in bfloat16 by
+# --dtype auto.
 WIDE = 512
 
 
@@ -1535,9 +1524,10 @@ def refuse_config(path: Path, raw: dict[str, Any], family: Family, rope_type: st
     activation = raw.get("hidden_act", "silu")
     quantisation = raw.get("quantization_config") or {}
     # With use_sliding_window the layers from number max_window_layers on see a window alone.
-    without = raw.get("max_window_layers")
-    has_windows = raw.get("use_sliding_window") and not (
-        type(without) is int and without >= raw["num_hidden_layers"])
+    first_with_window = raw.get("max_window_layers")
+    if type(first_with_window) is not int:
+        first_with_window = 0
+    has_windows = raw.get("use_sliding_window") and first_with_window < raw["num_hidden_layers"]
     refused = {
         f"architecture {architectures}": architectures != [family.architecture],
         f"hidden_act {activation!r}": activation != "silu",
@@ -1658,22 +1648,28 @@ def load_tokenizer(source: str | Path) -> Any:
     except Exception as error:  # tokenizers raises its own, untyped
         raise SystemExit(f"{path} cannot be read as a tokenizer: "
                          f"{' '.join(str(error).split())[:300]}")
-    # The ids that end a turn: one or several, in either file.
-    config, generation = directory / "config.json", directory / "generation_config.json"
-    settings = read_json(generation) if generation.exists() else {}
-    ends: set[int] = set()
-    for file, values in ((generation, settings),
-                         (config, read_json(config) if config.exists() else {})):
-        if not isinstance(values, dict):
-            raise SystemExit(f"{file}: a JSON object was expected")
-        found = values.get("eos_token_id", [])
-        if not isinstance(found, list):
-            found = [] if found is None else [found]
-        if not all(type(token) is int for token in found):
-            raise SystemExit(f"{file}: eos_token_id {found} is not made of token ids")
-        ends.update(found)
-    tokenizer.generation_config = {**settings, "eos_token_id": sorted(ends)}
+    # The ids that end a turn stand in either file. `Chat` and `save_model` read them here.
+    generation = read_settings(directory / "generation_config.json")
+    config = read_settings(directory / "config.json")
+    ends = {*generation["eos_token_id"], *config["eos_token_id"]}
+    tokenizer.generation_config = {**generation, "eos_token_id": sorted(ends)}
     return tokenizer
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is no file; its eos_token_id (one, several or none) a list.
+    """
+    settings = read_json(path) if path.exists() else {}
+    if not isinstance(settings, dict):
+        raise SystemExit(f"{path}: a JSON object was expected")
+    ends = settings.get("eos_token_id")
+    if ends is None:
+        ends = []
+    if not isinstance(ends, list):
+        ends = [ends]
+    if not all(type(token) is int for token in ends):
+        raise SystemExit(f"{path}: eos_token_id {ends} is not made of token ids")
+    return {**settings, "eos_token_id": ends}
 
 
 def check_model(source: str | Path) -> ModelConfig:
@@ -1783,8 +1779,8 @@ def add_device_flags(add: Callable[..., Any]) -> None:
 # Flags that `ask`, `eval` and grpo.py take over from the run that made the model.
 INHERITED = ("level", "mode", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars",
              "code_timeout")
-TAKEN_OVER = """Level, mode, format and limits, where they are not typed (nor grpo.py's --preset
-has them), are those of the run that made --model."""
+TAKEN_OVER = """Level, mode, format and limits are those of the run that made --model, unless they
+are typed (or grpo.py's --preset has them)."""
 
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
@@ -2109,6 +2105,7 @@ def main() -> None:
             words += question_words(args, flags)
         elif args.question and learned:   # a tiny model knows nothing else
             print(paint(f"{args.model} was trained on: {learned}", GREY))
+        # Parsed again, with the run's words in front: what is typed wins.
         chosen = ask if args.command == command_ask else evaluation
         args = chosen.parse_after_run(words, sys.argv[2:], args.model)
     with quiet_pipe():

@@ -58,7 +58,7 @@ A script sees what `python main.py` shows it, except, on purpose:
     - at the end only objects that main.py itself holds are deleted (its files flushed), and none
       if a daemon thread still runs;
     - below main.py are a few calls of ours: inspect.stack() shows them. The recursion limit is
-      higher by their number, also in threads, where they are not;
+      raised by their number; so a thread, which has none of them below it, gets that much deeper;
     - what the preloaded packages import is there: after `import urllib` alone, urllib.parse, too.
 """
 import argparse
@@ -228,17 +228,17 @@ class Sandbox(AbstractContextManager):
         if sys.platform == "linux" and ARCHITECTURE:
             # A team of workers. Each one's hello says which layers work: the same for all, or
             # `run_job` complains.
-            self.work_dirers = workers or len(os.sched_getaffinity(0))
+            self.workers = workers or len(os.sched_getaffinity(0))
             settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
-            self.team = [WorkerHandle(settings) for _ in range(self.work_dirers)]
+            self.team = [WorkerHandle(settings) for _ in range(self.workers)]
             self.layers = {}
         else:
             # We know no layer here: each script is a plain subprocess, `workers` at once.
-            self.work_dirers = workers or os.cpu_count()
+            self.workers = workers or os.cpu_count()
             self.team = []
             self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
         # A thread for each worker: whoever runs a script finds an idle one.
-        self.pool = ThreadPoolExecutor(self.work_dirers, thread_name_prefix="sandbox")
+        self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
         self.idle = list(self.team)
         try:
             for worker in self.team:
@@ -271,7 +271,7 @@ class Sandbox(AbstractContextManager):
             words.append(text if self.has(layer) else f"no {text} ({self.layers[layer]})")
         words += [f"no {name}" for name in self.missing if "." not in name]
         kind = "weak sandbox" if self.weaknesses() else "sandbox"
-        return f"{kind}: {', '.join(words)}; workers: {self.work_dirers}"
+        return f"{kind}: {', '.join(words)}; workers: {self.workers}"
 
     def refuse_weakness(self, allow_weak: bool) -> None:
         harm = self.weaknesses()
@@ -702,8 +702,8 @@ class ForkServer:
         time.monotonic) was the reason. Answers at the thread gate meanwhile."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
-        # How long a single wait may last. A pidfd wakes us when the script ends: then only the
-        # scratch is looked at every so often. Without one, so is whether the script has ended.
+        # How long a single wait may last. A pidfd wakes us when the script ends: then this is only
+        # how often the scratch is measured. Without one we also look whether the script has ended.
         wait_seconds = 0.1 if end >= 0 else 0.005
         try:
             # WNOWAIT leaves it a zombie, which owns its pid until it is reaped: the kill before
@@ -802,10 +802,7 @@ def overfull(base: str, pid: int) -> bool:
     """Without the private root: whether a script has more than DISK_MB or MAX_ENTRIES there, or in
     files that are deleted, but still open or mapped. What cannot be walked fast counts as full."""
     try:
-        sizes = named_files(base)
-        if sizes is None:
-            return True
-        sizes |= deleted_files(base, pid)
+        sizes = named_files(base) | deleted_files(base, pid)
     except FileNotFoundError:
         return False  # the script has ended
     except OSError:
@@ -813,8 +810,9 @@ def overfull(base: str, pid: int) -> bool:
     return sum(sizes.values()) > DISK_MB << 20
 
 
-def named_files(base: str) -> dict[int, int] | None:
-    """Bytes by inode, since several names can lead to one file. None: more names than allowed."""
+def named_files(base: str) -> dict[int, int]:
+    """Bytes by inode, since several names can lead to one file. OSError: more names than allowed.
+    """
     sizes, names, directories = {}, 0, [base]
     while directories:
         with suppress(FileNotFoundError):  # deleted while we look
@@ -822,7 +820,7 @@ def named_files(base: str) -> dict[int, int] | None:
                 sizes[entry.inode()] = entry.stat(follow_symlinks=False).st_blocks * 512
                 names += 1
                 if names > MAX_ENTRIES or len(entry.path) > 1024:
-                    return None
+                    raise OSError("too many names, or too long ones")
                 if entry.is_dir(follow_symlinks=False):
                     directories.append(entry.path)
     return sizes
@@ -830,25 +828,24 @@ def named_files(base: str) -> dict[int, int] | None:
 
 def deleted_files(base: str, pid: int) -> dict[int, int]:
     """Those that a process still holds, as `named_files`."""
-    # All threads share one table of descriptors, so one suffices. The main thread is looked at
-    # last: when it has ended and others run on, its table reads as empty.
+    # All threads share one table of descriptors, so the first that can be read answers for all. The
+    # main thread is asked last: when it has ended and others run on, its table reads as empty.
     for thread in reversed(os.listdir(f"/proc/{pid}/task")):
-        # One that ends meanwhile is not found, or belongs to root all of a sudden: then the next
-        # one is read.
+        # One that ends meanwhile is not found, or belongs to root all of a sudden: ask the next.
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             return held_by(f"/proc/{pid}/task/{thread}", base)
     return {}
 
 
-def held_by(thread: str, base: str) -> dict[int, int]:
+def held_by(thread_dir: str, base: str) -> dict[int, int]:
     """The deleted files under `base` that a thread, by its directory in /proc, has open, or mapped
     into its memory."""
     sizes = {}
-    for fd in os.listdir(f"{thread}/fd"):
-        file = os.stat(f"{thread}/fd/{fd}")
+    for fd in os.listdir(f"{thread_dir}/fd"):
+        file = os.stat(f"{thread_dir}/fd/{fd}")
         if file.st_nlink == 0 and file.st_dev == os.stat(base).st_dev:
             sizes[file.st_ino] = file.st_blocks * 512
-    with open(f"{thread}/maps", "rb") as maps:
+    with open(f"{thread_dir}/maps", "rb") as maps:
         for line in maps:  # addresses, rights, offset, device, inode, path
             if base.encode() in line and line.endswith(b" (deleted)\n"):
                 sizes.setdefault(int(line.split()[4]), FILE_MB << 20)  # at most
@@ -882,7 +879,7 @@ def at_deadline(*_: object) -> None:
 
 # Three readers look for main.py's lines, each in its own way:
 #
-#     a SyntaxError's printer      in the working directory: there main.py lies while it is compiled
+#     a SyntaxError's printer      in the current directory: `execute` compiles it there
 #     the interpreter's own        on sys.path, for the traceback of an error that nobody catches
 #     traceback, inspect           in linecache.cache
 
@@ -923,6 +920,7 @@ def execute(source: bytes, work_dir: str, namespace: dict) -> int:
     """Runs the code; returns its exit code."""
     hide_depth()
     try:
+        # Compiled in script_dir, so that a SyntaxError finds its line; run in work_dir.
         code = compile(source, "main.py", "exec", dont_inherit=True)
         os.chdir(work_dir)
         exec(code, namespace)
@@ -949,7 +947,7 @@ def exit_code(stop: SystemExit) -> int:
 
 
 def join_threads(join: Callable = threading._shutdown) -> None:
-    # If there are none, `join` would take a while to find it out.
+    """At the end of a script: if it has no threads, `join` would take a while to find that out."""
     if len(sys._current_frames()) > 1 or threading._threading_atexits:
         join()
 
@@ -957,7 +955,8 @@ def join_threads(join: Callable = threading._shutdown) -> None:
 def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
                ends: Sequence[Callable] = (join_threads, atexit._run_exitfuncs)) -> None:
     """From the first line of a script to the end of its process. No caller passes `leave` or
-    `ends`: as defaults they are bound before a script can replace those functions."""
+    `ends` (nor `join` above): as defaults they are bound before a script can replace those
+    functions."""
     status = 1
     streams = sys.__stdout__, sys.__stderr__
     namespace = new_main(source)
@@ -967,8 +966,9 @@ def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
         for end in ends:
             end()
         status = flush_streams(sys.stdout, sys.stderr) or status
-        # 2. What main.py holds is deleted: an object's __del__ may print then, or a file of its own
-        # over descriptor 1. The script may have replaced the streams, so they are ours again.
+        # 2. What main.py holds is deleted. Then its objects' __del__ may print, and its files are
+        # flushed, one over descriptor 1 too. The script may have replaced the streams: so they are
+        # ours again.
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
             # A __del__ may use main.py's names, which `clear` would take away before it runs. This
@@ -1095,7 +1095,8 @@ def enter_private_root(readable: list[str]) -> None:
             os.symlink(f"{PRIVATE_BASE}/{SCRIPT}/{WORK}", new + path)
     # The new root itself is made read-only last, because directories and links were made in it.
     mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    # "." and ".": the old root ends up on top of the new one, where it is unmounted.
+    # pivot_root(new root, place for the old one). Both are ".": the old root is mounted over the
+    # new one, where "." names it, and is unmounted.
     os.chdir(new)
     system_call(ARCHITECTURE.pivot_root, b".", b".")
     call("umount2", b".", MNT_DETACH)
@@ -1128,7 +1129,7 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
         points = [line.split()[4] for line in mount_table]
     for escaped in points:
         # The table writes a blank as \040: /a\040b is "/a b".
-        point = escaped.encode("latin-1", "backslashreplace").decode("unicode_escape")
+        point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), escaped)
         if not point.startswith(new + "/"):
             continue
         # The kernel insists on the flags of the original. statvfs tells them by the numbers that
@@ -1248,9 +1249,9 @@ RWF_DSYNC, RWF_SYNC = 2, 4
 class Limit:
     """A call that passes if argument & mask is one of `passing`."""
     numbers: tuple[int, int | None]  # as in the tables
-    argument: int
+    argument: int   # which of them, from 0 on
     passing: Sequence[int]
-    error: int = errno.EPERM
+    error: int = errno.EPERM  # of a call that does not pass; 0: it does nothing, and "succeeds"
     mask: int = ALL_BITS
 
 
@@ -1342,7 +1343,7 @@ def make_program(threads: bool) -> bytes:
     for name, rule in LIMITED.items():
         if rule.numbers[column] is not None:
             lines += limit(rule.numbers[column], rule)
-        if name == "clone" and not threads:  # what passed the limit is a thread: refused, too
+        if name == "clone" and not threads:  # what passes the limit above is a thread: refused, too
             lines += refuse(rule.numbers[column], errno.EAGAIN)
     for table, error in ((REFUSED, errno.EPERM), (IGNORED, 0)):
         for numbers in table.values():
@@ -1465,7 +1466,8 @@ def main() -> None:
     parser.add_argument("--allow-weak", action="store_true",
                         help="even where scripts cannot be confined")
     args = parser.parse_args()
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is to be ignored
+    # Ctrl-C ends it without a traceback. (What a shell ignores, in the background, stays ignored.)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # workers leave when we are gone
     try:
         with Sandbox(workers=1, timeout=args.timeout, max_output=FILE_MB << 20,

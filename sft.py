@@ -569,7 +569,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, tokeni
 
 
 def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens: about 1,550 to 1,800 in all.
+    """Rows that repeat a random segment between random tokens; about 1,550 to 1,800 tokens in all.
 
         ids        x y  A B C  z  A B C  u v w  A B C
         loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
@@ -890,8 +890,8 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
                      f"context of {context}")
     world = start_world(args.device, args.dtype, width)
     # The presets for real models bring a --lr of their own, and so does who types one.
-    of_tiny = args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr")
-    if args.model and width >= WIDE and of_tiny:
+    has_tiny_lr = args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr")
+    if args.model and width >= WIDE and has_tiny_lr:
         world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
                   f"for the tiny model, and {args.model} is none: --preset laptop has others")
     # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
@@ -1047,8 +1047,8 @@ class RunDir:
         path = self._choose_path(resume, overwrite)
         self.locks = [hold_lock(path / "lock")]
         if overwrite and is_run(path):
-            # An OUT.new that an earlier --overwrite has left becomes OUT.1, and its lock goes with
-            # it: the next OUT.new, still empty, gets another.
+            # OUT.new, left by an earlier --overwrite, becomes OUT.1 with the lock in it. The next
+            # OUT.new, still empty, gets a lock of its own.
             self._move_aside(path)
             self.locks = [hold_lock(path / "lock")]
         if path != self.out and self.out.exists():
@@ -1100,16 +1100,17 @@ class RunDir:
         # What follows from another flag differs with it: only that one is to be mended.
         if "preset" in changes:
             changes = {"preset": changes["preset"]}
-        # grpo.py notes its questions and its model by a path, and by a digest of what is there:
-        # what has only moved is the same. (An older run has no digest of the model.)
+        # grpo.py notes its questions and its model by a path, and by a digest of what is there.
+        # Where the digest is the same, the path may be another one.
         for name in ("questions", "model"):
             digest = f"{name}_sha256"
-            if digest in saved and digest not in changes:
-                changes.pop(name, None)
-            elif name in changes or digest not in saved:
-                changes.pop(digest, None)
+            has_changed = changes.pop(digest, None)
+            if digest not in saved:   # sft.py notes none, nor did older runs: the path decides
+                continue
+            if has_changed:
+                changes.setdefault(name, f"{saved[name]} has changed since the run began")
             else:
-                changes[digest] = f"{saved[name]} has changed since the run began"
+                changes.pop(name, None)
         if changes:
             raise SystemExit(f"--resume: {', '.join(changes.values())}; a run goes on with its own "
                              "flags")

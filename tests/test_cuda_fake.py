@@ -90,10 +90,10 @@ def test_rows_enter_decode_leave_and_come_back(attention):
         row = sampler.rows[1]
         row.trajectory.ids.append(7)    # the token that the step has just chosen
         sampler.leave(1, keep=True)
-        assert row.past_kv.is_cuda and row.past_kv.shape[3] == PROMPT   # all but the newest token
+        assert row.kept_kv.is_cuda and row.kept_kv.shape[3] == PROMPT   # all but the newest token
         row.trajectory.append([8] * 20, sampled=False)        # what its script printed
         sampler.enter([row])
-        assert row.past_kv is None and len(sampler.rows) == 6
+        assert row.kept_kv is None and len(sampler.rows) == 6
         sampler.decode()
         assert recorder.operations
 
