@@ -258,7 +258,9 @@ class Sandbox(AbstractContextManager):
         """What scripts could do here, beyond what they may."""
         harm = []
         if not self.has("seccomp"):
-            harm.append("start processes that stay, signal yours, use the network")
+            harm.append("start processes that stay, signal yours")
+            if not self.has("private_root"):   # it has a network of its own, with nobody in it
+                harm.append("use the network")
         if not self.has("landlock") and not self.has("private_root"):
             harm.append("read and change all files that you can")
         return harm

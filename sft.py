@@ -613,6 +613,7 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
             steps_at_full_length += 1
         if steps_at_full_length == 100:
             bar.close()
+            world.say(f"after {step} steps it copies well enough")
             return
     if args.copy_steps and progress < 1.0:
         world.say(f"note: after {args.copy_steps} steps it copies at {progress:.0%} of the full "
