@@ -772,8 +772,8 @@ def keep_best(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instan
     world.say(f"held-out accuracy: {progress.before['accuracy']:.1%} before, "
               f"{after['accuracy']:.1%} after training (step {progress.best_step}, best of "
               f"validation), {modes['text']['accuracy']:.1%} when it may not run code")
-    world.say(f"the model is in {run.path}; look at its answers with `python r1ci.py show "
-              f"{run.path}`")
+    world.say(f"the model is in {run.path}; look at its training's answers with `python r1ci.py "
+              f"show {run.path}`")
 
 
 # ---- the loop ------------------------------------------------------------------------------------

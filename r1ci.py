@@ -1,6 +1,6 @@
 r"""r1ci.py -- a language model that reasons in words and in Python that runs: the interpreter.
 
-    python r1ci.py ask "What is 17 * 23?" --model runs/grpo     one conversation, streamed in colour
+    python r1ci.py ask --task rg/gcd --model runs/grpo          one conversation, streamed in colour
     python r1ci.py eval --model runs/grpo --mode ci --n 84      accuracy on held-out questions
     python r1ci.py show runs/grpo/trajectories.jsonl            saved conversations, in colour
     python r1ci.py page runs/grpo --out page.html               curves and whole groups, to look at

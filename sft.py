@@ -895,6 +895,9 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     if args.model and width >= WIDE and has_tiny_lr:
         world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
                   f"for the tiny model, and {args.model} is none: --preset laptop has others")
+    elif args.model and has_tiny_lr and not parser.get_default("model"):   # sft.py
+        world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has learned "
+                  "already: 1e-4 spoils less")
     # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
     # refused.
     args.dtype = str(world.dtype).removeprefix("torch.")
