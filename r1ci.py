@@ -1462,8 +1462,8 @@ def read_config(directory: Path) -> ModelConfig:
     if not path.exists() and (directory / "metrics.jsonl").exists():
         checkpoints = sorted(directory.glob("checkpoints/step-??????"))
         instead = f", or take {checkpoints[-1]}" if checkpoints else ""
-        raise SystemExit(f"{directory} is a run that has not ended: its command goes on with "
-                         f"--resume{instead}")
+        raise SystemExit(f"{directory} is a run that has not ended: unless it is at work, its "
+                         f"command goes on with --resume{instead}")
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     if not isinstance(kind, str) or kind not in FAMILIES:
