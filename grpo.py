@@ -970,7 +970,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
             run.log(metrics, show=False)
             world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
-            bar.set_postfix(reward=metrics["reward"])
+            bar.set_postfix(reward=metrics["reward"], refresh=False)
             check_gradients(progress.skipped, steps)
             # A checkpoint, and the end of the program if it was asked for.
             stop = interrupt.wanted() or step == args.stop_after

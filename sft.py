@@ -606,7 +606,7 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
         loss = sft_backward(model, examples, world, tokenizer_size=chat.tokenizer_size,
                             micro_tokens=args.micro_tokens)["loss"]
         optimizer_step(model, optimizer, lr, args.max_grad_norm)
-        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}")
+        bar.set_postfix(loss=f"{loss:.3f}", length=f"{progress:.0%}", refresh=False)
         if loss < 0.7:   # the right token gets half the probability (e ** -0.7): it keeps up
             progress = min(progress + 0.01, 1.0)
         if progress == 1.0:
@@ -706,7 +706,7 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                                    micro_tokens=args.micro_tokens)
             metrics["grad_norm"] = optimizer_step(model, optimizer, lr, args.max_grad_norm)
             skipped = 0 if math.isfinite(metrics["grad_norm"]) else skipped + 1
-            bar.set_postfix(loss=f"{metrics['loss']:.3f}")
+            bar.set_postfix(loss=f"{metrics['loss']:.3f}", refresh=False)
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
             run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
                          mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
@@ -1342,6 +1342,8 @@ class Interrupt:
     def __exit__(self, kind: Any, *_: Any) -> None:
         catch_signals(stop_at_once)
         if kind is None and self.wanted():
+            self.world.say("stopped after the last step; the same command with --resume (in the "
+                           "place of --overwrite) does what is left")
             raise SystemExit(self.status)
 
     def _ask(self, number: int, frame: Any) -> None:

@@ -330,8 +330,11 @@ def test_a_second_run_with_the_same_out_is_refused_while_the_first_collects(tmp_
 
 
 def test_ctrl_c_before_the_first_request_ends_without_a_word(tmp_path, monkeypatch):
+    # As in a terminal: a shell's background job ignores SIGINT. (pytest answers with Python's own handler.)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(teaching, "draw_questions", lambda *_: signal.raise_signal(signal.SIGINT))
     said = command(*COLLECT, "--teacher", "http://127.0.0.1:9#x", "--out", tmp_path / "other")
+    signal.signal(signal.SIGINT, before)
     assert said == "130" and not (tmp_path / "other").exists()
 
 
