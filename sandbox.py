@@ -477,7 +477,7 @@ class ForkServer:
         thread gate   self.thread_gate     the descriptor by which threads ask us; -1: no gate
         Landlock      self.landlock_rules  a descriptor of the rules; None: no Landlock
         seccomp       self.seccomp         whether it works
-                      self.program       of the filter; each fork puts its own pid in
+                      self.program         of the filter; each fork puts its own pid in
 
     The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
     """
@@ -652,9 +652,9 @@ class ForkServer:
         # What the fork shall find, made here: a page that a fork writes is a fault and a copy.
         set_seed(seed)
         with suppress(OSError):  # it runs from memory: only tracebacks read the file
-            file = os.open(f"{self.script_dir}/main.py", os.O_WRONLY | os.O_CREAT, 0o600)
-            os.sendfile(file, files[0], 0, os.fstat(files[0]).st_size)   # the kernel copies it
-            os.close(file)
+            with open(f"{self.script_dir}/main.py", "wb", buffering=0) as file:
+                # The kernel copies it: this process never reads it.
+                os.sendfile(file.fileno(), files[0], 0, os.fstat(files[0]).st_size)
         # Fork.
         read_end, write_end = os.pipe()
         start = time.monotonic()
