@@ -38,9 +38,10 @@ import sys
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
-# Before torch: threads that wait by spinning starve the sandbox. A matrix product beside two busy
-# scripts took 32 ms instead of 88 us.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch: how long its threads wait for the next product by spinning before they sleep. By
+# default some milliseconds, and beside two busy scripts a product took 8 instead of 0.5 ms. Not at
+# all makes a step of the tiny model take twice as long.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
 # On Hopper torch prefers cuDNN's attention, which plans anew for every shape, and ours all differ.
