@@ -1069,6 +1069,7 @@ class RunDir:
         """
         if resume and is_run(self.path):
             self._compare_flags()
+            self._note_sandbox()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
                 shutil.rmtree(part)
             checkpoint = self._find_checkpoint()
@@ -1118,6 +1119,15 @@ class RunDir:
         if changes:
             raise SystemExit(f"--resume: {', '.join(changes.values())}; a run goes on with its own "
                              "flags")
+
+    def _note_sandbox(self) -> None:
+        """The log's first line says how scripts are confined: from now on perhaps otherwise."""
+        first, *others = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        begun = json.loads(first)
+        known = begun.get("sandbox", "")
+        if self.sandbox_line not in known.split("; then "):
+            begun["sandbox"] = f"{known}; then {self.sandbox_line}"
+            self.write("metrics.jsonl", "\n".join([json.dumps(begun), *others]) + "\n")
 
     def _find_checkpoint(self) -> Path | None:
         """The newest checkpoint that is whole, if there are any; newer, damaged ones move aside."""

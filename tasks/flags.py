@@ -112,7 +112,7 @@ def whole(minimum: int) -> Callable[[str], int]:
 
 
 def real(minimum: float, maximum: float = 1e6) -> Callable[[str], float]:
-    """A number from `minimum` to `maximum`."""
+    """A number from `minimum` to `maximum`; 0 or at least 1e-12, since it may be divided by."""
     def parse(text: str) -> float:
         try:
             value = float(text)
@@ -121,6 +121,8 @@ def real(minimum: float, maximum: float = 1e6) -> Callable[[str], float]:
         if not minimum <= value <= maximum:   # nor is NaN
             raise argparse.ArgumentTypeError(f"{text} is not a number from {minimum:g} to "
                                              f"{maximum:g}")
+        if 0 < value < 1e-12:
+            raise argparse.ArgumentTypeError(f"{text} is too small")
         return value
     return parse
 

@@ -329,9 +329,10 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
 
     Words after a turn's code block are cut, since no rollout hears them. In the last turn they
     would be the answer; and a turn without code ends a rollout. A conversation that goes on after
-    either is left out and counted.
+    either is left out and counted. So are, but kept, those that end without an answer: perhaps
+    their marks are another format's.
     """
-    lines, left_out = [], 0
+    lines, left_out, unanswered = [], 0, 0
     for number, line in read_jsonl(path):
         try:
             messages = read_messages(line, format_name)
@@ -351,6 +352,10 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
             message["content"] = turn.text
         if keep_wrong or line.get("reward", 1.0) == 1.0:
             lines.append({**line, "messages": messages})
+            unanswered += last.answer is None
+    if unanswered:
+        print(f"note: {path}: {unanswered} of {len(lines)} conversations end without an answer in "
+              f"the marks of --format {format_name}, and teach to give none", file=sys.stderr)
     if left_out:
         print(f"note: {path}: {left_out} conversations are left out, since they go on after a "
               "turn without code, or their last turn after its code", file=sys.stderr)

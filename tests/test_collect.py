@@ -440,6 +440,16 @@ def test_a_last_turn_that_goes_on_behind_its_code_is_left_out_and_counted(tmp_pa
     assert len(read(tmp_path, good, odd)) == 1 and "1 conversations are left out" in capsys.readouterr().err
 
 
+def test_what_ends_without_an_answer_is_counted(tmp_path, capsys):
+    """The commonest reason: its marks are those of another format."""
+    def asked(text: str) -> dict:
+        return {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]}
+    texts = ["<<<42>>>", "<code>\nprint(42)\n</code>", "<answer>42</answer>", "42"]
+    assert len(read(tmp_path, *map(asked, texts))) == 4
+    assert "3 of 4 conversations end without an answer in the marks of --format fence" in capsys.readouterr().err
+    assert len(read(tmp_path, *map(asked, texts[:1]))) == 1 and not capsys.readouterr().err
+
+
 def test_what_goes_on_behind_a_turn_without_code_is_left_out_and_counted(tmp_path, capsys):
     good = sharegpt(("human", "Q"), ("gpt", CODE), ("observation", "42"), ("gpt", CODE))
     chat = [sharegpt(("human", "Q"), ("gpt", said), ("human", "And?"), ("gpt", "<<<42>>>"))

@@ -284,7 +284,7 @@ ODD = {
         ("--model", "nowhere"), ("--model", "file"), ("--model", "\0"), ("--data", ""), ("--data", "nowhere"), ("--data", "."),
         ("--out", "file"), ("--out", "file/below"), ("--out", "\0"), ("--out", "x" * 300), ("--resume", "--overwrite"), ("--offload",),
         ("--replicas", "2"), ("--nonsense",), ("--tas",), ("word",), ("--code-timeout", "0"), ("--code-timeout", "nan"), ("--code-timeout", "2e6"),
-        ("--temperature", "-1"), ("--max-calls", "-1"), ("--tool-chars", "0"), ("--epochs", "1e999"), ("--warmup", "9" * 5000)],
+        ("--temperature", "-1"), ("--temperature", "1e-300"), ("--max-calls", "-1"), ("--tool-chars", "0"), ("--epochs", "1e999"), ("--warmup", "9" * 5000)],
     "grpo.py": [
         *[("--group-size", value) for value in (*NUMBERS, "1")], ("--temperature", "0"), ("--clip-low", "1.1"), ("--clip-high", "-0.1"),
         ("--agents",), ("--agents", "poem"), ("--agents", "ci", ""), ("--order", "x"), ("--advantage", "trpo"), ("--reward", "v3"),

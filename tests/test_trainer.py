@@ -223,6 +223,22 @@ def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
     assert [json.loads(line).get("step") for line in lines] == [None, 3]
 
 
+def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
+    """--allow-weak may come with --resume; a reader of the log has to learn of it."""
+    log = tmp_path / "run" / "metrics.jsonl"
+    lines = []
+    for kind in ("sandbox: seccomp", "weak sandbox: no seccomp", "weak sandbox: no seccomp", "sandbox: seccomp"):
+        sandbox = types.SimpleNamespace(describe_layers=lambda: kind)
+        run = sft.RunDir(str(tmp_path / "run"), FLAGS, world, sandbox=sandbox, resume=bool(lines))
+        run.log({"step": len(lines) + 1}, show=False)
+        run.locks[0].close()
+        first, *steps = map(json.loads, log.read_text().splitlines())
+        lines.append(first["sandbox"])
+        assert [step["step"] for step in steps] == list(range(1, len(lines) + 1)) and first["flags"] == FLAGS
+    both = "sandbox: seccomp; then weak sandbox: no seccomp"
+    assert lines == ["sandbox: seccomp", both, both, both]
+
+
 def test_a_checkpoint_before_the_first_gradient_changes_no_later_step(world, tmp_path):
     """All groups of the first steps can have equal rewards: then nothing has had a gradient when it is saved."""
     run = open_run(tmp_path / "run", world)
