@@ -293,8 +293,9 @@ def is_one_block(text: str, format_name: str) -> bool:
 
 # ---- 5. advantage --------------------------------------------------------------------------------
 #
-# From the rewards, a list for each group, an advantage for every answer, the same for all its
-# tokens.
+# From the rewards, a list for each group, an advantage for every answer. `choose_answers` puts it
+# on the answer, `policy_batches` on each of its trained tokens, and `update` hands those to
+# `policy_loss`.
 
 def has_variance(rewards: list[float]) -> bool:
     return max(rewards, default=0.0) - min(rewards, default=0.0) > 1e-6
@@ -386,7 +387,8 @@ def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
     """Which tokens enter the loss: those the model sampled, or everything after the prompt.
 
     t.loss_mask is 1 for what the sampler has chosen and 0 for what the rollout has put in: prompts
-    and outputs of scripts (`take_output` in r1ci.py). `PackedRows` makes targets of 1s alone.
+    (`make_rows` in r1ci.py) and outputs of scripts (`take_output`: t.append(ids, sampled=False)).
+    `PackedRows` makes targets of 1s alone.
     The prompt never does, so no mask holds a row's first token, which nothing predicts:
     `token_logps` scores exactly sum(mask) tokens a row.
     """

@@ -93,9 +93,10 @@ from tasks.served import (Endpoint, PlannedConversation, add_endpoint_flags, con
 class Family:
     """In what a family of models differs from the others.
 
-    To add one, add a line to FAMILIES. If its config.json can ask for something that this code does
-    not compute (as `mlp_bias` does), add a line to the table in `refuse_config`, too. A new kind of
-    layer also needs a field here, and its use in Attention or Block.
+    To add one, add a line to FAMILIES, here and in tests/test_models.py. If its config.json can ask
+    for something that this code does not compute (as `mlp_bias` does), add a line to the table in
+    `refuse_config`, too. A new kind of layer also needs a field here, and its use in Attention or
+    Block.
     """
     architecture: str         # the class that transformers opens its files with
     qkv_bias: bool = False    # biases on the projections of queries, keys and values

@@ -64,7 +64,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sandbox import Sandbox
-from tasks import LEVELS
+from tasks import LEVELS, TASKS
 from tasks.conversation import FORMATS, MODES, system_prompts
 from tasks.flags import CommandLine, add_protocol_flags, hold_lock, protocol_of, real, whole
 from tasks.questions import TASKS_HELP, TINY_TASKS, draw_questions, parse_tasks
@@ -898,6 +898,13 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     elif args.model and has_tiny_lr and not parser.get_default("model"):   # sft.py
         world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has learned "
                   "already: 1e-4 spoils less")
+    held_out = []
+    if args.tasks:   # grpo.py --questions has none
+        held_out = [key for key, _ in parse_tasks(args.tasks, args.level)
+                    if TASKS[key].split == "test"]
+    if held_out:
+        world.say(f"note: {len(held_out)} of --tasks are meant to be held out as whole tasks (split "
+                  f"test), {held_out[0]} for one: who trains on them cannot ask them afterwards")
     # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
     # refused.
     args.dtype = str(world.dtype).removeprefix("torch.")

@@ -34,7 +34,9 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable, Iterator
 
-PURPOSES = ("sft", "rl", "val", "eval")  # every question belongs to one of them, for ever
+# Every question belongs to one of them, for ever. sft.py trains on "sft"; grpo.py trains on "rl" and
+# validates on "val"; both measure on "eval".
+PURPOSES = ("sft", "rl", "val", "eval")
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed
 MAX_REDRAWS = 2_000   # a question fits its purpose one time in four
@@ -68,7 +70,8 @@ class Task:
     """Base of all tasks; see the module's docstring for an example.
 
     suite     "rg" | "symbench" | "bbh"
-    split     "train" | "test": whole tasks are held out
+    split     "train" | "test": held out as a whole task. `--tasks train` leaves it out (see
+              `keys_called` in questions.py), and training on it says so (`check_and_start`)
     grade     "A" same family as the original, "B" narrower than a human-written original,
               "C" a rule-based stand-in
     shortcut  for grades B and C: a sentence that names a cheap rule which answers far more than a

@@ -223,6 +223,21 @@ def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
     assert [json.loads(line).get("step") for line in lines] == [None, 3]
 
 
+@pytest.mark.parametrize("tasks, named", [("rg/gcd", None), ("train", None), ("rg/gcd,test", "37 of"), (None, None)])
+def test_who_trains_on_held_out_tasks_is_told(tmp_path, capsys, monkeypatch, tasks, named):
+    monkeypatch.setattr(sft, "catch_signals", lambda handler: None)
+    parser = flags.CommandLine("x")
+    args = argparse.Namespace(out=str(tmp_path), model=None, overwrite=False, log=None, width=128, max_tokens=60,
+                              device="cpu", dtype="float32", preset="paper", lr=1.0, tasks=tasks, level=1,
+                              batch_size=2, replicas=1, offload=False)
+    try:
+        sft.check_and_start(parser, args)
+    finally:
+        dist.destroy_process_group()
+    said = capsys.readouterr().out
+    assert ("held out as whole tasks" in said) == bool(named) and (named or "") in said
+
+
 def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
     """--allow-weak may come with --resume; a reader of the log has to learn of it."""
     log = tmp_path / "run" / "metrics.jsonl"
