@@ -77,7 +77,7 @@ class Actor(Interpreter):
     """An interpreter whose model is a plain copy of the policy. It samples, and never trains.
 
     The side that trains is `Learner` (section 6). Before each rollout `copy_weights` (sft.py)
-    brings its weights here.
+    copies the learner's weights into this model.
     """
     protocol: Protocol          # how conversations are held in training
     eval_temperature: float     # of sampling in validation and evaluation
@@ -116,7 +116,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
     K > 1, to pass_rates-stage-K.jsonl.
     """
     world = run.world
-    # What fixes the answers' noise, with mode and temperature (below). Another stage draws others.
+    # The key of the sampling noise, with mode and temperature (below). Each stage has its own.
     key: tuple[Any, ...] = (actor.seed, "potential")
     file = "pass_rates.jsonl"
     if stage > 1:
@@ -236,8 +236,8 @@ RECENT_STEPS = 10   # the newest steps, whose calls are judged together: one alo
 
 
 def recent_problem(groups: Groups, recent: deque[list[float]], world: World) -> str | None:
-    """Note a step's [calls that the sandbox itself failed, all calls] in `recent`. What there is to
-    say if they are too many, over the newest steps and all ranks.
+    """Notes a step's [calls that the sandbox itself failed, all calls] in `recent`. Returns a
+    message if they are too many, over the newest steps and all ranks.
     """
     recent.append(world.sum(*tool_failures([t for group in groups for t in group])))
     # In one evaluation two failures may be enough to end it. Here every step asks: at least five.
@@ -284,7 +284,8 @@ REWARDS = {"v1": reward_v1, "v2": reward_v2}
 def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, after words or none, without an answer beside it."""
     marks = FORMATS[format_name]
-    # 1; of a fence 2, as ```python contains the mark, too. More of them would be a second block.
+    # How often one block has the closing mark: once, but in a fence twice, as ```python begins with
+    # it, too. More of them would be a second block.
     closing_marks_of_a_block = marks.show_code("").count(marks.code_close)
     return (extract_code(text, format_name) is not None
             and text.count(marks.code_close) == closing_marks_of_a_block
@@ -338,8 +339,9 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
 
 
 def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """PPO: 0 for now. `choose_answers` keeps such answers for it, and `Learner.prepare` replaces
-    the zeros: its critic gives every token an advantage of its own (section PPO).
+    """PPO: 0 for now. `choose_answers` keeps such answers for it, and at the start of `update`
+    `Learner.prepare` calls `estimate_advantages` (section PPO): by what the critic says of them,
+    every token gets an advantage of its own.
     """
     return [[0.0] * len(group) for group in rewards]
 
@@ -389,7 +391,7 @@ def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
     t.loss_mask is 1 for what the sampler has chosen and 0 for what the rollout has put in: prompts
     (`make_rows` in r1ci.py) and outputs of scripts (`take_output`: t.append(ids, sampled=False)).
     `PackedRows` makes targets of 1s alone.
-    The prompt never does, so no mask holds a row's first token, which nothing predicts:
+    The prompt never enters the loss, so no mask holds a row's first token, which nothing predicts:
     `token_logps` scores exactly sum(mask) tokens a row.
     """
     if mask_tool_output:
@@ -598,9 +600,10 @@ class UpdateMetrics:
     It sees the answers that are trained on: those with advantage 0 are not among them, unless
     --kl-coef or PPO needs them.
 
-        loss, kl, value_loss   sums of weight * value, as they are optimised
-        clipfrac               sum of the weights of clipped tokens. (The weights of all answers, of
-                               those that are left out, too, sum to 1; not so by --norm constant)
+        loss, kl, value_loss   sums over tokens of weight * value, as they are optimised; mean over
+                               the updates
+        clipfrac               sum of the weights of the clipped tokens, mean over the updates: a
+                               share, where all weights sum to 1 (not by --norm constant)
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -610,7 +613,7 @@ class UpdateMetrics:
         dlogp_max    the largest of them
         sampler_kl   KL(sampler || trainer), estimated as in `kl_estimate`
     """
-    # Of no batch at all these are None.
+    # None if there was no batch.
     NAMES = ("loss", "clipfrac", "entropy", "dp_mean", "dlogp_mean", "dlogp_max", "sampler_kl")
 
     def __init__(self) -> None:
@@ -826,8 +829,8 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
 
 def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[float],
                 advantages: list[float] | None, count: int) -> None:
-    """Add the first `count` answers of a step's first group, number 0, to trajectories.jsonl, where
-    tasks/page.py joins lines by step and group. Advantages None: PPO's, one a token.
+    """Adds the first `count` answers of a step's first group to trajectories.jsonl, with the step
+    and "group" 0, by which tasks/page.py finds them. Advantages None: PPO's, one a token.
     """
     for i, t in enumerate(group[:count]):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
@@ -940,15 +943,15 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 free_weights(actor.model)   # `copy_weights` brings it back
             lr = args.lr * min(step / max(args.warmup, 1), 1)
             chosen = choose_answers(groups, rewards, advantages, algorithm, world=world)
-            learned = update(learner, chosen, lr)
+            update_metrics = update(learner, chosen, lr)
             t_update = time.time() - update_began
             progress.step = step
-            all_skipped = learned["skipped"] == algorithm.updates
+            all_skipped = update_metrics["skipped"] == algorithm.updates
             progress.skipped = progress.skipped + 1 if all_skipped else 0
             metrics = dict(step=step, stage=stage, **rollout_metrics(all_groups, world),
-                           **reward_metrics(rewards, world), **learned, lr=lr, t_switch=t_switch,
-                           t_sample=t_sample, t_update=t_update, tok_s=tokens / t_sample,
-                           mem_gb=memory_gb(world.device))
+                           **reward_metrics(rewards, world), **update_metrics, lr=lr,
+                           t_switch=t_switch, t_sample=t_sample, t_update=t_update,
+                           tok_s=tokens / t_sample, mem_gb=memory_gb(world.device))
             # 7. Validation.
             stage_ends = step == steps or curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
@@ -1092,7 +1095,7 @@ class Critic:
         self.lr, self.world = lr, world
         self.head = nn.Linear(width, 1, device=world.device)
         for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)   # the first values are 0, the first estimates the rewards
+            nn.init.zeros_(parameter)   # all values are 0 at first, so advantages are the rewards
         self.optimizer = make_optimizer(self.head, lr, 0.0, world)
 
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -1263,8 +1266,8 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # The run's words, parsed in front of what is typed, would also win over the preset's values,
-    # which are defaults: hence without those that the preset has.
+    # The run's flags are parsed as if they were typed first. So they win over defaults, which the
+    # preset's values are: hence without those that the preset has.
     words = inherited_words({name: flags[name] for name in flags if name not in preset})
     return parser.parse_after_run(words, sys.argv[1:], args.model)
 
@@ -1292,7 +1295,7 @@ def main() -> None:
     if args.questions:
         if args.tasks != parser.get_default("tasks"):
             parser.error("--tasks, --questions: only one of them can choose questions")
-        args.tasks = None   # the run's flags name what chose its questions
+        args.tasks = None   # so that the flags, as they are saved, name what chose the questions
     questions = choose_questions(args, "rl", args.per_task, args.seed)
     validation = choose_questions(args, "val", args.val_n)
     held_out = choose_questions(args, "eval", args.eval_n)

@@ -38,9 +38,9 @@ import sys
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
-# Before torch: how long its threads wait for the next product by spinning before they sleep. By
-# default some milliseconds, and beside two busy scripts a product took 8 instead of 0.5 ms. Not at
-# all makes a step of the tiny model take twice as long.
+# Before torch: how often its threads look for more work before they sleep. By default they look for
+# milliseconds, and beside two busy scripts a matrix product took 8 ms instead of 0.5. If they sleep
+# at once, a step of the tiny model takes twice as long.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
@@ -182,7 +182,8 @@ def apply_rope(x: Tensor, rope: Rope) -> Tensor:
 
 
 class Layout(ABC):
-    """Where the tokens of a forward pass stand and what they see, if they are not just whole rows.
+    """How the tokens of a forward pass are laid out, if they are not just whole rows: where they
+    stand, and how attention finds what they see.
 
         PackedRows, below, for training         many rows, one after the other in a long one
         CacheLayout, in section 2, to sample    new tokens of rows whose earlier ones are in a cache
@@ -237,8 +238,8 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Every token sees itself and those before it. A key-value head serves H / K heads."""
     grouped = k.shape[1] != q.shape[1]
     dtype = q.dtype
-    # On a CPU the backward pass takes half as long in float32 as in bfloat16. Passes without one
-    # are cast, too, so that all that `token_logps` scores is rounded alike.
+    # On a CPU the backward pass takes half as long in float32 as in bfloat16. We cast without
+    # gradients, too: old and new log-probabilities must be rounded alike.
     if q.device.type == "cpu":
         q, k, v = q.float(), k.float(), v.float()
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
@@ -377,9 +378,9 @@ class PackedRows(Layout):
             to_packed += range(number * longest + start, number * longest + len(row))
             to_rows.append(places)
             # Trained tokens.
-            trained = [t for t in range(1, len(row)) if loss_mask[t]]
-            targets += [row[t] for t in trained]
-            predictors += [places[t - 1] for t in trained]
+            trained = [i for i in range(1, len(row)) if loss_mask[i]]
+            targets += [row[i] for i in trained]
+            predictors += [places[i - 1] for i in trained]
         as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
         self.ids = as_tensor([ids])                # [1, M]
         self.positions = as_tensor([positions])    # [1, M] of the tokens in their rows
@@ -502,8 +503,8 @@ class KVCache:
         kind of pass                           read_length   decoding   attention is computed by
         new rows: all but their newest token   0             False      causal_attention
         rows back from a script: its output    over 0        False      extend
-        rows that decode: one token each       over 0        True       extend; on CUDA in half
-                                                                        precision decode_varlen
+        rows that decode: one token each       over 0        True       extend
+        the same, on CUDA in half precision    over 0        True       decode_varlen
 
         `slots` numbers the B slots; rows that decode are in the first B, slice(B). `extend` gets a
         mask, `decode_varlen` the rows' lengths.
@@ -596,7 +597,7 @@ class CacheLayout(Layout):
 
 def flash_varlen(query: Tensor, key: Tensor, value: Tensor, cu_seq_q: Tensor, cu_seq_k: Tensor,
                  max_k: int, seqused_k: Tensor) -> Tensor:
-    """What torch's varlen_attn calls; that itself knows `seqused_k` only since torch 2.12.
+    """The operator under torch's varlen_attn, which lacks `seqused_k` before torch 2.12.
 
     One query for each sequence, [n, H / K, head_dim] -> the same shape. cu_seq_q and cu_seq_k
     [n + 1] say where queries and keys begin, seqused_k [n] how many keys are read, at most max_k.
@@ -625,7 +626,7 @@ class Chat:
         # Tokens that can close a code block: after each of them the text is looked at. The mark may
         # be spread over several tokens; the one that completes it holds its last character.
         last_character = self.format.code_close[-1]
-        self.closing = {i for token, i in vocabulary.items() if last_character in token}
+        self.closing_ids = {i for token, i in vocabulary.items() if last_character in token}
         # What stands between two messages, by their roles. In ChatML, for example:
         #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n
         #     ("assistant", "user")    <|im_end|>\n<|im_start|>user\n
@@ -635,20 +636,20 @@ class Chat:
         # The token that ends the model's turn is one that it samples itself, so it stands apart:
         # ("assistant", "user") is now \n<|im_start|>user\n.
         after_answer = self.between["assistant", "user"]
-        self.end = after_answer[0]
+        self.turn_end = after_answer[0]
         self.between["assistant", "user"] = after_answer[1:]
-        if self.end not in added or not added[self.end].special:
+        if self.turn_end not in added or not added[self.turn_end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
         # Any of these ends a turn, too: those of the model's generation_config, a dictionary that
         # `load_tokenizer` has put there, and <|endoftext|>, with which base models end.
         settings = getattr(tokenizer, "generation_config", {})
-        self.ends = {self.end, *settings.get("eos_token_id", [])}
+        self.stop_ids = {self.turn_end, *settings.get("eos_token_id", [])}
         if "<|endoftext|>" in vocabulary:
-            self.ends.add(vocabulary["<|endoftext|>"])
-        if max(self.ends) >= self.tokenizer_size:
-            raise SystemExit(f"{tokenizer.name_or_path}: eos_token_id {max(self.ends)} is none of "
-                             f"the tokenizer's {self.tokenizer_size} tokens")
+            self.stop_ids.add(vocabulary["<|endoftext|>"])
+        if max(self.stop_ids) >= self.tokenizer_size:
+            raise SystemExit(f"{tokenizer.name_or_path}: eos_token_id {max(self.stop_ids)} is none "
+                             f"of the tokenizer's {self.tokenizer_size} tokens")
         self.cut_points = self._find_cut_points(added)
         if self.decode(self.encode("a") + self.encode("b")) != "ab":   # Llama 2's says "a b"
             raise SystemExit(f"the tokenizer {tokenizer.name_or_path} puts a blank before each "
@@ -663,7 +664,7 @@ class Chat:
         ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): a place with a "<" before it and
         the rest of a mark after it.
         """
-        pieces = [*self.between.values(), [self.end]]
+        pieces = [*self.between.values(), [self.turn_end]]
         mark_ids = {i for piece in pieces for i in piece if i in added}
         rests = []
         for mark in sorted(added[i].content for i in mark_ids):
@@ -699,12 +700,12 @@ class Chat:
 
     def tool_reply(self, text: str) -> list[int]:
         """The environment's words between a code block and the model's next turn."""
-        return [self.end, *self.between["assistant", "user"],
+        return [self.turn_end, *self.between["assistant", "user"],
                 *self.encode(self.format.show_output(text)), *self.between["user", "assistant"]]
 
 
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
-    """A conversation as (ids, loss_mask), in the pieces of which the rollout makes it.
+    """A conversation as (ids, loss_mask), encoded piece by piece, just as the rollout does.
 
     So these are the ids that a rollout has, unless the model sampled a spelling that the tokenizer
     would not choose (such as two tokens for a word that is one).
@@ -733,7 +734,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
             turn = read_turn(content, chat.format_name)
             if turn.text != content:
                 raise ValueError("text follows the closing mark of a code block, where a turn ends")
-            add([chat.end], sampled=turn.code is None)
+            add([chat.turn_end], sampled=turn.code is None)
         before = role
     if before != "assistant":
         add(chat.between[before, "assistant"], sampled=False)
@@ -778,8 +779,8 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
 
     By inverting the distribution function: token i is chosen where the sum of the probabilities up
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
-    decides a token, and no row depends on which others decode beside it (but for rounding: see
-    PATIENCE).
+    decides a token, and no row depends on which others decode beside it. (These decide how its
+    probabilities are rounded, no more: hence PATIENCE, below.)
     """
     probs = F.softmax(logits / (temperature or 1), dim=-1)             # [B, V]
     if temperature == 0:
@@ -804,7 +805,7 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
-    wanted = noise.double()[:, None] * ends[:, -1:]   # noise is below 1: below the last of the ends
+    wanted = noise.double()[:, None] * ends[:, -1:]   # below the total, since noise is below 1
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
     # Where probabilities are NaN, no sum exceeds anything: any token will do, since
     # `Sampler.decode` ends the program. Hence both `clamp`.
@@ -901,13 +902,15 @@ class Sampler:
     def fill_slots(self, rows: list[Row]) -> range:
         """Give rows the next slots, with all but their newest id in the cache. Returns them.
 
-        row                         ids that its kept_kv knows    ids that are computed here
-        the first of a group        none                          its prompt's
-        another one of it           its prompt's                  none
-        one back from its script    all before the output         the output's
+        row                         its kept_kv knows      computed here
+        the first of a group        nothing                the prompt
+        another one of it           the prompt             nothing
+        one back from its script    what it had sampled    what the script printed
+
+        Each time without the newest id: so the id that ended a row's code is computed here, too.
         """
         slots = range(len(self.rows), len(self.rows) + len(rows))
-        # What is to be computed: a slot, how many ids it knows, those that follow but the newest.
+        # What is to be computed: (slot, how many ids are in the cache, the ids to compute).
         pending: list[tuple[int, int, list[int]]] = []
         for slot, row in zip(slots, rows):
             known = 0
@@ -946,7 +949,7 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        # All compute a prompt, or none does: `enter` calls for these and for those apart.
+        # `enter` never mixes rows that compute a prompt with rows that come back.
         assert all(known) or not any(known)
         read_length = 0   # new rows read nothing
         if any(known):
@@ -988,19 +991,19 @@ class Sampler:
     def step(self, count: int, read_length: int) -> None:
         """Feed the newest ids of the first `count` slots and choose the next ones.
 
-        Nothing but tensors that stay in their place go in and out: a graph replays addresses.
+        All it reads and writes are tensors that stay in their place: a graph replays addresses.
         """
         # A row of length n has its newest id in column n - 1, and gets the next in column n.
-        following = self.device_lengths[:count, None]                  # [B, 1]
-        positions = following - 1                                      # [B, 1]
-        newest = self.ids[:count].gather(1, positions)                 # [B, 1]
-        layout = self.cache.layout(slice(count), positions, read_length, decoding=True)
+        next_column = self.device_lengths[:count, None]                # [B, 1]
+        newest_column = next_column - 1                                # [B, 1]
+        newest = self.ids[:count].gather(1, newest_column)             # [B, 1]
+        layout = self.cache.layout(slice(count), newest_column, read_length, decoding=True)
         logits = self.model(newest, layout)[:, -1].float()             # [B, V]
         logits[:, self.tokenizer_size:] = -torch.inf
-        noise = self.noise[:count].gather(1, following).squeeze(1)     # [B]
+        noise = self.noise[:count].gather(1, next_column).squeeze(1)   # [B]
         tokens, logps = sample(logits, noise, self.temperature)
-        self.ids[:count].scatter_(1, following, tokens[:, None])
-        self.logps[:count].scatter_(1, following, logps[:, None])
+        self.ids[:count].scatter_(1, next_column, tokens[:, None])
+        self.logps[:count].scatter_(1, next_column, logps[:, None])
         self.found[:count] = self.watched[tokens]
 
     # Rows leave.
@@ -1038,8 +1041,8 @@ class DecodeGraphs:
     def run(self, sampler: Sampler, count: int, read_length: int) -> None:
         """One step of the first `count` rows, the longest of which has `read_length` tokens.
 
-        The sampler is an argument: if each held the other, neither would be freed, cache and all,
-        before Python looks for such rings.
+        The sampler is an argument: if each held the other, the cache would be freed only when
+        Python's garbage collector runs.
         """
         count = round_up(count, most=sampler.slot_count)
         read_length = round_up(read_length, most=sampler.capacity)
@@ -1114,7 +1117,9 @@ class Interpreter:
 
 @dataclass
 class TurnRules:
-    """How a conversation goes on, for all rows of a rollout."""
+    """How a conversation goes on, for all rows of a rollout: when a turn ends, a script starts, its
+    output is appended, the answer graded.
+    """
     interpreter: Interpreter
     protocol: Protocol
     bar: tqdm | None
@@ -1129,20 +1134,20 @@ class TurnRules:
     def after_token(self, row: Row, decode_step: int) -> str | None:
         """Look at the newest token. If it ends the turn, the message is appended.
 
-        End tokens are `Chat.ends`; `read_turn` in tasks/conversation.py finds code blocks.
+        End tokens are `Chat.stop_ids`; `read_turn` in tasks/conversation.py finds code blocks.
 
             what it is                        what follows            returns
             a token of the turn               nothing                 None
             an end token                      the conversation ends   "answer", or "eos": none given
             a code block's closing mark       the script starts       "script runs"
             the same, after too many calls    the conversation ends   "calls"
-            the budget's last                 the conversation ends   "budget"
+            any other, the budget's last      the conversation ends   "budget"
         """
         t, chat = row.trajectory, self.interpreter.chat
         turn_ids = t.ids[row.turn_start:]
-        says_end = turn_ids[-1] in chat.ends
+        says_end = turn_ids[-1] in chat.stop_ids
         must_end = says_end or len(t.ids) >= row.stop   # or its budget ends it
-        may_close = turn_ids[-1] in chat.closing
+        may_close = turn_ids[-1] in chat.closing_ids
         if not (must_end or may_close):   # while streaming, every token comes here
             return None
         turn = chat.read(turn_ids[:-1] if says_end else turn_ids)
@@ -1157,8 +1162,7 @@ class TurnRules:
             return "eos" if turn.answer is None else "answer"
         if not has_code:   # cut off: what stands there is no answer
             return "budget"
-        # t.calls is the number of t.statuses, to which `take_output` adds: calls that came back.
-        # (allowed_calls: --max-calls, or 0 in mode text.)
+        # t.calls counts the calls that came back. (allowed_calls: --max-calls, or 0 in mode text.)
         if t.calls == self.protocol.allowed_calls:
             return "calls"
         seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
@@ -1201,8 +1205,7 @@ class TurnRules:
 
 
 # The decode steps that a script has before its row may return. Not the script's own time decides:
-# when a row returns depends on tokens alone, so that runs repeat to the last bit. (Which rows
-# decode together decides how probabilities are rounded, and nothing else.)
+# when a row returns depends on tokens alone, so that runs repeat to the last bit.
 PATIENCE = 32
 
 # While rows enter, those that decode stand still: on a CPU for the time of many decode steps, on a
@@ -1255,7 +1258,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     rules = TurnRules(interpreter, protocol, bar)
     groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
-    watched = chat.ends | chat.closing
+    watched = chat.stop_ids | chat.closing_ids
     if on_append:
         watched = set(range(chat.tokenizer_size))   # to hear every token, the host looks at all
     calling: deque[Row] = deque()               # in the order of their calls
@@ -1344,7 +1347,8 @@ WIDE = 512
 
 @contextmanager
 def few_threads(model: CausalLM) -> Iterator[None]:
-    """A model that is not wide decodes on one thread: sharing its products out does not pay."""
+    """A model that is not wide decodes on one thread: its matrix products are too small to share.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if model.config.hidden_size < WIDE else threads)
     try:
@@ -1435,7 +1439,7 @@ def find_model(name: str | Path) -> Path:
     downloaded once.
 
     Under torchrun every process asks: the hub's file locks let one of each machine download, the
-    others wait. A name under runs/, or under any directory that exists, is nobody's on the hub.
+    others wait. A name under runs/, or any directory that exists, is never looked up on the hub.
     """
     path = Path(name)
     if path.is_dir():
@@ -1708,7 +1712,7 @@ def save_model(model: CausalLM, tokenizer: Any, directory: str | Path,
     write_json(directory / "tokenizer_config.json", settings)
     # Without do_sample some servers would answer greedily at any temperature.
     generation = {"do_sample": True, **getattr(tokenizer, "generation_config", {})}
-    generation["eos_token_id"] = sorted(Chat(tokenizer).ends)
+    generation["eos_token_id"] = sorted(Chat(tokenizer).stop_ids)
     write_json(directory / "generation_config.json", generation)
     own = asdict(model.config)
     other = own.pop("other")
@@ -1786,7 +1790,7 @@ are typed (or grpo.py's --preset has them)."""
 
 
 def flags_of_run(directory: Path) -> dict[str, Any]:
-    """Those of the run that made a model, or a checkpoint of it; none, if no run did."""
+    """The flags of the run that wrote this model, or this checkpoint; {} if no run did."""
     for file in (directory / "metrics.jsonl", directory / "state.json"):
         if file.exists():
             # The first line holds them in both files (state.json has only one line).
@@ -1802,7 +1806,7 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
 
 
 def inherited_words(flags: dict[str, Any]) -> list[str]:
-    """How a model was asked in training, as words of a command line: --mode=ci, --max-calls=4, ...
+    """How a model was asked in training, as command-line arguments: --mode=ci, --max-calls=4, ...
     """
     # One may be absent (of an older run) or null (it was not given).
     return [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
@@ -1818,7 +1822,7 @@ def sha256(path: str | Path) -> str:
 
 
 def question_words(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
-    """Which questions `eval` asks, as words of a command line:
+    """Which questions `eval` asks, as command-line arguments:
 
         typed                               asked
         nothing                             the held-out questions that the run has asked

@@ -58,7 +58,7 @@ A script sees what `python main.py` shows it, except, on purpose:
     - at the end only objects that main.py itself holds are deleted (its files flushed), and none
       if a daemon thread still runs;
     - below main.py are a few calls of ours: inspect.stack() shows them. The recursion limit is
-      raised by their number; so a thread, which has none of them below it, gets that much deeper;
+      raised by their number, which lets a thread of the script recurse that much deeper;
     - what the preloaded packages import is there: after `import urllib` alone, urllib.parse, too.
 """
 import argparse
@@ -199,14 +199,14 @@ class Job:
 class Result:
     """What happened to one script: facts, never a verdict. Judge a script by what it printed."""
     status: str  # ok: exit code 0 | error: another | timeout | signal | sandbox_error: ours
-    stdout: str  # what is not UTF-8 is replaced; of more than max_output bytes, the first half
+    stdout: str  # what is not UTF-8 is replaced. Over max_output bytes: the first max_output / 2
     stderr: str  # its last max_output bytes: a traceback ends with the error
     exit_code: int  # as in subprocess: -9 is death by signal 9
     left_out: int  # characters of stdout between stdout and stdout_end
     wall: float  # seconds from fork to end
     cpu: float  # seconds, all threads. A timeout with little of it was asleep, or starved
     rss_mb: float  # peak memory, with the warm libraries (90 MB)
-    stdout_end: str = ""  # of more than max_output bytes, the last half
+    stdout_end: str = ""  # if stdout is over max_output bytes, its last max_output / 2
 
 
 # ---- the trainer's side -------------------------------------------------------------------------
@@ -259,7 +259,7 @@ class Sandbox(AbstractContextManager):
         harm = []
         if not self.has("seccomp"):
             harm.append("start processes that stay, signal yours")
-            if not self.has("private_root"):   # it has a network of its own, with nobody in it
+            if not self.has("private_root"):   # in which there is an empty network of its own
                 harm.append("use the network")
         if not self.has("landlock") and not self.has("private_root"):
             harm.append("read and change all files that you can")
@@ -296,8 +296,8 @@ class Sandbox(AbstractContextManager):
     def submit(self, code: str, stdin: str = "", timeout: float | None = None,
                seed: int | None = None) -> Future:
         """A Future of the Result: the script waits for a free worker, then has `timeout` seconds.
-        With a seed, `random` and numpy draw the same numbers each time. Whatever a script does is a
-        Result, never an exception."""
+        With a seed, `random` and numpy (on macOS `random` alone) draw the same numbers each time.
+        Whatever a script does is a Result, never an exception."""
         seconds = self.timeout if timeout is None else float(timeout)
         if not 0 < seconds < 1e6:
             raise ValueError(f"a timeout is a number of seconds between 0 and 1e6, not {seconds}")
@@ -447,9 +447,9 @@ def count_characters(file: int, start: int, end: int) -> int:
 
 
 # ---- the worker: a fork server ------------------------------------------------------------------
-# A fork copies page tables, and each page that parent or child writes afterwards, be it a reference
-# count, is a fault and a copy. That is the cost of a script; hence a child that runs as little
-# Python as possible before the script.
+# What a script costs: a fork copies the page tables, and after it the first write to any page, even
+# of a reference count, copies that page. Hence a child that runs as little Python as possible
+# before the script.
 
 # The C library's own fork, called directly. os.fork would also make Python's locks anew in the
 # child, which writes 200 pages and is needed only where another thread may hold one: a worker has
@@ -541,7 +541,7 @@ class ForkServer:
         self.work_dir = f"{self.script_dir}/{WORK}"
         tempfile.tempdir = None  # it has cached our /tmp; scripts are to look at TMPDIR
         os.environ.update(HOME=self.work_dir, TMPDIR=self.work_dir)
-        # What follows, filters and rules, is allowed without root to those who give up set-uid.
+        # Who gives up set-uid programs may install filters and Landlock's rules without root.
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         gate_works = self.try_in_fork("thread_gate", install_thread_gate)
         self.landlock_rules = None
@@ -850,7 +850,8 @@ def held_by(thread_dir: str, base: str) -> dict[int, int]:
     with open(f"{thread_dir}/maps", "rb") as maps:
         for line in maps:  # addresses, rights, offset, device, inode, path
             if base.encode() in line and line.endswith(b" (deleted)\n"):
-                sizes.setdefault(int(line.split()[4]), FILE_MB << 20)  # at most
+                # The map does not say how large the file is: the largest that is allowed.
+                sizes.setdefault(int(line.split()[4]), FILE_MB << 20)
     return sizes
 
 
@@ -879,18 +880,12 @@ def at_deadline(*_: object) -> None:
     os._exit(1)
 
 
-# Three readers look for main.py's lines, each in its own way:
-#
-#     a SyntaxError's printer      in the current directory: `execute` compiles it there
-#     the interpreter's own        on sys.path, for the traceback of an error that nobody catches
-#     traceback, inspect           in linecache.cache
-
 def prepare_for_scripts(script_dir: str, work_dir: str) -> None:
     """Once per server: what a fork has from its parent costs a script no time."""
     signal.signal(signal.SIGXCPU, at_deadline)
     sys.argv = ["main.py"]
     sys.path.insert(0, work_dir)  # a script may import what it wrote
-    sys.path.append(script_dir)  # where main.py lies
+    sys.path.append(script_dir)  # where main.py lies: the interpreter's own tracebacks look there
     RESERVE.append(bytes(4 << 20))
     # On the worker's own 0, 1 and 2: `confine` puts each script's files under these numbers.
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="replace")
@@ -913,6 +908,7 @@ def new_main(source: bytes) -> dict:
     sys.modules["__main__"] = types.ModuleType("__main__")
     namespace = sys.modules["__main__"].__dict__
     namespace.update(__file__="main.py", __cached__=None, __annotations__={})
+    # Where traceback and inspect look for main.py's lines.
     lines = io.StringIO(source.decode("utf-8", "replace") + "\n", newline=None).readlines()
     linecache.cache["main.py"] = len(source), None, lines, "main.py"
     return namespace
@@ -1192,7 +1188,7 @@ def parse_table(table: str) -> dict[str, tuple[int, int | None]]:
     return {name: (int(x86), None if arm == "-" else int(arm)) for name, x86, arm in rows}
 
 
-# PermissionError. What stands before the colon says why.
+# These calls fail with EPERM, in Python a PermissionError. What stands before the colon says why.
 REFUSED = parse_table("""
     other programs:   fork 57 -, vfork 58 -, execve 59 221, execveat 322 281, memfd_create 319 279
     network:          socket 41 198, connect 42 203, bind 49 200, listen 50 201, setsockopt 54 208
@@ -1224,7 +1220,8 @@ REFUSED = parse_table("""
                       pivot_root 155 41, bpf 321 280, perf_event_open 298 241,
                       userfaultfd 323 282, seccomp 317 277, io_setup 206 0, syslog 103 116,
                       modify_ldt 154 -, quotactl 179 60, lookup_dcookie 212 18""")
-# "Succeed", so that shutil.copy works.
+# These return 0 and do nothing: programs use them in passing (shutil.copy sets modes and times, a
+# database locks and flushes), and none is worth a PermissionError.
 IGNORED = parse_table("""
     modes:            chmod 90 -, fchmod 91 52, fchmodat 268 53, setxattr 188 5, lsetxattr 189 6,
                       fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15,
@@ -1262,7 +1259,9 @@ def own_clock(x86: int, arm: int) -> Limit:
     return Limit((x86, arm), 0, [0], mask=ALL_BITS & ~15)
 
 
-OWN_PID = 0x5EC0_4321  # in a program, the pid of the process that it will confine: `with_own_pid`
+# Stands for the pid of the process that a filter will confine. `with_own_pid` puts that pid in its
+# place, in the bytes of the finished filter.
+OWN_PID = 0x5EC0_4321
 
 # The keys are labels (only "clone" is looked up). A call may have several rules, and has to pass
 # them all.
@@ -1382,8 +1381,8 @@ def install_thread_gate() -> int:
         (IF_ANY_BIT, 0, 1, CLONE_THREAD),  # a process, not a thread: to the last line
         (RETURN, 0, 0, ASK),
         (RETURN, 0, 0, ALLOW)]))
-    # Does this kernel know CONTINUE? It says "not found" to an answer that nobody has asked for;
-    # before 5.5 it says "invalid", and this fails.
+    # Does this kernel know CONTINUE? We answer a question that nobody has asked. One that knows it
+    # finds no such question (FileNotFoundError); before 5.5 the answer is invalid, and this fails.
     with suppress(FileNotFoundError):
         send_answer(gate, question=bytes(8), error=0, flags=SECCOMP_USER_NOTIF_FLAG_CONTINUE)
     return gate

@@ -23,7 +23,7 @@ flags that training runs share, the run's directory with checkpoints that a kill
 and signals that stop a run without loss.
 
 The paper (arXiv 2505.21668 v2) takes 3 epochs, batches of 32, correct trajectories only, and GPT-4o
-as the teacher. Ours: programs as the teacher, and the tiny model with its settings, the defaults.
+as the teacher. Here programs are the teacher, and the default settings are the tiny model's.
 """
 import signal
 import sys
@@ -359,8 +359,7 @@ def optimizer_step(model: nn.Module, optimizer: torch.optim.Optimizer, lr: float
 
 
 def check_gradients(skipped: int, steps: int) -> None:
-    """End a run of `steps` steps that does not learn: its newest `skipped` steps were all skipped.
-    """
+    """End a run of `steps` steps if the newest ten were skipped (or all, of a shorter run)."""
     if skipped >= min(steps, 10):
         raise SystemExit(f"training has failed: the last {skipped} steps were skipped, since no "
                          "gradient was finite; lower --lr, or look at the model and the data")
@@ -388,7 +387,7 @@ def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
                  sandbox: Sandbox) -> Path:
     """The file of conversations in the run's directory: written, unless a resumed run has it.
 
-    What they look like is said by FORMS and write_messages in tasks/teacher.py.
+    FORMS and write_messages in tasks/teacher.py say what they look like.
     """
     data = run.path / "data.jsonl"
 
@@ -778,6 +777,9 @@ def main() -> None:
         parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
     tasks = parse_tasks(args.tasks, args.level)
     world = check_and_start(parser, args)
+    if args.model and args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr"):
+        world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has learned "
+                  "already: 1e-4 spoils less")
     # A wrong --data ends the program here, before --out is touched.
     if args.data:
         lines = read_conversations(args.data, args.keep_wrong, args.format)
@@ -895,16 +897,14 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     if args.model and width >= WIDE and has_tiny_lr:
         world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
                   f"for the tiny model, and {args.model} is none: --preset laptop has others")
-    elif args.model and has_tiny_lr and not parser.get_default("model"):   # sft.py
-        world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has learned "
-                  "already: 1e-4 spoils less")
     held_out = []
     if args.tasks:   # grpo.py --questions has none
         held_out = [key for key, _ in parse_tasks(args.tasks, args.level)
                     if TASKS[key].split == "test"]
     if held_out:
-        world.say(f"note: {len(held_out)} of --tasks are meant to be held out as whole tasks (split "
-                  f"test), {held_out[0]} for one: who trains on them cannot ask them afterwards")
+        world.say(f"note: {len(held_out)} of --tasks are meant to be held out as whole tasks "
+                  f"(split test), {held_out[0]} for one: who trains on them cannot ask them "
+                  "afterwards")
     # What "auto" has come to is noted with the flags: where it would be another dtype, --resume is
     # refused.
     args.dtype = str(world.dtype).removeprefix("torch.")
@@ -1013,7 +1013,7 @@ class RunDir:
 
     def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool = False,
                  overwrite: bool = False, sandbox: Sandbox | None = None):
-        # As in the files, so that both can be compared: lists, no tuples.
+        # The flags as JSON brings them back (lists, no tuples), to compare with those in the files.
         self.out, self.world, self.flags = Path(out), world, json.loads(json.dumps(flags))
         self.locks: list[Any] = []
         self.sandbox_line = sandbox.describe_layers() if sandbox else ""
@@ -1103,29 +1103,26 @@ class RunDir:
         except (ValueError, LookupError, TypeError):
             raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags; "
                              "--overwrite moves the run aside and begins again")
-        changes = {}
-        for key in sorted((saved.keys() | self.flags.keys()) - self.MAY_CHANGE):
-            before, now = saved.get(key), self.flags.get(key)
-            if before != now:
-                flag = key.replace("_", "-")
-                changes[key] = f"--{flag} was {before} when the run began and is {now} now"
-        # What follows from another flag differs with it: only that one is to be mended.
-        if "preset" in changes:
-            changes = {"preset": changes["preset"]}
-        # grpo.py notes its questions and its model by a path, and by a digest of what is there.
-        # Where the digest is the same, the path may be another one.
-        for name in ("questions", "model"):
+        compared = (saved.keys() | self.flags.keys()) - self.MAY_CHANGE
+        # grpo.py notes its model and its questions by a path, and by a digest of what is there. If
+        # the run has noted a digest (sft.py does not), it alone counts: a file may have moved.
+        for name in ("model", "questions"):
             digest = f"{name}_sha256"
-            has_changed = changes.pop(digest, None)
-            if digest not in saved:   # sft.py notes none, nor did older runs: the path decides
-                continue
-            if has_changed:
-                changes.setdefault(name, f"{saved[name]} has changed since the run began")
-            else:
-                changes.pop(name, None)
-        if changes:
-            raise SystemExit(f"--resume: {', '.join(changes.values())}; a run goes on with its own "
-                             "flags")
+            compared.discard(name if saved.get(digest) and self.flags.get(digest) else digest)
+        changed = [name for name in sorted(compared) if saved.get(name) != self.flags.get(name)]
+        # What follows from a preset differs with it: only that one is to be mended.
+        if "preset" in changed:
+            changed = ["preset"]
+        if changed:
+            reasons = ", ".join(self._tell_change(name, saved) for name in changed)
+            raise SystemExit(f"--resume: {reasons}; a run goes on with its own flags")
+
+    def _tell_change(self, name: str, saved: dict[str, Any]) -> str:
+        flag = name.removesuffix("_sha256")
+        before, now = saved.get(flag), self.flags.get(flag)
+        if before == now:   # it is the digest that differs
+            return f"{before} has changed since the run began"
+        return f"--{flag.replace('_', '-')} was {before} when the run began and is {now} now"
 
     def _note_sandbox(self) -> None:
         """The log's first line says how scripts are confined: from now on perhaps otherwise."""

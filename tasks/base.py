@@ -34,8 +34,8 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable, Iterator
 
-# Every question belongs to one of them, for ever. sft.py trains on "sft"; grpo.py trains on "rl" and
-# validates on "val"; both measure on "eval".
+# Every question belongs to one of them, for ever. sft.py trains on "sft"; grpo.py trains on "rl",
+# and validates on "val"; both measure on "eval".
 PURPOSES = ("sft", "rl", "val", "eval")
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed

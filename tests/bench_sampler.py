@@ -121,7 +121,7 @@ class Work:
         for row, lengths in zip(plan, self.lengths):
             start = 0   # of the turn
             for turn, length in enumerate(lengths, 1):
-                last = self.code if turn < len(lengths) else [tiny.chat().end]
+                last = self.code if turn < len(lengths) else [tiny.chat().turn_end]
                 row[start + length - len(last):start + length] = last
                 start += length + len(self.reply)
         return torch.from_numpy(plan.flatten()).to(self.device)
@@ -325,7 +325,7 @@ def full_sampler(model: CausalLM, rows: int, context: int, steps: int) -> Sample
     """A sampler in which `rows` rows decode, whose contexts will be `context` long on average."""
     chat, group = tiny.chat(), []
     for _ in range(rows):
-        prompt = [chat.end] * (context - steps // 2)
+        prompt = [chat.turn_end] * (context - steps // 2)
         t = Trajectory(tiny.instance(), 0, [], prompt_len=len(prompt), ids=list(prompt))
         noise = np.random.rand(steps + 4).astype(np.float32)
         group.append(Row(t, (), noise, group, stop=10 ** 9))

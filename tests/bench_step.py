@@ -179,8 +179,8 @@ def plan(rng: random.Random, chat: Chat, calls: int, turn_tokens: int,
         ids += chat.encode("\n" + MARKS.show_code(f"print({call})"))
         ids += chat.tool_reply(str(call))
     ids += [filler] * exponential(rng, turn_tokens, max_tokens // (calls + 2))
-    ids += chat.encode(MARKS.show_answer("0")) + [chat.end]
-    padding = [chat.end] * max_tokens
+    ids += chat.encode(MARKS.show_answer("0")) + [chat.turn_end]
+    padding = [chat.turn_end] * max_tokens
     return (ids + padding)[:max_tokens]
 
 
@@ -287,7 +287,7 @@ def caller_conversation(chat: Chat, question: Instance, program: str, output: st
         {"role": "user", "content": MARKS.show_output(output)},
         {"role": "assistant", "content": thoughts[1] + MARKS.show_answer(question.expect)}])
     for i in range(1, len(ids)):
-        if loss_mask[i - 1] and ids[i] == chat.end:
+        if loss_mask[i - 1] and ids[i] == chat.turn_end:
             loss_mask[i] = 1
     return Example(ids, loss_mask)
 

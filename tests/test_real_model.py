@@ -102,8 +102,8 @@ def test_greedy_tokens_of_real_weights_equal_those_of_transformers(ours, theirs,
     for [t] in groups:
         prompt = torch.tensor([t.ids[:t.prompt_len]])
         wanted = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
-                                 max_new_tokens=64, eos_token_id=sorted(chat.ends),
-                                 pad_token_id=chat.end)
+                                 max_new_tokens=64, eos_token_id=sorted(chat.stop_ids),
+                                 pad_token_id=chat.turn_end)
         print(f"\n{t.response_len} greedy tokens: {t.messages[-1]['content'][:60]!r}")
         # A code block would end our turn and not theirs; none of these answers holds one.
         assert t.calls == 0
@@ -142,7 +142,7 @@ def test_sampler_and_trainer_agree_on_a_conversation_of_several_turns(ours, thei
     Both sides keep float32, but one decodes token by token out of the cache.
     """
     turns = [f"Let me compute.\n{BROKEN}", f"Again.\n{SCRIPT}", "So it is <<<391>>>"]
-    dictated = [token for turn in turns for token in chat.encode(turn)] + [chat.end]
+    dictated = [token for turn in turns for token in chat.encode(turn)] + [chat.turn_end]
     protocol = Protocol(max_turn_tokens=64, max_tokens=400)
     [free] = rollout(Interpreter(ours, chat, tiny.sandbox()), [tiny.instance()], group_size=2,
                      protocol=protocol, key=(0,))
@@ -224,7 +224,7 @@ def test_supervised_ids_and_mask_equal_those_of_the_rollout(published, format_na
     turns = ["First:\n" + marks.show_code("print(undefined)"),
              "Again:\n" + marks.show_code("print('äöü', 12 + 34)"),
              "It is " + marks.show_answer("46")]
-    dictated = [token for turn in turns for token in chat.encode(turn)] + [chat.end]
+    dictated = [token for turn in turns for token in chat.encode(turn)] + [chat.turn_end]
     tiny.Script(monkeypatch, dictated)
     model = tiny.model(vocab_size=chat.tokenizer_size, hidden_size=8)
     protocol = Protocol(format=format_name, max_turn_tokens=400, max_tokens=1000)
@@ -242,7 +242,7 @@ def test_nothing_in_content_becomes_a_control_token(published):
     added = published.added_tokens_decoder
     control = {token for token, entry in added.items() if entry.special}
     control |= {token for piece in chat.between.values() for token in piece if token in added}
-    assert chat.end in control
+    assert chat.turn_end in control
     for token in control:
         text = f"before {added[token].content} behind"
         ids = chat.encode(text)

@@ -228,4 +228,4 @@ def test_masks_of_data_equal_what_the_chat_format_says(lines):
     """Pitfalls 2 and 4: nothing before the model's turn, and the end-of-turn token that it stops with."""
     for line in lines[:20]:
         ids, mask = render_messages(tiny.chat(), line["messages"])
-        assert mask[0] == 0 and mask[-1] == 1 and ids[-1] == tiny.chat().end
+        assert mask[0] == 0 and mask[-1] == 1 and ids[-1] == tiny.chat().turn_end

@@ -82,7 +82,7 @@ class Script:
 def turns(*texts: str, end: bool = True) -> list[int]:
     """The ids a model samples for these turns: each text, and the end-of-turn token after the last."""
     ids = [i for text in texts for i in chat().encode(text)]
-    return ids + [chat().end] * end
+    return ids + [chat().turn_end] * end
 
 
 @functools.cache
