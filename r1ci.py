@@ -7,10 +7,10 @@ r"""r1ci.py -- a language model that reasons in words and in Python that runs: t
 
 One conversation ("|" marks the tokens that the model samples, and only those are ever trained on):
 
-      <|im_start|>system ... <|im_start|>user\nWhat is 17 * 23? <|im_end|>\n<|im_start|>assistant\n
-    | ```python\nprint(17 * 23)\n```
-      <|im_end|>\n<|im_start|>user\nCode Execution Results:\n391<|im_end|>\n<|im_start|>assistant\n
-    | <<<391>>><|im_end|>
+      <|im_start|>system... <|im_start|>user\nWhat is 12 + 30?...<|im_end|>\n<|im_start|>assistant\n
+    | ```python\nprint(12 + 30)\n```
+      <|im_end|>\n<|im_start|>user\nCode Execution Results:\n42<|im_end|>\n<|im_start|>assistant\n
+    | <<<42>>><|im_end|>
 
 Read from top to bottom:
 
@@ -60,7 +60,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -1445,9 +1445,9 @@ def find_model(name: str | Path) -> Path:
     if path.is_dir():
         return path
     if str(name).startswith("runs/"):
-        there = ", ".join(sorted(map(str, Path("runs").glob("*/"))))
+        there = ", ".join(sorted(str(path.parent) for path in Path("runs").glob("*/config.json")))
         raise SystemExit(f"{name} does not exist: " + (
-            f"there are {there}" if there else "run sft.py first, then grpo.py"))
+            f"finished models are {there}" if there else "run sft.py first, then grpo.py"))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)) or Path(path.parts[0]).exists():
         raise SystemExit(f"{name} does not exist, or is no directory: --model takes one, or a hub "
                          "id with its owner (Qwen/Qwen2.5-3B-Instruct)")
@@ -1933,7 +1933,7 @@ def command_eval(args: argparse.Namespace) -> None:
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
         layers = sandbox.describe_layers()
         for mode in MODES if args.mode == "all" else [args.mode]:
-            protocol = protocol_of(args, mode=mode)
+            protocol = replace(protocol_of(args), mode=mode)
             key = (args.seed, "held-out questions")
             if endpoint:
                 reports[mode], groups = evaluate_endpoint(

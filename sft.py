@@ -1330,7 +1330,7 @@ def stop_at_once(number: int, frame: Any) -> None:
     """Outside of the loop over steps: end, without a traceback, with the signal's exit status."""
     catch_signals(signal.SIG_DFL)   # a second signal does not even wait for this one's clearing up
     with suppress(OSError):   # not by print: the signal may have come amid one
-        os.write(2, b"\nstopped: what no file holds yet will be done again\n")
+        os.write(2, b"\nstopped; a run goes on with --resume, where its files end\n")
     raise SystemExit(128 + number)
 
 

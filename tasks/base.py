@@ -135,7 +135,11 @@ class Task:
         rng = Random(f"{self.key}/{level}/{seed}")
         # One draw in four belongs to the purpose that is asked for; the first that does is taken.
         for _ in range(MAX_REDRAWS):
-            question, facts, *planted = self.make(rng, level)
+            made = self.make(rng, level)
+            if not isinstance(made, tuple):
+                raise TypeError(f"task {self.key}: make returned {made!r:.60}, where a question and "
+                                "its facts are needed: a text, a dict")
+            question, facts, *planted = made
             if purpose_of(question) == purpose:
                 expect = planted[0] if planted else self.solve(**facts)
                 return Instance(self.key, seed, level, purpose, question, facts, str(expect))
@@ -157,8 +161,7 @@ class Task:
 
         A task sets `program = None` where text is the natural way.
         """
-        *helpers, solve = self._sources()
-        return "\n".join([*helpers, solve]) + f"\nprint(solve({arguments(instance.facts)}))\n"
+        return "\n".join([*self._sources(), f"print(solve({arguments(instance.facts)}))\n"])
 
     def script(self, instance: Instance) -> str:
         """As `program`, but what `solve` does stands outside of a function: for a `solve` without a
@@ -258,10 +261,9 @@ class Formula(Task, abstract=True):
 
 # ---- right answers, dressed or not ---------------------------------------------------------------
 
-# What people and models put around an answer: (before, after), "$$" before "$", which begins alike.
-DRESS = (("```", "```"), ("\\boxed{", "}"), ("\\text{", "}"), ("\\[", "\\]"), ("\\(", "\\)"),
-         ("$$", "$$"), ("$", "$"), ("**", "**"), ("`", "`"), ('"', '"'), ("'", "'"),
-         ("“", "”"), ("‘", "’"))
+# What people and models put around an answer: before -> after, "$$" before "$", which begins alike.
+DRESS = {"```": "```", "\\boxed{": "}", "\\text{": "}", "\\[": "\\]", "\\(": "\\)",
+         "$$": "$$", "$": "$", "**": "**", "`": "`", '"': '"', "'": "'", "“": "”", "‘": "’"}
 
 
 def accepts(check: Callable[[str, Instance], bool], answer: str, instance: Instance) -> bool:
@@ -302,7 +304,7 @@ def without_a_layer(text: str) -> str | None:
     lines = text.split("\n")
     if fence and len(lines) > 2 and lines[-1].strip() == fence[0]:
         return "\n".join(lines[1:-1])
-    for before, after in DRESS:
+    for before, after in DRESS.items():
         room = len(text) > len(before) + len(after)
         if room and text.startswith(before) and text.endswith(after):
             return text[len(before):-len(after)]
@@ -452,11 +454,10 @@ def worth(formula: str) -> Any:
     for _ in range(2):
         formula = re.sub(FRACTION, r"((\1)/(\2))", formula)
         formula = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", formula)
-    # Other signs become Python's.
-    python = (("√", "sqrt"), ("π", "pi"), ("\\cdot", "*"), ("\\times", "*"), ("·", "*"),
-              ("×", "*"), ("^", "**"), ("\\left", ""), ("\\right", ""), ("\\", ""), ("{", "("),
-              ("}", ")"))
-    for old, new in python:
+    # Other signs become Python's, a word of LaTeX before its backslash.
+    python = {"√": "sqrt", "π": "pi", "\\cdot": "*", "\\times": "*", "·": "*", "×": "*", "^": "**",
+              "\\left": "", "\\right": "", "\\": "", "{": "(", "}": ")"}
+    for old, new in python.items():
         formula = formula.replace(old, new)
     # A product: 2sqrt(3), 5 pi, pi(3).
     formula = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", formula)

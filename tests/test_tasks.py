@@ -19,6 +19,7 @@ import pytest
 from digests import CHANGED, KNOWN, SHIPPED, complaints, digest
 from sandbox import Sandbox
 from tasks import PURPOSES, TASKS
+from tasks.base import Task
 from tasks.difficulty import DIFFICULTY
 from test_tasks_routes import drives_out
 
@@ -501,3 +502,12 @@ def test_a_wrong_name_or_number_is_answered_with_one_sentence(arguments, culprit
     done = command(*arguments)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2 and culprit in last and mend in last and "Traceback" not in done.stderr
+
+
+def test_a_task_whose_make_forgets_the_facts_is_told_so():
+    class Forgetful(Task, abstract=True):   # abstract: not among TASKS
+        def make(self, rng, level):
+            return f"How many letters has word {rng.random()}?"
+
+    with pytest.raises(TypeError, match=r"make returned 'How many.*a question and its facts are needed"):
+        Forgetful().generate(0)
