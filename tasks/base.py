@@ -137,8 +137,8 @@ class Task:
         for _ in range(MAX_REDRAWS):
             made = self.make(rng, level)
             if not isinstance(made, tuple):
-                raise TypeError(f"task {self.key}: make returned {made!r:.60}, where a question and "
-                                "its facts are needed: a text, a dict")
+                raise TypeError(f"task {self.key}: make returned {made!r:.60}, where a question "
+                                "and its facts are needed: a text, a dict")
             question, facts, *planted = made
             if purpose_of(question) == purpose:
                 expect = planted[0] if planted else self.solve(**facts)

@@ -23,18 +23,14 @@ class Format:
     To add one: its marks in FORMATS, its reader in ANSWER_READERS, a word in the help of --format.
     """
 
-    code_open: str
-    code_close: str
-    output_open: str
-    output_close: str
     answer_open: str
     answer_close: str
     answer_place: str  # where the prompt tells the model to put its answer
-
-    @property
-    def is_fenced(self) -> bool:
-        """Whether code stands in a Markdown fence."""
-        return self.code_close == "```"
+    # The paper's own: code in a Markdown fence.
+    code_open: str = "```python"
+    code_close: str = "```"
+    output_open: str = "Code Execution Results:\n"
+    output_close: str = ""
 
     def show_code(self, script: str) -> str:
         """A script as the model writes it."""
@@ -66,12 +62,8 @@ class Format:
 
 
 FORMATS = {
-    # The paper's own: a Markdown fence, and an answer between angle brackets.
+    # The paper's own: a Markdown fence (the default), and an answer between angle brackets.
     "fence": Format(
-        code_open="```python",
-        code_close="```",
-        output_open="Code Execution Results:\n",
-        output_close="",
         answer_open="<<<",
         answer_close=">>>",
         answer_place="between <<< and >>>",
@@ -88,10 +80,6 @@ FORMATS = {
     ),
     # Code as in "fence"; the answer as in mathematical texts.
     "boxed": Format(
-        code_open="```python",
-        code_close="```",
-        output_open="Code Execution Results:\n",
-        output_close="",
         answer_open="\\boxed{",
         answer_close="}",
         answer_place="in \\boxed{}",
@@ -182,52 +170,40 @@ def read_turn(text: str, format_name: str = "fence") -> Turn:
 
 
 class Block(NamedTuple):
-    """A closed code block: its script, and where it starts (a fence: its line) and ends, marks
-    included.
+    """A code block, and where in the text it starts and ends. Here, as a Markdown fence:
+
+        ```python title=x     starts at the line's beginning
+        print(1)              its code
+        ```                   ends after the last tick
     """
 
-    code: str
+    language: str
+    code: str | None  # None: nothing closes it, and it goes on to the end of the text
     start: int
     end: int
-
-
-# ticks and language, with up to three blanks before
-FENCE = re.compile(r" {0,3}(`{3,}) *([^\s`]*)")
 
 
 def find_block(text: str, marks: Format) -> Block | None:
     """The first closed block of Python code."""
-    if not marks.is_fenced:
+    if marks.code_close != "```":  # no Markdown fence: the marks may stand anywhere in a line
         opened = text.find(marks.code_open)
         closed = text.find(marks.code_close, opened)
         if opened < 0 or closed < 0:
             return None
-        script = text[opened + len(marks.code_open) : closed]
-        return Block(script.removeprefix("\n"), opened, closed + len(marks.code_close))
+        script = text[opened + len(marks.code_open) : closed].removeprefix("\n")
+        return Block("python", script, opened, closed + len(marks.code_close))
     for fenced in find_fences(text):
-        if fenced.closed and fenced.language in ("python", "python3", "py"):
-            return Block(text[fenced.inside : fenced.closing], fenced.start, fenced.end)
+        if fenced.code is not None and fenced.language in ("python", "python3", "py"):
+            return fenced
     return None
 
 
-class Fenced(NamedTuple):
-    """A Markdown fence as offsets in the text (up to three blanks before, three ticks or more):
-
-        ```python title=x     start is here, at the line's beginning
-        print(1)              inside
-        ```                   closing; end is after the last tick
-    """
-
-    language: str
-    start: int
-    inside: int
-    closing: int
-    end: int
-    closed: bool
+# Up to three blanks, three ticks or more, a language.
+FENCE = re.compile(r" {0,3}(`{3,}) *([^\s`]*)")
 
 
-def find_fences(text: str) -> list[Fenced]:
-    """All Markdown fences, in order; one that nothing closes goes on to the end of the text."""
+def find_fences(text: str) -> list[Block]:
+    """All Markdown fences, in order, closed or not."""
     fences, offset = [], 0
     ticks, language, start, inside = "", "", 0, 0  # of the open fence; no ticks: none is open
     for line in text.split("\n"):
@@ -238,11 +214,11 @@ def find_fences(text: str) -> list[Fenced]:
         # Any line with enough ticks closes, whatever follows them: a rollout stops at the ticks.
         elif mark and len(mark[1]) >= len(ticks):
             end = offset + mark.start(1) + len(ticks)
-            fences.append(Fenced(language, start, inside, offset, end, closed=True))
+            fences.append(Block(language, text[inside:offset], start, end))
             ticks = ""
         offset += len(line) + 1
     if ticks:
-        fences.append(Fenced(language, start, inside, len(text), len(text), closed=False))
+        fences.append(Block(language, None, start, len(text)))
     return fences
 
 

@@ -32,32 +32,26 @@ def is_one_statement(program: str) -> bool:
 
     A `solve` whose body is one `return` counts as facts do: the call of it is the statement.
     """
-    statements = [statement for statement in ast.parse(program).body
-                  if not (is_import(statement) or is_fact(statement) or returns_at_once(statement))]
+    statements = [statement for statement in ast.parse(program).body if not prepares(statement)]
     return len(statements) == 1 and isinstance(statements[0], ast.Expr)
 
 
-def is_import(statement: ast.stmt) -> bool:
-    return isinstance(statement, (ast.Import, ast.ImportFrom))
-
-
-def is_fact(statement: ast.stmt) -> bool:
-    """Whether a statement gives a name to a literal."""
-    if not isinstance(statement, ast.Assign):
-        return False
-    try:
-        ast.literal_eval(statement.value)
-        return True
-    except (ValueError, TypeError):
-        return False
-
-
-def returns_at_once(statement: ast.stmt) -> bool:
-    """Whether a statement defines `solve` as one `return`, imports aside."""
-    if not isinstance(statement, ast.FunctionDef) or statement.name != "solve":
-        return False
-    body = [inner for inner in statement.body if not is_import(inner)]
-    return len(body) == 1 and isinstance(body[0], ast.Return)
+def prepares(statement: ast.stmt) -> bool:
+    """Whether a statement is an import, gives a name to a literal, or defines `solve` as one
+    `return`, imports aside.
+    """
+    match statement:
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Assign():
+            try:
+                ast.literal_eval(statement.value)
+                return True
+            except (ValueError, TypeError):
+                return False
+        case ast.FunctionDef(name="solve", body=[*before, ast.Return()]):
+            return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in before)
+    return False
 
 
 # ---- the table, printed anew by `python tests/measure_tasks.py` ----------------------------------

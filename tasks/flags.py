@@ -132,25 +132,25 @@ def real(minimum: float, maximum: float = 1e6) -> Callable[[str], float]:
 def add_protocol_flags(parser: argparse.ArgumentParser, temperature: float,
                        modes: tuple[str, ...] = MODES) -> None:
     """A flag for every field of Protocol, and how long a script may run."""
-    defaults = Protocol()
     add = parser.add_argument_group("conversation").add_argument
-    add("--mode", choices=modes, default=defaults.mode,
+    add("--mode", choices=modes,
         help="system prompt: ci lets the model choose words or code, text forbids code, code asks "
              "for it first, guided says when to use which")
-    add("--format", choices=tuple(FORMATS), default=defaults.format,
+    add("--format", choices=tuple(FORMATS),
         help="marks of code and answer: ```python and <<< >>>, <code> and <answer>, or \\boxed{}")
-    add("--temperature", type=real(0), default=temperature, help="of sampling; 0: greedy")
-    add("--max-turn-tokens", type=whole(1), default=defaults.max_turn_tokens, help="per turn")
-    add("--max-tokens", type=whole(1), default=defaults.max_tokens,
+    add("--temperature", type=real(0), help="of sampling; 0: greedy")
+    add("--max-turn-tokens", type=whole(1), help="per turn")
+    add("--max-tokens", type=whole(1),
         help="per conversation after the prompt, script output included")
-    add("--max-calls", type=whole(0), default=defaults.max_calls, help="code calls at most")
-    add("--tool-chars", type=whole(1), default=defaults.tool_chars,
+    add("--max-calls", type=whole(0), help="code calls at most")
+    add("--tool-chars", type=whole(1),
         help="characters of a script's output and error that the model reads")
-    add("--slots", type=whole(1), default=defaults.slots, help="rows that decode together")
+    add("--slots", type=whole(1), help="rows that decode together")
     add("--code-timeout", type=real(0.1, 86400), default=5.0, help="seconds a script may run")
+    # The other defaults are Protocol's own.
+    parser.set_defaults(**vars(Protocol(temperature=temperature)))
 
 
-def protocol_of(args: argparse.Namespace, **changes: Any) -> Protocol:
-    """The limits that the flags tell, but for `changes`."""
-    values = {key: getattr(args, key) for key in Protocol.__dataclass_fields__}
-    return Protocol(**{**values, **changes})
+def protocol_of(args: argparse.Namespace) -> Protocol:
+    """How the flags tell a conversation to be held."""
+    return Protocol(**{key: getattr(args, key) for key in Protocol.__dataclass_fields__})

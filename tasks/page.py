@@ -80,10 +80,9 @@ def read_run(directory: Path, most_bytes: int) -> dict[str, Any]:
     lines = [line for _, line in read_jsonl(directory / "metrics.jsonl")]
     flags = next((line["flags"] for line in lines if "flags" in line), {})
     steps = [line for line in lines if "step" in line]
-    reinforced = "group_size" in flags or any("reward" in line for line in steps)
     return {
         "name": str(directory),
-        "kind": "grpo" if reinforced else "sft",
+        "kind": "grpo" if "group_size" in flags else "sft",
         "flags": flags,
         "sandbox": next((line["sandbox"] for line in lines if "sandbox" in line), ""),
         "steps": max((line["step"] for line in steps), default=0),
@@ -123,7 +122,7 @@ def read_accuracy(directory: Path) -> dict[str, Any]:
         tasks[task] = [with_error(earlier), with_error(report["tasks"][task])]
     tasks["all"] = [with_error(before), with_error(report)]
     modes = {mode: with_error(part) for mode, part in report.get("modes", {}).items()}
-    return {"n": report.get("n"), "tasks": tasks, "modes": modes, "step": report.get("step")}
+    return {"tasks": tasks, "modes": modes, "step": report.get("step")}
 
 
 def with_error(part: Line | None) -> list[float] | None:
@@ -233,7 +232,7 @@ def read_groups(directory: Path, flags: Line, most_bytes: int) -> list[dict[str,
     if not chosen:
         chosen = thin_out(list(by_group.values()), MOST_ROWS)
     tokenizer = find_tokenizer(directory, flags)
-    groups = [describe_group(rows, tokenizer, flags) for rows in chosen]
+    groups = [describe_group(rows, tokenizer) for rows in chosen]
     # Long conversations: fewer steps, evenly spread, until the page is small enough.
     while len(groups) > 1 and len(as_script(groups)) > most_bytes:
         groups = thin_out(groups, len(groups) // 2)
@@ -261,7 +260,7 @@ def find_tokenizer(directory: Path, flags: Line) -> Tokenizer | None:
     return None
 
 
-def describe_group(rows: list[Line], tokenizer: Tokenizer | None, flags: Line) -> dict[str, Any]:
+def describe_group(rows: list[Line], tokenizer: Tokenizer | None) -> dict[str, Any]:
     """The question, once, and its conversations."""
     first = rows[0]
     opening = []  # the messages before the model's first turn
@@ -272,14 +271,13 @@ def describe_group(rows: list[Line], tokenizer: Tokenizer | None, flags: Line) -
     return {
         "step": first.get("step"),
         "task": first.get("task", ""),
-        "seed": first.get("seed"),
         "system": "\n".join(m["content"] for m in opening if m["role"] == "system"),
         "question": "\n".join(m["content"] for m in opening if m["role"] != "system"),
-        "conversations": [describe_row(row, tokenizer, flags) for row in rows],
+        "conversations": [describe_row(row, tokenizer) for row in rows],
     }
 
 
-def describe_row(row: Line, tokenizer: Tokenizer | None, flags: Line) -> dict[str, Any]:
+def describe_row(row: Line, tokenizer: Tokenizer | None) -> dict[str, Any]:
     """A conversation after its prompt: texts, their mask (1: sampled) and log-probabilities.
 
     Of sampled tokens alone grpo.py has saved log-probabilities: one for each sampled text here, or
@@ -296,11 +294,9 @@ def describe_row(row: Line, tokenizer: Tokenizer | None, flags: Line) -> dict[st
         texts = [message["content"] + "\n" for message in row["messages"][begin:]]
         mask = [int(role == "assistant") for role in spoken[begin:]]
     logps = row.get("logps", [])
-    # PPO has an advantage for every token, which no file holds.
-    advantage = None if flags.get("advantage") == "ppo" else row.get("advantage")
     return {
         "reward": row.get("reward"),
-        "advantage": advantage,
+        "advantage": row.get("advantage"),
         "stop_reason": row.get("stop_reason", ""),
         "calls": row.get("calls"),
         "start": start,

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Iterable, Iterator
 
 from tasks.base import (LEVELS, TASKS, Instance, accepts, cells, items, letter, norm, number,
@@ -269,7 +270,7 @@ def own_questions(path: str, purpose: str, n: int | None = None) -> list[Instanc
 
 def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
     """p of each question: from a pass_rates.jsonl, or the verdicts in a trajectories.jsonl."""
-    known: dict[tuple, list[float]] = {}
+    rates: dict[str, list[float]] = {}  # by a question's name, as in eval.json
     for i, line in read_jsonl(path):
         if not ({"task", "level", "seed"} <= line.keys() and line.keys() & {"pass_rate", "reward"}):
             raise SystemExit(
@@ -280,14 +281,13 @@ def read_pass_rates(path: str, questions: list[Instance]) -> list[float]:
             raise SystemExit(f"{path}, line {i}: {rate!r} is no pass rate, a number from 0 to 1")
         # Questions of other purposes and rows that the sandbox failed say nothing about these.
         if line.get("purpose", "rl") == "rl" and line.get("stop_reason") != "tool_failure":
-            key = str(line["task"]), str(line["level"]), str(line["seed"])
-            known.setdefault(key, []).append(rate)
-    keys = [(q.task, str(q.level), str(q.seed)) for q in questions]
-    missing = sum(key not in known for key in keys)
+            name = f"{line['task']}@{line['level']}/{line['seed']}"
+            rates.setdefault(name, []).append(rate)
+    names = [f"{q.task}@{q.level}/{q.seed}" for q in questions]
+    missing = sum(name not in rates for name in names)
     if missing:
         raise SystemExit(f"{path} lacks {missing} of {len(questions)} questions: measure again")
-    means = {key: sum(rates) / len(rates) for key, rates in known.items()}
-    return [means[key] for key in keys]
+    return [fmean(rates[name]) for name in names]
 
 
 def read_bbh(directory: str, n: int) -> list[Instance]:

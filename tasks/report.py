@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections import Counter
 from itertools import groupby
+from statistics import fmean, pstdev, stdev
 from typing import Any, Callable
 
 from tasks.base import TASKS, norm
@@ -22,9 +23,8 @@ def mean_stderr(values: list[float]) -> tuple[float, float]:
     """Mean and standard error of the mean."""
     if not values:
         return 0.0, 0.0
-    mean = sum(values) / len(values)
-    variance = sum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
-    return mean, math.sqrt(variance / len(values))
+    deviation = stdev(values) if len(values) > 1 else 0.0
+    return fmean(values), deviation / math.sqrt(len(values))
 
 
 def tool_failures(trajectories: list[Trajectory]) -> tuple[int, int]:
@@ -144,7 +144,7 @@ def behaviour(groups: Groups) -> tuple[dict[str, float], dict[str, float]]:
         for group in groups:
             values = [value for value in map(value_of, group) if value is not None]
             if values:
-                by_question.append(sum(values) / len(values))
+                by_question.append(fmean(values))
         means[name], stderrs[name] = mean_stderr(by_question)
     return means, stderrs
 
@@ -163,7 +163,7 @@ def majority_right(group: list[Trajectory]) -> bool:
 
 
 def share_right(group: list[Trajectory]) -> float:
-    return sum(t.right for t in group) / len(group)
+    return fmean(t.right for t in group)
 
 
 def summarise(groups: Groups) -> dict[str, Any]:
@@ -333,12 +333,10 @@ def explain_group(
     group: list[Trajectory], rewards: list[float], advantages: list[float]
 ) -> str:
     """The question, then each answer with its reward and advantage; at most 80 columns."""
-    mean = sum(rewards) / len(rewards)
-    std = (sum((r - mean) ** 2 for r in rewards) / len(rewards)) ** 0.5
     lines = [
         *textwrap.wrap(group[0].instance.question, 80),
         "",
-        f"rewards: mean {mean:.3f}, standard deviation {std:.3f}",
+        f"rewards: mean {fmean(rewards):.3f}, standard deviation {pstdev(rewards):.3f}",
         "answer  reward  advantage  calls  tokens  text",
     ]
     for t, reward, advantage in zip(group, rewards, advantages):

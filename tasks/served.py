@@ -12,6 +12,7 @@ import queue
 import re
 import threading
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -99,10 +100,9 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
         answer = client.chat.completions.with_raw_response.create(
             model=endpoint.name, messages=messages, max_tokens=max_tokens, temperature=temperature
         )
-    except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-        raise Refused(one_line(error))
     except openai.APIStatusError as error:
-        if error.status_code == 413:
+        # Of one conversation alone: a bad request, one too large, one that cannot be processed.
+        if error.status_code in (400, 413, 422):
             raise Refused(one_line(error))
         raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
     except openai.OpenAIError as error:  # no connection, no answer in time
@@ -122,9 +122,8 @@ def read_reply(body: bytes) -> Reply:
     text = choice["message"].get("content")
     if text is not None:
         text = text.encode(errors="replace").decode()  # no half of a character
-    tokens = [usage.get(kind) or 0 for kind in ("prompt_tokens", "completion_tokens")]
-    if not all(isinstance(count, int) for count in tokens):
-        raise TypeError
+    # `index` takes whole numbers alone.
+    tokens = [index(usage.get(kind) or 0) for kind in ("prompt_tokens", "completion_tokens")]
     return Reply(text, choice.get("finish_reason") == "length", *tokens)
 
 
@@ -210,19 +209,14 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConvers
     nobody waits for what hangs: the threads are daemons. A server that refuses them all fails.
     """
     client = connect(endpoint)
-    left: queue.SimpleQueue = queue.SimpleQueue()  # numbers of jobs
+    # The threads share it: each goes on with the next job. (A generator could not be shared.)
+    waiting = iter(list(enumerate(jobs)))
     done: queue.SimpleQueue = queue.SimpleQueue()  # (number, Trajectory or what went wrong)
-    for number in range(len(jobs)):
-        left.put(number)
 
     def work() -> None:
-        while True:
+        for number, job in waiting:
             try:
-                number = left.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((number, converse_with(client, endpoint, sandbox, jobs[number], key)))
+                done.put((number, converse_with(client, endpoint, sandbox, job, key)))
             except (Exception, SystemExit) as error:
                 done.put((number, error))
                 return
