@@ -347,7 +347,7 @@ def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbe
 
 
 # To add one: a function above, its name here, and a word in the help of --advantage. All are called
-# alike, with what any of them needs.
+# alike, with what any of them needs. (A test wants each group's advantages to sum to 0.)
 ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": left_to_critic}
 
 
@@ -935,6 +935,9 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             groups = without_failures(all_groups)
             reward_of = REWARDS[algorithm.reward]
             rewards = [[reward_of(t) for t in group] for group in groups]
+            if not all(math.isfinite(reward) for group in rewards for reward in group):
+                raise SystemExit(f"--reward {algorithm.reward} is no finite number for an answer of "
+                                 f"step {step}")
             # 5. Advantage. (PPO's are 0 here: at the start of `update` its critic sets them.)
             advantages_for = ADVANTAGES[algorithm.advantage]
             advantages = advantages_for(rewards, algorithm.std, world)
@@ -1027,7 +1030,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     # A best and a worst answer, of equals the shortest, token by token.
     best = max(range(len(answers)), key=lambda i: (answers[i].advantage, -len(old_logps[i])))
     worst = min(range(len(answers)), key=lambda i: (answers[i].advantage, len(old_logps[i])))
-    for i in (best, worst):
+    for i in dict.fromkeys((best, worst)):   # once, if all others have advantage 0
         answer = answers[i]
         old = old_logps[i]
         new = logps_of(answer)

@@ -1762,7 +1762,12 @@ def choose_dtype(wanted: str, device: torch.device, width: int) -> torch.dtype:
 @contextmanager
 def checked_sandbox(workers: int | None, timeout: float,
                     allow_weak: bool = False) -> Iterator[Sandbox]:
-    """A sandbox that has passed its self-test; the processes of one machine share its cores."""
+    """A sandbox that has passed its self-test; the processes of one machine share its cores.
+
+    In its place may stand whatever has `submit` (returns a Future of a Result), `run`, `has` and
+    `describe_layers`. `python -m tasks` and tasks/teacher.py, which run programs of the tasks
+    alone, make a Sandbox of their own.
+    """
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     try:
@@ -1826,17 +1831,22 @@ def question_words(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]
 
         typed                               asked
         nothing                             the held-out questions that the run has asked
-        the run's own file by --questions   the same: the held-out part of the file
+        the run's own file by --questions   the same: the held-out part of the file, which may have
+                                            moved, or have changed
         other questions                     those; nothing is added
     """
     tasks, questions = flags.get("tasks"), flags.get("questions")
-    own_file = (args.questions and questions
-                and Path(args.questions).resolve() == Path(questions).resolve())
+    own_file = False
+    if args.questions and questions:
+        typed = Path(args.questions)
+        own_file = typed.resolve() == Path(questions).resolve() or (
+            typed.is_file() and sha256(typed) == flags.get("questions_sha256"))
+        questions = args.questions
     others = args.tasks or args.bbh or (args.questions and not own_file)
     if others or not (questions or tasks):
         return []
     if os.environ.get("RANK", "0") == "0":   # torchrun's ranks do not know each other yet
-        tell_questions(args.model, flags)
+        tell_questions(args.model, {**flags, "questions": questions})
     words = [f"--questions={questions}", "--purpose=eval"] if questions else [f"--tasks={tasks}"]
     if flags.get("eval_n") and args.purpose in (None, "eval"):
         words.append(f"--n={flags['eval_n']}")

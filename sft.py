@@ -755,7 +755,8 @@ def main() -> None:
     add("--layers", type=whole(1), default=2, help="of the tiny model")
     add("--copy-steps", type=whole(0), default=800, help="at most, of copying")
     add = parser.add_argument_group("data").add_argument
-    add("--data", help="train on these JSON lines instead of writing conversations")
+    add("--data", help="train on these JSON lines instead of writing conversations: "
+        '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", ...}, ...]}')
     add("--tasks", default=TINY_TASKS, help=TASKS_HELP)
     add("--level", type=int, choices=LEVELS, default=1, help="of the questions")
     add("--per-task", type=whole(1), default=800, help="questions per task")
@@ -1103,7 +1104,11 @@ class RunDir:
         except (ValueError, LookupError, TypeError):
             raise SystemExit(f"--resume: the first line of {path} does not hold the run's flags; "
                              "--overwrite moves the run aside and begins again")
-        compared = (saved.keys() | self.flags.keys()) - self.MAY_CHANGE
+        # A flag that is newer than the run decided nothing so far.
+        for name in sorted(self.flags.keys() - saved.keys() - self.MAY_CHANGE):
+            print(f"note: the run began without --{name.replace('_', '-')}, which is "
+                  f"{self.flags[name]} from now on", flush=True)
+        compared = saved.keys() - self.MAY_CHANGE
         # grpo.py notes its model and its questions by a path, and by a digest of what is there. If
         # the run has noted a digest (sft.py does not), it alone counts: a file may have moved.
         for name in ("model", "questions"):
@@ -1120,6 +1125,8 @@ class RunDir:
     def _tell_change(self, name: str, saved: dict[str, Any]) -> str:
         flag = name.removesuffix("_sha256")
         before, now = saved.get(flag), self.flags.get(flag)
+        if name not in self.flags:
+            return f"--{flag.replace('_', '-')} was {before} when the run began and is no flag now"
         if before == now:   # it is the digest that differs
             return f"{before} has changed since the run began"
         return f"--{flag.replace('_', '-')} was {before} when the run began and is {now} now"

@@ -350,7 +350,7 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
             continue
         for message, turn in zip(spoken, (*earlier, last)):
             message["content"] = turn.text
-        if keep_wrong or line.get("reward", 1.0) == 1.0:
+        if keep_wrong or is_right(line):
             lines.append({**line, "messages": messages})
             unanswered += last.answer is None
     if unanswered:
@@ -358,10 +358,19 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
               f"the marks of --format {format_name}, and teach to give none", file=sys.stderr)
     if left_out:
         print(f"note: {path}: {left_out} conversations are left out, since they go on after a "
-              "turn without code, or their last turn after its code", file=sys.stderr)
+              "turn without code, or their last turn after its code (or their marks are another "
+              "--format's)", file=sys.stderr)
     if not lines:
-        raise SystemExit(f"{path} holds no conversation with reward 1")
+        raise SystemExit(f"{path} holds no right conversation that a rollout could have had (of "
+                         f"code and answer in the marks of --format {format_name})")
     return lines
+
+
+def is_right(line: dict[str, Any]) -> bool:
+    """Whether a conversation ended right. Of grpo.py's the reward may be another number than 1
+    (--reward v2): they say it apart from that.
+    """
+    return line.get("right", line.get("reward", 1.0)) == 1.0
 
 
 def read_messages(line: dict[str, Any], format_name: str = "fence") -> list[dict[str, str]]:
@@ -416,7 +425,7 @@ def choose(lines: list[dict[str, Any]], keep: int | None, multi_turn_weight: flo
     """
     by_task: dict[str, dict[tuple, dict]] = {}
     for line in lines:
-        wanted = keep_wrong or line["reward"] == 1.0
+        wanted = keep_wrong or is_right(line)
         if wanted and (multi_turn_weight > 0 or line["form"] not in MULTI_TURN):
             said = [norm(m["content"]) for m in line["messages"] if m["role"] == "assistant"]
             question = next((m["content"] for m in line["messages"] if m["role"] == "user"), "")
@@ -480,7 +489,7 @@ def collection_table(lines: list[dict[str, Any]], chosen: list[dict[str, Any]]) 
         kept = [line for line in chosen if name in (line["task"], "all")]
         forms = Counter(line["form"] for line in kept or sampled).most_common()
         told = ", ".join(f"{form} {count}" for form, count in forms)
-        right = sum(line["reward"] == 1.0 for line in sampled)
+        right = sum(map(is_right, sampled))
         rows.append(f"{name:{width}}  {len(sampled):7d}  {right:5d}  {len(kept):4d}  {told}")
     prompts = sum(line.get("prompt_tokens", 0) for line in lines)
     completions = sum(line.get("completion_tokens", 0) for line in lines)

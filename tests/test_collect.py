@@ -440,6 +440,21 @@ def test_a_last_turn_that_goes_on_behind_its_code_is_left_out_and_counted(tmp_pa
     assert len(read(tmp_path, good, odd)) == 1 and "1 conversations are left out" in capsys.readouterr().err
 
 
+def test_right_is_what_the_verifier_said_and_not_a_shaped_reward(tmp_path, capsys):
+    """grpo.py --reward v2 gives a right answer 1.1, or after many turns 0.9, and a wrong one 0.1."""
+    def line(right: float, reward: float, answer: int) -> dict:
+        return {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"},
+                             {"role": "assistant", "content": f"<<<{answer}>>>"}],
+                "task": "user/sums", "seed": 1, "level": 1, "purpose": "rl", "right": right, "reward": reward}
+
+    lines = [line(1.0, 1.1, 1), line(1.0, 0.9, 2), line(0.0, 0.1, 3), line(0.0, 1.0, 4)]
+    kept = read(tmp_path, *lines)
+    assert [row["messages"][-1]["content"] for row in kept] == ["<<<1>>>", "<<<2>>>"]
+    inside("tasks.teacher", "choose", tmp_path / "data.jsonl", "--out", tmp_path / "chosen.jsonl")
+    chosen = [json.loads(text)["messages"][-1]["content"] for text in (tmp_path / "chosen.jsonl").read_text().splitlines()]
+    assert sorted(chosen) == ["<<<1>>>", "<<<2>>>"]
+
+
 def test_what_ends_without_an_answer_is_counted(tmp_path, capsys):
     """The commonest reason: its marks are those of another format."""
     def asked(text: str) -> dict:

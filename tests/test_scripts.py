@@ -304,6 +304,10 @@ def test_a_run_on_questions_of_ones_own(sft_run, tmp_path):
     inside(*again, tmp_path / "one.jsonl")
     [line] = (tmp_path / "one.jsonl").read_text().splitlines()
     assert json.loads(line)["seed"] in held_out
+    moved = tmp_path / "elsewhere.jsonl"   # the same file: what was trained on is left out still
+    moved.write_bytes(before)
+    inside(*again[:-4], moved, "--n", "40", "--trajectories", tmp_path / "moved.jsonl")
+    assert {json.loads(line)["seed"] for line in (tmp_path / "moved.jsonl").read_text().splitlines()} <= held_out
     forgotten = refusal(*OWN, "--model", sft_run, "--out", tmp_path / "run", "--resume")
     assert f"--questions was {path} when the run began and is None now" in forgotten and "has changed" not in forgotten
     path.write_text("".join(json.dumps(line) + "\n" for line in lines[1:]))

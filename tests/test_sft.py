@@ -92,7 +92,7 @@ def test_wrong_conversations_are_not_trained_on_and_broken_ones_named(lines, tmp
         with pytest.raises(SystemExit, match=f"data.jsonl, line 2.*{why}"):
             teacher.read_conversations(path)
     path.write_text(json.dumps({**lines[0], "reward": 0.0}) + "\n")
-    with pytest.raises(SystemExit, match="no conversation with reward 1"):
+    with pytest.raises(SystemExit, match="no right conversation"):
         teacher.read_conversations(path)
 
 

@@ -254,6 +254,21 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
     assert lines == ["sandbox: seccomp", both, both, both]
 
 
+def test_a_run_is_older_or_newer_than_a_flag(world, tmp_path, capsys):
+    """Whoever adds a flag can still resume his runs; one that has decided results may not just go."""
+    def resume(flags: dict) -> None:
+        run = sft.RunDir(str(tmp_path / "run"), flags, world, sandbox=tiny.sandbox(), resume=True)
+        run.locks[0].close()
+
+    open_run(tmp_path / "run", world).locks[0].close()
+    resume({**FLAGS, "length_price": 0.0})
+    assert "note: the run began without --length-price, which is 0.0 from now on" in capsys.readouterr().out
+    resume(FLAGS)
+    assert "note" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="--lr was 0.1 when the run began and is no flag now"):
+        resume({"keep": 1})
+
+
 def test_a_checkpoint_before_the_first_gradient_changes_no_later_step(world, tmp_path):
     """All groups of the first steps can have equal rewards: then nothing has had a gradient when it is saved."""
     run = open_run(tmp_path / "run", world)
