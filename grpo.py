@@ -936,8 +936,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             reward_of = REWARDS[algorithm.reward]
             rewards = [[reward_of(t) for t in group] for group in groups]
             if not all(math.isfinite(reward) for group in rewards for reward in group):
-                raise SystemExit(f"--reward {algorithm.reward} is no finite number for an answer of "
-                                 f"step {step}")
+                raise SystemExit(f"--reward {algorithm.reward} is no finite number for an answer "
+                                 f"of step {step}")
             # 5. Advantage. (PPO's are 0 here: at the start of `update` its critic sets them.)
             advantages_for = ADVANTAGES[algorithm.advantage]
             advantages = advantages_for(rewards, algorithm.std, world)

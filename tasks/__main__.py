@@ -52,6 +52,7 @@ def show(task: Task, instance: Instance, allow_weak: bool) -> bool:
     if task.shortcut:
         print(f"shortcut: {task.shortcut}")
     print(f"\n--- question\n{instance.question}")
+    # How the task answers it: in words, or by a program that runs here, in the sandbox.
     if task.program is None:
         print(f"\n--- rationale (a program is not the natural way)\n{task.rationale(instance)}")
         answer, what = instance.expect, "the answer"
@@ -63,6 +64,7 @@ def show(task: Task, instance: Instance, allow_weak: bool) -> bool:
         output = f"{result.stdout}{result.stderr}".rstrip("\n")
         print(f"--- output ({result.status}, {result.wall:.3f} s)\n{output}")
         answer, what = result.stdout.strip(), "the output"
+    # What came of it has to pass the verifier, as a model's answer would.
     right = task.verify(instance, answer)
     print(f"\n--- accepted answer\n{instance.expect}")
     print(f"\nverify {'accepts' if right else 'REFUSES'} {what}")
@@ -86,6 +88,7 @@ def main() -> None:
         near = near or difflib.get_close_matches(args.task, TASKS)
         mend = f"did you mean {' or '.join(near)}?" if near else "`python -m tasks` lists them all."
         parser.error(f"there is no task {args.task!r}: {mend}")
+    # A task that its own verifier refuses is an error of whoever wrote it: then the exit code is 1.
     right = True
     with quiet_pipe():
         try:

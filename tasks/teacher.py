@@ -97,16 +97,19 @@ def make_plan(rng: random.Random, instance: Instance, multi_turn_weight: float) 
     mode = draw(rng, MODE_SHARES)
     if task.program is None:  # words are the natural way, and "code" would ask for a program
         return Plan("ci" if mode == "code" else mode, "text", [])
+    # The more a form is weighted, the oftener it is drawn.
     shares = {}
     for form, share in FORMS[mode].items():
         shares[form] = share * (multi_turn_weight if form in MULTI_TURN else 1)
     form, program = draw(rng, shares), task.program(instance)
+    # The scripts that it needs, in the order in which they run.
     if form == "text":
         return Plan(mode, form, [])
     if form == "repair":
         return Plan(mode, form, [broken(rng, program), program])
     if form == "check":
         check = checking(program, instance.expect)
+        # Not every program can be checked: such a one stands alone.
         return Plan(mode, form, [program, check]) if check else Plan(mode, "code", [program])
     return Plan(mode, form, [program])
 
@@ -151,6 +154,7 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
     """The conversation, or None if its scripts did not do what its form needs."""
     task, marks = TASKS[instance.task], FORMATS[format_name]
     outputs = [tool_text(result, tool_chars) for result in results]
+    # A script that should fail has to fail, and all others have to run.
     wanted = ["error", "ok"] if plan.form == "repair" else ["ok"] * len(results)
     if [result.status for result in results] != wanted:
         return None
@@ -164,6 +168,7 @@ def write_messages(system: str, instance: Instance, plan: Plan, results: list[Re
     # Some do not survive their marks: \boxed{}} holds nothing.
     if not task.verify(instance, extract_answer(last, format_name) or ""):
         return None
+    # Question, then each script and what it printed, then the answer.
     messages = [{"role": "system", "content": system},
                 {"role": "user", "content": instance.question}]
     for script, output in zip(plan.scripts, outputs):
@@ -225,6 +230,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
 
     What an earlier run has collected is not asked for again.
     """
+    # What is to be asked.
     if args.questions:
         questions = own_questions(args.questions, "rl", args.per_task)
     else:
@@ -232,6 +238,8 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
         questions = draw_questions(tasks, "sft", args.per_task or 50, args.seed)
     planned = teacher_conversations(questions, args.per_question, args.seed, args.wordings,
                                     protocol=protocol_of(args))
+    # Of that, what no earlier run has collected from this teacher. (Nobody else may write to the
+    # file meanwhile.)
     log = Path(args.out) / "collected.jsonl"
     file = hold_lock(log)
     lines = read_collected(file)
@@ -241,6 +249,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
         asked = job.instance
         if (args.teacher, asked.task, asked.level, asked.seed, job.sample) not in known:
             jobs.append(job)
+    # The conversations. What ends the program amid them is told after the table of what there is.
     stopped = ""
     with file, tqdm(total=len(jobs), desc="collecting", unit="row") as bar:
 
@@ -248,6 +257,7 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
             bar.update()
             if t.stop_reason == "tool_failure":  # the sandbox's own fault: to be asked again
                 return
+            # Without ids: sft.py makes those of its own tokenizer.
             line = t.to_json()
             line.update(ids=[], loss_mask=[], mode=job.protocol.mode, form=form_of(line),
                         source=args.teacher, prompt_tokens=t.prompt_tokens,
@@ -434,6 +444,7 @@ def choose(lines: list[dict[str, Any]], keep: int | None, multi_turn_weight: flo
     for task, different in by_task.items():
         rng = random.Random(f"choose/{seed}/{task}")
         pool = list(different.values())
+        # Conversations with several calls or a switch are rare, and teach what the others do not.
         weights = [multi_turn_weight if line["form"] in MULTI_TURN else 1.0 for line in pool]
         most = keep or (len(pool) if task.startswith("user/") else 70)
         # Without replacement: the one that is drawn leaves the pool.
@@ -538,6 +549,7 @@ def main() -> None:
     for command in (collecting, choosing):
         command.add_argument("--seed", type=int, default=0, help="of questions and draws")
 
+    # "choose" reads a file and writes one; all that follows is for "collect".
     args = parser.parse_args()
     if args.command == "choose":
         choose_from_file(args)
@@ -547,8 +559,6 @@ def main() -> None:
         parser.error(f"--teacher {args.teacher} is no URL#name; a model of ours is sampled by "
                      "`python r1ci.py eval --purpose sft --trajectories FILE`")
     log = Path(args.out) / "collected.jsonl"
-    if any(place.exists() and not place.is_dir() for place in (log.parent, *log.parent.parents)):
-        parser.error(f"--out {args.out} is no directory")
     if log.exists() and not args.resume:
         parser.error(f"{log} exists: choose another --out, or --resume")
     try:
