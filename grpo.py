@@ -67,7 +67,7 @@ from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, exp
                           tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
-Numbers = list[list[float]]   # one list per group, one number per answer (PPO: batch, token)
+Numbers = list[list[float]]   # a list per group, with a number per answer
 
 
 # ---- the side that samples -----------------------------------------------------------------------
@@ -347,7 +347,8 @@ def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbe
 
 
 # To add one: a function above, its name here, and a word in the help of --advantage. All are called
-# alike, with what any of them needs. (A test wants each group's advantages to sum to 0.)
+# alike, with what any of them needs. (A test calls each with one group alone, whose advantages have
+# to sum to 0.)
 ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": left_to_critic}
 
 
@@ -390,7 +391,7 @@ def trained_mask(t: Trajectory, mask_tool_output: bool) -> list[int]:
 
     t.loss_mask is 1 for what the sampler has chosen and 0 for what the rollout has put in: prompts
     (`make_rows` in r1ci.py) and outputs of scripts (`take_output`: t.append(ids, sampled=False)).
-    `PackedRows` makes targets of 1s alone.
+    `PackedRows` makes targets of 1s alone. (sft.py's mask is made by `render_messages`.)
     The prompt never enters the loss, so no mask holds a row's first token, which nothing predicts:
     `token_logps` scores exactly sum(mask) tokens a row.
     """
@@ -602,8 +603,9 @@ class UpdateMetrics:
 
         loss, kl, value_loss   sums over tokens of weight * value, as they are optimised; mean over
                                the updates
-        clipfrac               sum of the weights of the clipped tokens, mean over the updates: a
-                               share, where all weights sum to 1 (not by --norm constant)
+        clipfrac               sum of the weights of the clipped tokens, mean over the updates: the
+                               clipped share of all answers, those left out among them (by --norm
+                               constant, whose weights do not sum to 1, no share)
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -613,7 +615,7 @@ class UpdateMetrics:
         dlogp_max    the largest of them
         sampler_kl   KL(sampler || trainer), estimated as in `kl_estimate`
     """
-    # None if there was no batch.
+    # What is logged as None if there was no batch.
     NAMES = ("loss", "clipfrac", "entropy", "dp_mean", "dlogp_mean", "dlogp_max", "sampler_kl")
 
     def __init__(self) -> None:
@@ -629,8 +631,8 @@ class UpdateMetrics:
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
 
-        The entropy is the present policy's. The gap compares the two computations of one policy,
-        that of the rollout, and is the same in every update.
+        The entropy is the present policy's. The gap is that of the rollout's policy, as the sampler
+        and as the trainer computed it, and is the same in every update.
         """
         trainer = batch.old_logps[batch.sampled]
         sampler = batch.sampler_logps[batch.sampled]
@@ -1075,7 +1077,7 @@ def estimate_advantages(batches: list[PolicyBatch], values: list[Tensor], algori
 
     `values` has one tensor [N] a batch: what the critic expects before each of its trained tokens.
     """
-    raw: Numbers = []   # a list for each batch
+    raw: list[list[float]] = []   # a list for each batch, with a number for each token
     for batch, batch_values in zip(batches, values):
         estimates: list[float] = []   # of its tokens, row by row
         for answer_values, reward in zip(batch_values.split(batch.lengths), batch.rewards):
@@ -1098,7 +1100,7 @@ class Critic:
         self.lr, self.world = lr, world
         self.head = nn.Linear(width, 1, device=world.device)
         for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)   # all values are 0 at first, so advantages are the rewards
+            nn.init.zeros_(parameter)   # all values are 0 at first: the first estimates are rewards
         self.optimizer = make_optimizer(self.head, lr, 0.0, world)
 
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -1269,8 +1271,8 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # The run's flags are parsed as if they were typed first. So they win over defaults, which the
-    # preset's values are: hence without those that the preset has.
+    # The order is: typed, preset, the model's run, defaults. The run's words would beat the preset,
+    # which is set as defaults: so what the preset has is left out of them.
     words = inherited_words({name: flags[name] for name in flags if name not in preset})
     return parser.parse_after_run(words, sys.argv[1:], args.model)
 

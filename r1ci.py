@@ -340,7 +340,7 @@ class PackedRows(Layout):
 
     Their M tokens stand in one long row, and all layers but attention take it for a row like any
     other. Attention lays out B rows of T tokens again, padded on the right, where no earlier token
-    sees it, and packs what comes of it. Three rows, two of which share the prompt p p p:
+    sees it, and packs what comes of it. B = 3 rows, T = 6, two of which share the prompt p p p:
 
         rows          p p p a b c    p p p d        q q e f
         loss_masks    0 0 0 1 0 1    0 0 0 1        0 0 1 1         1: this token is trained
@@ -488,6 +488,7 @@ class KVCache:
         self.kv = torch.zeros(shape, device=device, dtype=dtype)
         # Where each (slot, head) begins on the one axis, and where the last one ends.
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
+        self.starts = self.borders[:-1].view(slots, heads, 1)
         everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
         # Without the axis of heads, as a table: 2 x [C, head_dim]. `layout` looks rows up in it.
         self.rope = Rope(everywhere.cos[0], everywhere.sin[0])
@@ -510,7 +511,7 @@ class KVCache:
         mask, `decode_varlen` the rows' lengths.
         """
         heads = self.kv.shape[3]
-        starts = self.borders[:-1].view(-1, heads, 1)[slots]           # [B, K, 1]: (s K + h) C
+        starts = self.starts[slots]                                    # [B, K, 1]: (s K + h) C
         cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
         sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
         layout = CacheLayout(self, slots, read_length=read_length, rope=Rope(cos, sin),
@@ -779,8 +780,8 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
 
     By inverting the distribution function: token i is chosen where the sum of the probabilities up
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
-    decides a token, and no row depends on which others decode beside it. (These decide how its
-    probabilities are rounded, no more: hence PATIENCE, below.)
+    decides a token, whatever rows decode beside it. They change only how its probabilities are
+    rounded; and which rows these are repeats from run to run (PATIENCE, in section 5).
     """
     probs = F.softmax(logits / (temperature or 1), dim=-1)             # [B, V]
     if temperature == 0:
@@ -882,6 +883,7 @@ class Sampler:
 
             enter([a, b])   a computes the prompt: kept_kv of b and c. b starts from it
             a calls         it leaves with a kept_kv of its own, and reads what its script printed
+            b ends          now both slots are free
             enter([a, c])   a starts from its own, and computes the output alone; c from the prompt
         """
         # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
@@ -905,9 +907,8 @@ class Sampler:
         row                         its kept_kv knows      computed here
         the first of a group        nothing                the prompt
         another one of it           the prompt             nothing
-        one back from its script    what it had sampled    what the script printed
-
-        Each time without the newest id: so the id that ended a row's code is computed here, too.
+        one back from its script    all it had sampled,    that one, and what the script printed
+                                    but the last id
         """
         slots = range(len(self.rows), len(self.rows) + len(rows))
         # What is to be computed: (slot, how many ids are in the cache, the ids to compute).
@@ -1836,15 +1837,16 @@ def question_words(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]
         other questions                     those; nothing is added
     """
     tasks, questions = flags.get("tasks"), flags.get("questions")
-    own_file = False
-    if args.questions and questions:
-        typed = Path(args.questions)
-        own_file = typed.resolve() == Path(questions).resolve() or (
-            typed.is_file() and sha256(typed) == flags.get("questions_sha256"))
-        questions = args.questions
-    others = args.tasks or args.bbh or (args.questions and not own_file)
-    if others or not (questions or tasks):
+    if args.tasks or args.bbh or not (questions or tasks):
         return []
+    if args.questions:
+        typed = Path(args.questions)
+        is_own = questions and typed.is_file() and (
+            typed.resolve() == Path(questions).resolve()
+            or sha256(typed) == flags.get("questions_sha256"))
+        if not is_own:
+            return []
+        questions = args.questions
     if os.environ.get("RANK", "0") == "0":   # torchrun's ranks do not know each other yet
         tell_questions(args.model, {**flags, "questions": questions})
     words = [f"--questions={questions}", "--purpose=eval"] if questions else [f"--tasks={tasks}"]

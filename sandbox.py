@@ -649,7 +649,7 @@ class ForkServer:
             scratch full                    as a script that a signal has killed
             trainer gone                    nobody reads it
         """
-        # What the fork shall find, made here: a page that a fork writes is a fault and a copy.
+        # Seed and main.py are made before the fork, where writing to memory copies no page.
         set_seed(seed)
         with suppress(OSError):  # it runs from memory: only tracebacks read the file
             with open(f"{self.script_dir}/main.py", "wb", buffering=0) as file:
@@ -928,8 +928,8 @@ def execute(source: bytes, work_dir: str, namespace: dict) -> int:
     except BaseException:
         RESERVE.clear()
         error = handled_error()
-    # Outside of `except`, as in Python: no exception is being handled while a script's excepthook
-    # runs, and what that raises is not told to come from this one.
+    # Outside of `except`, as in Python: an error that the script's own excepthook raises is told
+    # without "During handling of the above exception, another exception occurred".
     return report_error(*error)
 
 
@@ -940,9 +940,13 @@ def exit_code(stop: SystemExit) -> int:
     if not isinstance(code, int):
         print(code, file=sys.stderr)
         return 1
-    # To Python, what does not fit into 64 bits is -1.
-    return int.__and__(code, 255) if int.__rshift__(code, 63) in (0, -1) else 255
+    # To Python, what does not fit into 64 bits is -1, and the system takes the last 8 bits: 255.
+    fits_64_bits = int.__rshift__(code, 63) in (0, -1)
+    return int.__and__(code, 255) if fits_64_bits else 255
 
+
+# No caller passes `join`, `leave` or `ends`: as defaults they are bound before a script can replace
+# those functions.
 
 def join_threads(join: Callable = threading._shutdown) -> None:
     """At the end of a script: if it has no threads, `join` would take a while to find that out."""
@@ -952,9 +956,7 @@ def join_threads(join: Callable = threading._shutdown) -> None:
 
 def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
                ends: Sequence[Callable] = (join_threads, atexit._run_exitfuncs)) -> None:
-    """From the first line of a script to the end of its process. No caller passes `leave` or
-    `ends` (nor `join` above): as defaults they are bound before a script can replace those
-    functions."""
+    """From the first line of a script to the end of its process."""
     status = 1
     streams = sys.__stdout__, sys.__stderr__
     namespace = new_main(source)
@@ -964,9 +966,8 @@ def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
         for end in ends:
             end()
         status = flush_streams(sys.stdout, sys.stderr) or status
-        # 2. What main.py holds is deleted. Then its objects' __del__ may print, and its files are
-        # flushed, one over descriptor 1 too. The script may have replaced the streams: so they are
-        # ours again.
+        # 2. What main.py holds is deleted: its open files are flushed, and a __del__ may print. The
+        # script may have replaced sys.stdout, so first our own streams stand there again.
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
             # A __del__ may use main.py's names, which `clear` would take away before it runs. This
@@ -1093,8 +1094,8 @@ def enter_private_root(readable: list[str]) -> None:
             os.symlink(f"{PRIVATE_BASE}/{SCRIPT}/{WORK}", new + path)
     # The new root itself is made read-only last, because directories and links were made in it.
     mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    # pivot_root(new root, place for the old one). Both are ".": the old root is mounted over the
-    # new one, where "." names it, and is unmounted.
+    # pivot_root(new root, place for the old one). With "." for both the old root lies on top of the
+    # new one; umount2(".") takes it off, and the new one is left.
     os.chdir(new)
     system_call(ARCHITECTURE.pivot_root, b".", b".")
     call("umount2", b".", MNT_DETACH)
@@ -1270,7 +1271,7 @@ LIMITED = dict(
     kill=Limit((62, 129), 0, [OWN_PID]),
     tgkill=Limit((234, 131), 0, [OWN_PID]),
     prlimit64=Limit((302, 261), 0, [0, OWN_PID]),
-    clone=Limit((56, 220), 0, [0x3D0F00, 0x7D0F00]),  # what glibc and musl ask for a thread
+    clone=Limit((56, 220), 0, [0x3D0F00, 0x7D0F00]),  # the flags of a thread: of glibc, of musl
     clock_gettime=own_clock(228, 113),
     clock_getres=own_clock(229, 114),
     clock_nanosleep=own_clock(230, 115),

@@ -331,8 +331,9 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=fused)
     # Adam's state, made now and not in the first step. A checkpoint can come before that (grpo.py
-    # writes one if the sandbox fails in step 1), and `get_state_dict`, which writes it, would make
-    # the state by a step with gradients 0: bias correction would count that step, too.
+    # writes one if the sandbox fails in step 1). If there is no state by then, torch's
+    # `get_state_dict` takes a step with gradients 0 to make it, and that step would count for ever
+    # in the bias correction.
     for parameter in model.parameters():
         counter_device = parameter.device if fused else "cpu"
         optimizer.state[parameter] = {
@@ -1106,14 +1107,18 @@ class RunDir:
                              "--overwrite moves the run aside and begins again")
         # A flag that is newer than the run decided nothing so far.
         for name in sorted(self.flags.keys() - saved.keys() - self.MAY_CHANGE):
-            print(f"note: the run began without --{name.replace('_', '-')}, which is "
-                  f"{self.flags[name]} from now on", flush=True)
+            if not name.endswith("_sha256"):
+                print(f"note: the run began without --{name.replace('_', '-')}, which is "
+                      f"{self.flags[name]} from now on", flush=True)
         compared = saved.keys() - self.MAY_CHANGE
         # grpo.py notes its model and its questions by a path, and by a digest of what is there. If
         # the run has noted a digest (sft.py does not), it alone counts: a file may have moved.
         for name in ("model", "questions"):
             digest = f"{name}_sha256"
-            compared.discard(name if saved.get(digest) and self.flags.get(digest) else digest)
+            if saved.get(digest) and self.flags.get(digest):
+                compared.discard(name)
+            else:
+                compared.discard(digest)
         changed = [name for name in sorted(compared) if saved.get(name) != self.flags.get(name)]
         # What follows from a preset differs with it: only that one is to be mended.
         if "preset" in changed:

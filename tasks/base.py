@@ -34,8 +34,9 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable, Iterator
 
-# Every question belongs to one of them, for ever. sft.py trains on "sft"; grpo.py trains on "rl",
-# and validates on "val"; both measure on "eval".
+# Every question belongs to one of them, for ever: `purpose_of` decides by a hash of its text, and
+# `Task.generate` draws until it fits. sft.py trains on "sft"; grpo.py trains on "rl", and validates
+# on "val"; both measure on "eval". (For questions of a user's own: OWN_PURPOSES in questions.py.)
 PURPOSES = ("sft", "rl", "val", "eval")
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed
@@ -455,8 +456,8 @@ def worth(formula: str) -> Any:
         formula = re.sub(FRACTION, r"((\1)/(\2))", formula)
         formula = re.sub(r"\\?sqrt\s*{([^{}]*)}|(?:√|sqrt)\s*(\d+)", r"sqrt(\1\2)", formula)
     # Other signs become Python's, a word of LaTeX before its backslash.
-    python = {"√": "sqrt", "π": "pi", "\\cdot": "*", "\\times": "*", "·": "*", "×": "*", "^": "**",
-              "\\left": "", "\\right": "", "\\": "", "{": "(", "}": ")"}
+    python = {"√": "sqrt", "π": "pi", "\\cdot": "*", "\\times": "*", "·": "*", "×": "*",
+              "^": "**", "\\left": "", "\\right": "", "\\": "", "{": "(", "}": ")"}
     for old, new in python.items():
         formula = formula.replace(old, new)
     # A product: 2sqrt(3), 5 pi, pi(3).

@@ -334,8 +334,9 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
         ("user", "assistant")    "<|im_end|>\n<|im_start|>assistant\n"
         ("assistant", "user")    "<|im_end|>\n<|im_start|>user\n"
 
-    A conversation of sentinels is rendered and cut at them. Every turn of the model opens as the
-    generation prompt does, earlier ones too: what it once read stays.
+    A conversation of sentinels is rendered and cut at them. A template may open the turn that is to
+    be generated otherwise than those before it (with "<think>"): here all open as that one does, so
+    that earlier tokens never change.
     """
 
     def gaps(*roles: str) -> list[str] | None:
@@ -372,6 +373,7 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
             "pieces between messages, the same in every turn: take the instruct model of its "
             "family, or put that one's chat_template.jinja into a copy of the directory"
         )
+    # Before a turn of the model: always the last piece, which opens the one to be generated.
     before_user, _, to_user, *_, to_model = plain
     # Without a role "system" its text opens the first question.
     before_system, after_system = system[:2] if system else (before_user, "\n\n")
