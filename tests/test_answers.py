@@ -1,12 +1,12 @@
 """Right answers are right in any dress and wrong ones wrong in all, for tasks and for files of questions."""
 import math
 import re
-import time
 from fractions import Fraction
 from random import Random
 
 import pytest
 
+from hang import must_end
 from tasks import TASKS, Instance
 from tasks.base import amount, integer, items, number, undressed
 from tasks.questions import grade, read_questions
@@ -172,12 +172,11 @@ def test_before_an_equals_sign_stands_no_other_number_and_no_no(text):
     assert not grade(file_question("user/mine", "20"), text)
 
 
-def test_thousands_of_equations_and_of_blanks_are_refused_at_once():
-    start = time.process_time()
+def test_thousands_of_equations_and_of_blanks_are_refused_without_a_hang():
     for answer in "'" * 8 + "1=" * 9_900 + "1" + "'" * 8, "," + " " * 19_000, "," + " and" * 4_900, "a (" * 6_000 + "=1":
         for key in "rg/gcd", "rg/number_sorting", "rg/zebra_puzzles", "rg/prime_factorization", "rg/polynomial_equations":
-            assert not TASKS[key].verify(drawn(key, 1)[0], answer)
-    assert time.process_time() - start < 3
+            with must_end(f"{key} of {answer[:20]!r}"):
+                assert not TASKS[key].verify(drawn(key, 1)[0], answer)
 
 
 def test_other_answers_behind_an_equals_sign_are_read_likewise():

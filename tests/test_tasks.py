@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -17,6 +16,7 @@ from random import Random
 import pytest
 
 from digests import CHANGED, KNOWN, SHIPPED, complaints, digest
+from hang import must_end
 from sandbox import Sandbox
 from tasks import PURPOSES, TASKS
 from tasks.base import Task
@@ -51,19 +51,18 @@ def sandbox():
 
 
 def made(key, seed, level, purpose="eval"):
-    """A question, and the CPU seconds it took; each is made once."""
+    """A question; each is made once."""
     return _made(key, seed, level, purpose)
 
 
 @functools.cache
 def _made(key, seed, level, purpose):
-    start = time.process_time()
-    instance = TASKS[key].generate(seed, level, purpose)
-    return instance, time.process_time() - start
+    with must_end(f"making a question of {key}, level {level}, seed {seed}"):
+        return TASKS[key].generate(seed, level, purpose)
 
 
 def instances(key, seeds, levels=LEVELS):
-    return [made(key, seed, level)[0] for level in levels for seed in seeds]
+    return [made(key, seed, level) for level in levels for seed in seeds]
 
 
 def fingerprint(instance):
@@ -92,11 +91,10 @@ def fresh(seeds):
 
 
 @every_task
-def test_a_question_is_quick_to_make_short_and_made_of_literals(key, seeds):
+def test_a_question_is_short_and_made_of_literals(key, seeds):
     for level in LEVELS:
         for seed in seeds:
-            instance, seconds = made(key, seed, level)
-            assert seconds < (5 if level == 5 else 1), f"level {level}, seed {seed}: {seconds:.1f} s"
+            instance = made(key, seed, level)
             assert instance.question.strip() == instance.question and 0 < len(instance.question) < 4_000
             assert len(instance.expect) < 1_500
             assert ast.literal_eval(repr(instance.facts)) == instance.facts
@@ -108,7 +106,7 @@ def test_a_question_belongs_to_the_purpose_that_its_hash_says(key, questions):
     for level in (1, 3):
         for seed in range(questions // 25):
             for purpose in PURPOSES:
-                question = made(key, seed, level, purpose)[0].question
+                question = made(key, seed, level, purpose).question
                 assert PURPOSES[hashlib.sha256(question.encode()).digest()[0] % 4] == purpose
 
 
@@ -119,14 +117,14 @@ def test_two_thirds_of_the_questions_are_distinct(key, questions, slow):
         while len(distinct) < questions * 2 / 3:
             seed = next(seeds, None)
             assert seed is not None, f"{purpose}: {len(distinct)} of {questions}"
-            distinct.add(made(key, seed, 3, purpose)[0].question)
+            distinct.add(made(key, seed, 3, purpose).question)
 
 
 @every_task
 def test_where_few_answers_are_possible_none_is_frequent(key, questions, slow):
     for level in LEVELS if slow else (3,):
-        if len({made(key, seed, level)[0].expect.casefold() for seed in range(20)}) == 2:
-            labels = Counter(made(key, seed, level)[0].expect.casefold() for seed in range(questions))
+        if len({made(key, seed, level).expect.casefold() for seed in range(20)}) == 2:
+            labels = Counter(made(key, seed, level).expect.casefold() for seed in range(questions))
             share = max(labels.values()) / questions
             assert share <= (0.6 if slow else 0.75), f"level {level}: {labels}"  # 0.6 and 3 standard errors of 50 draws
 
@@ -141,7 +139,7 @@ def test_a_level_or_a_purpose_that_does_not_exist_is_refused_by_name():
 
 
 def test_neighbouring_seeds_levels_and_purposes_share_no_question():
-    drawn = [made("rg/chain_sum", seed, level, purpose)[0].question
+    drawn = [made("rg/chain_sum", seed, level, purpose).question
              for seed in range(30) for level in (3, 4, 5) for purpose in PURPOSES]
     assert len(set(drawn)) == len(drawn)
 
@@ -186,13 +184,12 @@ HOSTILE = [
 
 
 @every_task
-def test_hostile_answers_are_refused_soon_and_without_an_exception(key, seeds, slow):
+def test_hostile_answers_are_refused_without_an_exception_or_a_hang(key, seeds, slow):
     task = TASKS[key]
     for instance in instances(key, list(seeds)[:3] if slow else [0]):
         for answer in HOSTILE + [None, 7, b"7", ["7"]] + [""] * (instance.expect != ""):
-            start = time.process_time()
-            assert task.verify(instance, answer) is False, f"{str(answer)[:50]!r} for {instance.expect!r}"
-            assert time.process_time() - start < 1, f"{str(answer)[:50]!r} takes too long"
+            with must_end(f"the verifier of {str(answer)[:50]!r}"):
+                assert task.verify(instance, answer) is False, f"{str(answer)[:50]!r} for {instance.expect!r}"
 
 
 def near_misses(rng, instance):
@@ -371,7 +368,7 @@ def test_of_random_and_mutated_answers_none_raises_and_no_wrong_one_is_accepted(
     rng, accepted, wrong = Random("fuzz"), 0, []
     for turn in range(20_000 if slow else 1_000):
         key = SHIPPED[turn % len(SHIPPED)]
-        instance = made(key, turn // len(SHIPPED) % 3, LEVELS[turn // len(SHIPPED) % 3])[0]
+        instance = made(key, turn // len(SHIPPED) % 3, LEVELS[turn // len(SHIPPED) % 3])
         answer = mutate(rng, instance.expect) if rng.random() < 0.8 else \
             "".join(rng.choices(ALPHABET, k=rng.choice((1, 3, 10, 100))))
         right = TASKS[key].verify(instance, answer)
