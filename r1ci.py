@@ -1765,9 +1765,8 @@ def checked_sandbox(workers: int | None, timeout: float,
                     allow_weak: bool = False) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores.
 
-    In its place may stand whatever has `submit` (returns a Future of a Result), `run`, `has` and
-    `describe_layers`. `python -m tasks` and tasks/teacher.py, which run programs of the tasks
-    alone, make a Sandbox of their own.
+    In its place may stand whatever has `submit` (returns a Future of a Result), `run` and
+    `describe_layers`. `python -m tasks` and `python -m tasks.teacher` make a Sandbox of their own.
     """
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))

@@ -899,10 +899,8 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     if args.model and width >= WIDE and has_tiny_lr:
         world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
                   f"for the tiny model, and {args.model} is none: --preset laptop has others")
-    held_out = []
-    if args.tasks:   # grpo.py --questions has none
-        held_out = [key for key, _ in parse_tasks(args.tasks, args.level)
-                    if TASKS[key].split == "test"]
+    tasks = parse_tasks(args.tasks, args.level) if args.tasks else []   # grpo.py --questions: none
+    held_out = [key for key, _ in tasks if TASKS[key].split == "test"]
     if held_out:
         world.say(f"note: {len(held_out)} of --tasks are meant to be held out as whole tasks "
                   f"(split test), {held_out[0]} for one: who trains on them cannot ask them "
@@ -1078,7 +1076,6 @@ class RunDir:
         """
         if resume and is_run(self.path):
             self._compare_flags()
-            self._note_sandbox()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
                 shutil.rmtree(part)
             checkpoint = self._find_checkpoint()
@@ -1136,15 +1133,6 @@ class RunDir:
             return f"{before} has changed since the run began"
         return f"--{flag.replace('_', '-')} was {before} when the run began and is {now} now"
 
-    def _note_sandbox(self) -> None:
-        """The log's first line says how scripts are confined: from now on perhaps otherwise."""
-        first, *others = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        begun = json.loads(first)
-        known = begun.get("sandbox", "")
-        if self.sandbox_line not in known.split("; then "):
-            begun["sandbox"] = f"{known}; then {self.sandbox_line}"
-            self.write("metrics.jsonl", "\n".join([json.dumps(begun), *others]) + "\n")
-
     def _find_checkpoint(self) -> Path | None:
         """The newest checkpoint that is whole, if there are any; newer, damaged ones move aside."""
         checkpoints = sorted(self.checkpoints.glob("step-??????"), reverse=True)
@@ -1165,7 +1153,17 @@ class RunDir:
         """Forget lines that were written after the checkpoint: their steps will be done again."""
         for log in self._logs():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            if log.name == "metrics.jsonl":
+                lines[0] = self._note_sandbox(lines[0])
             self.write(log.name, "".join(lines[:keep_lines.get(log.name, 0)]))
+
+    def _note_sandbox(self, first_line: str) -> str:
+        """The line of flags says how scripts are confined: from now on perhaps otherwise."""
+        begun = json.loads(first_line)
+        known = begun.get("sandbox", "")
+        if self.sandbox_line not in known.split("; then "):
+            begun["sandbox"] = f"{known}; then {self.sandbox_line}"
+        return json.dumps(begun) + "\n"
 
     def _logs(self) -> list[Path]:
         logs = (self.path / "metrics.jsonl", self.path / "trajectories.jsonl")

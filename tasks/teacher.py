@@ -257,11 +257,9 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
             bar.update()
             if t.stop_reason == "tool_failure":  # the sandbox's own fault: to be asked again
                 return
-            # Without ids: sft.py makes those of its own tokenizer.
             line = t.to_json()
-            line.update(ids=[], loss_mask=[], mode=job.protocol.mode, form=form_of(line),
-                        source=args.teacher, prompt_tokens=t.prompt_tokens,
-                        completion_tokens=t.completion_tokens)
+            line.update(mode=job.protocol.mode, form=form_of(line), source=args.teacher,
+                        prompt_tokens=t.prompt_tokens, completion_tokens=t.completion_tokens)
             lines.append(line)
             if t.stop_reason != "refused":  # the server may be set up better next time
                 file.write(json.dumps(line).encode() + b"\n")
@@ -339,8 +337,8 @@ def read_conversations(path: str | Path, keep_wrong: bool = False,
 
     Words after a turn's code block are cut, since no rollout hears them. In the last turn they
     would be the answer; and a turn without code ends a rollout. A conversation that goes on after
-    either is left out and counted. So are, but kept, those that end without an answer: perhaps
-    their marks are another format's.
+    either is left out and counted. One that ends without an answer is kept and counted: perhaps its
+    marks are another format's.
     """
     lines, left_out, unanswered = [], 0, 0
     for number, line in read_jsonl(path):

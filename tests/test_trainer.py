@@ -245,11 +245,12 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
     for kind in ("sandbox: seccomp", "weak sandbox: no seccomp", "weak sandbox: no seccomp", "sandbox: seccomp"):
         sandbox = types.SimpleNamespace(describe_layers=lambda: kind)
         run = sft.RunDir(str(tmp_path / "run"), FLAGS, world, sandbox=sandbox, resume=bool(lines))
-        run.log({"step": len(lines) + 1}, show=False)
+        run.clear_logs()   # there is no checkpoint
+        run.log({"step": 1}, show=False)
         run.locks[0].close()
-        first, *steps = map(json.loads, log.read_text().splitlines())
+        first, step = map(json.loads, log.read_text().splitlines())
         lines.append(first["sandbox"])
-        assert [step["step"] for step in steps] == list(range(1, len(lines) + 1)) and first["flags"] == FLAGS
+        assert step == {"step": 1} and first["flags"] == FLAGS
     both = "sandbox: seccomp; then weak sandbox: no seccomp"
     assert lines == ["sandbox: seccomp", both, both, both]
 
