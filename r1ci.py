@@ -752,10 +752,8 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 #                        ended  <-- the sandbox failed, or the output exceeds the budget
 #
 #     row     a conversation (`Row`), from its prompt to its end
-#     slot    its place while it decodes, in the cache and in the tables `ids`, `logps` and `noise`.
-#             The first slots are taken: when a row leaves, the last one moves into its slot
-#     event   what makes the host look at a row: it sampled a token that is watched for, or it has
-#             come to its stop
+#     slot    its place in the cache while it decodes. The first slots are taken: when a row leaves,
+#             the last one moves into its slot
 
 @dataclass(eq=False)   # a row equals itself alone
 class Row:
@@ -827,27 +825,26 @@ PREFILL_TOKENS = 8192   # computed together, padding included
 class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
-    The host knows which row is in which slot, and how long each is. What they sample stays on the
-    device until a row has an event. Two rows in three slots:
+    The host knows the rows, and tells the device in every step what it needs of them; the device
+    answers with what it has chosen. Each way all of it is in one small table of float64, which
+    holds ids without rounding: every copy makes one side wait for the other. Two rows in three
+    slots:
 
-                  slot 0   slot 1   slot 2 (free)
-        rows           a        b
-        lengths      131       88        1     tokens of the row so far; a step adds one
-
-    On the device are three tables [slots, C]; column i is about a row's token i:
-
-        table     who writes it
-        ids       a step: the id that it chooses. `fill_slots`: of a row that enters, the newest
-                  id (those before it are in the cache, nobody reads their ids)
-        logps     a step: that id's log-probability
-        noise     `fill_slots`: all noise of a row
+                               slot 0   slot 1   slot 2 (free)
+        rows                        a        b
+        told     newest id        512       40        1
+                 length           131       88        1
+                 noise            .37      .92        1
+        chosen   next id           40       17        -
+                 its logp        -1.2      -.3        -
 
     A step feeds a row's newest id: the cache always lacks just that one. On CUDA it may compute
-    free slots, too (`DecodeGraphs`, below): what they write stays in them, where nobody reads.
+    free slots, too (`DecodeGraphs`, below): of length 1, they write position 0 of their own slot in
+    the cache, where nobody reads.
     """
 
     def __init__(self, model: CausalLM, tokenizer_size: int, all_rows: list[Row],
-                 protocol: Protocol, watched: set[int]):
+                 protocol: Protocol):
         weight = model.model.embed_tokens.weight
         self.model, self.tokenizer_size, self.device = model, tokenizer_size, weight.device
         self.temperature = protocol.temperature
@@ -857,19 +854,8 @@ class Sampler:
         self.cache = KVCache(model.config, self.slot_count, self.capacity, device=self.device,
                              dtype=weight.dtype)
         self.rows: list[Row] = []   # those in the first slots: none yet
-        # 1 in a free slot: where a graph computes it with the others, it writes position 0 of the
-        # cache and column 1 of the tables, where nobody reads.
-        self.lengths = np.ones(self.slot_count, dtype=np.int64)
-        # On the device, for a step: the lengths before it, the tables, and what it has found.
-        self.device_lengths = torch.ones(self.slot_count, dtype=torch.long,
-                                         device=self.device)
-        table = (self.slot_count, self.capacity)
-        self.ids = torch.zeros(table, dtype=torch.long, device=self.device)
-        self.logps = torch.zeros(table, device=self.device)
-        self.noise = torch.zeros(table, device=self.device)
-        self.watched = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=self.device)
-        self.watched[list(watched)] = True
-        self.found = torch.zeros(self.slot_count, dtype=torch.bool, device=self.device)
+        self.told = torch.ones(3, self.slot_count, dtype=torch.float64, device=self.device)
+        self.chosen = torch.zeros(2, self.slot_count, dtype=torch.float64, device=self.device)
         self.graphs = DecodeGraphs() if self.device.type == "cuda" else None
 
     # Rows enter.
@@ -926,21 +912,7 @@ class Sampler:
         for batch in micro_batches([len(ids) for _, _, ids in pending], PREFILL_TOKENS, waste=1.0):
             self.prefill([pending[i] for i in batch])
         self.rows += rows
-        self.write_tables(slots, rows)
         return slots
-
-    def write_tables(self, slots: range, rows: list[Row]) -> None:
-        """The lengths of rows that enter, their noise, and their newest ids."""
-        noise = np.zeros((len(rows), self.capacity), np.float32)
-        ids = np.zeros((len(rows), self.capacity), np.int64)
-        for i, (slot, row) in enumerate(zip(slots, rows)):
-            t = row.trajectory
-            self.lengths[slot] = len(t.ids)
-            # Noise stands under the positions that it decides: those after the prompt.
-            noise[i, t.prompt_len:t.prompt_len + len(row.noise)] = row.noise
-            ids[i, len(t.ids) - 1] = t.ids[-1]
-        self.noise[slots.start:slots.stop] = torch.from_numpy(noise)
-        self.ids[slots.start:slots.stop] = torch.from_numpy(ids)
 
     def prefill(self, pending: list[tuple[int, int, list[int]]]) -> None:
         """Compute keys and values of ids after those the cache knows; padding is never seen."""
@@ -959,68 +931,52 @@ class Sampler:
 
     # Rows decode.
 
-    def decode(self) -> list[tuple[int, Row]]:
-        """One token for every row. Returns the slots and rows with an event; what these have
-        sampled since their last event has been appended to their trajectories.
-
-        They come from the last slot down. So the caller can take rows out one by one (`leave`): the
-        row of the last slot, which then moves, has been dealt with.
-        """
-        count = len(self.rows)
-        self.device_lengths.copy_(torch.from_numpy(self.lengths))
-        longest = int(self.lengths[:count].max())
+    def decode(self) -> None:
+        """One token for every row, which is appended to its trajectory."""
+        trajectories = [row.trajectory for row in self.rows]
+        count = len(trajectories)
+        lengths = [len(t.ids) for t in trajectories]
+        told = np.ones((3, self.slot_count))
+        told[0, :count] = [t.ids[-1] for t in trajectories]
+        told[1, :count] = lengths
+        # A row's noise has one number for each token after the prompt.
+        told[2, :count] = [row.noise[len(row.trajectory.ids) - row.trajectory.prompt_len]
+                           for row in self.rows]
+        self.told.copy_(torch.from_numpy(told))
         if self.graphs is None:
-            self.step(count, read_length=longest)
+            self.step(count, read_length=max(lengths))
         else:
-            self.graphs.run(self, count, read_length=longest)
-        self.lengths[:count] += 1
-        found = self.found[:count].tolist()
-        events = []
-        for slot in reversed(range(count)):
-            row = self.rows[slot]
-            if not (found[slot] or self.lengths[slot] >= row.stop):
-                continue
-            events.append((slot, row))
-            new = slice(len(row.trajectory.ids), self.lengths[slot])
-            logps = self.logps[slot, new].tolist()
-            if any(map(math.isnan, logps)):
-                raise SystemExit("the model's probabilities are no numbers: its weights have been "
-                                 "spoiled; take an older checkpoint, or train with a lower --lr")
-            row.trajectory.append(self.ids[slot, new].tolist(), sampled=True, logps=logps)
-        return events
+            self.graphs.run(self, count, read_length=max(lengths))
+        tokens, logps = self.chosen[:, :count].tolist()
+        if any(map(math.isnan, logps)):
+            raise SystemExit("the model's probabilities are no numbers: its weights have been "
+                             "spoiled; take an older checkpoint, or train with a lower --lr")
+        for t, token, logp in zip(trajectories, tokens, logps):
+            t.append([int(token)], sampled=True, logps=[logp])
 
     def step(self, count: int, read_length: int) -> None:
         """Feed the newest ids of the first `count` slots and choose the next ones.
 
         All it reads and writes are tensors that stay in their place: a graph replays addresses.
         """
-        # A row of length n has its newest id in column n - 1, and gets the next in column n.
-        next_column = self.device_lengths[:count, None]                # [B, 1]
-        newest_column = next_column - 1                                # [B, 1]
-        newest = self.ids[:count].gather(1, newest_column)             # [B, 1]
-        layout = self.cache.layout(slice(count), newest_column, read_length, decoding=True)
-        logits = self.model(newest, layout)[:, -1].float()             # [B, V]
+        newest, lengths, noise = self.told[:, :count]                  # [B] each
+        positions = lengths.long()[:, None] - 1                        # [B, 1]
+        layout = self.cache.layout(slice(count), positions, read_length, decoding=True)
+        logits = self.model(newest.long()[:, None], layout)[:, -1].float()   # [B, V]
         logits[:, self.tokenizer_size:] = -torch.inf
-        noise = self.noise[:count].gather(1, next_column).squeeze(1)   # [B]
-        tokens, logps = sample(logits, noise, self.temperature)
-        self.ids[:count].scatter_(1, next_column, tokens[:, None])
-        self.logps[:count].scatter_(1, next_column, logps[:, None])
-        self.found[:count] = self.watched[tokens]
+        self.chosen[0, :count], self.chosen[1, :count] = sample(logits, noise, self.temperature)
 
     # Rows leave.
 
     def leave(self, slot: int, keep: bool) -> None:
         """Take a row out; `keep` what the cache knows if it will return. The last gets its slot."""
-        last = len(self.rows) - 1
+        row, last = self.rows[slot], self.rows[-1]
         if keep:
-            self.rows[slot].kept_kv = self.cache.save(slot, self.lengths[slot] - 1)
-        if slot != last:
-            self.cache.move(last, slot, self.lengths[last] - 1)
-            for table in (self.ids, self.logps, self.noise, self.lengths):
-                table[slot] = table[last]
-        self.rows[slot] = self.rows[last]
+            row.kept_kv = self.cache.save(slot, len(row.trajectory.ids) - 1)
+        if row is not last:
+            self.cache.move(len(self.rows) - 1, slot, len(last.trajectory.ids) - 1)
+        self.rows[slot] = last
         self.rows.pop()
-        self.lengths[last] = 1
 
 
 def no_head(hidden: Tensor, weight: Tensor) -> None:
@@ -1145,12 +1101,12 @@ class TurnRules:
             any other, the budget's last      the conversation ends   "budget"
         """
         t, chat = row.trajectory, self.interpreter.chat
-        turn_ids = t.ids[row.turn_start:]
-        says_end = turn_ids[-1] in chat.stop_ids
+        newest = t.ids[-1]
+        says_end = newest in chat.stop_ids
         must_end = says_end or len(t.ids) >= row.stop   # or its budget ends it
-        may_close = turn_ids[-1] in chat.closing_ids
-        if not (must_end or may_close):   # while streaming, every token comes here
+        if not (must_end or newest in chat.closing_ids):
             return None
+        turn_ids = t.ids[row.turn_start:]
         turn = chat.read(turn_ids[:-1] if says_end else turn_ids)
         has_code = turn.code is not None
         if not (must_end or has_code):   # a "`" that closed no block
@@ -1259,9 +1215,6 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     rules = TurnRules(interpreter, protocol, bar)
     groups = make_rows(interpreter, instances, group_size, protocol, key=key)
     waiting = deque(row for group in groups for row in group)
-    watched = chat.stop_ids | chat.closing_ids
-    if on_append:
-        watched = set(range(chat.tokenizer_size))   # to hear every token, the host looks at all
     calling: deque[Row] = deque()               # in the order of their calls
     decode_step = 0
     for row in waiting:
@@ -1269,7 +1222,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
 
     with (torch.no_grad(), few_threads(model),
           explain_out_of_memory("lower --slots or --max-tokens")):
-        sampler = Sampler(model, chat.tokenizer_size, list(waiting), protocol, watched=watched)
+        sampler = Sampler(model, chat.tokenizer_size, list(waiting), protocol)
         while waiting or calling or sampler.rows:
             # 1. Let rows in: new ones, and those that called PATIENCE steps ago.
             due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
@@ -1288,10 +1241,11 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             if not sampler.rows:
                 continue
             # 2. One token for every row.
-            events = sampler.decode()
+            sampler.decode()
             decode_step += 1
-            # 3. Look at the rows with an event.
-            for slot, row in events:
+            # 3. Look at it. From the last slot down: where a row leaves, the last row moves into
+            # its slot, and has been looked at.
+            for slot, row in reversed(list(enumerate(sampler.rows))):
                 if on_append:
                     on_append(row.trajectory.ids[-1:], True)
                 outcome = rules.after_token(row, decode_step)

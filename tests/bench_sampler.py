@@ -330,7 +330,7 @@ def full_sampler(model: CausalLM, rows: int, context: int, steps: int) -> Sample
         noise = np.random.rand(steps + 4).astype(np.float32)
         group.append(Row(t, (), noise, group, stop=10 ** 9))
     protocol = Protocol(max_tokens=steps + 8, slots=rows)
-    sampler = Sampler(model, chat.tokenizer_size, group, protocol, watched=set())
+    sampler = Sampler(model, chat.tokenizer_size, group, protocol)
     sampler.enter(group)
     return sampler
 

@@ -62,7 +62,7 @@ def conversations(count: int) -> list[Row]:
 
 def sampler_of(config: ModelConfig, rows: list[Row]) -> Sampler:
     protocol = Protocol(slots=len(rows), max_tokens=NEW)
-    return Sampler(bf16_model(config), config.vocab_size - 8, rows, protocol, watched={1, 2, 3})
+    return Sampler(bf16_model(config), config.vocab_size - 8, rows, protocol)
 
 
 @pytest.fixture(params=["true lengths", "mask"])
@@ -86,9 +86,9 @@ def test_rows_enter_decode_leave_and_come_back(attention):
         sampler = sampler_of(tiny.config(), rows)
         sampler.enter(rows)
         assert sampler.cache.kv.dtype == torch.bfloat16 and sampler.cache.kv.is_cuda
-        assert sampler.decode() == []   # fake events are all False
+        sampler.decode()
         row = sampler.rows[1]
-        row.trajectory.ids.append(7)    # the token that the step has just chosen
+        assert len(row.trajectory.ids) == PROMPT + 1   # what the step has chosen
         sampler.leave(1, keep=True)
         assert row.kept_kv.is_cuda and row.kept_kv.shape[3] == PROMPT   # all but the newest token
         row.trajectory.append([8] * 20, sampled=False)        # what its script printed
@@ -100,7 +100,7 @@ def test_rows_enter_decode_leave_and_come_back(attention):
 
 @torch.no_grad()
 def test_a_captured_step_makes_the_host_wait_for_nothing(attention):
-    """Nor does a replayed one, but for what it has found; before it goes the rows' lengths."""
+    """Nor does a replayed one, but for what it has chosen; before it goes what it is told."""
     with fake_cuda() as recorder:
         rows = conversations(6)
         sampler = sampler_of(tiny.config(), rows)
@@ -113,7 +113,7 @@ def test_a_captured_step_makes_the_host_wait_for_nothing(attention):
         assert [wait.name for wait in recorder.waits if wait.in_graph] == []
         recorder.clear()
         sampler.decode()
-        # The copy waits, too, but the host has just heard what the step before has found: the device
+        # The copy waits, too, but the host has just heard what the step before has chosen: the device
         # has nothing to do then.
         assert [operation.name for operation in recorder.operations] == ["copy_.default"]
         assert [wait.name for wait in recorder.waits] == ["copy_.default", "tolist"]
@@ -126,7 +126,7 @@ def test_a_wait_inside_the_capture_would_be_seen(monkeypatch):
 
     def step_that_asks(sampler: Sampler, count: int, longest: int) -> None:
         step(sampler, count, longest)
-        sampler.device_lengths[:count].tolist()
+        sampler.told[:, :count].tolist()
 
     monkeypatch.setattr(Sampler, "step", step_that_asks)
     with fake_cuda() as recorder:
