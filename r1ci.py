@@ -156,29 +156,27 @@ class RMSNorm(nn.RMSNorm):
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
-class Rope(NamedTuple):
-    """Cosine and sine of position * frequency, each [..., 1, T, head_dim] (1 for the heads)."""
-    cos: Tensor
-    sin: Tensor   # with a minus in its first half: see apply_rope
+def rope_table(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> Tensor:
+    """The rotations of positions [T]: pair i turns by position / theta^(2 i / head_dim).
 
-
-def rope_tables(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> Rope:
-    """The rotations of positions [..., T]: pair i turns by position / theta^(2 i / head_dim)."""
+    [2, T, head_dim]: cosines, and sines with a minus in their first half (see apply_rope).
+    """
     exponents = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32)
     frequencies = 1.0 / config.rope_theta ** (exponents / config.head_dim)  # [head_dim / 2]
-    angles = positions[..., None].float() * frequencies  # [..., T, head_dim / 2]
-    cos = torch.cat((angles.cos(), angles.cos()), dim=-1)  # [..., T, head_dim]
+    angles = positions[:, None].float() * frequencies  # [T, head_dim / 2]
+    cos = torch.cat((angles.cos(), angles.cos()), dim=-1)  # [T, head_dim]
     sin = torch.cat((-angles.sin(), angles.sin()), dim=-1)
-    return Rope(cos.unsqueeze(-3).to(dtype), sin.unsqueeze(-3).to(dtype))
+    return torch.stack((cos, sin)).to(dtype)
 
 
-def apply_rope(x: Tensor, rope: Rope) -> Tensor:
+def apply_rope(x: Tensor, rope: Tensor) -> Tensor:
     """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle: [B, heads, T, head_dim].
 
     Halves [x, y] become [x c - y s, y c + x s]: [x, y] c + [y, x] [-s, s].
     """
+    cos, sin = rope
     swapped = x.roll(x.shape[-1] // 2, dims=-1)   # the halves change places
-    return torch.addcmul(x * rope.cos, swapped, rope.sin)
+    return torch.addcmul(x * cos, swapped, sin)
 
 
 class Layout(ABC):
@@ -190,8 +188,8 @@ class Layout(ABC):
     """
 
     @abstractmethod
-    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
-        """The rotations of the tokens' positions."""
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Tensor:
+        """The rotations of the tokens' positions: `rope_table`, or with a row for each of B."""
 
     @abstractmethod
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -215,7 +213,7 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, rope: Rope, layout: Layout | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Tensor, layout: Layout | None, layer: int) -> Tensor:
         """x [B, T, D] -> [B, T, D].
 
         layout: where the tokens stand and what they see; None: x are whole rows.
@@ -269,12 +267,12 @@ class Block(nn.Module):
         # True: only the input is kept for the backward pass, which computes the rest again.
         self.checkpointing = False
 
-    def forward(self, x: Tensor, rope: Rope, layout: Layout | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, rope: Tensor, layout: Layout | None, layer: int) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(self.compute, x, rope, layout, layer=layer, use_reentrant=False)
         return self.compute(x, rope, layout, layer)
 
-    def compute(self, x: Tensor, rope: Rope, layout: Layout | None, layer: int) -> Tensor:
+    def compute(self, x: Tensor, rope: Tensor, layout: Layout | None, layer: int) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), rope, layout, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -324,7 +322,7 @@ class CausalLM(nn.Module):
         embedding = embedding.to(dtype)
         x = F.embedding(ids, embedding)                                # [B, T, D]
         if layout is None:
-            rope = rope_tables(torch.arange(ids.shape[1], device=ids.device), self.config, dtype)
+            rope = rope_table(torch.arange(ids.shape[1], device=ids.device), self.config, dtype)
         else:
             rope = layout.find_rope(self.config, dtype)
         for layer, block in enumerate(self.model.layers):
@@ -383,14 +381,14 @@ class PackedRows(Layout):
             predictors += [places[i - 1] for i in trained]
         as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
         self.ids = as_tensor([ids])                # [1, M]
-        self.positions = as_tensor([positions])    # [1, M] of the tokens in their rows
+        self.positions = as_tensor(positions)      # [M] of the tokens in their rows
         self.to_rows = pad(to_rows, 0, device)     # [B, T]
         self.to_packed = as_tensor(to_packed)      # [M]
         self.targets = as_tensor(targets)          # [N]
         self.predictors = as_tensor(predictors)    # [N]
 
-    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
-        return rope_tables(self.positions, config, dtype)
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Tensor:
+        return rope_table(self.positions, config, dtype)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """q [1, H, M, head_dim], k and v [1, K, M, head_dim] -> [1, H, M, head_dim]."""
@@ -489,9 +487,8 @@ class KVCache:
         # Where each (slot, head) begins on the one axis, and where the last one ends.
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         self.starts = self.borders[:-1].view(slots, heads, 1)
-        everywhere = rope_tables(torch.arange(capacity, device=device), config, dtype)
-        # Without the axis of heads, as a table: 2 x [C, head_dim]. `layout` looks rows up in it.
-        self.rope = Rope(everywhere.cos[0], everywhere.sin[0])
+        # [2, C, head_dim]: `layout` looks positions up in it.
+        self.rope = rope_table(torch.arange(capacity, device=device), config, dtype)
         self.heads_per_kv_head = config.num_attention_heads // heads   # H / K
         # The CUDA kernel that reads rows at their true lengths knows half precision alone.
         self.varlen = device.type == "cuda" and dtype != torch.float32
@@ -512,9 +509,8 @@ class KVCache:
         """
         heads = self.kv.shape[3]
         starts = self.starts[slots]                                    # [B, K, 1]: (s K + h) C
-        cos = self.rope.cos[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
-        sin = self.rope.sin[positions].unsqueeze(1)                    # [B, 1, T, head_dim]
-        layout = CacheLayout(self, slots, read_length=read_length, rope=Rope(cos, sin),
+        rope = self.rope[:, positions].unsqueeze(2)                    # [2, B, 1, T, head_dim]
+        layout = CacheLayout(self, slots, read_length=read_length, rope=rope,
                              flat_index=(starts + positions[:, None]).flatten())
         if read_length == 0:
             return layout
@@ -546,13 +542,13 @@ class CacheLayout(Layout):
     cache: KVCache
     slots: slice | Tensor         # B of them: the first ones, which decode; or any, to be filled
     read_length: int              # tokens read of every slot; 0: new rows, which read nothing
-    rope: Rope                    # of the new positions, 2 x [B, 1, T, head_dim]
+    rope: Tensor                  # of the new positions, [2, B, 1, T, head_dim]
     flat_index: Tensor            # [B * K * T] where the new keys and values go
     mask: Tensor | None = None    # [B, 1, (H / K) T, read_length], for `extend`: 0 where a query
                                   # may look, else -inf
     row_lengths: Tensor | None = None   # [B * K], for `decode_varlen`: how many tokens a row has
 
-    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Rope:
+    def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Tensor:
         return self.rope
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
