@@ -487,43 +487,11 @@ class KVCache:
         # Where each (slot, head) begins on the one axis, and where the last one ends.
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         self.starts = self.borders[:-1].view(slots, heads, 1)
-        # [2, C, head_dim]: `layout` looks positions up in it.
+        # [2, C, head_dim]: CacheLayout looks positions up in it.
         self.rope = rope_table(torch.arange(capacity, device=device), config, dtype)
         self.heads_per_kv_head = config.num_attention_heads // heads   # H / K
         # The CUDA kernel that reads rows at their true lengths knows half precision alone.
         self.varlen = device.type == "cuda" and dtype != torch.float32
-
-    def layout(self, slots: slice | Tensor, positions: Tensor, read_length: int,
-               decoding: bool = False) -> "CacheLayout":
-        """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`
-        tokens of each.
-
-        kind of pass                           read_length   decoding   attention is computed by
-        new rows: all but their newest token   0             False      causal_attention
-        rows back from a script: its output    over 0        False      extend
-        rows that decode: one token each       over 0        True       extend
-        the same, on CUDA in half precision    over 0        True       decode_varlen
-
-        `slots` numbers the B slots; rows that decode are in the first B, slice(B). `extend` gets a
-        mask, `decode_varlen` the rows' lengths.
-        """
-        heads = self.kv.shape[3]
-        starts = self.starts[slots]                                    # [B, K, 1]: (s K + h) C
-        rope = self.rope[:, positions].unsqueeze(2)                    # [2, B, 1, T, head_dim]
-        layout = CacheLayout(self, slots, read_length=read_length, rope=rope,
-                             flat_index=(starts + positions[:, None]).flatten())
-        if read_length == 0:
-            return layout
-        if decoding and self.varlen:
-            row_lengths = (positions[:, -1] + 1).int()                 # [B]
-            layout.row_lengths = row_lengths.repeat_interleave(heads)  # [B * K]
-            return layout
-        columns = torch.arange(read_length, device=positions.device)   # [read_length]
-        later = columns > positions[:, None, :, None]                  # [B, 1, T, read_length]
-        mask = torch.zeros_like(later, dtype=self.kv.dtype).masked_fill_(later, -torch.inf)
-        # `extend` takes queries in the order (head, token), so the tokens' mask repeats per head.
-        layout.mask = mask.repeat(1, 1, self.heads_per_kv_head, 1)
-        return layout
 
     def save(self, slot: int, length: int) -> Tensor:
         """A copy of the first `length` tokens of a slot."""
@@ -536,17 +504,39 @@ class KVCache:
         self.kv[:, :, target, :, :length] = self.kv[:, :, source, :, :length]
 
 
-@dataclass
 class CacheLayout(Layout):
     """What one forward pass of B rows and T new tokens each writes and reads of the cache."""
-    cache: KVCache
-    slots: slice | Tensor         # B of them: the first ones, which decode; or any, to be filled
-    read_length: int              # tokens read of every slot; 0: new rows, which read nothing
-    rope: Tensor                  # of the new positions, [2, B, 1, T, head_dim]
-    flat_index: Tensor            # [B * K * T] where the new keys and values go
-    mask: Tensor | None = None    # [B, 1, (H / K) T, read_length], for `extend`: 0 where a query
-                                  # may look, else -inf
-    row_lengths: Tensor | None = None   # [B * K], for `decode_varlen`: how many tokens a row has
+
+    def __init__(self, cache: KVCache, slots: slice | Tensor, positions: Tensor, read_length: int):
+        """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`
+        tokens of each.
+
+        slots: of rows that decode, the first B as slice(B); of others, [B] numbers of any.
+
+        kind of pass                           slots    read_length   attention is computed by
+        new rows: all but their newest token   tensor   0             causal_attention
+        rows back from a script: its output    tensor   over 0        extend
+        rows that decode: one token each       slice    over 0        extend
+        the same, on CUDA in half precision    slice    over 0        decode_varlen
+
+        `extend` gets a mask, `decode_varlen` the rows' lengths.
+        """
+        self.cache, self.slots, self.read_length = cache, slots, read_length
+        self.rope = cache.rope[:, positions].unsqueeze(2)              # [2, B, 1, T, head_dim]
+        # [B * K * T] where the new keys and values go.
+        starts = cache.starts[slots]                                   # [B, K, 1]: (s K + h) C
+        self.flat_index = (starts + positions[:, None]).flatten()
+        self.by_length = cache.varlen and isinstance(slots, slice)
+        if self.by_length:
+            row_lengths = (positions[:, -1] + 1).int()                 # [B]
+            self.row_lengths = row_lengths.repeat_interleave(cache.kv.shape[3])   # [B * K]
+        elif read_length > 0:
+            columns = torch.arange(read_length, device=positions.device)
+            later = columns > positions[:, None, :, None]              # [B, 1, T, read_length]
+            mask = torch.zeros_like(later, dtype=cache.kv.dtype).masked_fill_(later, -torch.inf)
+            # [B, 1, (H / K) T, read_length]: 0 where a query may look, else -inf. `extend` takes
+            # queries in the order (head, token), so the tokens' mask repeats per head.
+            self.mask = mask.repeat(1, 1, cache.heads_per_kv_head, 1)
 
     def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Tensor:
         return self.rope
@@ -559,7 +549,7 @@ class CacheLayout(Layout):
         flat[1].index_copy_(0, self.flat_index, v.flatten(0, 2))
         if self.read_length == 0:
             return causal_attention(q, k, v)
-        if self.row_lengths is not None:
+        if self.by_length:
             return self.decode_varlen(flat, q)
         return self.extend(self.cache.kv[:, layer, self.slots, :, :self.read_length], q)
 
@@ -582,7 +572,6 @@ class CacheLayout(Layout):
         sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
-        assert self.slots == slice(B), "the rows must be those in the first slots"
         K = len(self.row_lengths) // B
         q = q.reshape(B * K, H // K, head_dim)
         query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
@@ -923,7 +912,7 @@ class Sampler:
         read_length = 0   # new rows read nothing
         if any(known):
             read_length = min(max(known) + ids.shape[1], self.capacity)
-        self.model(ids, self.cache.layout(slots, positions, read_length), head=no_head)
+        self.model(ids, CacheLayout(self.cache, slots, positions, read_length), head=no_head)
 
     # Rows decode.
 
@@ -957,7 +946,7 @@ class Sampler:
         """
         newest, lengths, noise = self.told[:, :count]                  # [B] each
         positions = lengths.long()[:, None] - 1                        # [B, 1]
-        layout = self.cache.layout(slice(count), positions, read_length, decoding=True)
+        layout = CacheLayout(self.cache, slice(count), positions, read_length)
         logits = self.model(newest.long()[:, None], layout)[:, -1].float()   # [B, V]
         logits[:, self.tokenizer_size:] = -torch.inf
         self.chosen[0, :count], self.chosen[1, :count] = sample(logits, noise, self.temperature)

@@ -18,7 +18,7 @@ from typing import Callable
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 # Before torch: r1ci.py chooses how memory grows.
-from r1ci import KVCache, ModelConfig, RMSNorm
+from r1ci import CacheLayout, KVCache, ModelConfig, RMSNorm
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -138,8 +138,9 @@ def compare(cache: KVCache, lengths: Tensor, q: Tensor) -> float:
     """Error of the decode kernel against float64 on a few rows, with times of both ways."""
     rows, heads, _, head_dim = q.shape
     positions = (lengths - 1)[:, None]
-    decoding = cache.layout(slice(rows), positions, cache.capacity, decoding=True)
-    masked = cache.layout(slice(rows), positions, cache.capacity)
+    decoding = CacheLayout(cache, slice(rows), positions, cache.capacity)
+    every_slot = torch.arange(rows, device=q.device)
+    masked = CacheLayout(cache, every_slot, positions, cache.capacity)
     flat = cache.kv[:, 1].flatten(1, 3)
     keys, values = cache.kv[:, 1]
     got = decoding.decode_varlen(flat, q)

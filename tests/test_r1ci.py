@@ -14,7 +14,7 @@ import r1ci
 import sft
 import tiny
 from tasks import teacher
-from r1ci import Interpreter, KVCache, render_messages, rollout, sample
+from r1ci import CacheLayout, Interpreter, KVCache, render_messages, rollout, sample
 from sandbox import Result
 from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
 from tasks.report import summarise, tool_failures
@@ -73,8 +73,8 @@ def test_cached_logits_equal_uncached_ones_on_ragged_rows(monkeypatch, device, v
                 chunk[i, :len(part)] = part
             positions = (fed[:, None] + torch.arange(width, device=device)).clamp(max=19)
             length = int(fed.max()) + width if fed.any() else 0
-            layout = cache.layout(slots, positions, length, decoding=isinstance(slots, slice))
-            assert (layout.row_lengths is not None) == (varlen and isinstance(slots, slice))
+            layout = CacheLayout(cache, slots, positions, length)
+            assert layout.by_length == (varlen and isinstance(slots, slice))
             logits = model(chunk, layout)
             for i, row in enumerate(rows):
                 count = min(width, len(row) - int(fed[i]))

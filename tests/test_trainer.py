@@ -465,7 +465,7 @@ def test_bfloat16_on_a_cpu_samples_and_trains_by_the_same_probabilities(world):
     sampled = torch.zeros(3, 39)
     with torch.no_grad():
         for position in range(39):   # one token at a time, as a row decodes
-            layout = cache.layout(slice(3), torch.full((3, 1), position), position + 1, decoding=True)
+            layout = r1ci.CacheLayout(cache, slice(3), torch.full((3, 1), position), position + 1)
             logits = plain_copy(ids[:, position:position + 1], layout)[:, -1].float()
             sampled[:, position] = logits.log_softmax(-1).gather(-1, ids[:, position + 1:position + 2]).squeeze(-1)
     mask = torch.ones_like(ids)
