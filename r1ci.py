@@ -376,7 +376,7 @@ class PackedRows(Layout):
         as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
         self.ids = as_tensor([ids])                # [1, M]
         self.positions = as_tensor(positions)      # [M] of the tokens in their rows
-        self.to_rows = pad(to_rows, 0, device)     # [B, T]
+        self.to_rows = pad(to_rows, device)     # [B, T]
         self.to_packed = as_tensor(to_packed)      # [M]
         self.targets = as_tensor(targets)          # [N]
         self.predictors = as_tensor(predictors)    # [N]
@@ -897,7 +897,7 @@ class Sampler:
         """Compute keys and values of ids after those the cache knows; padding is never seen."""
         slots = torch.tensor([slot for slot, _, _ in pending], device=self.device)
         known = [count for _, count, _ in pending]
-        ids = pad([new for _, _, new in pending], 0, self.device)      # [B, T]
+        ids = pad([new for _, _, new in pending], self.device)      # [B, T]
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
@@ -1028,12 +1028,11 @@ def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.3) -> li
     return batches
 
 
-def pad(rows: list[list], value: float, device: torch.device,
-        dtype: torch.dtype = torch.long) -> Tensor:
-    """Rows of different lengths as one tensor [B, T], padded on the right."""
+def pad(rows: list[list[int]], device: torch.device) -> Tensor:
+    """Rows of different lengths as one tensor [B, T], padded with 0 on the right."""
     longest = max(map(len, rows))
-    padded = [list(row) + [value] * (longest - len(row)) for row in rows]
-    return torch.tensor(padded, dtype=dtype, device=device)
+    padded = [row + [0] * (longest - len(row)) for row in rows]
+    return torch.tensor(padded, device=device)
 
 
 # ---- 5. the rollout ------------------------------------------------------------------------------

@@ -140,8 +140,8 @@ def measure_transformers(args: argparse.Namespace, rows: list[list[int]], world:
     def step() -> None:
         for start in range(0, len(rows), per_batch):
             batch = rows[start:start + per_batch]
-            ids = pad(batch, 0, device)
-            mask = pad([[1] * len(row) for row in batch], 0, device)
+            ids = pad(batch, device)
+            mask = pad([[1] * len(row) for row in batch], device)
             with torch.autocast(device.type, torch.bfloat16, enabled=world.dtype == torch.bfloat16):
                 logits = model(input_ids=ids, attention_mask=mask).logits.float()   # [B, T, V]
             targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, -100)                # -100: none
