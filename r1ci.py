@@ -670,11 +670,10 @@ class Chat:
         """A turn of the model, without its end-of-turn token."""
         return read_turn(self.decode(ids), self.format_name)
 
-    def opening(self, instance: Instance, mode: str,
-                system: str | None = None) -> list[dict[str, str]]:
-        """The messages that open a conversation; `system` replaces the mode's own system prompt."""
+    def opening(self, instance: Instance, mode: str) -> list[dict[str, str]]:
+        """The messages that open a conversation."""
         # Of several wordings the first; supervised data has them all.
-        system = system or system_prompts(mode, self.format_name)[0]
+        system = system_prompts(mode, self.format_name)[0]
         return [{"role": "system", "content": system},
                 {"role": "user", "content": instance.question}]
 
@@ -1045,7 +1044,6 @@ class Interpreter:
     model: CausalLM
     chat: Chat
     sandbox: Sandbox
-    system: str | None = None   # in place of the mode's own system prompt
     # For streaming: hears all ids after the prompt, and whether the model sampled them.
     on_append: Callable[[list[int], bool], None] | None = None
 
@@ -1241,7 +1239,8 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
     """A group of rows for every question, with its prompt, and noise that its key decides."""
     groups = []
     for instance in instances:
-        messages, prompt = make_prompt(interpreter, instance, protocol)
+        messages = interpreter.chat.opening(instance, protocol.mode)
+        prompt, _ = render_messages(interpreter.chat, messages)
         if not fits(interpreter, prompt, protocol):
             raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with "
                              f"--max-tokens {protocol.max_tokens} it exceeds the model's context "
@@ -1257,14 +1256,6 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
             group.append(Row(t, row_key, noise, group))
         groups.append(group)
     return groups
-
-
-def make_prompt(interpreter: Interpreter, instance: Instance,
-                protocol: Protocol) -> tuple[list[dict[str, str]], list[int]]:
-    """The messages that open a conversation, and their ids."""
-    messages = interpreter.chat.opening(instance, protocol.mode, interpreter.system)
-    ids, _ = render_messages(interpreter.chat, messages)
-    return messages, ids
 
 
 def fits(interpreter: Interpreter, prompt: list[int], protocol: Protocol) -> bool:
@@ -1312,7 +1303,8 @@ def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
     fitting: list[Instance] = []
     too_long: Counter = Counter()
     for instance in instances:
-        _, prompt = make_prompt(interpreter, instance, protocol)
+        messages = interpreter.chat.opening(instance, protocol.mode)
+        prompt, _ = render_messages(interpreter.chat, messages)
         if fits(interpreter, prompt, protocol):
             fitting.append(instance)
         else:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import tiny
+import r1ci
 from r1ci import (Chat, Interpreter, load_model, load_tokenizer, render_messages, rollout,
                   save_model)
 from tasks.conversation import FORMATS, MODES, Protocol, Trajectory
@@ -111,12 +112,13 @@ def test_greedy_tokens_of_real_weights_equal_those_of_transformers(ours, theirs,
 
 
 @needs_model
-def test_it_knows_what_it_was_trained_on(ours, chat):
+def test_it_knows_what_it_was_trained_on(monkeypatch, ours, chat):
     """So weights, tokenizer and template belong together: wrong ones would give words at random."""
     question = tiny.instance("What is the capital of France?", expect="Paris")
     protocol = Protocol(temperature=0.0, max_turn_tokens=32, max_tokens=32)
     system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-    interpreter = Interpreter(ours, chat, tiny.sandbox(), system=system)
+    monkeypatch.setattr(r1ci, "system_prompts", lambda mode, format_name: [system])
+    interpreter = Interpreter(ours, chat, tiny.sandbox())
     [[t]] = rollout(interpreter, [question], group_size=1, protocol=protocol, key=(0,))
     assert "Paris" in t.messages[-1]["content"]
 
