@@ -75,7 +75,7 @@ from tqdm import tqdm
 
 from sandbox import Sandbox, SandboxError, self_test
 from tasks import LEVELS, Instance
-from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, Turn, cut_template,
+from tasks.conversation import (FORMATS, MODES, Format, Protocol, Trajectory, cut_template,
                                 keyed_bytes, read_turn, system_prompts, tool_text)
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe, whole
 from tasks.questions import (TASKS_HELP, draw_questions, grade, is_finite, is_text, own_questions,
@@ -666,10 +666,6 @@ class Chat:
         return self.tokenizer.decode(ids, skip_special_tokens=False,
                                      clean_up_tokenization_spaces=False)
 
-    def read(self, ids: list[int]) -> Turn:
-        """A turn of the model, without its end-of-turn token."""
-        return read_turn(self.decode(ids), self.format_name)
-
     def opening(self, instance: Instance, mode: str) -> list[dict[str, str]]:
         """The messages that open a conversation."""
         # Of several wordings the first; supervised data has them all.
@@ -1083,7 +1079,9 @@ class TurnRules:
         if not (must_end or newest in chat.closing_ids):
             return None
         turn_ids = t.ids[row.turn_start:]
-        turn = chat.read(turn_ids[:-1] if says_end else turn_ids)
+        if says_end:   # that token is no part of the text
+            turn_ids.pop()
+        turn = read_turn(chat.decode(turn_ids), chat.format_name)
         has_code = turn.code is not None
         if not (must_end or has_code):   # a "`" that closed no block
             return None
