@@ -849,17 +849,13 @@ class Sampler:
         # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
         computing = [row for row in rows if row is row.group[0] and row.kept_kv is None]
         slots = self.fill_slots(computing)
-        for slot, row in zip(slots, computing):
-            self.share_prompt(slot, row)
+        for slot, first in zip(slots, computing):
+            others = first.group[1:]
+            if others:   # they start from the prompt that the first row has computed
+                prompt_kv = self.cache.save(slot, first.trajectory.prompt_len - 1)
+                for row in others:
+                    row.kept_kv = prompt_kv
         self.fill_slots([row for row in rows if row not in computing])
-
-    def share_prompt(self, slot: int, first: Row) -> None:
-        """Let the other rows of a group start from the prompt that its first row has computed."""
-        others = first.group[1:]
-        if others:
-            prompt_kv = self.cache.save(slot, first.trajectory.prompt_len - 1)
-            for row in others:
-                row.kept_kv = prompt_kv
 
     def fill_slots(self, rows: list[Row]) -> range:
         """Give rows the next slots, with all but their newest id in the cache. Returns them.
