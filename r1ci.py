@@ -1521,15 +1521,15 @@ def load_weights(model: CausalLM, source: str | Path) -> CausalLM:
         tensor = stored[:]
         if key not in own:   # after check_weights: the lm_head.weight of tied embeddings
             check_tied_head(directory, tensor)
-        elif isinstance(own[key], DTensor):
-            # A DTensor: this rank has some of its rows (`to_local`), see `shard` in sft.py.
-            parameter = own[key]
+            continue
+        parameter = own[key]
+        if isinstance(parameter, DTensor):
+            # This rank has some of its rows (`to_local`), see `shard` in sft.py.
             # src_data_rank None: every rank takes its rows, nobody sends.
-            sharded = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
-                                        src_data_rank=None)
-            parameter.to_local().copy_(sharded.to_local())
-        else:
-            own[key].copy_(tensor)
+            tensor = distribute_tensor(tensor, parameter.device_mesh, parameter.placements,
+                                       src_data_rank=None).to_local()
+            parameter = parameter.to_local()
+        parameter.copy_(tensor)
     return model
 
 
