@@ -1649,7 +1649,7 @@ def write_json(path: Path, value: Any) -> None:
 
 # ---- 8. the command line -------------------------------------------------------------------------
 
-def find_device(name: str = "auto") -> torch.device:
+def find_device(name: str) -> torch.device:
     """The device that --device names: under torchrun, each process of a machine takes its own."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
