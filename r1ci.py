@@ -736,8 +736,7 @@ class Row:
     key: tuple                    # fixes its randomness
     noise: np.ndarray             # [max_tokens] uniform numbers, one a token after the prompt
     group: list["Row"]            # the rows of its question; the first computes their prompt
-    turn_start: int = 0           # the length at which its present turn began
-    stop: int = 0                 # the length at which a budget ends the turn
+    turn_start: int               # the length at which its present turn began
     # Keys and values [2, layers, K, tokens, head_dim] that it brings along when it enters: of its
     # prompt, which the group's first row has computed; or, back from a script, of what it said.
     kept_kv: Tensor | None = None
@@ -1049,13 +1048,6 @@ class TurnRules:
     protocol: Protocol
     bar: tqdm | None
 
-    def start_turn(self, row: Row) -> None:
-        """A turn ends at its own budget or at the conversation's, whichever comes first."""
-        t = row.trajectory
-        limits = self.protocol
-        row.turn_start = len(t.ids)
-        row.stop = min(row.turn_start + limits.max_turn_tokens, t.prompt_len + limits.max_tokens)
-
     def after_token(self, row: Row, decode_step: int) -> str | None:
         """Look at the newest token. If it ends the turn, the message is appended.
 
@@ -1068,10 +1060,12 @@ class TurnRules:
             the same, after too many calls    the conversation ends   "calls"
             any other, the budget's last      the conversation ends   "budget"
         """
-        t, chat = row.trajectory, self.interpreter.chat
+        t, chat, limits = row.trajectory, self.interpreter.chat, self.protocol
         newest = t.ids[-1]
         says_end = newest in chat.stop_ids
-        must_end = says_end or len(t.ids) >= row.stop   # or its budget ends it
+        # Or a budget ends it, the turn's or the conversation's.
+        must_end = (says_end or len(t.ids) - row.turn_start >= limits.max_turn_tokens
+                    or len(t.ids) - t.prompt_len >= limits.max_tokens)
         if not (must_end or newest in chat.closing_ids):
             return None
         turn_ids = t.ids[row.turn_start:]
@@ -1090,7 +1084,7 @@ class TurnRules:
         if not has_code:   # cut off: what stands there is no answer
             return "budget"
         # t.calls counts the calls that came back. (allowed_calls: --max-calls, or 0 in mode text.)
-        if t.calls == self.protocol.allowed_calls:
+        if t.calls == limits.allowed_calls:
             return "calls"
         seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
         row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
@@ -1116,7 +1110,7 @@ class TurnRules:
             return False
         t.append(ids, sampled=False)
         t.messages.append({"role": "user", "content": chat.format.show_output(text)})
-        self.start_turn(row)
+        row.turn_start = len(t.ids)
         if self.interpreter.on_append:
             self.interpreter.on_append(ids, False)
         return True
@@ -1187,8 +1181,6 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
     waiting = deque(row for group in groups for row in group)
     calling: deque[Row] = deque()               # in the order of their calls
     decode_step = 0
-    for row in waiting:
-        rules.start_turn(row)
 
     with (torch.no_grad(), few_threads(model),
           explain_out_of_memory("lower --slots or --max-tokens")):
@@ -1247,7 +1239,7 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
             t = Trajectory(instance, number, list(messages), prompt_len=len(prompt),
                            format=interpreter.chat.format_name)
             t.append(prompt, sampled=False)
-            group.append(Row(t, row_key, noise, group))
+            group.append(Row(t, row_key, noise, group, turn_start=len(prompt)))
         groups.append(group)
     return groups
 

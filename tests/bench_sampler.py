@@ -328,7 +328,7 @@ def full_sampler(model: CausalLM, rows: int, context: int, steps: int) -> Sample
         prompt = [chat.turn_end] * (context - steps // 2)
         t = Trajectory(tiny.instance(), 0, [], prompt_len=len(prompt), ids=list(prompt))
         noise = np.random.rand(steps + 4).astype(np.float32)
-        group.append(Row(t, (), noise, group, stop=10 ** 9))
+        group.append(Row(t, (), noise, group, turn_start=len(prompt)))
     protocol = Protocol(max_tokens=steps + 8, slots=rows)
     sampler = Sampler(model, chat.tokenizer_size, group, protocol)
     sampler.enter(group)

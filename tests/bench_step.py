@@ -192,9 +192,10 @@ def dictated(chat: Chat, calls: int, turn_tokens: int) -> Iterator[None]:
     make_row, sample = r1ci.Row.__init__, r1ci.sample
 
     def init(row: r1ci.Row, trajectory: Trajectory, key: tuple, noise: np.ndarray,
-             group: list[r1ci.Row]) -> None:
+             group: list[r1ci.Row], turn_start: int) -> None:
         tokens = plan(random.Random(str(key)), chat, calls, turn_tokens, max_tokens=len(noise))
-        make_row(row, trajectory, key, np.array(tokens, dtype=np.float32), group)
+        make_row(row, trajectory, key, np.array(tokens, dtype=np.float32), group,
+                 turn_start)
 
     def take(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         sample(logits, torch.full_like(noise, 0.5), temperature)   # the usual work, to be in time

@@ -56,7 +56,7 @@ def conversations(count: int) -> list[Row]:
         t = Trajectory(tiny.instance(), number, [], PROMPT)
         t.append(list(range(5, 5 + PROMPT)), sampled=False)
         noise = np.full(NEW, 0.5, np.float32)
-        group.append(Row(t, (number,), noise, group, stop=PROMPT + NEW))
+        group.append(Row(t, (number,), noise, group, turn_start=PROMPT))
     return group
 
 
