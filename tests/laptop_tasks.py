@@ -4,6 +4,7 @@
 
 The train tasks whose conversations at level 1, written by their own programs, have at most 160
 tokens in mean. So the choice knows nothing of what a model can do; it keeps a run within an hour.
+A task whose questions have become longer since then stays in the preset: figures were measured with it.
 """
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from tasks.teacher import write_conversations
 
 MOST_TOKENS = 160
 CONVERSATIONS = 40   # of each task
+LONGER_SINCE = {"rg/isomorphic_strings"}   # 165 tokens
 
 
 def mean_tokens(task: str, chat: Chat, sandbox: Sandbox) -> float:
