@@ -330,12 +330,11 @@ def between(rng: Random, level: int, *bounds: tuple[int, int]) -> int:
     return rng.randint(*at(rng, level, *bounds))
 
 
-def options(rng: Random, right: Any, wrong: list, shuffle: bool = True) -> tuple[str, str]:
+def options(rng: Random, right: Any, wrong: list) -> tuple[str, str]:
     """Lettered choices, all different, and the letter of the right one: ("(A) x\\n(B) y", "B")."""
     choices = [str(choice) for choice in (right, *wrong)]
     assert len(set(choices)) == len(choices), f"two choices are the same: {choices}"
-    if shuffle:
-        rng.shuffle(choices)
+    rng.shuffle(choices)
     lines = [f"({chr(65 + i)}) {choice}" for i, choice in enumerate(choices)]
     return "\n".join(lines), chr(65 + choices.index(str(right)))
 
