@@ -24,7 +24,6 @@ Answers are text written by a model, so they are hostile: nothing here evaluates
 import ast
 import hashlib
 import inspect
-import json
 import math
 import operator
 import re
@@ -511,12 +510,11 @@ def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
 
 
 def literal(text: str) -> Any:
-    """A Python or JSON literal. `ast.literal_eval` builds constants: it cannot call anything."""
-    text = str(text).strip()
-    try:
-        return json.loads(text)
-    except ValueError:
-        return ast.literal_eval(text)
+    """A Python literal, or JSON of numbers, texts, lists and objects, which are spelt the same.
+
+    `ast.literal_eval` builds constants: it cannot call anything.
+    """
+    return ast.literal_eval(text.strip())
 
 
 def letter(text: str, choices: str) -> str:
