@@ -218,12 +218,13 @@ class Formula(Task, abstract=True):
     def make(self, rng: Random, level: int) -> tuple:
         # The easy ones come first in the table, and are all there is at level 1.
         table = self.table[:max(8, len(self.table) // 3)] if level == 1 else self.table
-        functions = {name: self._exact(function) for name, function in self.functions.items()}
+        names = {name: self._exact(function) for name, function in self.functions.items()}
+        names["pi"] = math.pi
         while True:
             slots = self.slots(rng, level)
             text, formula = rng.choice(table)
             text, formula = self._filled(text, slots), self._filled(formula, slots)
-            answer = value(formula, {"pi": math.pi}, functions)
+            answer = value(formula, names)
             if self.fits(answer, level):
                 expect = int(answer) if answer == int(answer) else answer
                 return f"{text} {self.ending}", dict(formula=formula), expect
@@ -460,7 +461,7 @@ def worth(formula: str) -> Any:
         formula = formula.replace(old, new)
     # A product: 2sqrt(3), 5 pi, pi(3).
     formula = re.sub(r"(?<=[\d)i])\s*(?=\(|sqrt|pi)", "*", formula)
-    return value(formula.strip(), {"pi": math.pi}, {"sqrt": math.sqrt})
+    return value(formula.strip(), {"pi": math.pi, "sqrt": math.sqrt})
 
 
 def items(text: str) -> list[str]:
@@ -545,28 +546,29 @@ OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub,
 
 
 def value(text: str, names: dict[str, Any] | None = None,
-          functions: dict[str, Callable] | None = None,
           const: Callable[[str], Any] = Fraction) -> Any:
     """The value of an expression over + - * / ** and brackets, exact unless `const` is float.
 
-    Walks a whitelist of syntax nodes: no attribute, index or comparison, and no call but of the
-    given `functions`. Anything else raises, and so do numbers beyond about 10,000 bits.
+    Walks a whitelist of syntax nodes: no attribute, index or comparison, and no call but of a
+    function that is among the `names`. Anything else raises, and so do numbers beyond about
+    10,000 bits.
     """
-    text = " ".join(str(text).split())  # one line, so that an offset is a place in it
+    names = names or {}
+    text = " ".join(str(text).split())  # one line, as an expression has
     if len(text) > 2_000 or "#" in text:
         raise ValueError("expression too long, or with a comment")
-    source = text.encode()
 
     def bits(x: Fraction) -> int:
         return max(x.numerator.bit_length(), x.denominator.bit_length())
 
     def walk(node: ast.AST) -> Any:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            digits = source[node.col_offset:node.end_col_offset].decode().replace("_", "").lower()
+            # As they are written: as a float they would not be exact.
+            digits = ast.get_source_segment(text, node).replace("_", "").lower()
             if len(digits.partition("e")[2]) > 4:  # 1e9999 is a number of 9,999 digits
                 raise ValueError("exponent out of bounds")
             return const(digits)
-        if isinstance(node, ast.Name) and node.id in (names or {}):
+        if isinstance(node, ast.Name) and node.id in names:
             return names[node.id]
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
             return -walk(node.operand) if isinstance(node.op, ast.USub) else walk(node.operand)
@@ -583,9 +585,8 @@ def value(text: str, names: dict[str, Any] | None = None,
                     raise ValueError("exponent out of bounds")
                 exponent = int(exponent)
             return base ** exponent
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords \
-                and node.func.id in (functions or {}):
-            return functions[node.func.id](*map(walk, node.args))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+            return names[node.func.id](*map(walk, node.args))
         raise ValueError(f"not allowed in an expression: {type(node).__name__}")
 
     return walk(ast.parse(text, mode="eval").body)

@@ -295,7 +295,7 @@ STEP = 2.0 ** -11  # of the numerical derivative
 
 def numerically(text: str, x: float, c: float = 0.0) -> Any:
     """The value of a formula in x and a constant c, in floating point."""
-    return value(text, dict(x=x, c=c, e=math.e, pi=math.pi), FUNCTIONS, float)
+    return value(text, dict(FUNCTIONS, x=x, c=c, e=math.e, pi=math.pi), float)
 
 
 # Each function returns pairs of an integrand and its antiderivative, without the factor in front.
