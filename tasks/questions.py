@@ -82,8 +82,6 @@ def draw_questions(tasks: Iterable[tuple[str, int]], purpose: str, n: int,
                    seed: int = 0) -> list[Instance]:
     """The first n different questions of every task, or all it has: fixed by the arguments."""
     questions: list[Instance] = []
-    if n == 0:
-        return questions
     for key, level in tasks:
         seen: dict[str, Instance] = {}
         # A question that was drawn before is drawn again: twenty tries for each that is wanted.
@@ -92,7 +90,7 @@ def draw_questions(tasks: Iterable[tuple[str, int]], purpose: str, n: int,
             seen.setdefault(instance.question, instance)
             if len(seen) == n:
                 break
-        else:
+        if len(seen) < n:
             print(f"note: {key} has only {len(seen)} different {purpose} questions "
                   f"at level {level}", file=sys.stderr)
         questions += seen.values()
