@@ -169,32 +169,31 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read: {error}")
     lines: list[tuple[int, dict[str, Any]]] = []
-    faults: dict[int, str] = {}
+    faults: list[str] = []
     for line_number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             found = json.loads(line)
         except json.JSONDecodeError as error:
-            faults[line_number] = f"not valid JSON ({error.msg}, at column {error.colno})"
+            faults.append(f"line {line_number}: not valid JSON ({error.msg}, at column "
+                          f"{error.colno})")
         except (ValueError, RecursionError) as error:
-            faults[line_number] = f"not valid JSON ({error})"
+            faults.append(f"line {line_number}: not valid JSON ({error})")
         else:
             if isinstance(found, dict):
                 lines.append((line_number, found))
             else:
-                faults[line_number] = "a JSON object was expected, one a line"
+                faults.append(f"line {line_number}: a JSON object was expected, one a line")
     refuse_lines(path, faults)
     yield from lines
 
 
-def refuse_lines(path: str | Path, faults: dict[int, str]) -> None:
-    """End the program if lines are at fault (number -> what is wrong)."""
-    if not faults:
-        return
-    told = "; ".join(f"line {number}: {faults[number]}" for number in sorted(faults)[:10])
-    more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
-    raise SystemExit(f"{path}, {told}{more}")
+def refuse_lines(path: str | Path, faults: list[str]) -> None:
+    """End the program if lines are at fault ("line 3: ...")."""
+    if faults:
+        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise SystemExit(f"{path}, {'; '.join(faults[:10])}{more}")
 
 
 def read_trajectories(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -228,24 +227,24 @@ def read_questions(path: str) -> list[Instance]:
     """
     questions: list[Instance] = []
     asked: dict[str, Instance] = {}
-    faults: dict[int, str] = {}
+    faults: list[str] = []
     for i, line in read_jsonl(path):
         question, answer = line.get("question"), line.get("answer")
         if not is_text(question) or not (is_text(answer) or is_finite(answer)):
-            faults[i] = '"question" (text) and "answer" (text or number) are needed'
+            faults.append(f'line {i}: "question" (text) and "answer" (text or number) are needed')
             continue
         expect = str(answer).split("####")[-1].strip()
         if not question.strip():
-            faults[i] = "the question is empty"
+            faults.append(f"line {i}: the question is empty")
             continue
         if not expect:
-            faults[i] = "the answer is empty"
+            faults.append(f"line {i}: the answer is empty")
             continue
         purpose = purpose_of(question, OWN_PURPOSES)
         instance = Instance(f"user/{Path(path).stem}", i, 0, purpose, question, {}, expect)
         before = asked.setdefault(question, instance)
         if before.expect != expect:
-            faults[i] = f"line {before.seed} asks the same and has another answer"
+            faults.append(f"line {i}: line {before.seed} asks the same and has another answer")
         questions.append(instance)
     refuse_lines(path, faults)
     if not questions:
