@@ -137,15 +137,22 @@ def bbh_right(answer: str, instance: Instance) -> bool:
 
 # ---- questions and other things from files ------------------------------------------------------
 
-def read_json(path: Path) -> Any:
-    """What a JSON file holds; one that is missing or broken ends the program and is named."""
+def read_text(path: str | Path) -> str:
+    """What a text file holds; one that is missing or unreadable ends the program and is named."""
     try:
         # utf-8-sig: with a byte order mark or without.
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist")
-    except OSError as error:   # a directory, no permission
-        raise SystemExit(f"{path} cannot be read: {error.strerror}")
+    except (OSError, ValueError) as error:   # a directory, no permission, no UTF-8
+        raise SystemExit(f"{path} cannot be read: {error}")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; a broken one ends the program, too."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SystemExit(f"{path} is not valid JSON: {error}")
 
@@ -162,15 +169,9 @@ def is_finite(value: Any) -> bool:
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of every line of a JSON-lines file; a broken line ends the program."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise SystemExit(f"{path} does not exist")
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"{path} cannot be read: {error}")
     lines: list[tuple[int, dict[str, Any]]] = []
     faults: list[str] = []
-    for line_number, line in enumerate(text.split("\n"), 1):
+    for line_number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
