@@ -103,10 +103,12 @@ def complete(client: Any, endpoint: Endpoint, messages: list[dict[str, str]], ma
     except openai.APIStatusError as error:
         # Of one conversation alone: a bad request, one too large, one that cannot be processed.
         if error.status_code in (400, 413, 422):
-            raise Refused(one_line(error))
-        raise SystemExit(f"{name}: it answered {error.status_code} ({one_line(error)})")
+            raise Refused(one_line(error.response.text))
+        raise SystemExit(f"{name}: it answered {error.status_code} "
+                         f"({one_line(error.response.text)})")
     except openai.OpenAIError as error:  # no connection, no answer in time
-        raise SystemExit(f"{name}: no answer ({one_line(error)}), {endpoint.retries + 1} times")
+        raise SystemExit(f"{name}: no answer ({one_line(str(error))}), {endpoint.retries + 1} "
+                         "times")
     try:
         return read_reply(answer.http_response.content)
     except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
@@ -127,10 +129,8 @@ def read_reply(body: bytes) -> Reply:
     return Reply(text, choice.get("finish_reason") == "length", *tokens)
 
 
-def one_line(error: Exception) -> str:
-    """What the server said of it, or else the client."""
-    response = getattr(error, "response", None)
-    return " ".join((response.text if response is not None else str(error)).split())[:300]
+def one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
 
 
 @dataclass(frozen=True)
