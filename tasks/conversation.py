@@ -20,7 +20,7 @@ from tasks.base import Instance
 class Format:
     """The marks of one answer format, from which prompts and the end of a turn follow.
 
-    To add one: its marks in FORMATS, its reader in ANSWER_READERS, a word in the help of --format.
+    To add one: its marks in FORMATS, a word in the help of --format.
     """
 
     answer_open: str
@@ -236,40 +236,30 @@ def extract_answer(text: str, format_name: str = "fence") -> str | None:
         parts += [text[end : fenced.start], " " * (fenced.end - fenced.start)]
         end = fenced.end
     visible = "".join(parts) + text[end:]
-    return ANSWER_READERS[format_name](text, visible)
+    if format_name == "boxed":
+        return boxed_answer(text, visible)
+    return marked_answer(text, visible, FORMATS[format_name])
 
 
-def between_last(visible: str, marks: Format) -> tuple[int, int]:
-    """Where the last answer's opening mark starts, and where its closing mark starts; -1: nowhere.
-
-    The closing mark is the last of the text, the opening one the nearest before it. They hold:
+def marked_answer(text: str, visible: str, marks: Format) -> str | None:
+    r"""What stands between the last closing mark and the nearest opening one before it:
 
         "not <<<41>>>, but <<<42>>>" -> "42"
-        "between <<< and\\n<<<42>>>"  -> "42"
+        "between <<< and\n<<<42>>>"  -> "42"
         "<<<}>>>])>>>"               -> "}>>>])", for brackets are an answer, too
     """
     end = visible.rfind(marks.answer_close)
-    return visible.rfind(marks.answer_open, 0, max(end, 0)), end
-
-
-def tagged_answer(text: str, visible: str) -> str | None:
-    start, end = between_last(visible, FORMATS["tags"])
-    return None if start < 0 else text[start + len("<answer>") : end].strip()
-
-
-def angle_answer(text: str, visible: str) -> str | None:
-    """What stands between <<< and >>>."""
-    start, end = between_last(visible, FORMATS["fence"])
+    start = visible.rfind(marks.answer_open, 0, max(end, 0))
     if start < 0:
         return None
     # Of a run of "<" the first three are the mark: "<<<<(>>>" -> "<(".
-    while start > 0 and visible[start - 1] == "<":
+    while start > 0 and visible.startswith(marks.answer_open, start - 1):
         start -= 1
     # From the text: a fence between the marks is an answer, "<<<\n```\n1 2\n```\n>>>" -> the fence.
-    answer = text[start + len("<<<") : end].strip()
-    # But a model that writes too many brackets round plain words means the words:
+    answer = text[start + len(marks.answer_open) : end].strip()
+    # But a model that writes too many of these brackets round plain words means the words:
     #     "<<<<42>>>>" -> "<42>" so far -> "42"
-    framed = re.fullmatch(r"<+([^<>()\[\]{}]+)>+", answer)
+    framed = marks.answer_close == ">>>" and re.fullmatch(r"<+([^<>()\[\]{}]+)>+", answer)
     return framed[1].strip() if framed else answer
 
 
@@ -288,10 +278,6 @@ def boxed_answer(text: str, visible: str) -> str | None:
         if depth == 0:
             return text[start:offset].strip()
     return None
-
-
-# How an answer is read, by format: from a text, and its copy with blanks for what is fenced.
-ANSWER_READERS = {"fence": angle_answer, "tags": tagged_answer, "boxed": boxed_answer}
 
 
 # ---- what the model reads of a run ---------------------------------------------------------------
