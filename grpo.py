@@ -57,8 +57,7 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS, Instance
-from tasks.conversation import (FORMATS, MODES, Protocol, Trajectory, extract_answer,
-                                extract_code)
+from tasks.conversation import FORMATS, MODES, Protocol, Trajectory, extract_answer, read_turn
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
@@ -287,7 +286,7 @@ def is_one_block(text: str, format_name: str) -> bool:
     # How often one block has the closing mark: once, but in a fence twice, as ```python begins with
     # it, too. More of them would be a second block.
     closing_marks_of_a_block = marks.show_code("").count(marks.code_close)
-    return (extract_code(text, format_name) is not None
+    return (read_turn(text, format_name).code is not None
             and text.count(marks.code_close) == closing_marks_of_a_block
             and extract_answer(text, format_name) is None)
 

@@ -222,11 +222,6 @@ def find_fences(text: str) -> list[Block]:
     return fences
 
 
-def extract_code(text: str, format_name: str = "fence") -> str | None:
-    """The script of the first closed code block."""
-    return read_turn(text, format_name).code
-
-
 def extract_answer(text: str, format_name: str = "fence") -> str | None:
     """What the last answer marks hold, read from the end of the text; None without any."""
     # Marks inside a Markdown fence do not count: "```text\n<<<42>>>\n```" -> None. So look for them

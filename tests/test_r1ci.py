@@ -16,7 +16,7 @@ import tiny
 from tasks import teacher
 from r1ci import CacheLayout, Interpreter, KVCache, render_messages, rollout, sample
 from sandbox import Result
-from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, extract_code, read_turn, system_prompts, tool_text
+from tasks.conversation import FORMATS, Protocol, Trajectory, extract_answer, read_turn, system_prompts, tool_text
 from tasks.report import summarise, tool_failures
 
 CODE = "```python\nprint(12 + 34)\n```"
@@ -223,13 +223,13 @@ def test_tool_tokens_are_inputs_but_never_targets():
 # ---- chat format -----------------------------------------------------------------------------------------------------
 
 def test_code_is_found_only_between_a_python_fence_and_its_closing_fence():
-    assert extract_code("text\n```python\nx = 1\nprint(x)\n```") == "x = 1\nprint(x)\n"
-    assert extract_code("```python\n```") == ""
-    assert extract_code("```python\nprint(1)\n") is None          # not closed
-    assert extract_code("```text\nhello\n```") is None            # another language
-    assert extract_code("```\nhello\n```\n```python\nprint(2)\n```") == "print(2)\n"  # a closing fence opens nothing
-    assert extract_code("inline ```python\nprint(1)\n```") is None  # a fence stands at the start of its line
-    assert extract_code("```python\nprint(1)\n```\n```python\nprint(2)\n```") == "print(1)\n"  # the first one
+    assert read_turn("text\n```python\nx = 1\nprint(x)\n```").code == "x = 1\nprint(x)\n"
+    assert read_turn("```python\n```").code == ""
+    assert read_turn("```python\nprint(1)\n").code is None          # not closed
+    assert read_turn("```text\nhello\n```").code is None            # another language
+    assert read_turn("```\nhello\n```\n```python\nprint(2)\n```").code == "print(2)\n"  # a closing fence opens nothing
+    assert read_turn("inline ```python\nprint(1)\n```").code is None  # a fence stands at the start of its line
+    assert read_turn("```python\nprint(1)\n```\n```python\nprint(2)\n```").code == "print(1)\n"  # the first one
     text = "a\n```python\nprint(1)\n``` b"
     assert read_turn(text).text.endswith("```")
 

@@ -11,7 +11,7 @@ import tiny
 from r1ci import render_messages
 from sft import World
 from tasks import TASKS, teacher
-from tasks.conversation import system_prompts, extract_answer, extract_code
+from tasks.conversation import system_prompts, extract_answer, read_turn
 
 WORLD = World(0, 1, torch.device("cpu"), torch.float32)
 TASK_KEYS = ("rg/gcd", "rg/spell_backward", "rg/chain_sum", "bbh/disambiguation_qa")
@@ -45,7 +45,7 @@ def test_a_repair_fails_first_and_shows_its_traceback(lines):
     repairs = [line for line in lines if line["form"] == "repair"]
     for line in repairs:
         assert "Error" in line["messages"][3]["content"]
-        assert extract_code(line["messages"][2]["content"]) != extract_code(line["messages"][4]["content"])
+        assert read_turn(line["messages"][2]["content"]).code != read_turn(line["messages"][4]["content"]).code
 
 
 def test_a_conversation_whose_script_did_not_do_its_job_is_dropped(monkeypatch):
