@@ -170,13 +170,13 @@ def summarise(groups: Groups) -> dict[str, Any]:
     """Accuracy over questions, and behaviour."""
     rows = [t for group in groups for t in group]
     accuracy, stderr = mean_stderr([share_right(group) for group in groups])
-    pass_at_k, _ = mean_stderr([float(any(t.right > 0 for t in group)) for group in groups])
-    majority, _ = mean_stderr([float(majority_right(group)) for group in groups])
+    pass_at_k, _ = mean_stderr([any(t.right > 0 for t in group) for group in groups])
+    majority, _ = mean_stderr([majority_right(group) for group in groups])
     means, stderrs = behaviour(groups)
+    numbers = {"accuracy": accuracy, "stderr": stderr, "n": len(groups), "pass_at_k": pass_at_k,
+               "majority": majority, **means}
     return {
-        **rounded({"accuracy": accuracy, "stderr": stderr}),
-        "n": len(groups),
-        **rounded({"pass_at_k": pass_at_k, "majority": majority, **means}),
+        **rounded(numbers),
         "stderrs": rounded(stderrs),
         "call_counts": dict(sorted(Counter(t.calls for t in rows).items())),
         "stop_reasons": dict(sorted(Counter(t.stop_reason for t in rows).items())),
