@@ -221,10 +221,6 @@ def teacher_conversations(instances: list[Instance], per_question: int, seed: in
     return random.Random(f"jobs/{seed}").sample(jobs, len(jobs))
 
 
-def conversation_key(line: dict[str, Any]) -> tuple:
-    return line["source"], line["task"], line["level"], line["seed"], line["sample"]
-
-
 def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> None:
     """Every conversation goes to collected.jsonl as it ends, wrong ones too, refused ones not.
 
@@ -243,7 +239,8 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
     log = Path(args.out) / "collected.jsonl"
     file = hold_lock(log)
     lines = read_collected(file)
-    known = set(map(conversation_key, lines))
+    known = {(line["source"], line["task"], line["level"], line["seed"], line["sample"])
+             for line in lines}
     jobs = []
     for job in planned:
         asked = job.instance
