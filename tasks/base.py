@@ -363,7 +363,7 @@ def show(grid: list, gap: str = " ") -> str:
 
 def norm(text: str) -> str:
     """Text without outer quotes, final full stop, case and spare blanks; a − is a -."""
-    text = " ".join(str(text).replace("−", "-").split())
+    text = " ".join(text.replace("−", "-").split())
     text = text.strip("\"'`").removesuffix(".").strip("\"'` ")
     return text.casefold()
 
@@ -468,7 +468,7 @@ def items(text: str) -> list[str]:
     """The parts of a list: [1, 2], "1, 2", "1 2" or "1 and 2", without its brackets and their
     quotes; "x = 3" or "x: 3" is one part.
     """
-    text = re.sub(r"\b([A-Za-z]\w*)\s*[=:]\s*(?=[-+\d.])", r"\1=", str(text))
+    text = re.sub(r"\b([A-Za-z]\w*)\s*[=:]\s*(?=[-+\d.])", r"\1=", text)
     return cells(re.sub(r"(?i)^(\S+) and (\S+)$", r"\1, \2", commas(text)))
 
 
@@ -479,7 +479,7 @@ def commas(text: str) -> str:
 
 def cells(text: str) -> list[str]:
     """The parts of a row, whatever they are: "n = 4" has three."""
-    text = str(text).strip()
+    text = text.strip()
     if text[:1] in "[(" and text[-1:] in ")]":
         text = text[1:-1]
     parts = text.split(",") if "," in text else text.split()
@@ -500,7 +500,7 @@ def named_integers(text: str) -> tuple[list[str], list[int]]:
 
 def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
     """A grid: one row a line, cells apart by commas or blanks; or a literal list of lists."""
-    text = str(text).strip()
+    text = text.strip()
     if re.match(r"\[\s*\[", text):
         rows = re.findall(r"\[([^\[\]]*)\]", text)
         if re.sub(r"\[[^\[\]]*\]", "", text).strip("[], \r\n\t"):
@@ -520,7 +520,7 @@ def literal(text: str) -> Any:
 
 def letter(text: str, choices: str) -> str:
     """The letter of a choice: "(B)", "B", "b.", "B) text" or its text; not with another's text."""
-    text = " ".join(str(text).split()).strip("\"'`* ")
+    text = " ".join(text.split()).strip("\"'`* ")
     texts = {line[1]: norm(line[3:]) for line in choices.splitlines()}
     for tag, choice in texts.items():
         if choice == norm(text):
@@ -554,7 +554,7 @@ def value(text: str, names: dict[str, Any] | None = None,
     10,000 bits.
     """
     names = names or {}
-    text = " ".join(str(text).split())  # one line, as an expression has
+    text = " ".join(text.split())  # one line, as an expression has
     if len(text) > 2_000 or "#" in text:
         raise ValueError("expression too long, or with a comment")
 
