@@ -125,10 +125,8 @@ def draw_prompt(rng: random.Random, mode: str, wordings: str, format_name: str) 
 
 def broken(rng: random.Random, program: str) -> str:
     """The program with a slip: a misspelt name, a lost bracket or a lost import."""
-    slips = [program.replace("print(", "prnt(")]
-    if ")" in program:
-        last = program.rindex(")")
-        slips.append(program[:last] + program[last + 1 :])
+    last = program.rindex(")")  # there is one: the program prints
+    slips = [program.replace("print(", "prnt("), program[:last] + program[last + 1 :]]
     if program.startswith("import "):
         slips.append(program.split("\n", 1)[1])
     return rng.choice(slips)
