@@ -390,7 +390,14 @@ def lowered(text: str) -> str:
     return re.sub(raised, lambda power: "^" + power[0].translate(digits), text)
 
 
-def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str:
+def equal(left: str, right: str) -> bool:
+    """Whether two formulas have one value; a decimal on the right may be rounded."""
+    tolerance = 0.005 if "." in right else 1e-9
+    left, right = (worth(side.replace("$", "")) for side in (left, right))
+    return math.isclose(left, right, rel_tol=tolerance)
+
+
+def right_side(text: str, same: Callable[[str, str], bool] = equal) -> str:
     """What is after the last "=": the 20 of "x = 20", "gcd(60, 80) = 20" and "12 + 8 = 20".
 
     Before it stands nothing, a name, some words without numbers, or what is the `same` as that.
@@ -404,16 +411,9 @@ def right_side(text: str, same: Callable[[str, str], bool] | None = None) -> str
         # The brackets of f(12), and what may be in or around the words: x_{1}, \angle B, "so, x".
         words = re.sub(r"(?<=\w) ?\([^()]*\)|[{}\\,:∠]", " ", left.replace("_{", "_"))
         named = all(word.isidentifier() for word in words.split())
-        if not named and not (same or equal)(left, right):
+        if not named and not same(left, right):
             raise ValueError(f"what stands before = is something else: {text[:40]!r}")
     return right
-
-
-def equal(left: str, right: str) -> bool:
-    """Whether two formulas have one value; a decimal on the right may be rounded."""
-    tolerance = 0.005 if "." in right else 1e-9
-    left, right = (worth(side.replace("$", "")) for side in (left, right))
-    return math.isclose(left, right, rel_tol=tolerance)
 
 
 def integer(text: str) -> int:
