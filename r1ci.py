@@ -1795,7 +1795,7 @@ def command_ask(args: argparse.Namespace) -> None:
     with checked_sandbox(1, args.code_timeout, args.allow_weak) as sandbox:
         if endpoint:
             planned = PlannedConversation(question, 0, protocol_of(args))
-            [t] = converse_all(endpoint, sandbox, [planned], key=(args.seed, "ask"))
+            [(_, t)] = converse_all(endpoint, sandbox, [planned], key=(args.seed, "ask"))
             for message in t.messages[2:]:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
@@ -1918,9 +1918,9 @@ def evaluate_endpoint(endpoint: Endpoint, sandbox: Sandbox, questions: list[Inst
     """The same report on a served model."""
     planned = [PlannedConversation(question, number, protocol)
                for question in questions for number in range(samples)]
-    with tqdm(total=len(planned), desc="questions", unit="row", leave=False) as bar:
-        trajectories = converse_all(endpoint, sandbox, planned, key,
-                                    on_end=lambda job, t: bar.update())
+    ended = tqdm(converse_all(endpoint, sandbox, planned, key), total=len(planned),
+                 desc="questions", unit="row", leave=False)
+    trajectories = [t for _, t in sorted(ended)]   # in the order of the questions
     groups = [trajectories[i : i + samples] for i in range(0, len(trajectories), samples)]
     return describe(groups, protocol, samples, Counter()), groups
 

@@ -13,7 +13,7 @@ import re
 import threading
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Callable
+from typing import Any, Iterator
 from urllib.parse import urlsplit
 
 from sandbox import Sandbox
@@ -200,13 +200,12 @@ def run_script(t: Trajectory, sandbox: Sandbox, code: str, protocol: Protocol, k
         t.stop_reason = "budget"
 
 
-def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConversation], key: tuple,
-                 on_end: Callable[[PlannedConversation, Trajectory], Any] | None = None
-                 ) -> list[Trajectory]:
-    """The conversations of the jobs, several at a time, in the jobs' order.
+def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConversation],
+                 key: tuple) -> Iterator[tuple[int, Trajectory]]:
+    """(the job's number, the conversation) of every job, as they end; several go on at a time.
 
-    `on_end` hears of each as it ends, in this thread. When the server itself fails, or on Ctrl-C,
-    nobody waits for what hangs: the threads are daemons. A server that refuses them all fails.
+    When the server itself fails, or on Ctrl-C, nobody waits for what hangs: the threads are
+    daemons. A server that refuses them all fails.
     """
     client = connect(endpoint)
     # The threads share it: each goes on with the next job. (A generator could not be shared.)
@@ -223,16 +222,14 @@ def converse_all(endpoint: Endpoint, sandbox: Sandbox, jobs: list[PlannedConvers
 
     for _ in range(min(endpoint.concurrency, len(jobs))):
         threading.Thread(target=work, daemon=True).start()
-    finished: dict[int, Trajectory] = {}
-    while len(finished) < len(jobs):
+    refusals = []
+    for _ in jobs:
         number, outcome = done.get()
         if isinstance(outcome, BaseException):
             raise outcome
-        finished[number] = outcome
-        if on_end:
-            on_end(jobs[number], outcome)
-    trajectories = [finished[number] for number in range(len(jobs))]
-    if jobs and all(t.stop_reason == "refused" for t in trajectories):
+        if outcome.stop_reason == "refused":
+            refusals.append(outcome.refusal)
+        yield number, outcome
+    if jobs and len(refusals) == len(jobs):
         raise SystemExit(f"{endpoint.url}#{endpoint.name}: it refused every conversation "
-                         f"({trajectories[0].refusal})")
-    return trajectories
+                         f"({refusals[0]})")

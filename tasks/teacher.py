@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from sandbox import Result, Sandbox, SandboxError
 from tasks.base import LEVELS, TASKS, Instance, norm
-from tasks.conversation import (FORMATS, Protocol, Trajectory, extract_answer, read_turn,
-                                system_prompts, tool_text)
+from tasks.conversation import (FORMATS, Protocol, extract_answer, read_turn, system_prompts,
+                                tool_text)
 from tasks.flags import CommandLine, add_protocol_flags, hold_lock, protocol_of, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, is_finite, is_text,
                              own_questions, parse_tasks, read_jsonl, read_trajectories)
@@ -246,22 +246,22 @@ def collect(args: argparse.Namespace, endpoint: Endpoint, sandbox: Sandbox) -> N
             jobs.append(job)
     # The conversations. What ends the program amid them is told after the table of what there is.
     stopped = ""
-    with file, tqdm(total=len(jobs), desc="collecting", unit="row") as bar:
-
-        def keep(job: PlannedConversation, t: Trajectory) -> None:
-            bar.update()
-            if t.stop_reason == "tool_failure":  # the sandbox's own fault: to be asked again
-                return
-            line = t.to_json()
-            line.update(mode=job.protocol.mode, form=form_of(line), source=args.teacher,
-                        prompt_tokens=t.prompt_tokens, completion_tokens=t.completion_tokens)
-            lines.append(line)
-            if t.stop_reason != "refused":  # the server may be set up better next time
-                file.write(json.dumps(line).encode() + b"\n")
-                file.flush()  # whatever happens next, this one is not asked for again
-
+    rows = []
+    ended = converse_all(endpoint, sandbox, jobs, key=(args.seed, "teacher"))
+    with file:
         try:
-            rows = converse_all(endpoint, sandbox, jobs, (args.seed, "teacher"), keep)
+            for number, t in tqdm(ended, total=len(jobs), desc="collecting", unit="row"):
+                rows.append(t)
+                if t.stop_reason == "tool_failure":  # the sandbox's own fault: to be asked again
+                    continue
+                line = t.to_json()
+                line.update(mode=jobs[number].protocol.mode, form=form_of(line),
+                            source=args.teacher, prompt_tokens=t.prompt_tokens,
+                            completion_tokens=t.completion_tokens)
+                lines.append(line)
+                if t.stop_reason != "refused":  # the server may be set up better next time
+                    file.write(json.dumps(line).encode() + b"\n")
+                    file.flush()  # whatever happens next, this one is not asked for again
             end_if_sandbox_failed(*tool_failures(rows))
         except (SystemExit, KeyboardInterrupt) as error:
             stopped = str(error) or "interrupted"
