@@ -149,21 +149,10 @@ SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1
 PIDFD_OPEN = 434  # the same number on all architectures, as are Landlock's
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 
-
-@dataclass(frozen=True)
-class Architecture:
-    """What differs between processors: the numbers of system calls."""
-    audit: int  # the kernel's code for the processor (AUDIT_ARCH_...), which a filter reads
-    column: int  # its column in the tables of parse_table, below
-    seccomp: int
-    pivot_root: int
-
-
-ARCHITECTURE = dict(
-    x86_64=Architecture(0xC000003E, column=0, seccomp=317, pivot_root=155),
-    aarch64=Architecture(0xC00000B7, column=1, seccomp=277, pivot_root=41),
-).get(os.uname().machine)
-
+# What differs between processors: the kernel's code for each (AUDIT_ARCH_...), which the filter
+# reads, and the numbers of system calls: the tables of `parse_table` have a column for each.
+AUDIT_ARCH, COLUMN = dict(x86_64=(0xC000003E, 0), aarch64=(0xC00000B7, 1)).get(
+    os.uname().machine, (None, 0))  # another processor: Sandbox reads no table
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -225,7 +214,7 @@ class Sandbox(AbstractContextManager):
                  disable: Sequence[str] = ()):
         self.timeout, self.max_output = timeout, max_output
         self.missing = []
-        if sys.platform == "linux" and ARCHITECTURE:
+        if sys.platform == "linux" and AUDIT_ARCH:
             # A team of workers. Each one's hello says which layers work: the same for all, or
             # `run_job` complains.
             self.workers = workers or len(os.sched_getaffinity(0))
@@ -1097,7 +1086,7 @@ def enter_private_root(readable: list[str]) -> None:
     # pivot_root(new root, place for the old one). With "." for both the old root lies on top of the
     # new one; umount2(".") takes it off, and the new one is left.
     os.chdir(new)
-    system_call(ARCHITECTURE.pivot_root, b".", b".")
+    system_call(REFUSED["pivot_root"], b".", b".")
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
@@ -1183,10 +1172,11 @@ def make_landlock_rules(base: str, readable: list[str]) -> int:
 # ---- layer: seccomp, a filter that the kernel runs before each system call ----------------------
 # First the tables that say what is refused, ignored or limited; then the filter made from them.
 
-def parse_table(table: str) -> dict[str, tuple[int, int | None]]:
-    """From a table of: name of the call, its number on x86-64, on aarch64 ("-": there is none)."""
+def parse_table(table: str) -> dict[str, int]:
+    """The numbers of this machine's calls, by name, from a table of: name of the call, its number
+    on x86-64, on aarch64 ("-": there is none)."""
     rows = re.findall(r"(\w+) (\d+) (\d+|-)", table)
-    return {name: (int(x86), None if arm == "-" else int(arm)) for name, x86, arm in rows}
+    return {name: int(numbers[COLUMN]) for name, *numbers in rows if numbers[COLUMN] != "-"}
 
 
 # These calls fail with EPERM, in Python a PermissionError. What stands before the colon says why.
@@ -1231,6 +1221,11 @@ IGNORED = parse_table("""
     locks:            flock 73 32
     everybody's disk: sync 162 81, syncfs 306 267, fsync 74 82, fdatasync 75 83,
                       sync_file_range 277 84, msync 26 227, fadvise64 221 223""")
+# These pass with some arguments only: LIMITS, below.
+LIMITED = parse_table("""
+    kill 62 129, tgkill 234 131, prlimit64 302 261, clone 56 220, clock_gettime 228 113,
+    clock_getres 229 114, clock_nanosleep 230 115, socketpair 53 199, prctl 157 167, fcntl 72 25,
+    open 2 -, openat 257 56, pwritev2 328 287, fallocate 285 47, ioctl 16 29""")
 # From here on no call exists for scripts (ENOSYS): io_uring, pidfd, clone3 (glibc uses clone), ...
 FIRST_NEW_CALL = 424
 ALL_BITS = 0xFFFFFFFF
@@ -1248,50 +1243,46 @@ RWF_DSYNC, RWF_SYNC = 2, 4
 @dataclass(frozen=True)
 class Limit:
     """A call that passes if argument & mask is one of `passing`."""
-    numbers: tuple[int, int | None]  # as in the tables
+    call: str  # its name in LIMITED
     argument: int   # which of them, from 0 on
     passing: Sequence[int]
     error: int = errno.EPERM  # of a call that does not pass; 0: it does nothing, and "succeeds"
     mask: int = ALL_BITS
 
 
-def own_clock(x86: int, arm: int) -> Limit:
-    """Passes if clock & ~15 == 0: the clocks 0 to 15. All others belong to a process or thread."""
-    return Limit((x86, arm), 0, [0], mask=ALL_BITS & ~15)
-
-
 # Stands for the pid of the process that a filter will confine. `with_own_pid` puts that pid in its
 # place, in the bytes of the finished filter.
 OWN_PID = 0x5EC0_4321
 
-# The keys are labels (only "clone" is looked up). A call may have several rules, and has to pass
-# them all.
-LIMITED = dict(
+# The clocks 0 to 15 have none of these bits. All others belong to a process or thread.
+FOREIGN_CLOCK = ALL_BITS & ~15
+
+# A call may have several limits, and has to pass them all.
+LIMITS = [
     # What a process may do to itself alone.
-    kill=Limit((62, 129), 0, [OWN_PID]),
-    tgkill=Limit((234, 131), 0, [OWN_PID]),
-    prlimit64=Limit((302, 261), 0, [0, OWN_PID]),
-    clone=Limit((56, 220), 0, [0x3D0F00, 0x7D0F00]),  # the flags of a thread: of glibc, of musl
-    clock_gettime=own_clock(228, 113),
-    clock_getres=own_clock(229, 114),
-    clock_nanosleep=own_clock(230, 115),
-    socketpair=Limit((53, 199), 0, [socket.AF_UNIX]),  # asyncio needs it
+    Limit("kill", 0, [OWN_PID]),
+    Limit("tgkill", 0, [OWN_PID]),
+    Limit("prlimit64", 0, [0, OWN_PID]),
+    Limit("clone", 0, [0x3D0F00, 0x7D0F00]),  # the flags of a thread: of glibc, of musl
+    Limit("clock_gettime", 0, [0], mask=FOREIGN_CLOCK),
+    Limit("clock_getres", 0, [0], mask=FOREIGN_CLOCK),
+    Limit("clock_nanosleep", 0, [0], mask=FOREIGN_CLOCK),
+    Limit("socketpair", 0, [socket.AF_UNIX]),  # asyncio needs it
     # A datagram could go to any address.
-    socketpair_kind=Limit((53, 199), 1, [socket.SOCK_STREAM], mask=0xF),
+    Limit("socketpair", 1, [socket.SOCK_STREAM], mask=0xF),
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
-    prctl=Limit((157, 167), 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
-    # fcntl has two rules.
-    fcntl=Limit((72, 25), 1, HARMLESS + LOCKS),          # all other commands fail
-    fcntl_locks=Limit((72, 25), 1, HARMLESS, error=0),   # locks do nothing and "succeed"
+    Limit("prctl", 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
+    Limit("fcntl", 1, HARMLESS + LOCKS),  # all other commands fail
+    Limit("fcntl", 1, HARMLESS, error=0),  # locks do nothing and "succeed"
     # A write that waits for the disk takes it from everybody, as fsync would.
-    open=Limit((2, None), 1, [0], mask=os.O_SYNC),
-    openat=Limit((257, 56), 2, [0], mask=os.O_SYNC),
-    pwritev2=Limit((328, 287), 5, [0], errno.EOPNOTSUPP, mask=RWF_DSYNC | RWF_SYNC),
+    Limit("open", 1, [0], mask=os.O_SYNC),
+    Limit("openat", 2, [0], mask=os.O_SYNC),
+    Limit("pwritev2", 5, [0], errno.EOPNOTSUPP, mask=RWF_DSYNC | RWF_SYNC),
     # Would fill a disk before the worker looks. After this error libc writes zeros instead.
-    fallocate=Limit((285, 47), 0, [], errno.EOPNOTSUPP),
+    Limit("fallocate", 0, [], errno.EOPNOTSUPP),
     # FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
-    ioctl=Limit((16, 29), 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY))
+    Limit("ioctl", 1, [0x541B, 0x5421, 0x5450, 0x5451], error=errno.ENOTTY)]
 
 
 # The filter is a program of lines (operation, jump if true, jump if false, operand) for a machine
@@ -1302,7 +1293,7 @@ LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0
 ALLOW, KILL, FAIL, ASK = 0x7FFF0000, 0x80000000, 0x50000, 0x7FC00000
 Line = tuple[int, int, int, int]
 
-# Worked example. limit(62, Limit((62, 129), 0, [4711])), for kill on x86-64 by process 4711:
+# Worked example. limit(62, Limit("kill", 0, [4711])), for kill on x86-64 by process 4711:
 #
 #     line                            in words
 #     (IF_EQUAL, 0, 5, 62)            is the number that of kill? If not, over the next 5 lines
@@ -1318,7 +1309,7 @@ def refuse(number: int, error: int) -> list[Line]:
 
 
 def limit(number: int, rule: Limit) -> list[Line]:
-    """The block of one rule, whose only ways out are the error and its last line."""
+    """The block of one limit, whose only ways out are the error and its last line."""
     block = [(LOAD, 0, 0, ARGUMENTS_AT + 8 * rule.argument), (AND, 0, 0, rule.mask)]
     # A value that passes jumps over those that follow, and over the error.
     for index, value in enumerate(rule.passing):
@@ -1333,24 +1324,22 @@ def assemble(lines: list[Line]) -> bytes:
 
 def make_program(threads: bool) -> bytes:
     """The filter, about 330 lines."""
-    column = ARCHITECTURE.column
     lines = [(LOAD, 0, 0, ARCHITECTURE_AT),
              # A 64-bit process can make 32-bit calls (int 0x80), whose numbers mean other calls.
-             (IF_EQUAL, 1, 0, ARCHITECTURE.audit),
+             (IF_EQUAL, 1, 0, AUDIT_ARCH),
              (RETURN, 0, 0, KILL),
              (LOAD, 0, 0, NUMBER_AT),
              # No call from here on exists, nor do those of x32, whose numbers have a high bit.
              (IF_AT_LEAST, 0, 1, FIRST_NEW_CALL),
              (RETURN, 0, 0, FAIL + errno.ENOSYS)]
-    for name, rule in LIMITED.items():
-        if rule.numbers[column] is not None:
-            lines += limit(rule.numbers[column], rule)
-        if name == "clone" and not threads:  # what passes the limit above is a thread: refused, too
-            lines += refuse(rule.numbers[column], errno.EAGAIN)
+    for rule in LIMITS:
+        if rule.call in LIMITED:  # aarch64 has no open
+            lines += limit(LIMITED[rule.call], rule)
+    if not threads:  # a clone that passes its limit is for a thread: refused, too
+        lines += refuse(LIMITED["clone"], errno.EAGAIN)
     for table, error in ((REFUSED, errno.EPERM), (IGNORED, 0)):
-        for numbers in table.values():
-            if numbers[column] is not None:
-                lines += refuse(numbers[column], error)
+        for number in table.values():
+            lines += refuse(number, error)
     return assemble([*lines, (RETURN, 0, 0, ALLOW)])
 
 
@@ -1364,7 +1353,7 @@ def install(program: bytes, flags: int = 0) -> int:
     lines = ctypes.create_string_buffer(program, len(program))
     # A struct sock_fprog: how many lines of 8 bytes, and where they are.
     argument = struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))
-    return system_call(ARCHITECTURE.seccomp, SECCOMP_SET_MODE_FILTER, flags, argument)
+    return system_call(REFUSED["seccomp"], SECCOMP_SET_MODE_FILTER, flags, argument)
 
 
 # The thread gate: a second filter, which the worker lays on itself and each fork inherits. It lets
@@ -1374,10 +1363,9 @@ def install(program: bytes, flags: int = 0) -> int:
 def install_thread_gate() -> int:
     """Returns the descriptor on which the kernel asks."""
     flags_of_clone = ARGUMENTS_AT
-    clone = LIMITED["clone"].numbers[ARCHITECTURE.column]
     gate = install(flags=SECCOMP_FILTER_FLAG_NEW_LISTENER, program=assemble([
         (LOAD, 0, 0, NUMBER_AT),
-        (IF_EQUAL, 0, 3, clone),  # another call: to the last line
+        (IF_EQUAL, 0, 3, LIMITED["clone"]),  # another call: to the last line
         (LOAD, 0, 0, flags_of_clone),
         (IF_ANY_BIT, 0, 1, CLONE_THREAD),  # a process, not a thread: to the last line
         (RETURN, 0, 0, ASK),
