@@ -213,25 +213,20 @@ class Sandbox(AbstractContextManager):
                  preload: Sequence[str] = PRELOAD, allow_weak: bool = False,
                  disable: Sequence[str] = ()):
         self.timeout, self.max_output = timeout, max_output
-        self.missing = []
-        if sys.platform == "linux" and AUDIT_ARCH:
-            # A team of workers. Each one's hello says which layers work: the same for all, or
-            # `run_job` complains.
-            self.workers = workers or len(os.sched_getaffinity(0))
-            settings = json.dumps(dict(preload=list(preload), disable=list(disable)))
-            self.team = [WorkerHandle(settings) for _ in range(self.workers)]
-            self.layers = {}
-        else:
-            # We know no layer here: each script is a plain subprocess, `workers` at once.
-            self.workers = workers or os.cpu_count()
-            self.team = []
-            self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
+        self.team, self.missing = [], []
+        confined = sys.platform == "linux" and AUDIT_ARCH
+        cores = len(os.sched_getaffinity(0)) if confined else os.cpu_count()
+        self.workers = workers or cores
         # A thread for each worker: whoever runs a script finds an idle one.
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
-        self.idle = list(self.team)
+        # What holds without a team: each script is a plain subprocess then, `workers` at once.
+        self.layers = dict.fromkeys(LAYERS, f"on {sys.platform}, {os.uname().machine}")
         try:
-            for worker in self.team:
-                worker.start()  # returns at once, so that all warm up at the same time
+            if confined:
+                settings = json.dumps(dict(preload=preload, disable=disable))
+                for _ in range(self.workers):  # started at once, so that all warm up together
+                    self.team.append(WorkerHandle(settings))
+            # Each one's hello says which layers work: the same for all, or `run_job` complains.
             for worker in self.team:
                 worker.ensure_ready()
                 self.layers, self.missing = worker.hello["layers"], worker.hello["missing"]
@@ -239,6 +234,7 @@ class Sandbox(AbstractContextManager):
         except BaseException:
             self.close()
             raise
+        self.idle = list(self.team)
 
     def has(self, layer: str) -> bool:
         return self.layers[layer] is True
@@ -337,12 +333,12 @@ class WorkerHandle:
 
     def __init__(self, settings: str) -> None:
         self.settings = settings  # of ForkServer, as JSON
-        self.process = self.control = self.log = None  # until `start`
-        self.hello = None  # the worker's first message: its layers, what is missing, its base
+        self.start()
 
     def start(self) -> None:
         """Returns at once; `ensure_ready` waits. Exec, not fork: a trainer has threads
         and a GPU."""
+        self.hello = None  # the worker's first message: its layers, what is missing, its base
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log = memory_file()
         command = [sys.executable, "-s", os.path.abspath(__file__), "--worker", self.settings]
@@ -352,13 +348,12 @@ class WorkerHandle:
                 env=ENVIRONMENT, cwd="/", start_new_session=True)
 
     def ensure_ready(self) -> None:
-        """Waits for its hello. One that died after its last script is no fault of the next script:
-        it starts anew."""
-        if self.hello and self.process.poll() is not None:  # it died while idle
+        """Waits for its hello. One that was stopped, or died after its last script, is no fault of
+        the next script: it starts anew."""
+        if self.process.poll() is not None:
             self.stop()
-        if self.process is None:  # it was never started, or it was stopped
             self.start()
-        if self.hello is None:  # it is started, and still warming up
+        if self.hello is None:  # it is still warming up
             self.hello = self.receive(timeout=120)
 
     def receive(self, timeout: float) -> dict:
@@ -388,8 +383,6 @@ class WorkerHandle:
     def stop(self) -> None:
         """The worker leaves, with its script, as soon as it sees that its socket is closed; if it
         has not within five seconds, it is killed."""
-        if self.process is None:
-            return
         self.control.close()
         self.log.close()
         with suppress(subprocess.TimeoutExpired):
@@ -398,7 +391,7 @@ class WorkerHandle:
         self.process.wait()
         if self.hello and self.hello["base"]:
             remove(self.hello["base"])  # what a killed worker could not remove
-        self.process = self.hello = None
+        self.hello = None
 
 
 def make_result(answer: dict, out: io.IOBase, err: io.IOBase, max_output: int) -> Result:
