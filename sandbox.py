@@ -1116,12 +1116,11 @@ def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
         # The kernel insists on the flags of the original. statvfs tells them by the numbers that
         # mount takes, but for one.
         now = os.statvfs(point).f_flag
-        flags = now & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
+        flags = now & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
         if now & ST_RELATIME:
             flags |= MS_RELATIME
-        if not point.startswith(new + "/dev/"):  # null, zero, urandom: writing changes no file
-            flags |= MS_RDONLY
-        mount("", point, MS_REMOUNT | MS_BIND | MS_NOSUID | flags)
+        # Devices are written to nevertheless: that changes no file.
+        mount("", point, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | flags)
 
 
 # Landlock: rules for directories that a process lays on itself and can never take off. They protect
