@@ -1020,12 +1020,13 @@ def report_error(*error: object) -> int:
 # ---- layer: files, by a private root or by Landlock ---------------------------------------------
 
 def readable_paths(modules: Sequence[str]) -> list[str]:
-    """All that scripts may read: Python, its packages, shared libraries. Not sys.path: an editable
-    install puts the project on it, and with it the answers."""
+    """All that scripts may read: Python, its packages, shared libraries, three devices. Not
+    sys.path: an editable install puts the project on it, and with it the answers."""
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths |= {f"{sys.base_prefix}/lib", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib",
               "/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/sys/devices/system/cpu",
-              "/etc/alternatives"}  # which Debian's libraries go through
+              "/etc/alternatives",  # which Debian's libraries go through
+              "/dev/null", "/dev/urandom", "/dev/zero"}
     # uv, Nix and others fill site-packages with links: the preloaded packages' real directories,
     # and beside them the libraries that a wheel brings along.
     for name in modules:
@@ -1064,7 +1065,7 @@ def enter_private_root(readable: list[str]) -> None:
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
-    for path in readable + ["/dev/null", "/dev/urandom", "/dev/zero"]:
+    for path in readable:
         # Under both names, since /lib may be a link, and links within packages lead to real paths.
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
@@ -1101,7 +1102,7 @@ def bind(path: str, target: str) -> None:
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         open(target, "x").close()
-    mount(os.path.realpath(path), target, MS_BIND | MS_REC)
+    mount(path, target, MS_BIND | MS_REC)
 
 
 def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
@@ -1148,8 +1149,7 @@ def make_landlock_rules(base: str, readable: list[str]) -> int:
     ruleset = struct.pack("QQQ", all_rights, network, scope)
     rules = system_call(LANDLOCK_CREATE_RULESET, ruleset, len(ruleset), 0)
     allowed = dict.fromkeys(readable, READ_FILE | READ_DIR)
-    allowed |= {"/dev/null": READ_FILE | WRITE_FILE, "/dev/urandom": READ_FILE,
-                "/dev/zero": READ_FILE}
+    allowed["/dev/null"] = READ_FILE | WRITE_FILE
     allowed[base] = all_rights & ~(EXECUTE | MAKE_CHAR | MAKE_SOCK | MAKE_BLOCK)
     for path, rights in allowed.items():
         fd = os.open(path, os.O_PATH)
