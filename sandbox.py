@@ -459,7 +459,7 @@ class ForkServer:
         thread gate   self.thread_gate     the descriptor by which threads ask us; -1: no gate
         Landlock      self.landlock_rules  a descriptor of the rules; None: no Landlock
         seccomp       self.seccomp         whether it works
-                      self.program         of the filter; each fork puts its own pid in
+                      self.program         of the filter; `install` puts a fork's own pid in
 
     The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
     """
@@ -532,7 +532,7 @@ class ForkServer:
         # Without a gate (Linux before 5.5, gVisor, a container that lays one on its processes)
         # scripts have one thread.
         self.program = make_program(threads=gate_works)
-        self.seccomp = self.try_in_fork("seccomp", lambda: install(with_own_pid(self.program)))
+        self.seccomp = self.try_in_fork("seccomp", lambda: install(self.program))
 
     def try_in_fork(self, name: str, layer: Callable[[], object]) -> bool:
         """Whether a layer works; noted in `layers`, with the reason if not. In a fork, because a
@@ -730,7 +730,7 @@ class ForkServer:
             source = os.pread(source_file, os.fstat(source_file).st_size, 0)
             self.confine(streams, reporter, math.ceil(timeout))
             if self.seccomp:  # last: from here on only its memory and scratch are left to it
-                install(with_own_pid(self.program))
+                install(self.program)
             os.write(reporter, BEGAN)
             os.close(reporter)
         except BaseException as error:
@@ -1242,7 +1242,7 @@ class Limit:
     mask: int = ALL_BITS
 
 
-# Stands for the pid of the process that a filter will confine. `with_own_pid` puts that pid in its
+# Stands for the pid of the process that a filter will confine. `install` puts that pid in its
 # place, in the bytes of the finished filter.
 OWN_PID = 0x5EC0_4321
 
@@ -1335,13 +1335,10 @@ def make_program(threads: bool) -> bytes:
     return assemble([*lines, (RETURN, 0, 0, ALLOW)])
 
 
-def with_own_pid(program: bytes) -> bytes:
-    return program.replace(struct.pack("I", OWN_PID), struct.pack("I", os.getpid()))
-
-
 def install(program: bytes, flags: int = 0) -> int:
     """Lays a filter on this process, for ever. Returns the gate's descriptor if the flags ask for
     it, else 0."""
+    program = program.replace(struct.pack("I", OWN_PID), struct.pack("I", os.getpid()))
     lines = ctypes.create_string_buffer(program, len(program))
     # A struct sock_fprog: how many lines of 8 bytes, and where they are.
     argument = struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))

@@ -1,4 +1,5 @@
 """The sandbox under attack, at honest work, and over time. attacks.py holds the scripts and their arena."""
+import ctypes
 import importlib.util
 import json
 import math
@@ -450,6 +451,19 @@ def test_no_seccomp_filter_number_is_wrong(monkeypatch):
         assert not {name: table.get(name) for name in names if ours.get(name) != table.get(name)}
 
 
+def what_it_installs(module: types.ModuleType, program: bytes, monkeypatch) -> bytes:
+    """The lines that `install` hands to the kernel, out of the struct sock_fprog."""
+    def read(_number: int, _operation: int, _flags: int, argument: bytes) -> int:
+        count, address = struct.unpack("HxxxxxxQ", argument)
+        installed.append(ctypes.string_at(address, 8 * count))
+        return 0
+
+    installed: list[bytes] = []
+    monkeypatch.setattr(module, "system_call", read)
+    module.install(program)
+    return installed[0]
+
+
 def decide(program: bytes, architecture: int, number: int, arguments: list[int]) -> int:
     """What the kernel makes of one system call, by the few operations of BPF that the filter uses."""
     data = struct.pack("iIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
@@ -474,7 +488,7 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
     module = sandbox_on(machine, monkeypatch)
     monkeypatch.setattr(module.os, "getpid", lambda: 4711)
     pid, number = 4711, module.LIMITED
-    program = module.with_own_pid(module.make_program(threads=True))
+    program = what_it_installs(module, module.make_program(threads=True), monkeypatch)
     assert struct.pack("I", module.OWN_PID) not in program
     assert len(program) // 8 <= 4096, "the kernel takes no more lines"
     refused, ignored, limited = map(set, (module.REFUSED.values(), module.IGNORED.values(), number.values()))
