@@ -573,7 +573,6 @@ class ForkServer:
         use_huge_pages(self.read_proc("maps"))
         gc.collect()
         gc.freeze()  # the collector leaves the warm objects alone: what nobody writes stays shared
-        gc.disable()
         return missing
 
     def limit_forks(self) -> None:
@@ -736,7 +735,6 @@ class ForkServer:
         except BaseException as error:
             os.write(reporter, repr(error).encode())
             os._exit(1)
-        gc.enable()
         run_script(source, self.work_dir)
 
     def confine(self, streams: list[int], reporter: int, seconds: int) -> None:
