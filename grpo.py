@@ -1321,8 +1321,7 @@ def main() -> None:
         flags["model_sha256"] = world.on_main(lambda: model_sha256(args.model))
         if args.questions:
             flags["questions_sha256"] = sha256(Path(args.questions))
-        run = RunDir(args.out, flags, world, resume=args.resume, overwrite=args.overwrite,
-                     sandbox=sandbox)
+        run = RunDir(flags, world, sandbox)
         train(args, run, sandbox, questions, validation=validation, held_out=held_out)
 
 

@@ -788,8 +788,7 @@ def main() -> None:
         require_batch(len(lines), args.batch_size, args.data)
     with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
           explain_lost_rank(world)):
-        run = RunDir(args.out, vars(args), world, resume=args.resume, overwrite=args.overwrite,
-                     sandbox=sandbox)
+        run = RunDir(vars(args), world, sandbox)
         # save_model writes config.json last: where that is, only step 5 is left to a resumed run.
         if not (args.resume and (run.path / "config.json").exists()):
             train(args, tasks, run, sandbox)
@@ -1011,21 +1010,20 @@ class RunDir:
                   "workers", "replicas", "checkpointing", "offload", "keep_sampler", "micro_tokens",
                   "slots", "allow_weak", "log"}
 
-    def __init__(self, out: str, flags: dict[str, Any], world: World, resume: bool = False,
-                 overwrite: bool = False, sandbox: Sandbox | None = None):
+    def __init__(self, flags: dict[str, Any], world: World, sandbox: Sandbox):
         # The flags as JSON brings them back (lists, no tuples), to compare with those in the files.
-        self.out, self.world, self.flags = Path(out), world, json.loads(json.dumps(flags))
+        self.out, self.world, self.flags = Path(flags["out"]), world, json.loads(json.dumps(flags))
         self.locks: list[Any] = []
-        self.sandbox_line = sandbox.describe_layers() if sandbox else ""
-        self.path = world.on_main(lambda: self._claim(resume, overwrite))
-        self.resumed, self.state = world.on_main(lambda: self._open(resume))
+        self.sandbox_line = sandbox.describe_layers()
+        self.path = world.on_main(self._claim)
+        self.resumed, self.state = world.on_main(self._open)
         self.track: Callable[[dict, int], None] | None = None   # --log, opened with the first step
 
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def _choose_path(self, resume: bool, overwrite: bool) -> Path:
+    def _choose_path(self) -> Path:
         """Where this run writes; what must not be touched is refused.
 
             it finds a run in          without a flag   --overwrite   --resume
@@ -1040,9 +1038,9 @@ class RunDir:
         leftovers = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
         if not (is_run(self.out) or is_run(new)):
             path = self.out
-        elif overwrite:
+        elif self.flags["overwrite"]:
             path = new
-        elif resume:
+        elif self.flags["resume"]:
             path = new if is_run(new) else self.out
         else:
             raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
@@ -1053,11 +1051,11 @@ class RunDir:
                                  "one")
         return path
 
-    def _claim(self, resume: bool, overwrite: bool) -> Path:
+    def _claim(self) -> Path:
         """On rank 0: where this run writes; nobody else may from now on."""
-        path = self._choose_path(resume, overwrite)
+        path = self._choose_path()
         self.locks = [hold_lock(path / "lock")]
-        if overwrite and is_run(path):
+        if self.flags["overwrite"] and is_run(path):
             # OUT.new, left by an earlier --overwrite, becomes OUT.1 with the lock in it. The next
             # OUT.new, still empty, gets a lock of its own.
             self._move_aside(path)
@@ -1067,14 +1065,14 @@ class RunDir:
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
         return path
 
-    def _open(self, resume: bool) -> tuple[Path | None, dict[str, Any]]:
+    def _open(self) -> tuple[Path | None, dict[str, Any]]:
         """On rank 0: begin the logs, or make a directory ready to go on. Returns the checkpoint to
         go on from, and its state; of a run that has none, neither.
 
         What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
         aside. (The logs are cut by `load`, or without a checkpoint by `clear_logs`.)
         """
-        if resume and is_run(self.path):
+        if self.flags["resume"] and is_run(self.path):
             self._compare_flags()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
                 shutil.rmtree(part)
@@ -1211,7 +1209,7 @@ class RunDir:
                 written[key] = value
                 shown.append(f"{key} {value}")
         self.add_line("metrics.jsonl", written)
-        if self.world.main and self.flags.get("log"):
+        if self.world.main and self.flags["log"]:
             if self.track is None:
                 self.track = open_tracker(self.flags["log"], self.path, self.flags)
             numbers = {key: value for key, value in written.items() if value is not None}

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -292,7 +293,8 @@ def test_a_new_run_finds_nothing_of_one_that_was_killed_before_its_first_step(tm
         (directory / "metrics.jsonl").write_text('{"flags": {}}\n')
     (new / "pass_rates.jsonl").write_text("p")
     world = sft.World(rank=0, size=1, device=torch.device("cpu"), dtype=torch.float32)
-    run = sft.RunDir(str(out), {}, world, overwrite=True)
+    flags = dict(out=str(out), resume=False, overwrite=True, log=None)
+    run = sft.RunDir(flags, world, types.SimpleNamespace(describe_layers=lambda: "a sandbox"))
     assert run.path == new and {path.name for path in new.iterdir()} == {"lock", "metrics.jsonl"}
     assert (tmp_path / "run.1" / "pass_rates.jsonl").read_text() == "p"
     run.take_place()

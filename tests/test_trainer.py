@@ -173,8 +173,13 @@ def world():
     dist.destroy_process_group()
 
 
+def run_flags(path: Path, **how) -> dict:
+    """The flags of a run, as a program parses them; `how` adds to FLAGS, or changes them."""
+    return {"out": str(path), "resume": False, "overwrite": False, "log": None, **FLAGS, **how}
+
+
 def open_run(path: Path, world: sft.World, **how) -> sft.RunDir:
-    return sft.RunDir(str(path), FLAGS, world, sandbox=tiny.sandbox(), **how)
+    return sft.RunDir(run_flags(path, **how), world, tiny.sandbox())
 
 
 def save(run: sft.RunDir, step: int, keep: int, **how) -> Path:
@@ -194,9 +199,9 @@ def test_log_sends_every_number_of_a_step_to_a_tracker(world, tmp_path, monkeypa
     tracked = types.SimpleNamespace(log=lambda numbers, step: sent.append((step, numbers)))
     fake = types.SimpleNamespace(init=lambda **how: sent.append(how["config"]) or tracked)
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    run = sft.RunDir(str(tmp_path / "run"), {**FLAGS, "log": "wandb"}, world, sandbox=tiny.sandbox())
+    run = open_run(tmp_path / "run", world, log="wandb")
     run.log({"step": 3, "loss": 0.5, "kl": float("nan")}, show=False)
-    assert sent == [{**FLAGS, "log": "wandb"}, (3, {"step": 3, "loss": 0.5})]   # nan is no number
+    assert sent == [run_flags(tmp_path / "run", log="wandb"), (3, {"step": 3, "loss": 0.5})]   # nan is no number
 
 
 def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
@@ -244,13 +249,13 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
     lines = []
     for kind in ("sandbox: seccomp", "weak sandbox: no seccomp", "weak sandbox: no seccomp", "sandbox: seccomp"):
         sandbox = types.SimpleNamespace(describe_layers=lambda: kind)
-        run = sft.RunDir(str(tmp_path / "run"), FLAGS, world, sandbox=sandbox, resume=bool(lines))
+        run = sft.RunDir(run_flags(tmp_path / "run", resume=bool(lines)), world, sandbox)
         run.clear_logs()   # there is no checkpoint
         run.log({"step": 1}, show=False)
         run.locks[0].close()
         first, step = map(json.loads, log.read_text().splitlines())
         lines.append(first["sandbox"])
-        assert step == {"step": 1} and first["flags"] == FLAGS
+        assert step == {"step": 1} and first["flags"] == run_flags(tmp_path / "run")
     both = "sandbox: seccomp; then weak sandbox: no seccomp"
     assert lines == ["sandbox: seccomp", both, both, both]
 
@@ -258,16 +263,17 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
 def test_a_run_is_older_or_newer_than_a_flag(world, tmp_path, capsys):
     """Whoever adds a flag can still resume his runs; one that has decided results may not just go."""
     def resume(flags: dict) -> None:
-        run = sft.RunDir(str(tmp_path / "run"), flags, world, sandbox=tiny.sandbox(), resume=True)
-        run.locks[0].close()
+        sft.RunDir(flags, world, tiny.sandbox()).locks[0].close()
+
+    same = run_flags(tmp_path / "run", resume=True)
 
     open_run(tmp_path / "run", world).locks[0].close()
-    resume({**FLAGS, "length_price": 0.0})
+    resume({**same, "length_price": 0.0})
     assert "note: the run began without --length-price, which is 0.0 from now on" in capsys.readouterr().out
-    resume(FLAGS)
+    resume(same)
     assert "note" not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="--lr was 0.1 when the run began and is no flag now"):
-        resume({"keep": 1})
+        resume({name: value for name, value in same.items() if name != "lr"})
 
 
 def test_a_checkpoint_before_the_first_gradient_changes_no_later_step(world, tmp_path):
