@@ -843,21 +843,17 @@ def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[f
 def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Progress) -> Path:
     extra_files = learner.critic.save if learner.critic else None
     return run.save(learner.model, learner.optimizer, tokenizer, state=vars(progress),
-                    best=progress.best_step, extra_files=extra_files)
+                    extra_files=extra_files)
 
 
 def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
                       questions: list[Instance], held_out: list[Instance]) -> Progress:
     """1. Where the run stands: at its newest checkpoint, or before step 1 with p measured."""
+    run.load(learner.model, learner.optimizer)
     if run.resumed:
-        run.load(learner.model, learner.optimizer)
         if learner.critic:
             learner.critic.load(run.resumed)
-        progress = Progress(**{name: run.state[name] for name in Progress.__dataclass_fields__})
-        # A run that was killed after its save still has older checkpoints.
-        run.delete_older(progress.best_step)
-        return progress
-    run.clear_logs()
+        return Progress(**{name: run.state[name] for name in Progress.__dataclass_fields__})
     left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
     pass_rates = None
     # Files are read first: a bad one should end the run before the long work.

@@ -382,7 +382,7 @@ def give_back_memory(model: nn.Module) -> None:
 #
 # From here on, `run` is the RunDir that the end of this file defines: the directory --out.
 # run.path is where it writes, run.resumed the checkpoint that a resumed run goes on from (or None),
-# run.state what that checkpoint remembers, run.world the ranks.
+# run.state what that checkpoint remembers (else it is at step 0), run.world the ranks.
 
 def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
                  sandbox: Sandbox) -> Path:
@@ -685,13 +685,8 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
     if 0 < steps <= args.warmup:
         world.say(f"note: --warmup {args.warmup} ends after the last step, {steps}: --lr "
                   f"{args.lr:g} is not reached")
-    first = 1
-    if run.resumed:
-        run.load(model, optimizer)
-        first = run.state["step"] + 1
-        run.delete_older()   # a run that was killed after its save still has older checkpoints
-    else:
-        run.clear_logs()
+    run.load(model, optimizer)
+    first = run.state["step"] + 1
     skipped = 0   # the newest steps, one after the other, whose gradient was not finite
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
@@ -999,7 +994,8 @@ class RunDir:
         OUT/lock                         held by rank 0 as long as it lives
         OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
 
-    `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says.
+    `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says,
+    or step 0.
     A resumed run ends as if it had not been stopped, although no random state and no place in the
     data is stored: both follow from seed and step. Flags that decide results must be the same, and
     logs are cut to the step.
@@ -1016,7 +1012,11 @@ class RunDir:
         self.locks: list[Any] = []
         self.sandbox_line = sandbox.describe_layers()
         self.path = world.on_main(self._claim)
-        self.resumed, self.state = world.on_main(self._open)
+        self.resumed = world.on_main(self._open)
+        # Without a checkpoint: before step 1, when the logs hold the line of flags alone.
+        self.state: dict[str, Any] = {"step": 0, "lines": {"metrics.jsonl": 1}}
+        if self.resumed:
+            self.state = json.loads((self.resumed / "state.json").read_text(encoding="utf-8"))
         self.track: Callable[[dict, int], None] | None = None   # --log, opened with the first step
 
     @property
@@ -1065,29 +1065,21 @@ class RunDir:
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
         return path
 
-    def _open(self) -> tuple[Path | None, dict[str, Any]]:
+    def _open(self) -> Path | None:
         """On rank 0: begin the logs, or make a directory ready to go on. Returns the checkpoint to
-        go on from, and its state; of a run that has none, neither.
+        go on from, if there is one.
 
         What is made ready: flags are compared, parts of checkpoints are deleted, damaged ones moved
-        aside. (The logs are cut by `load`, or without a checkpoint by `clear_logs`.)
+        aside. (The logs are cut by `load`.)
         """
         if self.flags["resume"] and is_run(self.path):
             self._compare_flags()
             for part in self.checkpoints.glob("part-*"):   # the save failed or was killed
                 shutil.rmtree(part)
-            checkpoint = self._find_checkpoint()
-            if checkpoint is not None:
-                state = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-                return checkpoint, state
-            return None, {}
+            return self._find_checkpoint()
         first_line = {"flags": self.flags, "sandbox": self.sandbox_line}
         self.write("metrics.jsonl", json.dumps(first_line) + "\n")
-        return None, {}
-
-    def clear_logs(self) -> None:
-        """Before step 1: of an earlier try the logs keep the line of flags alone."""
-        self.world.on_main(lambda: self._cut_logs({"metrics.jsonl": 1}))
+        return None
 
     def _compare_flags(self) -> None:
         """A run goes on with the flags that it began with: all that differ are named at once, or
@@ -1147,13 +1139,16 @@ class RunDir:
             os.rename(damaged, aside)
         return newest
 
-    def _cut_logs(self, keep_lines: dict[str, int]) -> None:
-        """Forget lines that were written after the checkpoint: their steps will be done again."""
+    def _cut_back(self) -> None:
+        """Forget lines that were written after the checkpoint: their steps will be done again. A
+        run that was killed right after its save still has older checkpoints.
+        """
         for log in self._logs():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
             if log.name == "metrics.jsonl":
                 lines[0] = self._note_sandbox(lines[0])
-            self.write(log.name, "".join(lines[:keep_lines.get(log.name, 0)]))
+            self.write(log.name, "".join(lines[:self.state["lines"].get(log.name, 0)]))
+        self._delete_older(self.state)
 
     def _note_sandbox(self, first_line: str) -> str:
         """The line of flags says how scripts are confined: from now on perhaps otherwise."""
@@ -1218,15 +1213,15 @@ class RunDir:
             self.world.say("  ".join(shown))
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
-             state: dict[str, Any], best: int = 0,
-             extra_files: Callable[[Path], None] | None = None) -> Path:
+             state: dict[str, Any], extra_files: Callable[[Path], None] | None = None) -> Path:
         """A checkpoint, whole or not at all.
 
-        `state` holds the step and whatever else a resumed run has to know. `extra_files(directory)`
-        may add files of its own. The weights are written twice: whole, by rank 0, so that any tool
-        opens the checkpoint; and in shards with the optimiser's state, by every rank, so that
-        resuming needs no whole copy. Everything is on the disk under a temporary name before it
-        gets its own. Only then older checkpoints go (`delete_older`).
+        `state` holds the step and whatever else a resumed run has to know; its best_step, if it has
+        one, is a checkpoint that stays. `extra_files(directory)` may add files of its own. The
+        weights are written twice: whole, by rank 0, so that any tool opens the checkpoint; and in
+        shards with the optimiser's state, by every rank, so that resuming needs no whole copy.
+        Everything is on the disk under a temporary name before it gets its own. Only then older
+        checkpoints go.
         """
         import torch.distributed.checkpoint as dcp
         from torch.distributed.checkpoint.state_dict import get_state_dict
@@ -1252,7 +1247,7 @@ class RunDir:
             dcp.save({"model": model_state, "optimizer": optimizer_state},
                      checkpoint_id=part / "state")
             self.world.on_main(lambda: self._name_checkpoint(part, final))
-            self.delete_older(best)
+            self.world.on_main(lambda: self._delete_older(state))
         except (SystemExit, dcp.CheckpointException) as error:
             if self.world.main:
                 shutil.rmtree(part, ignore_errors=True)
@@ -1271,14 +1266,12 @@ class RunDir:
         os.rename(part, final)
         sync(self.checkpoints)
 
-    def delete_older(self, best: int = 0) -> None:
-        """The --keep newest checkpoints stay, and that of step `best`, the best in validation."""
-        def delete() -> None:
-            for path in sorted(self.checkpoints.glob("step-??????"))[:-self.flags["keep"]]:
-                if path.name != f"step-{best:06d}":
-                    shutil.rmtree(path)
-
-        self.world.on_main(delete)
+    def _delete_older(self, state: dict[str, Any]) -> None:
+        """The --keep newest checkpoints stay, and (grpo.py) that of the best step in validation."""
+        best = f"step-{state.get('best_step', 0):06d}"
+        for path in sorted(self.checkpoints.glob("step-??????"))[:-self.flags["keep"]]:
+            if path.name != best:
+                shutil.rmtree(path)
 
     def _make_durable(self, directory: Path) -> None:
         """Bring all of a directory to the disk, and give its files the mode that metrics.jsonl has.
@@ -1294,18 +1287,21 @@ class RunDir:
         sync(directory)
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Restore the checkpoint `resumed`, on any number of ranks; cut the logs to its step."""
-        import torch.distributed.checkpoint as dcp
-        from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-        # dcp.load fills tensors in place, on each rank its shards: first we need a state of the
-        # right shapes.
-        model_state, optimizer_state = get_state_dict(model, optimizer)
-        saved = {"model": model_state, "optimizer": optimizer_state}
-        dcp.load(saved, checkpoint_id=self.resumed / "state")
-        set_state_dict(model, optimizer, model_state_dict=saved["model"],
-                       optim_state_dict=saved["optimizer"])
-        self.world.on_main(lambda: self._cut_logs(self.state["lines"]))
-        self.world.say(f"going on from {self.resumed}")
+        """Restore the checkpoint `resumed`, if there is one, on any number of ranks, and forget
+        what was written after it.
+        """
+        if self.resumed:
+            import torch.distributed.checkpoint as dcp
+            from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+            # dcp.load fills tensors in place, on each rank its shards: first we need a state of the
+            # right shapes.
+            model_state, optimizer_state = get_state_dict(model, optimizer)
+            saved = {"model": model_state, "optimizer": optimizer_state}
+            dcp.load(saved, checkpoint_id=self.resumed / "state")
+            set_state_dict(model, optimizer, model_state_dict=saved["model"],
+                           optim_state_dict=saved["optimizer"])
+            self.world.say(f"going on from {self.resumed}")
+        self.world.on_main(self._cut_back)
 
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
         """Write the trained model into the directory itself, beside the logs."""

@@ -182,7 +182,7 @@ def open_run(path: Path, world: sft.World, **how) -> sft.RunDir:
     return sft.RunDir(run_flags(path, **how), world, tiny.sandbox())
 
 
-def save(run: sft.RunDir, step: int, keep: int, **how) -> Path:
+def save(run: sft.RunDir, step: int, keep: int, extra_files=None, **state) -> Path:
     """A checkpoint of a model that has taken so many steps, each logged."""
     model = sft.shard(tiny.model(), run.world)
     optimizer = sft.make_optimizer(model, 0.1, 0.0, run.world)
@@ -191,7 +191,8 @@ def save(run: sft.RunDir, step: int, keep: int, **how) -> Path:
         sft.optimizer_step(model, optimizer, 0.1, 1.0)
     run.log({"step": step}, show=False)
     run.flags["keep"] = keep
-    return run.save(model, optimizer, tiny.chat().tokenizer, {"step": step, "cursor": step}, **how)
+    return run.save(model, optimizer, tiny.chat().tokenizer, {"step": step, "cursor": step, **state},
+                    extra_files=extra_files)
 
 
 def test_log_sends_every_number_of_a_step_to_a_tracker(world, tmp_path, monkeypatch):
@@ -250,7 +251,8 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
     for kind in ("sandbox: seccomp", "weak sandbox: no seccomp", "weak sandbox: no seccomp", "sandbox: seccomp"):
         sandbox = types.SimpleNamespace(describe_layers=lambda: kind)
         run = sft.RunDir(run_flags(tmp_path / "run", resume=bool(lines)), world, sandbox)
-        run.clear_logs()   # there is no checkpoint
+        model = sft.shard(tiny.model(), world)
+        run.load(model, sft.make_optimizer(model, 0.1, 0.0, world))
         run.log({"step": 1}, show=False)
         run.locks[0].close()
         first, step = map(json.loads, log.read_text().splitlines())
@@ -317,7 +319,8 @@ def test_the_log_of_a_finished_model_stays(world, tmp_path, finished):
     run.locks[0].close()
     again = open_run(tmp_path / "run", world, resume=True)
     if not finished:
-        again.clear_logs()
+        model = sft.shard(tiny.model(), world)
+        again.load(model, sft.make_optimizer(model, 0.1, 0.0, world))
     lines = (again.path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line).get("step") for line in lines] == ([None, 1, 2, 3] if finished else [None])
 
@@ -325,7 +328,7 @@ def test_the_log_of_a_finished_model_stays(world, tmp_path, finished):
 def test_the_newest_checkpoints_and_the_best_are_kept(world, tmp_path):
     run = open_run(tmp_path / "run", world)
     for step in (1, 2, 3, 4):
-        save(run, step, keep=2, best=1)
+        save(run, step, keep=2, best_step=1)
     names = sorted(path.name for path in run.checkpoints.iterdir())
     assert names == ["step-000001", "step-000003", "step-000004"]
 
