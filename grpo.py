@@ -973,7 +973,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             count = args.group_size if validates or step == 1 else 1
             shown = None if algorithm.advantage == "ppo" else advantages[0]
             log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
-            run.log(metrics, show=False)
+            run.log(metrics)
             world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
             bar.set_postfix(reward=metrics["reward"], refresh=False)
             check_gradients(progress.skipped, steps)

@@ -703,8 +703,13 @@ def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
             skipped = 0 if math.isfinite(metrics["grad_norm"]) else skipped + 1
             bar.set_postfix(loss=f"{metrics['loss']:.3f}", refresh=False)
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
-            run.log(dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
-                         mem_gb=memory_gb(world.device)), show=step % 50 == 0 or step == steps)
+            metrics = dict(step=step, **metrics, lr=lr, seconds=time.time() - began,
+                           mem_gb=memory_gb(world.device))
+            run.log(metrics)
+            if step % 50 == 0 or step == steps:
+                world.say("step {step}  loss {loss:.3g}  tokens {tokens}  grad_norm {grad_norm:.3g}"
+                          "  lr {lr:.3g}  seconds {seconds:.3g}  mem_gb {mem_gb:.3g}"
+                          .format(**metrics))
             check_gradients(skipped, steps)
             stop = interrupt.wanted() or step == args.stop_after
             if stop or (args.save_every and step % args.save_every == 0):
@@ -1193,24 +1198,18 @@ class RunDir:
             with open(self.path / name, "a", encoding="utf-8") as file:
                 file.write(json.dumps(value, allow_nan=False) + "\n")
 
-    def log(self, metrics: dict[str, Any], show: bool = True) -> None:
-        """One step: a JSON line with everything (null: not a finite number), and one to read."""
-        written, shown = {}, []
+    def log(self, metrics: dict[str, Any]) -> None:
+        """A JSON line with all numbers of a step (null: not a finite one), and --log."""
+        written = dict(metrics)
         for key, value in metrics.items():
             if isinstance(value, float):
                 written[key] = round(value, 6) if math.isfinite(value) else None
-                shown.append(f"{key} {value:.3g}")
-            else:
-                written[key] = value
-                shown.append(f"{key} {value}")
         self.add_line("metrics.jsonl", written)
         if self.world.main and self.flags["log"]:
             if self.track is None:
                 self.track = open_tracker(self.flags["log"], self.path, self.flags)
             numbers = {key: value for key, value in written.items() if value is not None}
             self.track(numbers, written["step"])
-        if show:
-            self.world.say("  ".join(shown))
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
              state: dict[str, Any], extra_files: Callable[[Path], None] | None = None) -> Path:

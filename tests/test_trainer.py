@@ -189,7 +189,7 @@ def save(run: sft.RunDir, step: int, keep: int, extra_files=None, **state) -> Pa
     for i in range(1, step + 1):
         sft.sft_backward(model, [sft.Example([1, 2, 3], [0, 1, 1])], run.world, 4, 10)
         sft.optimizer_step(model, optimizer, 0.1, 1.0)
-    run.log({"step": step}, show=False)
+    run.log({"step": step})
     run.flags["keep"] = keep
     return run.save(model, optimizer, tiny.chat().tokenizer, {"step": step, "cursor": step, **state},
                     extra_files=extra_files)
@@ -201,7 +201,7 @@ def test_log_sends_every_number_of_a_step_to_a_tracker(world, tmp_path, monkeypa
     fake = types.SimpleNamespace(init=lambda **how: sent.append(how["config"]) or tracked)
     monkeypatch.setitem(sys.modules, "wandb", fake)
     run = open_run(tmp_path / "run", world, log="wandb")
-    run.log({"step": 3, "loss": 0.5, "kl": float("nan")}, show=False)
+    run.log({"step": 3, "loss": 0.5, "kl": float("nan")})
     assert sent == [run_flags(tmp_path / "run", log="wandb"), (3, {"step": 3, "loss": 0.5})]   # nan is no number
 
 
@@ -210,7 +210,7 @@ def test_a_checkpoint_restores_weights_optimiser_and_state(world, tmp_path):
     run = open_run(tmp_path / "run", world)
     path = save(run, 3, keep=1, extra_files=lambda directory: (directory / "more").write_text("x"))
     assert path.name == "step-000003" and (path / "more").read_text() == "x"
-    run.log({"step": 4}, show=False)   # not in the checkpoint
+    run.log({"step": 4})   # not in the checkpoint
     run.locks[0].close()
     again = open_run(tmp_path / "run", world, resume=True)
     assert again.resumed == path and again.state["cursor"] == again.state["step"] == 3
@@ -253,7 +253,7 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
         run = sft.RunDir(run_flags(tmp_path / "run", resume=bool(lines)), world, sandbox)
         model = sft.shard(tiny.model(), world)
         run.load(model, sft.make_optimizer(model, 0.1, 0.0, world))
-        run.log({"step": 1}, show=False)
+        run.log({"step": 1})
         run.locks[0].close()
         first, step = map(json.loads, log.read_text().splitlines())
         lines.append(first["sandbox"])
@@ -312,7 +312,7 @@ def test_the_log_of_a_finished_model_stays(world, tmp_path, finished):
     """sft.py saves no checkpoint by default: --resume then begins again, or has only the evaluation left."""
     run = open_run(tmp_path / "run", world)
     for step in (1, 2, 3):
-        run.log({"step": step}, show=False)
+        run.log({"step": step})
     if finished:
         (run.path / "broken link").symlink_to(tmp_path / "nowhere")   # a tracker leaves such
         run.finish(sft.shard(tiny.model(), world), tiny.chat().tokenizer)
@@ -415,7 +415,7 @@ def test_what_is_replaced_is_on_the_disk_before_the_older_one_goes(world, tmp_pa
 
 def test_metrics_are_json_whatever_the_numbers_are(world, tmp_path):
     run = open_run(tmp_path / "run", world)
-    run.log({"step": 1, "loss": float("nan"), "kl": float("inf"), "lr": 0.12345678}, show=False)
+    run.log({"step": 1, "loss": float("nan"), "kl": float("inf"), "lr": 0.12345678})
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     assert lines[1] == '{"step": 1, "loss": null, "kl": null, "lr": 0.123457}'
 
