@@ -50,6 +50,7 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -963,22 +964,6 @@ def write_model(model: nn.Module, tokenizer: Any, directory: Path,
         raise SystemExit(f"{directory}: {error}")
 
 
-def open_tracker(name: str, directory: Path, flags: dict[str, Any]) -> Callable[[dict, int], None]:
-    """--log: a function that sends a step's numbers to TensorBoard or Weights & Biases, too."""
-    if name == "wandb":
-        import wandb
-        tracked = wandb.init(project="r1ci", name=directory.name, dir=directory, config=flags)
-        return lambda numbers, step: tracked.log(numbers, step=step)
-    from torch.utils.tensorboard import SummaryWriter
-    writer = SummaryWriter(directory)
-
-    def send(numbers: dict[str, Any], step: int) -> None:
-        for key, value in numbers.items():
-            writer.add_scalar(key, value, step)
-
-    return send
-
-
 class RunDir:
     """A run's directory. One run at a time writes to it, and no run is deleted for another.
 
@@ -1022,7 +1007,6 @@ class RunDir:
         self.state: dict[str, Any] = {"step": 0, "lines": {"metrics.jsonl": 1}}
         if self.resumed:
             self.state = json.loads((self.resumed / "state.json").read_text(encoding="utf-8"))
-        self.track: Callable[[dict, int], None] | None = None   # --log, opened with the first step
 
     @property
     def checkpoints(self) -> Path:
@@ -1206,10 +1190,25 @@ class RunDir:
                 written[key] = round(value, 6) if math.isfinite(value) else None
         self.add_line("metrics.jsonl", written)
         if self.world.main and self.flags["log"]:
-            if self.track is None:
-                self.track = open_tracker(self.flags["log"], self.path, self.flags)
             numbers = {key: value for key, value in written.items() if value is not None}
-            self.track(numbers, written["step"])
+            self.track(numbers, step=written["step"])
+
+    @cached_property
+    def track(self) -> Callable[[dict, int], None]:
+        """--log: what sends a step's numbers to a tracker, too; it is opened with the first step.
+        """
+        if self.flags["log"] == "wandb":
+            import wandb
+            return wandb.init(project="r1ci", name=self.path.name, dir=self.path,
+                              config=self.flags).log
+        from torch.utils.tensorboard import SummaryWriter
+        writer = SummaryWriter(self.path)
+
+        def send(numbers: dict[str, Any], step: int) -> None:
+            for key, value in numbers.items():
+                writer.add_scalar(key, value, step)
+
+        return send
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, tokenizer: Any,
              state: dict[str, Any], extra_files: Callable[[Path], None] | None = None) -> Path:
