@@ -385,8 +385,7 @@ def give_back_memory(model: nn.Module) -> None:
 # run.path is where it writes, run.resumed the checkpoint that a resumed run goes on from (or None),
 # run.state what that checkpoint remembers (else it is at step 0), run.world the ranks.
 
-def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
-                 sandbox: Sandbox) -> Path:
+def prepare_data(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> Path:
     """The file of conversations in the run's directory: written, unless a resumed run has it.
 
     FORMS and write_messages in tasks/teacher.py say what they look like.
@@ -396,6 +395,7 @@ def prepare_data(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
     def write() -> None:
         if args.resume and data.exists():
             return
+        tasks = parse_tasks(args.tasks, args.level)
         questions = draw_questions(tasks, "sft", args.per_task, args.seed)
         lines = write_conversations(questions, sandbox, args.seed, args.tool_chars,
                                     multi_turn_weight=args.multi_turn_weight,
@@ -623,12 +623,11 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
 
 # ---- 5. held-out accuracy ------------------------------------------------------------------------
 
-def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
-                 sandbox: Sandbox) -> None:
+def evaluate_run(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
     """Ask the model in the run's directory, and write what it said and how much was right."""
     model = load_model(run.path, run.world.device, run.world.dtype)
     chat = Chat(load_tokenizer(run.path), args.format)
-    questions = draw_questions(tasks, "eval", args.eval_n)
+    questions = draw_questions(parse_tasks(args.tasks, args.level), "eval", args.eval_n)
     if args.data:
         run.world.say(f"asking held-out questions of --tasks {args.tasks}, which {args.data} need "
                       "not be about; your own are asked by r1ci.py eval --questions FILE")
@@ -642,13 +641,12 @@ def evaluate_run(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "R
 
 # ---- the run -------------------------------------------------------------------------------------
 
-def train(args: argparse.Namespace, tasks: list[tuple[str, int]], run: "RunDir",
-          sandbox: Sandbox) -> None:
+def train(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
     """Steps 1 to 4; the trained model is then in the run's directory."""
     world = run.world
     sharding = dict(replicas=args.replicas, offload=args.offload, checkpointing=args.checkpointing)
     # 1. Conversations.
-    data = Path(args.data) if args.data else prepare_data(args, tasks, run, sandbox)
+    data = Path(args.data) if args.data else prepare_data(args, run, sandbox)
     digest = sha256(data)
     if run.resumed and digest != run.state["data_sha256"]:
         raise SystemExit(f"--resume: {data} has changed since the run began")
@@ -778,7 +776,6 @@ def main() -> None:
     args = parse_with_preset(parser, PRESETS)
     if args.width % 8:
         parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
-    tasks = parse_tasks(args.tasks, args.level)
     world = check_and_start(parser, args)
     if args.model and args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr"):
         world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has learned "
@@ -792,10 +789,10 @@ def main() -> None:
         run = RunDir(vars(args), world, sandbox)
         # save_model writes config.json last: where that is, only step 5 is left to a resumed run.
         if not (args.resume and (run.path / "config.json").exists()):
-            train(args, tasks, run, sandbox)
+            train(args, run, sandbox)
         # 5. Held-out accuracy.
         if args.eval_n:
-            evaluate_run(args, tasks, run, sandbox)
+            evaluate_run(args, run, sandbox)
     # The command that comes next. It takes over how the model was asked, but not on which tasks.
     # With other tasks it gets an --out, too: runs/grpo is for the default ones.
     further = ""
@@ -869,6 +866,9 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     From here on a signal ends the program without a traceback, and --dtype is no longer "auto".
     """
     catch_signals(stop_at_once)
+    # Wrong --tasks end the program here, before --out is touched. (grpo.py --questions has none.)
+    tasks = parse_tasks(args.tasks, args.level) if args.tasks else []
+    held_out = [key for key, _ in tasks if TASKS[key].split == "test"]
     out = Path(args.out).resolve()
     # What a run begins from, by flags of either program, must not lie where it writes. (grpo.py
     # --explain writes nothing.)
@@ -899,8 +899,6 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     if args.model and width >= WIDE and has_tiny_lr:
         world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
                   f"for the tiny model, and {args.model} is none: --preset laptop has others")
-    tasks = parse_tasks(args.tasks, args.level) if args.tasks else []   # grpo.py --questions: none
-    held_out = [key for key, _ in tasks if TASKS[key].split == "test"]
     if held_out:
         world.say(f"note: {len(held_out)} of --tasks are meant to be held out as whole tasks "
                   f"(split test), {held_out[0]} for one: who trains on them cannot ask them "
