@@ -46,10 +46,10 @@ from typing import Any
 from r1ci import (TAKEN_OVER, Chat, Interpreter, PackedRows, TokenScores, checked_sandbox,
                   evaluate, flags_of_run, inherited_words, load_model, load_tokenizer,
                   load_weights, merge_shares, rollout, sha256, token_logps)
-from sft import (Interrupt, RunDir, World, add_run_flags, add_training_flags, check_and_start,
-                 check_gradients, copy_weights, explain_lost_rank, free_weights, give_back_memory,
-                 is_whole, load_sharded, make_batches, make_optimizer, memory_gb, model_sha256,
-                 optimizer_step, parse_with_preset, tell_last_pass)
+from sft import (Example, Interrupt, RunDir, World, add_run_flags, add_training_flags,
+                 check_and_start, check_gradients, copy_weights, explain_lost_rank, free_weights,
+                 give_back_memory, is_whole, load_sharded, make_batches, make_optimizer, memory_gb,
+                 model_sha256, optimizer_step, parse_with_preset, tell_last_pass)
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -461,11 +461,10 @@ class PolicyBatch:
 def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
                    world: World) -> list[PolicyBatch]:
     """The answers in micro-batches, as many on every rank."""
-    ids = [answer.trajectory.ids for answer in answers]
-    masks = [answer.mask for answer in answers]
-    prompt_lens = [answer.trajectory.prompt_len for answer in answers]
+    rows = [Example(answer.trajectory.ids, answer.mask, answer.trajectory.prompt_len)
+            for answer in answers]
     batches = []
-    for batch in make_batches(ids, masks, algorithm.micro_tokens, world, prompt_lens):
+    for batch in make_batches(rows, algorithm.micro_tokens, world):
         inside = [answers[i] for i in batch.row_indices]   # an answer for each row
         # The trained tokens, row by row: (answer, position), in the order of `token_logps`.
         tokens = [(answer, i) for answer in inside for i, m in enumerate(answer.mask) if m]

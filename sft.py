@@ -282,6 +282,13 @@ def memory_gb(device: torch.device) -> float:
 
 # ---- batches of a budget of tokens, and the optimiser's step ------------------------------------
 
+class Example(NamedTuple):
+    """A row of tokens to train on; mask 1: this token has to be predicted."""
+    ids: list[int]
+    loss_mask: list[int]
+    prompt_len: int = 0   # how many first tokens other rows may share
+
+
 @dataclass
 class Batch:
     """A micro-batch of this rank's rows."""
@@ -289,21 +296,20 @@ class Batch:
     packed: PackedRows
 
 
-def make_batches(ids: list[list[int]], loss_masks: list[list[int]], micro_tokens: int, world: World,
-                 prompt_lens: list[int] | None = None) -> list[Batch]:
-    """This rank's rows in micro-batches; prompt_lens: of rows that may share prompts.
+def make_batches(examples: list[Example], micro_tokens: int, world: World) -> list[Batch]:
+    """This rank's rows in micro-batches.
 
     Every rank gets as many as the one with most, since a backward pass under FSDP is a collective
     call: a rank without rows left takes an empty batch, which trains no token.
     """
     # The indices of the rows of each micro-batch.
-    row_batches = micro_batches([len(row) for row in ids], micro_tokens)
+    row_batches = micro_batches([len(example.ids) for example in examples], micro_tokens)
     most = max(world.gather(len(row_batches)))
     batches = []
-    for rows in row_batches:
-        lens = [prompt_lens[i] for i in rows] if prompt_lens else None
-        batches.append(Batch(rows, PackedRows([ids[i] for i in rows], [loss_masks[i] for i in rows],
-                                              world.device, lens)))
+    for indices in row_batches:
+        # The rows of the micro-batch, as three lists of as many parts.
+        ids, loss_masks, prompt_lens = zip(*[examples[i] for i in indices])
+        batches.append(Batch(indices, PackedRows(ids, loss_masks, world.device, prompt_lens)))
     # One row of one token with mask 0: no token is scored. The loss is a sum over none of them, 0,
     # but backward runs through the model all the same, and makes the collective calls.
     empty = Batch([], PackedRows([[0]], [[0]], world.device))
@@ -512,12 +518,6 @@ def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
 
 # ---- 3. token ids and loss mask ------------------------------------------------------------------
 
-class Example(NamedTuple):
-    """A row of tokens to train on; mask 1: this token has to be predicted."""
-    ids: list[int]
-    loss_mask: list[int]
-
-
 def render_examples(lines: list[dict[str, Any]], chat: Chat,
                     context: int) -> tuple[list[Example], int]:
     """The conversations that fit into the model's context, and how many do not."""
@@ -552,12 +552,9 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, tokeni
     The examples are shared out over the ranks by length, so that all have about as much to do.
     """
     mine = sorted(examples, key=lambda example: len(example.ids))[world.rank::world.size]
-    ids = [example.ids for example in mine]
-    loss_masks = [example.loss_mask for example in mine]
     # A row's first token is predicted by nothing, so it does not count.
-    trained = sum(sum(loss_mask[1:]) for loss_mask in loss_masks)
-    [total] = world.sum(trained)
-    batches = make_batches(ids, loss_masks, micro_tokens, world)
+    [total] = world.sum(sum(sum(example.loss_mask[1:]) for example in mine))
+    batches = make_batches(mine, micro_tokens, world)
     loss_sum = torch.zeros((), device=world.device)
     for number, batch in enumerate(batches, 1):
         tell_last_pass(model, is_last=number == len(batches))

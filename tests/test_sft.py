@@ -138,7 +138,7 @@ def test_set_phrases_become_tokens_and_numbers_stay_bytes(lines):
 def test_copy_examples_train_repetitions_only():
     rng = random.Random(0)
     for progress in (0.0, 0.5, 1.0):
-        for ids, mask in sft.copy_examples(rng, list(range(1000, 9000)), progress):
+        for ids, mask, _ in sft.copy_examples(rng, list(range(1000, 9000)), progress):
             assert len(ids) == len(mask) and any(mask)
             for i, m in enumerate(mask):
                 if m:  # a trained token follows the same token as it did before
@@ -173,9 +173,9 @@ def test_the_supervised_loss_is_the_mean_over_all_trained_tokens_for_any_split()
         mask = [0] * (n // 3) + [1] * (n - n // 3)
         examples.append(sft.Example(torch.randint(0, vocab, (n,), generator=g).tolist(), mask))
     model = tiny.model().double()
-    total = sum(sum(mask[1:]) for _, mask in examples)
+    total = sum(sum(mask[1:]) for _, mask, _ in examples)
     loss = 0.0
-    for ids, mask in examples:
+    for ids, mask, _ in examples:
         logps = model(torch.tensor([ids]))[0, :-1].log_softmax(-1)                       # [T - 1, V]
         logps = logps.gather(-1, torch.tensor(ids)[1:, None])[:, 0]                      # [T - 1]
         loss = loss - (logps * torch.tensor(mask[1:])).sum() / total
