@@ -210,10 +210,10 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     if offload:   # the programs refuse it on a CPU, but its test needs no GPU
         offload_policy = CPUOffloadPolicy(pin_memory=world.device.type == "cuda")
     precision = MixedPrecisionPolicy(param_dtype=world.dtype, reduce_dtype=torch.float32)
-    for block in model.model.layers:
-        fully_shard(block, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
-    # What is left belongs to no block: the embedding, the last norm, the head.
-    return fully_shard(model, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
+    # Every block, then what belongs to none: the embedding, the last norm, the head.
+    for module in (*model.model.layers, model):
+        fully_shard(module, mesh=mesh, offload_policy=offload_policy, mp_policy=precision)
+    return model
 
 
 def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: bool = False,
