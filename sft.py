@@ -518,12 +518,10 @@ def tiny_model(args: argparse.Namespace, vocab_size: int) -> CausalLM:
 
 # ---- 3. token ids and loss mask ------------------------------------------------------------------
 
-def render_examples(lines: list[dict[str, Any]], chat: Chat,
-                    context: int) -> tuple[list[Example], int]:
-    """The conversations that fit into the model's context, and how many do not."""
+def render_examples(lines: list[dict[str, Any]], chat: Chat, context: int) -> list[Example]:
+    """The conversations that fit into the model's context."""
     examples = [Example(*render_messages(chat, line["messages"])) for line in lines]
-    fitting = [example for example in examples if len(example.ids) <= context]
-    return fitting, len(examples) - len(fitting)
+    return [example for example in examples if len(example.ids) <= context]
 
 
 # ---- 4. training ---------------------------------------------------------------------------------
@@ -664,7 +662,8 @@ def train(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
     chat = Chat(tokenizer, args.format)
     # 3. Token ids and loss mask.
     context = model.config.max_position_embeddings
-    examples, too_long = render_examples(lines, chat, context)
+    examples = render_examples(lines, chat, context)
+    too_long = len(lines) - len(examples)
     if too_long:
         world.say(f"note: {too_long} conversations are left out: they are longer than the model's "
                   f"context of {context} tokens")
