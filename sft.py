@@ -431,7 +431,7 @@ CHAT_TEMPLATE = (   # ChatML: the format of the Qwen models
 HOLE = "\0"   # stands in a text where a phrase has been taken out
 
 
-def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[str]:
+def frequent_phrases(texts: list[str]) -> list[str]:
     """The word sequences that save most characters if each becomes one token, chosen one by one.
 
         What is the sum of 3 and 4?
@@ -445,11 +445,11 @@ def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[
         HOLE 5 and 6?
         What is the product of 7?
 
-    Then "What is the product of" is chosen, and so on. What occurs fewer times than `share` of the
-    number of texts is not worth a token.
+    Then "What is the product of" is chosen, and so on, 64 of them at most. What occurs fewer times
+    than a hundredth of the number of texts is not worth a token.
     """
-    left, phrases = list(texts), []
-    for _ in range(count):
+    left, phrases = texts, []
+    for _ in range(64):
         # How often does each sequence of up to twelve words occur? Equal texts count once.
         found: Counter = Counter()
         for text in set(left):
@@ -462,7 +462,7 @@ def frequent_phrases(texts: list[str], count: int, share: float = 0.01) -> list[
                         break
                     found[phrase] += 1
         saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
-                 if times >= share * len(left) and len(phrase) > 3}
+                 if times >= 0.01 * len(left) and len(phrase) > 3}
         if not saved:
             break
         best = max(sorted(saved), key=saved.get)   # of equals, the same in every run
@@ -499,9 +499,9 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     for text in texts:
         parts += [part for part in re.split(cuts, text) if part]
     sample = random.Random(0).sample(parts, min(len(parts), 1000))
-    phrases += frequent_phrases(sample, count=64)
+    phrases += frequent_phrases(sample)
     tokenizer.add_tokens([AddedToken(phrase, normalized=False, special=False)
-                          for phrase in dict.fromkeys(phrases)])
+                          for phrase in phrases])   # a second time a phrase changes nothing
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>",
                                    pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE,
                                    clean_up_tokenization_spaces=False)
