@@ -1225,7 +1225,6 @@ class RunDir:
         weights = weights_on_main(model, self.world)
 
         def write_files() -> None:
-            shutil.rmtree(part, ignore_errors=True)
             write_model(model, tokenizer, part, weights)
             lines = {log.name: log.read_bytes().count(b"\n") for log in self._logs()}
             saved = {**state, "flags": self.flags, "lines": lines}
