@@ -991,8 +991,7 @@ class RunDir:
                   "slots", "allow_weak", "log"}
 
     def __init__(self, flags: dict[str, Any], world: World, sandbox: Sandbox):
-        # The flags as JSON brings them back (lists, no tuples), to compare with those in the files.
-        self.out, self.world, self.flags = Path(flags["out"]), world, json.loads(json.dumps(flags))
+        self.out, self.world, self.flags = Path(flags["out"]), world, flags
         self.locks: list[Any] = []
         self.sandbox_line = sandbox.describe_layers()
         self.path = world.on_main(self._claim)
