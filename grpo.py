@@ -1246,7 +1246,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--updates", type=whole(1), default=Algorithm.updates,
         help="optimiser steps a rollout; with 1 the ratio is 1, and nothing is clipped")
 
-    add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5).add_argument
+    add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5)
     add("--group-size", type=whole(1), default=8, help="answers to each question")
     add("--keep-sampler", action=switch, default=True,
         help="keep the actor's copy of the weights in device memory during the update")

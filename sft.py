@@ -762,8 +762,7 @@ def main() -> None:
         help="of forms with several calls or a switch")
     add("--keep-wrong", action="store_true",
         help="train on wrong conversations, too")
-    add = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3,
-                             warmup=50).add_argument
+    add = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3, warmup=50)
     add("--epochs", type=real(0), default=7.0,
         help="passes over the data; 0: the base, of random weights if no --model is given")
     add("--eval-n", type=whole(0), default=72,
@@ -828,17 +827,16 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
         help="save a checkpoint and stop after this step; resumed, it goes on. 0: never")
     add("--log", choices=("tensorboard", "wandb"),
         help="send every step's numbers there, too (a package of that name)")
-    add("--workers", type=whole(1), default=None,
-        help="sandbox processes; none: one a core")
+    add("--workers", type=whole(1), help="sandbox processes; none: one a core")
     add("--allow-weak", action="store_true",
         help="run scripts even where the sandbox cannot confine them")
 
 
 def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: int, lr: float,
-                       warmup: int) -> argparse._ArgumentGroup:
-    """The flags that sft.py and grpo.py share; each adds its own to the group."""
-    group = parser.add_argument_group("training")
-    add = group.add_argument
+                       warmup: int) -> Callable[..., Any]:
+    """The flags that sft.py and grpo.py share; each adds its own to the group, by what is returned.
+    """
+    add = parser.add_argument_group("training").add_argument
     add("--batch-size", type=whole(1), default=batch_size, help=f"{unit} per step")
     add("--lr", type=real(0), default=lr, help="peak learning rate")
     add("--warmup", type=whole(0), default=warmup, help="steps of warm-up")
@@ -853,7 +851,7 @@ def add_training_flags(parser: argparse.ArgumentParser, unit: str, batch_size: i
         help="parameters, gradients, optimiser state in host memory (CUDA)")
     add("--replicas", type=whole(1), default=1,
         help="whole models that the ranks hold, each sharded (HSDP)")
-    return group
+    return add
 
 
 def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> World:
