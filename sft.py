@@ -334,17 +334,15 @@ STATE_TOO_LARGE = "the optimiser's state does not fit: add --offload, or start m
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
                    world: World) -> torch.optim.AdamW:
     """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
-    fused = world.device.type == "cuda"   # then the steps are counted on the device, too
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
-                                  weight_decay=weight_decay, fused=fused)
+                                  weight_decay=weight_decay, fused=world.device.type == "cuda")
     # Adam's state, made now and not in the first step. A checkpoint can come before that (grpo.py
     # writes one if the sandbox fails in step 1). If there is no state by then, torch's
     # `get_state_dict` takes a step with gradients 0 to make it, and that step would count for ever
     # in the bias correction.
     for parameter in model.parameters():
-        counter_device = parameter.device if fused else "cpu"
         optimizer.state[parameter] = {
-            "step": torch.zeros((), dtype=torch.float32, device=counter_device),
+            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
             "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
     return optimizer
 
