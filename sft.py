@@ -216,11 +216,9 @@ def shard(model: CausalLM, world: World, replicas: int = 1, offload: bool = Fals
     return model
 
 
-def load_sharded(source: str | Path, world: World, replicas: int = 1, offload: bool = False,
-                 checkpointing: bool = False) -> CausalLM:
-    """A model of which this rank only ever holds its own share."""
-    model = shard(load_model(source, "meta"), world, replicas=replicas, offload=offload,
-                  checkpointing=checkpointing)
+def load_sharded(source: str | Path, world: World, offload: bool, **sharding: Any) -> CausalLM:
+    """A model of which this rank only ever holds its own share; with the options of `shard`."""
+    model = shard(load_model(source, "meta"), world, offload=offload, **sharding)
     return load_weights(model.to_empty(device="cpu" if offload else world.device), source)
 
 
