@@ -658,18 +658,20 @@ class UpdateMetrics:
 
 # ---- the numbers of a step -----------------------------------------------------------------------
 
-# BEHAVIOURS (tasks/report.py): code_rate, calls, failed_calls, text_rate, response_len, self_check,
-# recovery, switches.
-ANSWER_METRICS = ("right", *BEHAVIOURS, "truncated", "void", "tool_failure")
+def is_void(t: Trajectory) -> bool:
+    """Whether some turn holds neither a whole program nor an answer (SimpleTIR's word)."""
+    return any(turn.code is None and turn.answer is None for turn in t.turns)
 
 
-def answer_metrics(t: Trajectory) -> dict[str, float | None]:
-    """An answer's part in each of ANSWER_METRICS (True: 1); None: it is not about this answer."""
-    # Void (SimpleTIR's word): some turn holds neither a whole program nor an answer.
-    void = any(turn.code is None and turn.answer is None for turn in t.turns)
-    behaviours = {name: value_of(t) for name, value_of in BEHAVIOURS.items()}
-    return {"right": t.right > 0, **behaviours, "truncated": t.stop_reason == "budget",
-            "void": void, "tool_failure": t.stop_reason == "tool_failure"}
+# Each of one answer (True: 1); None: it is not about this one. BEHAVIOURS (tasks/report.py) has
+# code_rate, calls, failed_calls, text_rate, response_len, self_check, recovery, switches.
+ANSWER_METRICS = {
+    "right": lambda t: t.right > 0,
+    **BEHAVIOURS,
+    "truncated": lambda t: t.stop_reason == "budget",
+    "void": is_void,
+    "tool_failure": lambda t: t.stop_reason == "tool_failure",
+}
 
 
 def mean_or_none(total: float, count: float) -> float | None:
@@ -679,10 +681,9 @@ def mean_or_none(total: float, count: float) -> float | None:
 def rollout_metrics(groups: Groups, world: World) -> dict[str, float | None]:
     """Means of ANSWER_METRICS, each over the answers of all ranks that it is about."""
     answers = [t for group in groups for t in group]
-    parts = [answer_metrics(t) for t in answers]
     metrics = {}
-    for name in ANSWER_METRICS:
-        values = [float(part[name]) for part in parts if part[name] is not None]
+    for name, value_of in ANSWER_METRICS.items():
+        values = [float(value) for value in map(value_of, answers) if value is not None]
         metrics[name] = mean_or_none(*world.sum(sum(values), len(values)))
     # How likely the tokens of right answers were: this falls when a policy collapses. (A token
     # that was not sampled has a log-probability of 0.)
