@@ -1013,23 +1013,21 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     rewards = [reward_of(t) for t in group]
     [advantages] = ADVANTAGES[algorithm.advantage]([rewards], algorithm.std, world)
     answers = choose_answers([group], [rewards], [advantages], algorithm, world=world)
+    # A best and a worst answer, of equals the shortest, will be shown token by token.
+    best = max(answers, key=lambda answer: (answer.advantage, -sum(answer.mask)))
+    worst = min(answers, key=lambda answer: (answer.advantage, sum(answer.mask)))
 
     @torch.no_grad()
     def logps_of(answer: TrainedAnswer) -> Tensor:
         [batch] = policy_batches([answer], algorithm, world)
         return learner.score(learner.model, batch).logps
 
-    old_logps = [logps_of(answer) for answer in answers]
+    old_logps = [logps_of(best), logps_of(worst)]
     learned = update(learner, answers, args.lr)
     many = "one update" if algorithm.updates == 1 else f"{algorithm.updates} updates"
     world.say(f"{many} of {args.model}\n{explain_group(group, rewards, advantages)}")
     world.say(EXPLAIN_LEGEND)
-    # A best and a worst answer, of equals the shortest, token by token.
-    best = max(range(len(answers)), key=lambda i: (answers[i].advantage, -len(old_logps[i])))
-    worst = min(range(len(answers)), key=lambda i: (answers[i].advantage, len(old_logps[i])))
-    for i in dict.fromkeys((best, worst)):   # once, if all others have advantage 0
-        answer = answers[i]
-        old = old_logps[i]
+    for answer, old in zip((best, worst), old_logps):
         new = logps_of(answer)
         advantage = torch.full_like(old, answer.advantage)
         _, clipped = policy_loss(new - old, advantage, torch.ones_like(old),
