@@ -784,8 +784,14 @@ def keep_best(run: RunDir, learner: Learner, actor: Actor, held_out: list[Instan
 
 # ---- the loop ------------------------------------------------------------------------------------
 
-def make_learner(args: argparse.Namespace, world: World, tokenizer_size: int) -> Learner:
-    """The sharded model with float32 master weights, its optimiser, and what the flags add."""
+def make_sides(args: argparse.Namespace, world: World,
+               sandbox: Sandbox) -> tuple[Learner, Actor]:
+    """The side that trains and the side that samples.
+
+    The learner has the sharded model with float32 master weights, its optimiser, and what the flags
+    add; the actor a plain copy of the model.
+    """
+    chat = Chat(load_tokenizer(args.model), args.format)
     model = load_sharded(args.model, world, replicas=args.replicas, offload=args.offload,
                          checkpointing=args.checkpointing)
     reference = None
@@ -798,15 +804,12 @@ def make_learner(args: argparse.Namespace, world: World, tokenizer_size: int) ->
         critic = Critic(model.config.hidden_size, 10 * args.lr, world)
     optimizer = make_optimizer(model, args.lr, args.weight_decay, world)
     algorithm = Algorithm(**{name: getattr(args, name) for name in Algorithm.__dataclass_fields__})
-    return Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
-                   algorithm=algorithm, tokenizer_size=tokenizer_size, world=world)
-
-
-def make_actor(args: argparse.Namespace, world: World, chat: Chat, sandbox: Sandbox) -> Actor:
-    """The side that samples, with a plain copy of the model."""
+    learner = Learner(model=model, optimizer=optimizer, reference=reference, critic=critic,
+                      algorithm=algorithm, tokenizer_size=chat.tokenizer_size, world=world)
     plain_copy = load_model(args.model, world.device, world.dtype).eval()
-    return Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
-                 eval_temperature=args.eval_temperature, seed=args.seed)
+    actor = Actor(model=plain_copy, chat=chat, sandbox=sandbox, protocol=protocol_of(args),
+                  eval_temperature=args.eval_temperature, seed=args.seed)
+    return learner, actor
 
 
 def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: World) -> Curriculum:
@@ -840,9 +843,9 @@ def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[f
                                             "reward": rewards[i], "advantage": advantage})
 
 
-def save_checkpoint(run: RunDir, learner: Learner, tokenizer: Any, progress: Progress) -> Path:
+def save_checkpoint(run: RunDir, learner: Learner, actor: Actor, progress: Progress) -> Path:
     extra_files = learner.critic.save if learner.critic else None
-    return run.save(learner.model, learner.optimizer, tokenizer, state=vars(progress),
+    return run.save(learner.model, learner.optimizer, actor.chat.tokenizer, state=vars(progress),
                     extra_files=extra_files)
 
 
@@ -886,11 +889,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
         known = len(own_questions(args.questions, "rl"))
         world.say(f"{args.questions}: trains on {len(questions)} of {known} questions that it may "
                   f"(--per-task), validates on {len(validation)}, holds out {len(held_out)}")
-    tokenizer = load_tokenizer(args.model)
-    chat = Chat(tokenizer, args.format)
-    learner = make_learner(args, world, chat.tokenizer_size)
+    learner, actor = make_sides(args, world, sandbox)
     algorithm = learner.algorithm
-    actor = make_actor(args, world, chat, sandbox)
     # 1. Potential.
     progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
@@ -925,7 +925,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             if problem:
                 # `progress.step` and the weights are still those of the step before: a resumed run
                 # does this step again (and what is measured before it, where it begins a stage).
-                path = save_checkpoint(run, learner, tokenizer, progress)
+                path = save_checkpoint(run, learner, actor, progress)
                 raise SystemExit(f"{problem}; {path} resumes with --resume")
             # 4. Reward.
             update_began = time.time()
@@ -961,7 +961,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             if stage_ends:
                 example = all_groups[0][0]
                 world.say(paint_trajectory({**example.to_json(), "reward": reward_of(example)},
-                                           chat.decode))
+                                           actor.chat.decode))
                 after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
                                        most=len(validation))
                 metrics |= dict(stage_before=progress.stage_before, stage_after=after)
@@ -980,7 +980,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             # A checkpoint, and the end of the program if it was asked for.
             stop = interrupt.wanted() or step == args.stop_after
             if stop or validates or (args.save_every and step % args.save_every == 0):
-                path = save_checkpoint(run, learner, tokenizer, progress)
+                path = save_checkpoint(run, learner, actor, progress)
                 if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume (in the "
                               f"place of --overwrite) goes on from {path}")
@@ -997,10 +997,8 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     During a single update, the default, all ratios are 1. So the answers are scored again after the
     last update, and that ratio is shown: what a further update would clip.
     """
-    chat = Chat(load_tokenizer(args.model), args.format)
-    learner = make_learner(args, world, chat.tokenizer_size)
+    learner, actor = make_sides(args, world, sandbox)
     algorithm = learner.algorithm
-    actor = make_actor(args, world, chat, sandbox)
     # Of some questions of each task, the first whose answers earn different rewards.
     asked = choose_questions(args, "rl", 8 if args.questions else 2, args.seed)
     groups = without_failures(answer_batch(actor, asked, args.group_size, step=1, world=world))
@@ -1033,7 +1031,7 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
         _, clipped = policy_loss(new - old, advantage, torch.ones_like(old),
                                  clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
         t = answer.trajectory
-        texts = [chat.decode([token]) for token in t.ids[t.prompt_len:]]
+        texts = [actor.chat.decode([token]) for token in t.ids[t.prompt_len:]]
         world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
         world.say(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
                                  new_logps=new.tolist(), clipped=clipped.tolist()))
