@@ -172,10 +172,7 @@ class Curriculum:
     def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int,
                  seed: int):
         """The questions with the highest order values come first; of equals, the earlier ones."""
-        ranked = sorted(range(len(values)), key=lambda i: (-values[i], i))
-        if len(ranked) < stages:
-            raise SystemExit(f"{len(ranked)} questions cannot fill {stages} stages: choose fewer "
-                             "--stages or more questions")
+        ranked = sorted(range(len(values)), key=lambda i: -values[i])
         bounds = [round(len(ranked) * k / stages) for k in range(stages + 1)]
         self.bands = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
         self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.bands

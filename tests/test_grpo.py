@@ -44,9 +44,9 @@ def test_stages_are_equal_groups_by_potential_merged_one_after_another():
     assert curriculum("none", 1).pools == [list(range(8))]
 
 
-def test_more_stages_than_questions_are_refused():
-    with pytest.raises(SystemExit, match="fewer --stages"):
-        curriculum("potential", 9)
+def test_there_are_at_most_as_many_stages_as_questions(tmp_path):
+    assert "--stages 9: there are only 8 training questions" in refusal(*GRPO, "--stages", "9", "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     assert curriculum("potential", 8).bands == [[1], [4], [3], [6], [5], [7], [0], [2]]
 
 
