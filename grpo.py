@@ -169,19 +169,21 @@ class Curriculum:
         bands   0 1 | 2 3 | 4 5 | 6 7        merged pools   0 1 | 0-3 | 0-5 | 0-7
     """
 
-    def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int,
-                 seed: int):
-        """The questions with the highest order values come first; of equals, the earlier ones."""
+    def __init__(self, values: list[float], stages: int, merge: bool, steps: int, seed: int):
+        """The questions with the highest order values come first; of equals, the earlier ones.
+
+        Every stage takes as many of the `steps`.
+        """
         ranked = sorted(range(len(values)), key=lambda i: -values[i])
         bounds = [round(len(ranked) * k / stages) for k in range(stages + 1)]
         self.bands = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
         self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.bands
-        self.steps_per_stage = steps_per_stage
+        self.steps_per_stage = steps // stages
         self.seed = seed
 
     def stage(self, step: int) -> int:
-        """The stage of a step; both count from 1. `--order none` has one, for all steps."""
-        return min((step - 1) // self.steps_per_stage, len(self.pools) - 1) + 1
+        """The stage of a step; both count from 1. (Before the first step it is 0.)"""
+        return (step - 1) // self.steps_per_stage + 1
 
     def batch(self, step: int, size: int) -> list[int]:
         """Indices of a step's questions; a stage goes through its pool in laps of random order.
@@ -820,7 +822,7 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
               f"right and {pass_rates.count(1)} always: these teach nothing at first")
     curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
                             stages=1 if args.order == "none" else args.stages, merge=args.merge,
-                            steps_per_stage=args.steps_per_stage, seed=args.seed)
+                            steps=args.stages * args.steps_per_stage, seed=args.seed)
     for stage, band in enumerate(curriculum.bands, 1):
         values = [potential(pass_rates[i]) for i in band]
         world.say(f"stage {stage}: {len(band)} new questions, improvement potential "
@@ -892,7 +894,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
     progress = resume_or_measure(args, run, learner, actor, questions=questions, held_out=held_out)
     # 2. Curriculum.
     curriculum = make_curriculum(args, progress.pass_rates, world)
-    steps = args.steps_per_stage * args.stages   # with --order none as many, all in one stage
+    steps = args.stages * args.steps_per_stage   # with --order none as many, all in one stage
     recent: deque[list[float]] = deque(maxlen=RECENT_STEPS)
     with Interrupt(world) as interrupt, tqdm(
             range(progress.step + 1, steps + 1), desc="training", unit="step",
@@ -903,7 +905,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             copy_weights(learner.model, actor.model, world)
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
-            if step == 1 or stage > curriculum.stage(step - 1):
+            if stage > curriculum.stage(step - 1):
                 every = args.remeasure_every
                 if every and stage > 1 and (stage - 1) % every == 0:
                     # All questions are sorted anew, those of earlier stages, too.
@@ -950,7 +952,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                            t_switch=t_switch, t_sample=t_sample, t_update=t_update,
                            tok_s=tokens / t_sample, mem_gb=memory_gb(world.device))
             # 7. Validation.
-            stage_ends = step == steps or curriculum.stage(step + 1) > stage
+            stage_ends = curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
             if validates:
                 copy_weights(learner.model, actor.model, world)

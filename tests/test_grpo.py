@@ -34,7 +34,7 @@ RATES = [0.0, 0.5, 1.0, 0.25, 0.625, 0.125, 0.75, 0.875]  # potentials 0, 1, 0, 
 
 def curriculum(order: str, stages: int, merge=True, steps=10, seed=0) -> Curriculum:
     values = [order_value(order, p) for p in RATES]
-    return Curriculum(values, stages, merge=merge, steps_per_stage=steps, seed=seed)
+    return Curriculum(values, stages, merge=merge, steps=stages * steps, seed=seed)
 
 
 def test_stages_are_equal_groups_by_potential_merged_one_after_another():
@@ -173,7 +173,9 @@ def test_the_newest_steps_are_judged_together_and_what_lies_further_back_is_forg
 
 def test_every_step_knows_its_stage_and_a_stage_goes_through_its_pool_evenly():
     its = curriculum("potential", 4, steps=3)
-    assert [its.stage(step) for step in (1, 3, 4, 6, 7, 9, 10, 12, 13)] == [1, 1, 2, 2, 3, 3, 4, 4, 4]
+    assert [its.stage(step) for step in (1, 3, 4, 6, 7, 9, 10, 12)] == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert its.stage(0) < 1 and its.stage(13) > 4   # so the first step begins a stage, and the last one ends one
+    assert [curriculum("none", 1, steps=12).stage(step) for step in (0, 1, 12, 13)] == [0, 1, 1, 2]
     drawn = [i for step in (4, 5, 6) for i in its.batch(step, 4)]
     assert sorted(drawn) == sorted([1, 4, 3, 6] * 3)
     assert drawn[:4] != drawn[4:8] or drawn[4:8] != drawn[8:]  # each time in a new order
