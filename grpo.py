@@ -352,11 +352,11 @@ ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": left_to_criti
 
 # ---- 6. loss and update --------------------------------------------------------------------------
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Algorithm:
     """The choices that make the algorithm; each is the flag of its name.
 
-    The defaults here are the flags' defaults.
+    The defaults here are the flags' defaults (`add_flags`).
     """
     reward: str = "v1"              # a name in REWARDS
     advantage: str = "grpo"         # a name in ADVANTAGES
@@ -369,9 +369,8 @@ class Algorithm:
     updates: int = 1                # optimiser steps a rollout
     max_tokens: int = Protocol.max_tokens       # of an answer, script output included
     temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
-    # Flags of sft.py, too: `add_training_flags` there has their defaults.
-    micro_tokens: int               # of a micro-batch's rows, their padding included
-    max_grad_norm: float            # larger gradients are scaled down
+    micro_tokens: int = 4096        # of a micro-batch's rows, their padding included
+    max_grad_norm: float = 1.0      # larger gradients are scaled down
 
 
 @dataclass
@@ -1223,23 +1222,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="measure p again after every N stages; 0: never")
 
     add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
-    add("--reward", choices=tuple(REWARDS), default=Algorithm.reward,
+    add("--reward", choices=tuple(REWARDS),
         help="v1: right or wrong; v2: with the paper's terms for format and turns")
-    add("--advantage", choices=tuple(ADVANTAGES), default=Algorithm.advantage,
+    add("--advantage", choices=tuple(ADVANTAGES),
         help="compare a reward with its group, with the whole batch, or with a critic's value")
-    add("--std", action=switch, default=Algorithm.std,
-        help="divide advantages by their standard deviation")
-    add("--norm", choices=("sequence", "token", "constant"), default=Algorithm.norm,
+    add("--std", action=switch, help="divide advantages by their standard deviation")
+    add("--norm", choices=("sequence", "token", "constant"),
         help="the loss is a mean over answers (the paper's), over tokens, or over --max-tokens")
-    add("--clip-low", type=real(0, 1), default=Algorithm.clip_low,
-        help="the probability ratio may fall by this")
-    add("--clip-high", type=real(0), default=Algorithm.clip_high,
-        help="the probability ratio may rise by this")
-    add("--kl-coef", type=real(0), default=Algorithm.kl_coef,
-        help="weight of the KL from the first model")
-    add("--mask-tool-output", action=switch, default=Algorithm.mask_tool_output,
-        help="keep what the sandbox wrote out of the loss")
-    add("--updates", type=whole(1), default=Algorithm.updates,
+    add("--clip-low", type=real(0, 1), help="the probability ratio may fall by this")
+    add("--clip-high", type=real(0), help="the probability ratio may rise by this")
+    add("--kl-coef", type=real(0), help="weight of the KL from the first model")
+    add("--mask-tool-output", action=switch, help="keep what the sandbox wrote out of the loss")
+    add("--updates", type=whole(1),
         help="optimiser steps a rollout; with 1 the ratio is 1, and nothing is clipped")
 
     add = add_training_flags(parser, "questions", batch_size=16, lr=1e-4, warmup=5)
@@ -1254,6 +1248,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
     add("--eval-temperature", type=real(0), default=0.6, help="of sampling in both")
     add_protocol_flags(parser, temperature=Algorithm.temperature)
+    # The defaults of what the algorithm chooses stand there.
+    parser.set_defaults(**vars(Algorithm()))
 
 
 def parse_flags(parser: CommandLine) -> argparse.Namespace:

@@ -640,7 +640,7 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
-    defaults = vars(Algorithm(micro_tokens=4096, max_grad_norm=1.0))
+    defaults = vars(Algorithm())
     assert {name: tiny_flags[name] for name in defaults} == defaults
     quick = flags_of(monkeypatch, "--preset", "quick")
     assert quick["steps_per_stage"] * quick["stages"] == 20 and quick["model"] == "runs/sft"
