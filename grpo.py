@@ -1253,25 +1253,29 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_flags(parser: CommandLine) -> argparse.Namespace:
-    """What is typed; else the preset's values; else how --model's own run has asked it."""
+    """What is typed; else the preset's values; else how --model's own run has asked it.
+
+    Flags with which no run makes sense are refused.
+    """
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
     # The order is: typed, preset, the model's run, defaults. The run's words would beat the preset,
     # which is set as defaults: so what the preset has is left out of them.
     words = inherited_words({name: flags[name] for name in flags if name not in preset})
-    return parser.parse_after_run(words, sys.argv[1:], args.model)
-
-
-def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse flags with which no run makes sense; fill in one that follows from another."""
+    args = parser.parse_after_run(words, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":
         parser.error("--group-size must be at least 2: an advantage compares a group's answers")
     if args.temperature <= 0:
         parser.error("--temperature must be above 0: greedy answers to a question are all the same")
-    args.agents = args.agents or [args.mode]
     if args.explain and args.advantage == "ppo":
         parser.error("--explain shows one advantage an answer: --advantage ppo has one a token")
+    if args.questions and args.tasks != parser.get_default("tasks"):
+        parser.error("--tasks, --questions: only one of them can choose questions")
+    if args.questions:
+        args.tasks = None   # so that the flags, as they are saved, name what chose the questions
+    args.agents = args.agents or [args.mode]
+    return args
 
 
 def main() -> None:
@@ -1280,13 +1284,8 @@ def main() -> None:
     parser.epilog = f"{TAKEN_OVER} {STEP_LEGEND}"
     add_flags(parser)
     args = parse_flags(parser)
-    check_flags(parser, args)
     # Wrong --tasks, --stages or files end the program before --out is touched. No question has two
     # purposes: the hash of its text decides (`purpose_of` in tasks/base.py).
-    if args.questions:
-        if args.tasks != parser.get_default("tasks"):
-            parser.error("--tasks, --questions: only one of them can choose questions")
-        args.tasks = None   # so that the flags, as they are saved, name what chose the questions
     questions = choose_questions(args, "rl", args.per_task, args.seed)
     validation = choose_questions(args, "val", args.val_n)
     held_out = choose_questions(args, "eval", args.eval_n)
