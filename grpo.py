@@ -1296,17 +1296,17 @@ def main() -> None:
     world = check_and_start(parser, args)
     with (checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox,
           explain_lost_rank(world)):
-        if args.explain and world.size > 1:
-            raise SystemExit("--explain shows one process's update: leave out torchrun")
         if args.explain:
+            if world.size > 1:
+                raise SystemExit("--explain shows one process's update: leave out torchrun")
             with quiet_pipe():
                 explain(args, world, sandbox)
             return
-        flags = {name: value for name, value in vars(args).items() if name != "explain"}
-        # What the files hold is part of how a run began.
-        flags["model_sha256"] = world.on_main(lambda: model_sha256(args.model))
+        # What the files hold is part of how a run began. --explain, which begins none, is not.
+        del args.explain
+        flags = dict(vars(args), model_sha256=world.on_main(lambda: model_sha256(args.model)))
         if args.questions:
-            flags["questions_sha256"] = sha256(Path(args.questions))
+            flags["questions_sha256"] = sha256(args.questions)
         run = RunDir(flags, world, sandbox)
         train(args, run, sandbox, questions, validation=validation, held_out=held_out)
 
