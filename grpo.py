@@ -38,7 +38,7 @@ import math
 import os
 import random
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,8 +131,8 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
             protocol = replace(actor.protocol, mode=mode)
             groups = rollout(actor, mine, group_size=samples, protocol=protocol,
                              key=(*key, mode, protocol.temperature), bar=bar)
-            failures, calls = tool_failures([t for group in groups for t in group])
-            end_if_sandbox_failed(*world.sum(failures, calls))
+            failed_and_all = tool_failures([t for group in groups for t in group])
+            end_if_sandbox_failed(*world.sum(*failed_and_all))
             for question_rates, group in zip(rates, without_failures(groups)):
                 if group:   # else the sandbox has failed them all: no rate of this agent's
                     question_rates[mode] = sum(t.right for t in group) / len(group)
@@ -592,7 +592,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
 
 
 class UpdateMetrics:
-    """What an update logs of its loss: sums over its batches, on the device, read once at its end.
+    """What an update logs of its loss: sums over its batches, on the device, read at its end.
 
     It sees the answers that are trained on: those with advantage 0 are not among them, unless
     --kl-coef or PPO needs them.
@@ -616,13 +616,13 @@ class UpdateMetrics:
 
     def __init__(self) -> None:
         # Sums over the batches of all updates. Means are over the updates, or over the tokens.
-        self.sums: dict[str, Tensor] = {}
-        self.token_sums: dict[str, Tensor] = {}
+        self.sums: dict[str, Any] = defaultdict(float)
+        self.token_sums: dict[str, Any] = defaultdict(float)
         self.largest_gap = torch.zeros(())
 
     def add(self, name: str, value: Tensor) -> None:
         """Add a batch's part of a number, such as the loss, that its batches make together."""
-        self.sums[name] = self.sums.get(name, 0.0) + value.detach()
+        self.sums[name] += value.detach()
 
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
@@ -636,18 +636,17 @@ class UpdateMetrics:
         if len(gap):
             self.largest_gap = torch.maximum(self.largest_gap.to(gap), gap.abs().max())
         of_tokens = dict(dp_mean=(trainer.exp() - sampler.exp()).abs(), dlogp_mean=gap.abs(),
-                         sampler_kl=gap.exp() - gap - 1, entropy=entropies[batch.sampled],
+                         sampler_kl=kl_estimate(sampler, trainer), entropy=entropies[batch.sampled],
                          tokens=torch.ones_like(gap))
         for name, values in of_tokens.items():
-            self.token_sums[name] = self.token_sums.get(name, 0.0) + values.sum()
+            self.token_sums[name] += values.sum()
 
     def means(self, updates: int, world: World) -> dict[str, float | None]:
         """Over all ranks, updates and tokens; None for what nobody has computed."""
         if not self.sums:
             return dict.fromkeys(self.NAMES)
         sums = {**self.sums, **self.token_sums}
-        of_rank = torch.stack(list(sums.values())).tolist()   # read from the device at once
-        totals = dict(zip(sums, world.sum(*of_rank)))
+        totals = dict(zip(sums, world.sum(*map(float, sums.values()))))   # of all ranks
         tokens = totals.pop("tokens")
         means = {name: total / (tokens if name in self.token_sums else updates)
                  for name, total in totals.items()}
