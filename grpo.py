@@ -828,12 +828,12 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
     return curriculum
 
 
-def log_answers(run: RunDir, step: int, group: list[Trajectory], rewards: list[float],
-                advantages: list[float] | None, count: int) -> None:
-    """Adds the first `count` answers of a step's first group to trajectories.jsonl, with the step
-    and "group" 0, by which tasks/page.py finds them. Advantages None: PPO's, one a token.
+def log_answers(run: RunDir, step: int, answers: list[Trajectory], rewards: list[float],
+                advantages: list[float] | None) -> None:
+    """Adds answers, the first of a step's first group, to trajectories.jsonl, with the step and
+    "group" 0, by which tasks/page.py finds them. Advantages None: PPO's, one a token.
     """
-    for i, t in enumerate(group[:count]):
+    for i, t in enumerate(answers):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
         advantage = None if advantages is None else round(advantages[i], 4)
         run.add_line("trajectories.jsonl", {"step": step, "group": 0, **t.to_json(), "logps": logps,
@@ -969,7 +969,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             run.take_place()   # a step is done: with --overwrite, the older run moves aside
             count = args.group_size if validates or step == 1 else 1
             shown = None if algorithm.advantage == "ppo" else advantages[0]
-            log_answers(run, step, groups[0], rewards=rewards[0], advantages=shown, count=count)
+            log_answers(run, step, groups[0][:count], rewards=rewards[0], advantages=shown)
             run.log(metrics)
             world.say(step_line(metrics, seconds=t_switch + t_sample + t_update))
             bar.set_postfix(reward=metrics["reward"], refresh=False)

@@ -82,7 +82,7 @@ def run(tmp_path) -> Path:
         group = [trajectory(f"Question {step}?", right, reward=1.0, sample=0),
                  trajectory(f"Question {step}?", [HOSTILE], reward=0.0, sample=1)]
         kept = 1 if step % 2 else 2
-        grpo.log_answers(Lines(directory), step, group, [1.0, 0.0], [1.0, -1.0], count=kept)
+        grpo.log_answers(Lines(directory), step, group[:kept], [1.0, 0.0], [1.0, -1.0])
     return directory
 
 
@@ -248,7 +248,7 @@ def test_many_long_conversations_are_thinned_out_to_three_megabytes(run):
     (run / "trajectories.jsonl").unlink()
     for step in range(1, 31):
         group = [trajectory("Long?", ["x = 1\n" * 2000], float(i), i) for i in range(4)]
-        grpo.log_answers(Lines(run), step, group, [t.right for t in group], [1.0, -1.0, 0.5, -0.5], count=4)
+        grpo.log_answers(Lines(run), step, group, [t.right for t in group], [1.0, -1.0, 0.5, -0.5])
     assert (run / "trajectories.jsonl").stat().st_size > MOST_BYTES
     steps = [group["step"] for group in page_of(run).data["runs"][0]["groups"]]
     assert (run.parent / "page.html").stat().st_size < 3_000_000
