@@ -63,7 +63,7 @@ from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questio
                              read_pass_rates)
 from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,
                           explain_tokens, paint_trajectory, report_table, sandbox_problem,
-                          tool_failures)
+                          share_right, tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]   # a list per group, with a number per answer
@@ -135,7 +135,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
             end_if_sandbox_failed(*world.sum(*failed_and_all))
             for question_rates, group in zip(rates, without_failures(groups)):
                 if group:   # else the sandbox has failed them all: no rate of this agent's
-                    question_rates[mode] = sum(t.right for t in group) / len(group)
+                    question_rates[mode] = share_right(group)
     # All ranks get all rates, in the order of the questions.
     pass_rates = []
     lines = ""
