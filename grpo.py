@@ -1189,7 +1189,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """All flags of grpo.py in the order of the algorithm."""
     switch = argparse.BooleanOptionalAction
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
+    parser.add_argument("--preset", choices=PRESETS, default="tiny",
                         help="defaults of the other flags: tiny, the tiny model's run; quick, "
                         "20 steps in one to three minutes; laptop, a real model of 135 "
                         "million parameters; paper, arXiv 2505.21668's")
@@ -1221,9 +1221,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="measure p again after every N stages; 0: never")
 
     add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
-    add("--reward", choices=tuple(REWARDS),
+    add("--reward", choices=REWARDS,
         help="v1: right or wrong; v2: with the paper's terms for format and turns")
-    add("--advantage", choices=tuple(ADVANTAGES),
+    add("--advantage", choices=ADVANTAGES,
         help="compare a reward with its group, with the whole batch, or with a critic's value")
     add("--std", action=switch, help="divide advantages by their standard deviation")
     add("--norm", choices=("sequence", "token", "constant"),
