@@ -933,8 +933,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 raise SystemExit(f"--reward {algorithm.reward} is no finite number for an answer "
                                  f"of step {step}")
             # 5. Advantage. (PPO's are 0 here: at the start of `update` its critic sets them.)
-            advantages_for = ADVANTAGES[algorithm.advantage]
-            advantages = advantages_for(rewards, algorithm.std, world)
+            advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, world)
             # 6. Loss and update.
             if not args.keep_sampler:   # the copy that samples makes room for the update
                 free_weights(actor.model)   # `copy_weights` brings it back
@@ -1020,8 +1019,8 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
     old_logps = [logps_of(best), logps_of(worst)]
     learned = update(learner, answers, args.lr)
     many = "one update" if algorithm.updates == 1 else f"{algorithm.updates} updates"
-    world.say(f"{many} of {args.model}\n{explain_group(group, rewards, advantages)}")
-    world.say(EXPLAIN_LEGEND)
+    print(f"{many} of {args.model}\n{explain_group(group, rewards, advantages)}")
+    print(EXPLAIN_LEGEND)
     for answer, old in zip((best, worst), old_logps):
         new = logps_of(answer)
         advantage = torch.full_like(old, answer.advantage)
@@ -1029,11 +1028,11 @@ def explain(args: argparse.Namespace, world: World, sandbox: Sandbox) -> None:
                                  clip_low=algorithm.clip_low, clip_high=algorithm.clip_high)
         t = answer.trajectory
         texts = [actor.chat.decode([token]) for token in t.ids[t.prompt_len:]]
-        world.say(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
-        world.say(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
-                                 new_logps=new.tolist(), clipped=clipped.tolist()))
-    world.say(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
-              f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
+        print(f"\nanswer {t.number}, advantage {answer.advantage:.3f}")
+        print(explain_tokens(texts, answer.mask[t.prompt_len:], old_logps=old.tolist(),
+                             new_logps=new.tolist(), clipped=clipped.tolist()))
+    print(f"\nloss {learned['loss']:.6f}  grad_norm {learned['grad_norm']:.3f}  "
+          f"clipfrac {learned['clipfrac']:.3f}  lr {args.lr:g}")
 
 
 # ---- PPO: an advantage for every token (--advantage ppo) -----------------------------------------
