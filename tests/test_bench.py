@@ -93,6 +93,6 @@ def test_dictated_rows_say_what_was_planned_and_run_their_scripts():
 
 def test_the_model_for_trl_learns_to_end_its_turn_behind_a_script():
     chat, question = tiny.chat(), tiny.instance()
-    ids, loss_mask = bench_step.caller_conversation(chat, question, "print(46)", "46", ["a\n", "\n"])
-    ends = [loss_mask[i] for i, token in enumerate(ids) if token == chat.turn_end]
+    example = bench_step.caller_conversation(chat, question, "print(46)", "46", ["a\n", "\n"])
+    ends = [mask for token, mask in zip(example.ids, example.loss_mask) if token == chat.turn_end]
     assert ends == [0, 0, 1, 0, 1]   # system, question, script, output, answer
