@@ -5,15 +5,16 @@
     torchrun --nproc_per_node 8 grpo.py --model DIR --preset paper     a larger one, on eight GPUs
 
 1. Potential: measure how often the model solves each training question: p. Its improvement
-   potential is 4 p (1 - p): what is always or never solved teaches nothing, as all answers earn the
-   same.
+   potential is 4 p (1 - p): what is always or never solved teaches GRPO nothing, as all answers
+   earn the same.
 2. Curriculum: sort by potential, cut into bands; train on the best one, then on the two best, ...
 3. Rollout: a group of answers to each question of a step, with scripts running in the sandbox.
 4. Reward: 1 if the task's verifier accepts the answer, else 0; v2 adds the small terms of the paper
    (R1-Code-Interpreter, arXiv 2505.21668).
 5. Advantage: the reward less the mean of its group, over the group's standard deviation (GRPO); or
    less the mean of the batch (REINFORCE++), or less what a critic expects (PPO, after the loop).
-6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others.
+6. Loss and update: the clipped policy gradient on the tokens that the model sampled, and no others
+   (--no-mask-tool-output, for comparison, trains on what scripts printed, too).
 7. Validation: now and then. The best checkpoint answers held-out questions, by which nothing is
    trained or chosen.
 
@@ -75,8 +76,8 @@ Numbers = list[list[float]]   # a list per group, with a number per answer
 class Actor(Interpreter):
     """An interpreter whose model is a plain copy of the policy. It samples, and never trains.
 
-    The side that trains is `Learner` (section 6). Before each rollout `copy_weights` (sft.py)
-    copies the learner's weights into this model.
+    The side that trains is `Learner` (section 6). Before the rollout of a step `copy_weights`
+    (sft.py) copies the learner's weights into this model; both begin with the same.
     """
     protocol: Protocol          # how conversations are held in training
     eval_temperature: float     # of sampling in validation and evaluation
@@ -101,7 +102,8 @@ def potential(pass_rate: float) -> float:
     """Improvement potential 4 p (1 - p) of a question solved with probability p (the paper's).
 
     p (1 - p) is the variance of a reward that is 1 with probability p, else 0. Where all answers to
-    a question are right, or all wrong, none is better than its group, and nothing is learned.
+    a question are right, or all wrong, none is better than its group, and GRPO learns nothing (but
+    from the small terms of reward v2).
     """
     return 4 * pass_rate * (1 - pass_rate)
 
@@ -378,7 +380,7 @@ class TrainedAnswer:
     """An answer that enters the update."""
     trajectory: Trajectory
     mask: list[int]           # 1: a token that is trained (`trained_mask`)
-    reward: float             # v1's or v2's
+    reward: float             # by --reward
     advantage: float          # the same for all its tokens
     weight: float = 0.0       # of each of its trained tokens in the loss
 
@@ -599,9 +601,9 @@ class UpdateMetrics:
 
         loss, kl, value_loss   sums over tokens of weight * value, as they are optimised; mean over
                                the updates
-        clipfrac               sum of the weights of the clipped tokens, mean over the updates: the
-                               clipped share of all answers, those left out among them (by --norm
-                               constant, whose weights do not sum to 1, no share)
+        clipfrac               sum of the weights of the clipped tokens, mean over the updates. The
+                               weights of all answers sum to 1, so it is a share: of all, those
+                               with advantage 0 among them. (By --norm constant they do not.)
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -1219,6 +1221,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--remeasure-every", type=whole(0), default=0, metavar="N",
         help="measure p again after every N stages; 0: never")
 
+    # Their defaults are those of `Algorithm`, in section 6: see the end of this function.
     add = parser.add_argument_group("reward, advantage and loss (steps 4 to 6)").add_argument
     add("--reward", choices=REWARDS,
         help="v1: right or wrong; v2: with the paper's terms for format and turns")
@@ -1246,7 +1249,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
     add("--eval-temperature", type=real(0), default=0.6, help="of sampling in both")
     add_protocol_flags(parser, temperature=Algorithm.temperature)
-    # The defaults of what the algorithm chooses stand there.
     parser.set_defaults(**vars(Algorithm()))
 
 
@@ -1258,8 +1260,14 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # The order is: typed, preset, the model's run, defaults. The run's words would beat the preset,
-    # which is set as defaults: so what the preset has is left out of them.
+    # Where a flag's value comes from; each line beats those below it:
+    #
+    #     typed              words
+    #     the preset         set as defaults of the parser
+    #     the model's run    words, put before those that are typed
+    #     default            as the parser was made
+    #
+    # Words beat defaults: so what the preset has is left out of the run's words.
     words = inherited_words({name: flags[name] for name in flags if name not in preset})
     args = parser.parse_after_run(words, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":

@@ -5,7 +5,7 @@ r"""r1ci.py -- a language model that reasons in words and in Python that runs: t
     python r1ci.py show runs/grpo/trajectories.jsonl            saved conversations, in colour
     python r1ci.py page runs/grpo --out page.html               curves and whole groups, to look at
 
-One conversation ("|" marks the tokens that the model samples, and only those are ever trained on):
+One conversation ("|" marks the tokens that the model samples: only those are trained on):
 
       <|im_start|>system... <|im_start|>user\nWhat is 12 + 30?...<|im_end|>\n<|im_start|>assistant\n
     | ```python\nprint(12 + 30)\n```
@@ -113,7 +113,7 @@ FAMILIES = {
 
 @dataclass
 class ModelConfig:
-    """What the model needs of a Hugging Face config.json. The defaults are the tiny model's."""
+    """What the model needs of a Hugging Face config.json. Sizes by default are the tiny model's."""
     vocab_size: int                    # rows of the embedding; the tokenizer may have fewer tokens
     model_type: str = "qwen2"          # a name in FAMILIES
     hidden_size: int = 128
@@ -141,8 +141,8 @@ class ModelConfig:
 #     trained by one process on a CPU      float32; `CausalLM.forward` casts the embedding to
 #                                          `compute_dtype`, and every layer casts its weights to the
 #                                          type of its input
-#     trained, spread over processes by    float32; FSDP casts what it gathers for a block
-#     FSDP (`shard` in sft.py)
+#     trained on CUDA, or by several       float32; FSDP casts what it gathers for a block (`shard`
+#     processes                            in sft.py)
 
 class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
@@ -189,7 +189,9 @@ class Layout(ABC):
 
     @abstractmethod
     def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Tensor:
-        """The rotations of the tokens' positions: `rope_table`, or with a row for each of B."""
+        """The rotations of the tokens' positions: [2, T, head_dim], the same for all rows, or
+        [2, B, 1, T, head_dim].
+        """
 
     @abstractmethod
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -338,7 +340,8 @@ class PackedRows(Layout):
         loss_masks    0 0 0 1 0 1    0 0 0 1        0 0 1 1         1: this token is trained
 
         ids           p p p a b c          d        q q e f         M = 11, at the places 0 to 10
-        to_rows       0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    [B, T]: the place of each token
+        to_rows       0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    [B, T]: the place of each token;
+                                                                    ".": 0, a copy nobody sees
         to_packed     0 1 2 3 4 5          9        12 13 14 15     [M]: row * T + t of each place
         targets             a   c          d            e f         N = 5
         predictors          2   4          2            8 9         the place before each target
@@ -376,7 +379,7 @@ class PackedRows(Layout):
         as_tensor = functools.partial(torch.tensor, device=device, dtype=torch.long)
         self.ids = as_tensor([ids])                # [1, M]
         self.positions = as_tensor(positions)      # [M] of the tokens in their rows
-        self.to_rows = pad(to_rows, device)     # [B, T]
+        self.to_rows = pad(to_rows, device)        # [B, T]
         self.to_packed = as_tensor(to_packed)      # [M]
         self.targets = as_tensor(targets)          # [N]
         self.predictors = as_tensor(predictors)    # [N]
@@ -457,8 +460,8 @@ class KVCache:
     layer and one head, after a pass that has computed two rows together:
 
                  position 0   1   2   3   4   5  ...  C - 1
-        slot 0            a   a   a   a   a   .        x       a row of six tokens
-        slot 1            b   b   b   p   p   .        x       a row of four
+        slot 0            a   a   a   a   a   .        x       a row of six tokens: five are here
+        slot 1            b   b   b   p   p   .        x       a row of four: three are here
         slot 2            .   .   .   .   .   .        x       free
 
     Rows that decode stand in the first slots: a pass reads plain slices up to the longest row's
@@ -505,7 +508,7 @@ class CacheLayout(Layout):
         """For a pass that writes `positions` [B, T] of B slots, and reads the first `read_length`
         tokens of each.
 
-        slots: of rows that decode, the first B as slice(B); of others, [B] numbers of any.
+        slots: slice(B), the first B, of rows that decode; else [B] numbers of slots, in any order.
 
         kind of pass                           slots    read_length   attention is computed by
         new rows: all but their newest token   tensor   0             causal_attention
@@ -640,9 +643,12 @@ class Chat:
         r"""Where `encode` cuts text, so that no mark of the template in it becomes one token.
 
         Special tokens need no cut: `split_special_tokens` leaves them text. But in some tokenizers
-        <|im_start|> is an added token and no special one. So a mark is cut after its "<". For
-        ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): a place with a "<" before it and
-        the rest of a mark after it.
+        <|im_start|> is an added token and no special one. So a mark is cut after its "<":
+
+            "a <|im_end|> b"  ->  "a <", "|im_end|> b"
+
+        For ChatML the pattern is (?<=<)(?=\|im_end\|>|\|im_start\|>): a place with a "<" before it
+        and the rest of a mark after it.
         """
         pieces = [*self.between.values(), [self.turn_end]]
         mark_ids = {i for piece in pieces for i in piece if i in added}
@@ -738,7 +744,8 @@ class Row:
     group: list["Row"]            # the rows of its question; the first computes their prompt
     turn_start: int               # the length at which its present turn began
     # Keys and values [2, layers, K, tokens, head_dim] that it brings along when it enters: of its
-    # prompt, which the group's first row has computed; or, back from a script, of what it said.
+    # prompt, which the group's first row has computed; or, back from a script, of all before its
+    # call's last token.
     kept_kv: Tensor | None = None
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
@@ -752,7 +759,8 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
     By inverting the distribution function: token i is chosen where the sum of the probabilities up
     to i first exceeds the noise. So one number, made in advance from a row's key and position,
     decides a token, whatever rows decode beside it. They change only how its probabilities are
-    rounded; and which rows these are repeats from run to run (PATIENCE, in section 5).
+    rounded. Even that is the same in each run, since the same rows decode together (PATIENCE, in
+    section 5).
     """
     probs = F.softmax(logits / (temperature or 1), dim=-1)             # [B, V]
     if temperature == 0:
@@ -862,8 +870,8 @@ class Sampler:
         row                         its kept_kv knows      computed here
         the first of a group        nothing                the prompt
         another one of it           the prompt             nothing
-        one back from its script    all it had sampled,    that one, and what the script printed
-                                    but the last id
+        one back from its script    all before its call's  that id, and what the script printed
+                                    last id
         """
         slots = range(len(self.rows), len(self.rows) + len(rows))
         # What is to be computed: (slot, how many ids are in the cache, the ids to compute).
@@ -891,7 +899,8 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        # `enter` never mixes rows that compute a prompt with rows that come back.
+        # Either all compute a prompt, or all come back: `enter` lets these in after those. (Others
+        # of a group bring the whole prompt along: nothing is pending of them.)
         assert all(known) or not any(known)
         read_length = 0   # new rows read nothing
         if any(known):
@@ -1125,8 +1134,9 @@ class TurnRules:
             self.bar.update()
 
 
-# The decode steps that a script has before its row may return. Not the script's own time decides:
-# when a row returns depends on tokens alone, so that runs repeat to the last bit.
+# The decode steps that a script has before its row may return, unless no other row decodes. Not the
+# script's own time decides: when a row returns depends on tokens alone, so that runs repeat to the
+# last bit.
 PATIENCE = 32
 
 # While rows enter, those that decode stand still: on a CPU for the time of many decode steps, on a
@@ -1186,7 +1196,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
           explain_out_of_memory("lower --slots or --max-tokens")):
         sampler = Sampler(model, chat.tokenizer_size, list(waiting), protocol)
         while waiting or calling or sampler.rows:
-            # 1. Let rows in: new ones, and those that called PATIENCE steps ago.
+            # 1. Let rows in: new ones, and those that called PATIENCE steps ago (or, if nobody
+            # decodes, all that called).
             due = len([row for row in calling if decode_step - row.called_at >= PATIENCE])
             new, back = how_many_enter(running=len(sampler.rows), waiting=len(waiting),
                                        calling=len(calling), due=due,

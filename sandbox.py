@@ -39,7 +39,7 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
     memory files        output goes to files, not pipes: nothing blocks. Exit code and times come
                         from the worker, by a socket that no script has: none can be forged
 
-Private root, Landlock, seccomp and thread gate are explained in sections of their own, after the
+Private root and Landlock, then seccomp and the thread gate, are explained in two sections after the
 script's. None needs root. Required are seccomp and one of private root and Landlock: with less,
 `Sandbox` raises, or with allow_weak warns. Not stopped: bugs of the kernel, side channels (time,
 caches), theft of CPU up to the limit, and of memory up to workers x (MEMORY_MB + DISK_MB +
@@ -56,7 +56,7 @@ A script sees what `python main.py` shows it, except, on purpose:
     - text that is not Unicode is printed with backslashes; after a KeyboardInterrupt the exit code
       is 1;
     - at the end only objects that main.py itself holds are deleted (its files flushed), and none
-      if a daemon thread still runs;
+      if a daemon thread still runs, unless main.py defines a __del__;
     - below main.py are a few calls of ours: inspect.stack() shows them. The recursion limit is
       raised by their number, which lets a thread of the script recurse that much deeper;
     - what the preloaded packages import is there: after `import urllib` alone, urllib.parse, too.
@@ -152,7 +152,7 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 4
 # What differs between processors: the kernel's code for each (AUDIT_ARCH_...), which the filter
 # reads, and the numbers of system calls: the tables of `parse_table` have a column for each.
 AUDIT_ARCH, COLUMN = dict(x86_64=(0xC000003E, 0), aarch64=(0xC00000B7, 1)).get(
-    os.uname().machine, (None, 0))  # another processor: Sandbox reads no table
+    os.uname().machine, (None, 0))  # another processor: no filter is made of the tables
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -665,8 +665,8 @@ class ForkServer:
         _, status, usage = os.wait4(pid, 0)
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
         code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
-        # Several threads can use up the CPU time (`confine`: a second more than the timeout) before
-        # the deadline: the kernel kills.
+        # k threads use k seconds of CPU in a second. So the limit of CPU time (`confine`: a second
+        # more than the timeout) can be reached before the deadline, and the kernel kills.
         if code == -signal.SIGKILL and cpu > timeout:
             late = True
         # `told` is BEGAN if the script began; anything else is a failure of ours. No script can
@@ -861,7 +861,7 @@ def at_deadline(*_: object) -> None:
 
 
 def prepare_for_scripts(script_dir: str, work_dir: str) -> None:
-    """Once per server: what a fork has from its parent costs a script no time."""
+    """Once per worker: what a fork has from its parent costs a script no time."""
     signal.signal(signal.SIGXCPU, at_deadline)
     sys.argv = ["main.py"]
     sys.path.insert(0, work_dir)  # a script may import what it wrote
@@ -1043,8 +1043,9 @@ def readable_paths(modules: Sequence[str]) -> list[str]:
 #     |-- usr/lib, lib, ...    ---->  |-- usr/lib, lib, ...   the same, read-only
 #     |-- venv/lib/python3.11  ---->  |-- venv/lib/python3.11  the same, read-only
 #     |-- dev/null, zero, ...  ---->  |-- dev/null, zero, urandom
+#     |-- etc/ld.so.cache, ... ---->  |-- etc, sys         what `readable_paths` names of them
 #     |-- proc                        |-- home/script      tmpfs, new for each script
-#     |-- home, root, tmp, etc        |-- tmp, dev/shm     links to home/script/work
+#     |-- home, root, tmp             '-- tmp, dev/shm     links to home/script/work
 #     '-- dev/kvm, nvidia0, ...
 #
 # The new root is built over /proc: that exists everywhere, and scripts are to see nothing of it.
@@ -1058,8 +1059,10 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Opened before /proc is covered, and read by make_read_only after the mounts that follow. The
-    # kernel writes it as it is read, so it lists these, too.
+    # The table of mounts, opened twice before /proc is covered: the kernel writes it as it is read,
+    # so the second one, which is read after the mounts that follow, lists these, too.
+    with open("/proc/self/mountinfo") as table:
+        earlier = set(read_mounts(table))
     mount_table = open("/proc/self/mountinfo")
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
@@ -1068,17 +1071,22 @@ def enter_private_root(readable: list[str]) -> None:
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
-    make_read_only(new, mount_table)
+    # Read-only is a flag of each mount, and a mount can bring along others, which lie in it. Not of
+    # those that were there before: some are below /proc (systemd's binfmt_misc), and covered now.
+    with mount_table:
+        mounts = read_mounts(mount_table)
+    for number in mounts.keys() - earlier:
+        if mounts[number] != new:  # directories are still made in the new root: it comes last
+            make_read_only(mounts[number])
     os.makedirs(f"{new}{PRIVATE_BASE}/{SCRIPT}")
     for path in ("/tmp", "/dev/shm"):
         if not os.path.exists(new + path):
             os.symlink(f"{PRIVATE_BASE}/{SCRIPT}/{WORK}", new + path)
-    # The new root itself is made read-only last, because directories and links were made in it.
     mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     # pivot_root(new root, place for the old one). With "." for both the old root lies on top of the
     # new one; umount2(".") takes it off, and the new one is left.
     os.chdir(new)
-    system_call(REFUSED["pivot_root"], b".", b".")
+    system_call(REFUSED["pivot_root"], b".", b".")  # its number: scripts may not (below)
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
@@ -1103,23 +1111,25 @@ def bind(path: str, target: str) -> None:
     mount(path, target, MS_BIND | MS_REC)
 
 
-def make_read_only(new: str, mount_table: io.TextIOBase) -> None:
-    """Read-only is a flag of each mount, and a mount can bring along others, which lie in it."""
-    with mount_table:
-        points = [line.split()[4] for line in mount_table]
-    for escaped in points:
+def read_mounts(table: io.TextIOBase) -> dict[str, str]:
+    """Where each mount is, by its number: the fifth and the first field of a line."""
+    mounts = {}
+    for line in table:
+        number, _, _, _, escaped, *_ = line.split()
         # The table writes a blank as \040: /a\040b is "/a b".
-        point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), escaped)
-        if not point.startswith(new + "/"):
-            continue
-        # The kernel insists on the flags of the original. statvfs tells them by the numbers that
-        # mount takes, but for one.
-        now = os.statvfs(point).f_flag
-        flags = now & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
-        if now & ST_RELATIME:
-            flags |= MS_RELATIME
-        # Devices are written to nevertheless: that changes no file.
-        mount("", point, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | flags)
+        mounts[number] = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), escaped)
+    return mounts
+
+
+def make_read_only(point: str) -> None:
+    # The kernel insists on the flags of the original. statvfs tells them by the numbers that mount
+    # takes, but for one.
+    now = os.statvfs(point).f_flag
+    flags = now & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
+    if now & ST_RELATIME:
+        flags |= MS_RELATIME
+    # Devices are written to nevertheless: that changes no file.
+    mount("", point, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | flags)
 
 
 # Landlock: rules for directories that a process lays on itself and can never take off. They protect
@@ -1292,6 +1302,9 @@ Line = tuple[int, int, int, int]
 #     (IF_EQUAL, 1, 0, 4711)          is it 4711? Then over the error
 #     (RETURN, 0, 0, FAIL + 1)        no: the call fails with error 1, EPERM
 #     (LOAD, 0, 0, 0)                 the number again, for the tests that follow
+#
+# With two values that pass, [0, 4711], there are two tests, and each jumps over what is left of
+# them and over the error: (IF_EQUAL, 2, 0, 0), (IF_EQUAL, 1, 0, 4711), (RETURN, ...).
 
 
 def refuse(number: int, error: int) -> list[Line]:

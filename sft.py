@@ -305,7 +305,7 @@ def make_batches(examples: list[Example], micro_tokens: int, world: World) -> li
     most = max(world.gather(len(row_batches)))
     batches = []
     for indices in row_batches:
-        # The rows of the micro-batch, as three lists of as many parts.
+        # The micro-batch's rows: all their ids, all their masks, all lengths of their prompts.
         ids, loss_masks, prompt_lens = zip(*[examples[i] for i in indices])
         batches.append(Batch(indices, PackedRows(ids, loss_masks, world.device, prompt_lens)))
     # One row of one token with mask 0: no token is scored. The loss is a sum over none of them, 0,
@@ -470,7 +470,7 @@ def frequent_phrases(texts: list[str]) -> list[str]:
 def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     """Bytes, so that any text can be written; and one token each for what recurs word for word: the
     chat marks, the system prompts, the fences, and the set phrases of the training conversations.
-    Numbers and words stay bytes: copying them is learned byte by byte.
+    All other words, and numbers, stay bytes: copying them is learned byte by byte.
 
         "What is the greatest common divisor of 12 and 18?"
         |----------------- one token ---------------| 1 2 |and| 1 8 ?
@@ -678,7 +678,8 @@ def train(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
                   f"{args.lr:g} is not reached")
     run.load(model, optimizer)
     first = run.state["step"] + 1
-    skipped = 0   # the newest steps, one after the other, whose gradient was not finite
+    # The newest steps, one after the other, whose gradient was not finite.
+    skipped = run.state.get("skipped", 0)
     # Ctrl-C waits for the end of the step: then a checkpoint is written, and the program ends. In
     # the last step it waits until the model is written (see `Interrupt`, at the end of this file).
     with Interrupt(world) as interrupt, tqdm(
@@ -705,7 +706,7 @@ def train(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
             stop = interrupt.wanted() or step == args.stop_after
             if stop or (args.save_every and step % args.save_every == 0):
                 path = run.save(model, optimizer, tokenizer,
-                                state={"step": step, "data_sha256": digest})
+                                state={"step": step, "data_sha256": digest, "skipped": skipped})
                 if stop and step < steps:   # after the last step nothing is left to stop
                     world.say(f"stopped after step {step}; the same command with --resume (in the "
                               f"place of --overwrite) goes on from {path}")
@@ -1033,7 +1034,7 @@ class RunDir:
         self.locks = [hold_lock(path / "lock")]
         if self.flags["overwrite"] and is_run(path):
             # OUT.new, left by an earlier --overwrite, becomes OUT.1 with the lock in it. The next
-            # OUT.new, still empty, gets a lock of its own.
+            # OUT.new is made by `hold_lock`, with a lock of its own.
             self._move_aside(path)
             self.locks = [hold_lock(path / "lock")]
         if path != self.out and self.out.exists():

@@ -242,18 +242,20 @@ def marked_answer(text: str, visible: str, marks: Format) -> str | None:
         "not <<<41>>>, but <<<42>>>" -> "42"
         "between <<< and\n<<<42>>>"  -> "42"
         "<<<}>>>])>>>"               -> "}>>>])", for brackets are an answer, too
+        "<<<<(>>>"                   -> "<(", for the first three are the mark
+        "<<<<42>>>>"                 -> "42", for round plain words there are just too many
     """
     end = visible.rfind(marks.answer_close)
     start = visible.rfind(marks.answer_open, 0, max(end, 0))
     if start < 0:
         return None
-    # Of a run of "<" the first three are the mark: "<<<<(>>>" -> "<(".
+    # Of a run of "<" the first three are the mark.
     while start > 0 and visible.startswith(marks.answer_open, start - 1):
         start -= 1
     # From the text: a fence between the marks is an answer, "<<<\n```\n1 2\n```\n>>>" -> the fence.
     answer = text[start + len(marks.answer_open) : end].strip()
-    # But a model that writes too many of these brackets round plain words means the words:
-    #     "<<<<42>>>>" -> "<42>" so far -> "42"
+    # But a model that writes too many of these brackets round plain words means the words; of
+    # "<<<<42>>>>" there is "<42>" so far.
     framed = marks.answer_close == ">>>" and re.fullmatch(r"<+([^<>()\[\]{}]+)>+", answer)
     return framed[1].strip() if framed else answer
 

@@ -414,6 +414,18 @@ def test_layers_say_what_protects_this_machine(box):
     assert box.describe_layers().startswith("sandbox: seccomp") and "passed" in self_test(box)
 
 
+def test_mounts_below_proc_do_not_cost_the_private_root(box):
+    """systemd has one there (binfmt_misc), containers have several: the new root covers them."""
+    if not box.has("private_root"):
+        pytest.skip("no private root here")
+    code = ("from sandbox import Sandbox\n"
+            "with Sandbox(workers=1, preload=()) as box: print(box.layers['private_root'])")
+    mounts = "mount -t tmpfs one /proc/fs && mount -t tmpfs two /proc/sys && exec \"$@\""
+    done = subprocess.run(["unshare", "-Urm", "sh", "-c", mounts, "sh", sys.executable, "-c", code],
+                          cwd=PROJECT, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stdout + done.stderr
+
+
 def test_the_self_test_fails_in_one_sentence(box, monkeypatch):
     monkeypatch.setattr(box, "run", lambda *_, **__: Result("ok", "", "", 0, 0, 0, 0, 0))
     with pytest.raises(SandboxError, match="it should answer"):
