@@ -33,7 +33,6 @@ CURVES = (
 )
 MOST_POINTS = 400  # of a curve: more than a panel has pixels
 MOST_BYTES = 2_000_000  # of all runs' conversations together
-MOST_BARS = 20  # of a histogram of p, but the one at 0
 MOST_ROWS = 40  # where there are no groups but single rows: evenly spread over the run
 
 Line = dict[str, Any]  # of a JSON-lines file
@@ -170,7 +169,7 @@ def read_curriculum(directory: Path, flags: Line) -> list[dict[str, Any]]:
     measurements = []
     for first_stage, (rates, samples) in found.items():
         groups = arrange(rates, flags.get("order", "potential"), count)
-        bins = min(samples, MOST_BARS)
+        bins = min(samples, 20)
         bars = [[i / bins] + [0] * count for i in range(bins + 1)]
         for stage, group in enumerate(groups, 1):
             for p in group:
@@ -188,13 +187,21 @@ def read_measurements(directory: Path) -> dict[int, tuple[list[float], int]]:
         lines = [line for _, line in read_jsonl(path)]
         if lines:
             rates = [line["pass_rate"] for line in lines]
-            found[int(stage or 1)] = (rates, lines[0].get("samples", MOST_BARS))
+            found[int(stage or 1)] = (rates, lines[0].get("samples", count_samples(rates)))
     if not found:  # p was taken from another run: the checkpoints remember it
         for path in sorted(directory.glob("checkpoints/step-*/state.json"))[-1:]:
             rates = read_json(path).get("pass_rates")
             if rates:
-                found[1] = (rates, MOST_BARS)   # of how many answers is not known
+                found[1] = (rates, count_samples(rates))
     return dict(sorted(found.items()))
+
+
+def count_samples(rates: list[float]) -> int:
+    """The smallest number of answers of which all these can be the shares that are right."""
+    for count in range(1, 20):
+        if all(abs(p * count - round(p * count)) < 1e-6 for p in rates):
+            return count
+    return 20
 
 
 def arrange(rates: list[float], order: str, stages: int) -> list[list[float]]:
