@@ -40,7 +40,7 @@ import os
 import random
 import time
 from collections import defaultdict, deque
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +171,14 @@ class Curriculum:
         bands   0 1 | 2 3 | 4 5 | 6 7        merged pools   0 1 | 0-3 | 0-5 | 0-7
     """
 
-    def __init__(self, values: list[float], stages: int, merge: bool, steps: int, seed: int):
-        """The questions with the highest order values come first; of equals, the earlier ones.
-
-        Every stage takes as many of the `steps`.
-        """
+    def __init__(self, values: list[float], stages: int, merge: bool, steps_per_stage: int,
+                 seed: int):
+        """The questions with the highest order values come first; of equals, the earlier ones."""
         ranked = sorted(range(len(values)), key=lambda i: -values[i])
         bounds = [round(len(ranked) * k / stages) for k in range(stages + 1)]
         self.bands = [ranked[start:end] for start, end in zip(bounds, bounds[1:])]
         self.pools = [ranked[:end] for end in bounds[1:]] if merge else self.bands
-        self.steps_per_stage = steps // stages
+        self.steps_per_stage = steps_per_stage
         self.seed = seed
 
     def stage(self, step: int) -> int:
@@ -354,7 +352,7 @@ ADVANTAGES = {"grpo": within_groups, "reinforce++": whiten, "ppo": left_to_criti
 
 # ---- 6. loss and update --------------------------------------------------------------------------
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Algorithm:
     """The choices that make the algorithm; each is the flag of its name.
 
@@ -371,8 +369,9 @@ class Algorithm:
     updates: int = 1                # optimiser steps a rollout
     max_tokens: int = Protocol.max_tokens       # of an answer, script output included
     temperature: float = Protocol.temperature   # of sampling, and of the loss's probabilities
-    micro_tokens: int = 4096        # of a micro-batch's rows, their padding included
-    max_grad_norm: float = 1.0      # larger gradients are scaled down
+    # Flags of sft.py, too: `add_training_flags` there has their defaults.
+    micro_tokens: int               # of a micro-batch's rows, their padding included
+    max_grad_norm: float            # larger gradients are scaled down
 
 
 @dataclass
@@ -648,7 +647,8 @@ class UpdateMetrics:
         if not self.sums:
             return dict.fromkeys(self.NAMES)
         sums = {**self.sums, **self.token_sums}
-        totals = dict(zip(sums, world.sum(*map(float, sums.values()))))   # of all ranks
+        of_rank = torch.stack(list(sums.values())).tolist()   # read from the device at once
+        totals = dict(zip(sums, world.sum(*of_rank)))
         tokens = totals.pop("tokens")
         means = {name: total / (tokens if name in self.token_sums else updates)
                  for name, total in totals.items()}
@@ -820,9 +820,11 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
         world.say("note: every question was solved always or never, so their order says nothing")
     world.say(f"of {len(pass_rates)} training questions {pass_rates.count(0)} were never answered "
               f"right and {pass_rates.count(1)} always: these teach nothing at first")
+    # --order none has one stage, with the steps of them all.
+    joined = args.stages if args.order == "none" else 1
     curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
-                            stages=1 if args.order == "none" else args.stages, merge=args.merge,
-                            steps=args.stages * args.steps_per_stage, seed=args.seed)
+                            stages=args.stages // joined, merge=args.merge,
+                            steps_per_stage=args.steps_per_stage * joined, seed=args.seed)
     for stage, band in enumerate(curriculum.bands, 1):
         values = [potential(pass_rates[i]) for i in band]
         world.say(f"stage {stage}: {len(band)} new questions, improvement potential "
@@ -1249,7 +1251,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--eval-n", type=whole(1), default=72, help="held-out questions of each task")
     add("--eval-temperature", type=real(0), default=0.6, help="of sampling in both")
     add_protocol_flags(parser, temperature=Algorithm.temperature)
-    parser.set_defaults(**vars(Algorithm()))
+    parser.set_defaults(**{field.name: field.default for field in fields(Algorithm)
+                           if field.default is not MISSING})
 
 
 def parse_flags(parser: CommandLine) -> argparse.Namespace:

@@ -569,6 +569,7 @@ class CacheLayout(Layout):
         sequences, from 0, 10, 20 and 30 on, of 5, 5, 3 and 3 tokens, each with one query.
         """
         B, H, _, head_dim = q.shape
+        assert self.slots == slice(B), "the rows must be those in the first slots"
         K = len(self.row_lengths) // B
         q = q.reshape(B * K, H // K, head_dim)
         query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)

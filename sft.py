@@ -306,7 +306,7 @@ def make_batches(examples: list[Example], micro_tokens: int, world: World) -> li
     batches = []
     for indices in row_batches:
         # The micro-batch's rows: all their ids, all their masks, all lengths of their prompts.
-        ids, loss_masks, prompt_lens = zip(*[examples[i] for i in indices])
+        ids, loss_masks, prompt_lens = map(list, zip(*[examples[i] for i in indices]))
         batches.append(Batch(indices, PackedRows(ids, loss_masks, world.device, prompt_lens)))
     # One row of one token with mask 0: no token is scored. The loss is a sum over none of them, 0,
     # but backward runs through the model all the same, and makes the collective calls.
@@ -337,7 +337,7 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     # Adam's state, made now and not in the first step. A checkpoint can come before that (grpo.py
     # writes one if the sandbox fails in step 1). If there is no state by then, torch's
     # `get_state_dict` takes a step with gradients 0 to make it, and that step would count for ever
-    # in the bias correction.
+    # in the bias correction. (The fused one counts steps on the device; the other is for CPUs.)
     for parameter in model.parameters():
         optimizer.state[parameter] = {
             "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
@@ -738,7 +738,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     parser = CommandLine("Supervised fine-tuning; without arguments, the tiny model on a CPU.")
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="tiny",
+    parser.add_argument("--preset", choices=PRESETS, default="tiny",
                         help="defaults of the other flags: tiny, a new model from nothing; quick, "
                         "with a quarter of the data; laptop, a real one of 135 million parameters")
     add_run_flags(parser, "runs/sft")
@@ -780,7 +780,9 @@ def main() -> None:
           explain_lost_rank(world)):
         run = RunDir(vars(args), world, sandbox)
         # save_model writes config.json last: where that is, only step 5 is left to a resumed run.
-        if not (args.resume and (run.path / "config.json").exists()):
+        if args.resume and (run.path / "config.json").exists():
+            run.note_sandbox()
+        else:
             train(args, run, sandbox)
         # 5. Held-out accuracy.
         if args.eval_n:
@@ -973,11 +975,10 @@ class RunDir:
         OUT/lock                         held by rank 0 as long as it lives
         OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
 
-    `resumed` is the checkpoint that the run goes on from, if any, `state` what its state.json says,
-    or step 0.
-    A resumed run ends as if it had not been stopped, although no random state and no place in the
-    data is stored: both follow from seed and step. Flags that decide results must be the same, and
-    logs are cut to the step.
+    `resumed` is the checkpoint that the run goes on from, if any; `state` is what its state.json
+    says, or else that of step 0. A resumed run ends as if it had not been stopped, although no
+    random state and no place in the data is stored: both follow from seed and step. Flags that
+    decide results must be the same, and logs are cut to the step.
     (Only grpo.py's count of the sandbox's failures, which may end a run, begins anew.)
     """
     # A resumed run may change flags that change no result, the order of floating-point sums aside.
@@ -994,7 +995,8 @@ class RunDir:
         # Without a checkpoint: before step 1, when the logs hold the line of flags alone.
         self.state: dict[str, Any] = {"step": 0, "lines": {"metrics.jsonl": 1}}
         if self.resumed:
-            self.state = json.loads((self.resumed / "state.json").read_text(encoding="utf-8"))
+            state = self.resumed / "state.json"
+            self.state = world.on_main(lambda: json.loads(state.read_text(encoding="utf-8")))
 
     @property
     def checkpoints(self) -> Path:
@@ -1122,18 +1124,20 @@ class RunDir:
         """
         for log in self._logs():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-            if log.name == "metrics.jsonl":
-                lines[0] = self._note_sandbox(lines[0])
             self.write(log.name, "".join(lines[:self.state["lines"].get(log.name, 0)]))
         self._delete_older(self.state)
 
-    def _note_sandbox(self, first_line: str) -> str:
-        """The line of flags says how scripts are confined: from now on perhaps otherwise."""
-        begun = json.loads(first_line)
-        known = begun.get("sandbox", "")
-        if self.sandbox_line not in known.split("; then "):
-            begun["sandbox"] = f"{known}; then {self.sandbox_line}"
-        return json.dumps(begun) + "\n"
+    def note_sandbox(self) -> None:
+        """The log's first line says how scripts are confined: from now on perhaps otherwise."""
+        def note() -> None:
+            first, *others = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            begun = json.loads(first)
+            known = begun.get("sandbox", "")
+            if self.sandbox_line not in known.split("; then "):
+                begun["sandbox"] = f"{known}; then {self.sandbox_line}"
+                self.write("metrics.jsonl", "\n".join([json.dumps(begun), *others]) + "\n")
+
+        self.world.on_main(note)
 
     def _logs(self) -> list[Path]:
         logs = (self.path / "metrics.jsonl", self.path / "trajectories.jsonl")
@@ -1287,6 +1291,7 @@ class RunDir:
                            optim_state_dict=saved["optimizer"])
             self.world.say(f"going on from {self.resumed}")
         self.world.on_main(self._cut_back)
+        self.note_sandbox()
 
     def finish(self, model: nn.Module, tokenizer: Any) -> None:
         """Write the trained model into the directory itself, beside the logs."""

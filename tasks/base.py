@@ -511,7 +511,7 @@ def grid(text: str, cell: Callable[[str], Any] = str) -> list[list]:
 
 
 def literal(text: str) -> Any:
-    """A Python literal, or JSON of numbers, texts, lists and objects, which are spelt the same.
+    """A Python literal, or JSON of numbers, plain texts, lists and objects: both spell them alike.
 
     `ast.literal_eval` builds constants: it cannot call anything.
     """
@@ -554,9 +554,10 @@ def value(text: str, names: dict[str, Any] | None = None,
     10,000 bits.
     """
     names = names or {}
-    text = " ".join(text.split())  # one line, as an expression has
+    text = " ".join(text.split())  # one line, so that an offset is a place in it
     if len(text) > 2_000 or "#" in text:
         raise ValueError("expression too long, or with a comment")
+    source = text.encode()
 
     def bits(x: Fraction) -> int:
         return max(x.numerator.bit_length(), x.denominator.bit_length())
@@ -564,7 +565,7 @@ def value(text: str, names: dict[str, Any] | None = None,
     def walk(node: ast.AST) -> Any:
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             # As they are written: as a float they would not be exact.
-            digits = ast.get_source_segment(text, node).replace("_", "").lower()
+            digits = source[node.col_offset:node.end_col_offset].decode().replace("_", "").lower()
             if len(digits.partition("e")[2]) > 4:  # 1e9999 is a number of 9,999 digits
                 raise ValueError("exponent out of bounds")
             return const(digits)

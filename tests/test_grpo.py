@@ -34,7 +34,7 @@ RATES = [0.0, 0.5, 1.0, 0.25, 0.625, 0.125, 0.75, 0.875]  # potentials 0, 1, 0, 
 
 def curriculum(order: str, stages: int, merge=True, steps=10, seed=0) -> Curriculum:
     values = [order_value(order, p) for p in RATES]
-    return Curriculum(values, stages, merge=merge, steps=stages * steps, seed=seed)
+    return Curriculum(values, stages, merge=merge, steps_per_stage=steps, seed=seed)
 
 
 def test_stages_are_equal_groups_by_potential_merged_one_after_another():
@@ -639,7 +639,7 @@ def test_a_preset_changes_defaults_and_every_flag_still_overrides_it(monkeypatch
     assert paper["agents"] == ["text", "code", "ci", "guided"] and paper["potential_samples"] == 5
     mixed = flags_of(monkeypatch, "--preset", "paper", "--clip-high", "0.3", "--no-merge", "--agents", "ci", "text")
     assert (mixed["clip_high"], mixed["merge"], mixed["agents"], mixed["lr"]) == (0.3, False, ["ci", "text"], 1e-6)
-    defaults = vars(Algorithm())
+    defaults = vars(Algorithm(micro_tokens=4096, max_grad_norm=1.0))
     assert {name: tiny_flags[name] for name in defaults} == defaults
     quick = flags_of(monkeypatch, "--preset", "quick")
     assert quick["steps_per_stage"] * quick["stages"] == 20 and quick["model"] == "runs/sft"

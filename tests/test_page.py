@@ -159,7 +159,7 @@ def test_the_curriculum_is_told_by_question_and_by_stage(run):
 def test_the_stages_are_those_of_the_training_loop():
     rates = [i / 16 for i in (0, 3, 16, 8, 8, 5, 11, 13, 2, 9)]
     values = [grpo.potential(p) for p in rates]
-    curriculum = grpo.Curriculum(values, stages=3, merge=True, steps=3, seed=0)
+    curriculum = grpo.Curriculum(values, stages=3, merge=True, steps_per_stage=1, seed=0)
     expected = [[rates[i] for i in group] for group in curriculum.bands]
     assert arrange(rates, "potential", 3) == expected
 

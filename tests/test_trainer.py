@@ -260,6 +260,11 @@ def test_the_log_says_when_a_run_goes_on_in_another_sandbox(world, tmp_path):
         assert step == {"step": 1} and first["flags"] == run_flags(tmp_path / "run")
     both = "sandbox: seccomp; then weak sandbox: no seccomp"
     assert lines == ["sandbox: seccomp", both, both, both]
+    # Where a finished model is only asked again, nothing is cut.
+    sandbox = types.SimpleNamespace(describe_layers=lambda: "weak sandbox: none")
+    sft.RunDir(run_flags(tmp_path / "run", resume=True), world, sandbox).note_sandbox()
+    first, step = map(json.loads, log.read_text().splitlines())
+    assert first["sandbox"] == f"{both}; then weak sandbox: none" and step == {"step": 1}
 
 
 def test_a_run_is_older_or_newer_than_a_flag(world, tmp_path, capsys):
