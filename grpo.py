@@ -380,7 +380,7 @@ class TrainedAnswer:
     trajectory: Trajectory
     mask: list[int]           # 1: a token that is trained (`trained_mask`)
     reward: float             # by --reward
-    advantage: float          # the same for all its tokens
+    advantage: float          # the same for all its tokens (PPO: 0, tokens have their own)
     weight: float = 0.0       # of each of its trained tokens in the loss
 
 
@@ -449,7 +449,8 @@ class PolicyBatch:
     weights: Tensor         # [N] what each token counts in the loss
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled: for the metrics alone
-    advantages: Tensor      # [N] of the answer that the token belongs to; with PPO the token's own
+    advantages: Tensor      # [N] of the answer that the token belongs to; PPO: the token's own,
+                            # which `Learner.prepare` fills in, as it does ref_logps and returns
     # [N] log-probabilities under the policy before the first optimiser step: what the ratio
     # compares with. The first update's own forward pass gives them, so its ratio is 1.
     old_logps: Tensor | None = None
@@ -601,8 +602,9 @@ class UpdateMetrics:
         loss, kl, value_loss   sums over tokens of weight * value, as they are optimised; mean over
                                the updates
         clipfrac               sum of the weights of the clipped tokens, mean over the updates. The
-                               weights of all answers sum to 1, so it is a share: of all, those
-                               with advantage 0 among them. (By --norm constant they do not.)
+                               weights of all answers sum to 1, so it is the clipped share of all,
+                               in which those that are not trained on count as not clipped. (By
+                               --norm constant weights do not sum to 1.)
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -1270,7 +1272,8 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     #     the model's run    words, put before those that are typed
     #     default            as the parser was made
     #
-    # Words beat defaults: so what the preset has is left out of the run's words.
+    # Words beat defaults: so what the preset has is left out of the run's words. With these all is
+    # parsed once more, from the start.
     words = inherited_words({name: flags[name] for name in flags if name not in preset})
     args = parser.parse_after_run(words, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":

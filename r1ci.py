@@ -141,8 +141,8 @@ class ModelConfig:
 #     trained by one process on a CPU      float32; `CausalLM.forward` casts the embedding to
 #                                          `compute_dtype`, and every layer casts its weights to the
 #                                          type of its input
-#     trained on CUDA, or by several       float32; FSDP casts what it gathers for a block (`shard`
-#     processes                            in sft.py)
+#     trained on CUDA, or by several       float32; FSDP (weights spread over processes: `shard` in
+#     processes                            sft.py) casts what it gathers for a block
 
 class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ def rope_table(positions: Tensor, config: ModelConfig, dtype: torch.dtype) -> Te
 def apply_rope(x: Tensor, rope: Tensor) -> Tensor:
     """Rotate each pair (x[i], x[i + head_dim / 2]) by its angle: [B, heads, T, head_dim].
 
-    Halves [x, y] become [x c - y s, y c + x s]: [x, y] c + [y, x] [-s, s].
+    Halves [a, b] become [a c - b s, b c + a s]: [a, b] c + [b, a] [-s, s].
     """
     cos, sin = rope
     swapped = x.roll(x.shape[-1] // 2, dims=-1)   # the halves change places
@@ -238,8 +238,8 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Every token sees itself and those before it. A key-value head serves H / K heads."""
     grouped = k.shape[1] != q.shape[1]
     dtype = q.dtype
-    # On a CPU the backward pass takes half as long in float32 as in bfloat16. We cast without
-    # gradients, too: old and new log-probabilities must be rounded alike.
+    # On a CPU the backward pass takes half as long in float32 as in bfloat16. We cast in a pass
+    # without gradients, too: old and new log-probabilities must be rounded alike.
     if q.device.type == "cpu":
         q, k, v = q.float(), k.float(), v.float()
     y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
@@ -346,7 +346,8 @@ class PackedRows(Layout):
         targets             a   c          d            e f         N = 5
         predictors          2   4          2            8 9         the place before each target
 
-    to_rows lays packed tokens out as rows, to_packed packs rows again: one undoes the other.
+    to_rows lays packed tokens out as rows, to_packed packs rows again: one undoes the other. (d has
+    the place 6, and in the rows it is number 1 * 6 + 3 = 9.)
     """
 
     def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
@@ -617,8 +618,9 @@ class Chat:
         self.between: dict[tuple[str | None, str], list[int]] = {}
         for roles, piece in cut_template(tokenizer).items():
             self.between[roles] = tokenizer.encode(piece, add_special_tokens=False)
-        # The token that ends the model's turn is one that it samples itself, so it stands apart:
-        # ("assistant", "user") is now \n<|im_start|>user\n.
+        # The token that ends the model's turn is one that it samples itself (but after code, where
+        # the rollout writes it), so it stands apart: ("assistant", "user") is now
+        # \n<|im_start|>user\n.
         after_answer = self.between["assistant", "user"]
         self.turn_end = after_answer[0]
         self.between["assistant", "user"] = after_answer[1:]
@@ -852,9 +854,10 @@ class Sampler:
             enter([a, b])   a computes the prompt: kept_kv of b and c. b starts from it
             a calls         it leaves with a kept_kv of its own, and reads what its script printed
             b ends          now both slots are free
-            enter([a, c])   a starts from its own, and computes the output alone; c from the prompt
+            enter([a, c])   a starts from its own, and computes what is new; c from the prompt
         """
-        # The rows that compute a prompt, and then, when all prompts are known, the rest of them.
+        # The rows that compute a prompt: first rows that have never entered (one that comes back
+        # has a kept_kv). And then, when all prompts are known, the rest of them.
         computing = [row for row in rows if row is row.group[0] and row.kept_kv is None]
         slots = self.fill_slots(computing)
         for slot, first in zip(slots, computing):

@@ -1059,8 +1059,8 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # The table of mounts, opened twice before /proc is covered: the kernel writes it as it is read,
-    # so the second one, which is read after the mounts that follow, lists these, too.
+    # Which mounts are there before ours? The table is opened a second time, as /proc will be
+    # covered, and that is read later: the kernel writes it as it is read, so it lists ours, too.
     with open("/proc/self/mountinfo") as table:
         earlier = set(read_mounts(table))
     mount_table = open("/proc/self/mountinfo")

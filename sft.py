@@ -334,10 +334,10 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=world.device.type == "cuda")
-    # Adam's state, made now and not in the first step. A checkpoint can come before that (grpo.py
-    # writes one if the sandbox fails in step 1). If there is no state by then, torch's
-    # `get_state_dict` takes a step with gradients 0 to make it, and that step would count for ever
-    # in the bias correction. (The fused one counts steps on the device; the other is for CPUs.)
+    # Adam's state, made now and not in the first step, so that a checkpoint before that step has
+    # one. (grpo.py writes such a one if the sandbox fails in step 1. Without a state torch's
+    # `get_state_dict` would make it by a step with gradients 0, which would count for ever in the
+    # bias correction.) The fused optimiser counts steps on the device; the other is for CPUs.
     for parameter in model.parameters():
         optimizer.state[parameter] = {
             "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
@@ -384,8 +384,9 @@ def give_back_memory(model: nn.Module) -> None:
 # ---- 1. conversations ----------------------------------------------------------------------------
 #
 # From here on, `run` is the RunDir that the end of this file defines: the directory --out.
-# run.path is where it writes, run.resumed the checkpoint that a resumed run goes on from (or None),
-# run.state what that checkpoint remembers (else it is at step 0), run.world the ranks.
+# run.path is where it writes (that directory; with --overwrite first one beside it), run.resumed
+# the checkpoint that a resumed run goes on from (or None), run.state what that checkpoint remembers
+# (else it is at step 0), run.world the ranks.
 
 def prepare_data(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> Path:
     """The file of conversations in the run's directory: written, unless a resumed run has it.
@@ -473,7 +474,7 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     All other words, and numbers, stay bytes: copying them is learned byte by byte.
 
         "What is the greatest common divisor of 12 and 18?"
-        |----------------- one token ---------------| 1 2 |and| 1 8 ?
+         |------------ one token -------------| _ 1 2 _ a n d _ 1 8 ?     (_ is a blank)
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -761,7 +762,7 @@ def main() -> None:
         help="train on wrong conversations, too")
     add = add_training_flags(parser, "conversations", batch_size=32, lr=1.5e-3, warmup=50)
     add("--epochs", type=real(0), default=7.0,
-        help="passes over the data; 0: the base, of random weights if no --model is given")
+        help="passes over the data; 0: the model as it was, or a new one that has learned to copy")
     add("--eval-n", type=whole(0), default=72,
         help="held-out questions per task in the end; 0: none")
     add_protocol_flags(parser, temperature=0.6)
@@ -1035,8 +1036,8 @@ class RunDir:
         path = self._choose_path()
         self.locks = [hold_lock(path / "lock")]
         if self.flags["overwrite"] and is_run(path):
-            # OUT.new, left by an earlier --overwrite, becomes OUT.1 with the lock in it. The next
-            # OUT.new is made by `hold_lock`, with a lock of its own.
+            # `path` is OUT.new, in which an earlier --overwrite has left a run without a step. It
+            # becomes OUT.1, and the lock in it moves along. `hold_lock` makes OUT.new anew.
             self._move_aside(path)
             self.locks = [hold_lock(path / "lock")]
         if path != self.out and self.out.exists():
