@@ -1394,8 +1394,8 @@ def read_config(directory: Path) -> ModelConfig:
     if not path.exists() and (directory / "metrics.jsonl").exists():
         checkpoints = sorted(directory.glob("checkpoints/step-??????"))
         instead = f", or take {checkpoints[-1]}" if checkpoints else ""
-        raise SystemExit(f"{directory} is a run that has not ended: unless it is at work, its "
-                         f"command goes on with --resume{instead}")
+        raise SystemExit(f"{directory} is a run that has not ended: wait, if it is at work; if "
+                         f"it was stopped, go on with its command and --resume{instead}")
     raw = read_json(path)
     kind = raw.get("model_type") if isinstance(raw, dict) else None
     if not isinstance(kind, str) or kind not in FAMILIES:
@@ -1853,11 +1853,13 @@ def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
 
 
 def command_eval(args: argparse.Namespace) -> None:
+    endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
+    if not endpoint:
+        check_model(args.model)   # a mistyped one: before questions are made, which takes a while
     questions = questions_of_flags(args)
     for flag, file in (("--json", args.json), ("--trajectories", args.trajectories)):
         if file:
             require_new_file(flag, Path(file))
-    endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if "RANK" in os.environ:  # torchrun: every process answers its share of the questions
         if endpoint:
             raise SystemExit("a served model is asked by one process: leave torchrun out")
@@ -1952,6 +1954,8 @@ def command_show(args: argparse.Namespace) -> None:
         raise SystemExit(f"--model {directory} has no tokenizer.json")
     lines = [line for _, line in read_trajectories(file)
              if args.step is None or line.get("step") == args.step]
+    if args.step is not None and not lines:
+        raise SystemExit(f"{file} holds no conversations of a step {args.step}")
     if args.first >= len(lines):
         which = f" of step {args.step}" if args.step is not None else ""
         raise SystemExit(f"{file} holds {len(lines)} conversations{which}: there is no number "
@@ -2046,7 +2050,8 @@ def main() -> None:
         if args.command == command_eval:
             words += question_words(args, flags)
         elif args.question and learned:   # a tiny model knows nothing else
-            print(paint(f"{args.model} was trained on: {learned}", GREY))
+            print(paint(f"{args.model} was trained on: {learned} (`python -m tasks NAME` shows how "
+                        "each asks)", GREY))
         # Parsed again, with the run's words in front: what is typed wins.
         chosen = ask if args.command == command_ask else evaluation
         args = chosen.parse_after_run(words, sys.argv[2:], args.model)

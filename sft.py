@@ -591,6 +591,8 @@ def learn_to_copy(model: nn.Module, chat: Chat, world: World, args: argparse.Nam
     symbols = chat.encode(string.digits + string.ascii_letters + string.punctuation + " ")
     optimizer = make_optimizer(model, args.lr, 0.0, world)
     progress, steps_at_full_length = 0.0, 0
+    if args.copy_steps:
+        world.say("the new model learns to copy random texts first; their length grows to 100%")
     bar = tqdm(range(1, args.copy_steps + 1), desc="learning to copy", unit="step",
                disable=not world.main)
     for step in bar:
@@ -815,7 +817,8 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     add("--out", default=out, help="directory of the run")
     either = group.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true",
-                        help="go on from whatever --out holds: a checkpoint, data, nothing")
+                        help="go on from whatever --out holds: a checkpoint, data, nothing "
+                             "(Ctrl-C stops a run, in the background `kill PID`)")
     either.add_argument("--overwrite", action="store_true",
                         help="move a run that --out holds aside, to OUT.1, and begin again")
     add("--seed", type=whole(0), default=0, help="fixes all randomness")

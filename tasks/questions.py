@@ -92,7 +92,7 @@ def draw_questions(tasks: Iterable[tuple[str, int]], purpose: str, n: int,
                 break
         if len(seen) < n:
             print(f"note: {key} has only {len(seen)} different {purpose} questions "
-                  f"at level {level}", file=sys.stderr)
+                  f"at level {level}: these are taken, not {n}", file=sys.stderr)
         questions += seen.values()
     return questions
 

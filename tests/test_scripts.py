@@ -233,7 +233,7 @@ def test_a_model_is_asked_what_it_was_trained_on(grpo_run, sft_run, tmp_path):
     shown = inside("r1ci.py", "show", grpo_run, "--n", "1")
     assert "<|im_start|>" in shown and shown.startswith("step 1  answer 0  advantage ")
     assert "step 2  answer 0" in inside("r1ci.py", "show", grpo_run, "--n", "1", "--step", "2")
-    assert "conversations of step 99: there is no number 0" in refusal("r1ci.py", "show", grpo_run, "--step", "99")
+    assert "holds no conversations of a step 99" in refusal("r1ci.py", "show", grpo_run, "--step", "99")
     assert "there is no number 900" in refusal("r1ci.py", "show", grpo_run, "--first", "900")
 
 
