@@ -822,11 +822,11 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
         world.say("note: every question was solved always or never, so their order says nothing")
     world.say(f"of {len(pass_rates)} training questions {pass_rates.count(0)} were never answered "
               f"right and {pass_rates.count(1)} always: these teach nothing at first")
-    # --order none has one stage, with the steps of them all.
-    joined = args.stages if args.order == "none" else 1
-    curriculum = Curriculum([order_value(args.order, p) for p in pass_rates],
-                            stages=args.stages // joined, merge=args.merge,
-                            steps_per_stage=args.steps_per_stage * joined, seed=args.seed)
+    stages, steps_per_stage = args.stages, args.steps_per_stage
+    if args.order == "none":   # one stage, with the steps of them all
+        stages, steps_per_stage = 1, args.stages * args.steps_per_stage
+    curriculum = Curriculum([order_value(args.order, p) for p in pass_rates], stages,
+                            merge=args.merge, steps_per_stage=steps_per_stage, seed=args.seed)
     for stage, band in enumerate(curriculum.bands, 1):
         values = [potential(pass_rates[i]) for i in band]
         world.say(f"stage {stage}: {len(band)} new questions, improvement potential "
