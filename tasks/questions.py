@@ -144,7 +144,9 @@ def read_text(path: str | Path) -> str:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SystemExit(f"{path} does not exist")
-    except (OSError, ValueError) as error:   # a directory, no permission, no UTF-8
+    except OSError as error:   # a directory, no permission
+        raise SystemExit(f"{path} cannot be read: {error.strerror}")
+    except ValueError as error:   # no UTF-8, a NUL in its name
         raise SystemExit(f"{path} cannot be read: {error}")
 
 
