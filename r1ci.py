@@ -1240,8 +1240,7 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
     """A group of rows for every question, with its prompt, and noise that its key decides."""
     groups = []
     for instance in instances:
-        messages = interpreter.chat.opening(instance, protocol.mode)
-        prompt, _ = render_messages(interpreter.chat, messages)
+        messages, prompt = make_prompt(interpreter.chat, instance, protocol.mode)
         if not fits(interpreter, prompt, protocol):
             raise SystemExit(f"the prompt of {instance.task} has {len(prompt)} tokens; with "
                              f"--max-tokens {protocol.max_tokens} it exceeds the model's context "
@@ -1257,6 +1256,14 @@ def make_rows(interpreter: Interpreter, instances: list[Instance], group_size: i
             group.append(Row(t, row_key, noise, group, turn_start=len(prompt)))
         groups.append(group)
     return groups
+
+
+def make_prompt(chat: Chat, instance: Instance,
+                mode: str) -> tuple[list[dict[str, str]], list[int]]:
+    """The messages that open a conversation, and their ids."""
+    messages = chat.opening(instance, mode)
+    ids, _ = render_messages(chat, messages)
+    return messages, ids
 
 
 def fits(interpreter: Interpreter, prompt: list[int], protocol: Protocol) -> bool:
@@ -1304,8 +1311,7 @@ def evaluate(interpreter: Interpreter, instances: list[Instance], samples: int,
     fitting: list[Instance] = []
     too_long: Counter = Counter()
     for instance in instances:
-        messages = interpreter.chat.opening(instance, protocol.mode)
-        prompt, _ = render_messages(interpreter.chat, messages)
+        _, prompt = make_prompt(interpreter.chat, instance, protocol.mode)
         if fits(interpreter, prompt, protocol):
             fitting.append(instance)
         else:
