@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from hang import must_end
+from hang import lines_run, must_end
 from tasks import TASKS, Instance
 from tasks.base import amount, integer, items, number, undressed
 from tasks.questions import grade, read_questions
@@ -177,6 +177,14 @@ def test_thousands_of_equations_and_of_blanks_are_refused_without_a_hang():
         for key in "rg/gcd", "rg/number_sorting", "rg/zebra_puzzles", "rg/prime_factorization", "rg/polynomial_equations":
             with must_end(f"{key} of {answer[:20]!r}"):
                 assert not TASKS[key].verify(drawn(key, 1)[0], answer)
+
+
+@pytest.mark.parametrize("key", ["rg/intermediate_integration", "rg/simple_integration", "rg/polynomial_multiplication"])
+def test_the_work_for_a_formula_grows_as_its_length(key):
+    """Not as the square of it: the rollout grades in its own loop, and who is rewarded may write what it likes."""
+    instance = drawn(key, 1)[0]
+    short, long = (lines_run(lambda: TASKS[key].verify(instance, "1*" * terms + "1")) for terms in (200, 800))
+    assert 200 < short and long < 6 * short   # four times the length
 
 
 def test_other_answers_behind_an_equals_sign_are_read_likewise():
