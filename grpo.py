@@ -182,7 +182,7 @@ class Curriculum:
         self.seed = seed
 
     def stage(self, step: int) -> int:
-        """The stage of a step; both count from 1. (Before the first step it is 0.)"""
+        """The stage of a step; both count from 1."""
         return (step - 1) // self.steps_per_stage + 1
 
     def batch(self, step: int, size: int) -> list[int]:
@@ -732,21 +732,9 @@ class Progress:
     before: dict[str, Any]              # the report on the held-out questions before training
     pass_rates: list[float]             # of the training questions, the newest measurement
     step: int = 0                       # the last one that was trained
-    stage_before: float | None = None   # accuracy on the stage's new questions when the stage began
     best_step: int = 0                  # best in validation; 0: none yet
     best_accuracy: float = 0.0
     skipped: int = 0                    # steps in a row whose gradient was not finite
-
-
-def stage_accuracy(actor: Actor, curriculum: Curriculum, stage: int, questions: list[Instance],
-                   most: int) -> float:
-    """Accuracy on the questions that are new in a stage: about `most` of them, evenly spread.
-
-    `train` asks for as many as a validation has, so that it takes about as long as one.
-    """
-    band = curriculum.bands[stage - 1]
-    chosen = [questions[i] for i in band[::math.ceil(len(band) / most)]]
-    return actor.assess(chosen, f"stage {stage}")["accuracy"]
 
 
 def validate(actor: Actor, validation: list[Instance], progress: Progress, step: int) -> float:
@@ -909,15 +897,11 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             copy_weights(learner.model, actor.model, world)
             t_switch = time.time() - switch_began
             stage = curriculum.stage(step)
-            if stage > curriculum.stage(step - 1):
-                every = args.remeasure_every
-                if every and stage > 1 and (stage - 1) % every == 0:
-                    # All questions are sorted anew, those of earlier stages, too.
-                    progress.pass_rates = measure_pass_rates(args, run, actor, questions,
-                                                             stage=stage)
-                    curriculum = make_curriculum(args, progress.pass_rates, world)
-                progress.stage_before = stage_accuracy(actor, curriculum, stage=stage,
-                                                       questions=questions, most=len(validation))
+            stage_begins = step > 1 and stage > curriculum.stage(step - 1)
+            if stage_begins and args.remeasure_every and (stage - 1) % args.remeasure_every == 0:
+                # All questions are sorted anew, those of earlier stages, too.
+                progress.pass_rates = measure_pass_rates(args, run, actor, questions, stage=stage)
+                curriculum = make_curriculum(args, progress.pass_rates, world)
             # 3. Rollout.
             rollout_began = time.time()
             asked = [questions[i] for i in curriculum.batch(step, args.batch_size)]
@@ -964,11 +948,6 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                 example = all_groups[0][0]
                 world.say(paint_trajectory({**example.to_json(), "reward": reward_of(example)},
                                            actor.chat.decode))
-                after = stage_accuracy(actor, curriculum, stage=stage, questions=questions,
-                                       most=len(validation))
-                metrics |= dict(stage_before=progress.stage_before, stage_after=after)
-                world.say(f"stage {stage} ends: it solves {progress.stage_before:.1%} -> "
-                          f"{after:.1%} of its new questions")
             # What is kept of the step: its numbers, and answers of its first group (all of them at
             # validations and at step 1, else one: the file stays small).
             run.take_place()   # a step is done: with --overwrite, the older run moves aside

@@ -148,14 +148,12 @@ def read_curve(steps: list[Line], name: str) -> list[list[float]]:
 # ---- curriculum ----------------------------------------------------------------------------------
 
 
-def read_stages(steps: list[Line]) -> list[dict[str, Any]]:
-    """Each stage: its first step, and accuracy on its new questions when it began and ended."""
-    stages: dict[int, dict[str, Any]] = {}
+def read_stages(steps: list[Line]) -> list[int]:
+    """The first step of each stage."""
+    stages: dict[int, int] = {}
     for line in steps:
         if "stage" in line:
-            stage = stages.setdefault(line["stage"], {"begins": line["step"]})
-            if "stage_after" in line:
-                stage |= {"before": line.get("stage_before"), "after": line["stage_after"]}
+            stages.setdefault(line["stage"], line["step"])
     return list(stages.values())
 
 
