@@ -45,7 +45,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci import (TAKEN_OVER, Chat, Interpreter, PackedRows, TokenScores, checked_sandbox,
-                  evaluate, flags_of_run, inherited_words, load_model, load_tokenizer,
+                  evaluate, flags_of_run, inherited_arguments, load_model, load_tokenizer,
                   load_weights, merge_shares, rollout, sha256, token_logps)
 from sft import (Example, Interrupt, RunDir, World, add_run_flags, add_training_flags,
                  check_and_start, check_gradients, copy_weights, explain_lost_rank, free_weights,
@@ -117,7 +117,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
     K > 1, to pass_rates-stage-K.jsonl.
     """
     world = run.world
-    # The key of the sampling noise, with mode and temperature (below). Each stage has its own.
+    # The key of the sampling noise: each stage has its own.
     key: tuple[Any, ...] = (actor.seed, "potential")
     file = "pass_rates.jsonl"
     if stage > 1:
@@ -450,12 +450,13 @@ class PolicyBatch:
     sampled: Tensor         # [N] the model chose it; False for what the sandbox wrote
     sampler_logps: Tensor   # [N] its log-probability when it was sampled: for the metrics alone
     advantages: Tensor      # [N] of the answer that the token belongs to; PPO: the token's own,
-                            # which `Learner.prepare` fills in, as it does ref_logps and returns
-    # [N] log-probabilities under the policy before the first optimiser step: what the ratio
-    # compares with. The first update's own forward pass gives them, so its ratio is 1.
+                            # filled in by `Learner.prepare`
+    # Filled in by `update`: [N] log-probabilities under the policy before the first optimiser step,
+    # with which the ratio compares. The first update's own forward pass gives them: its ratio is 1.
     old_logps: Tensor | None = None
-    ref_logps: Tensor | None = None   # [N] under the first model; None: no KL term
-    returns: Tensor | None = None     # [N] what PPO's critic should have said; None: no critic
+    # Filled in by `Learner.prepare`, or None.
+    ref_logps: Tensor | None = None   # [N] under the first model: for the KL term
+    returns: Tensor | None = None     # [N] what PPO's critic should have said
 
 
 def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
@@ -550,6 +551,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
     """`algorithm.updates` optimiser steps on this rank's answers; metrics are over all ranks.
 
     loss = policy loss + kl_coef * KL + critic's loss: sums over trained tokens of weight * value.
+    (What is logged as `loss` leaves out the critic's, which is `value_loss`.)
 
     Where no rank has an answer (all groups have equal rewards) there is no batch and no gradient:
     the optimiser changes nothing, and the metrics of the loss are None.
@@ -577,7 +579,7 @@ def update(learner: Learner, answers: list[TrainedAnswer], lr: float) -> dict[st
                 kl = (batch.weights * kl_estimate(scores.logps, batch.ref_logps)).sum()
                 loss = loss + algorithm.kl_coef * kl
                 metrics.add("kl", kl)
-            metrics.add("loss", loss)   # without the critic's, which is logged beside it
+            metrics.add("loss", loss)
             if learner.critic:
                 value_loss = learner.critic.loss(scores.hidden, batch)
                 loss = loss + value_loss
@@ -618,14 +620,14 @@ class UpdateMetrics:
     NAMES = ("loss", "clipfrac", "entropy", "dp_mean", "dlogp_mean", "dlogp_max", "sampler_kl")
 
     def __init__(self) -> None:
-        # Sums over the batches of all updates. Means are over the updates, or over the tokens.
-        self.sums: dict[str, Any] = defaultdict(float)
-        self.token_sums: dict[str, Any] = defaultdict(float)
+        # Sums over the batches of all updates, whose means will be over the updates, or the tokens.
+        self.per_update: dict[str, Any] = defaultdict(float)
+        self.per_token: dict[str, Any] = defaultdict(float)
         self.largest_gap = torch.zeros(())
 
     def add(self, name: str, value: Tensor) -> None:
         """Add a batch's part of a number, such as the loss, that its batches make together."""
-        self.sums[name] += value.detach()
+        self.per_update[name] += value.detach()
 
     def add_sampled(self, batch: PolicyBatch, entropies: Tensor) -> None:
         """Add what is about sampled tokens: their entropy, and how far the sampler is off.
@@ -642,17 +644,17 @@ class UpdateMetrics:
                          sampler_kl=kl_estimate(sampler, trainer), entropy=entropies[batch.sampled],
                          tokens=torch.ones_like(gap))
         for name, values in of_tokens.items():
-            self.token_sums[name] += values.sum()
+            self.per_token[name] += values.sum()
 
     def means(self, updates: int, world: World) -> dict[str, float | None]:
         """Over all ranks, updates and tokens; None for what nobody has computed."""
-        if not self.sums:
+        if not self.per_update:
             return dict.fromkeys(self.NAMES)
-        sums = {**self.sums, **self.token_sums}
+        sums = {**self.per_update, **self.per_token}
         of_rank = torch.stack(list(sums.values())).tolist()   # read from the device at once
         totals = dict(zip(sums, world.sum(*of_rank)))
         tokens = totals.pop("tokens")
-        means = {name: total / (tokens if name in self.token_sums else updates)
+        means = {name: total / (tokens if name in self.per_token else updates)
                  for name, total in totals.items()}
         return {**means, "dlogp_max": max(world.gather(float(self.largest_gap)))}
 
@@ -1244,17 +1246,10 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # Where a flag's value comes from; each line beats those below it:
-    #
-    #     typed              words
-    #     the preset         set as defaults of the parser
-    #     the model's run    words, put before those that are typed
-    #     default            as the parser was made
-    #
-    # Words beat defaults: so what the preset has is left out of the run's words. With these all is
-    # parsed once more, from the start.
-    words = inherited_words({name: flags[name] for name in flags if name not in preset})
-    args = parser.parse_after_run(words, sys.argv[1:], args.model)
+    # Arguments beat the parser's defaults, which the preset has become: so what it sets is not
+    # taken over (INHERITED in r1ci.py has the whole order).
+    inherited = inherited_arguments({name: flags[name] for name in flags if name not in preset})
+    args = parser.parse_after_run(inherited, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":
         parser.error("--group-size must be at least 2: an advantage compares a group's answers")
     if args.temperature <= 0:

@@ -24,9 +24,10 @@ Read from top to bottom:
     8. the command line
 
 There is no training loop in this file: how to train is in sft.py. What is text stands in
-tasks/conversation.py: prompts, marks, what ends a turn, and the records Protocol (the limits of a
-conversation) and Trajectory (what was said). Letters for shapes: B rows, T tokens, D width,
-H heads, K key-value heads, C cache capacity, V vocabulary, M packed tokens, N trained tokens.
+tasks/conversation.py, which is best read first: prompts, marks, what ends a turn, and the records
+Protocol (the limits of a conversation) and Trajectory (what was said). Letters for shapes: B rows,
+T tokens, D width, H heads, K key-value heads, C cache capacity, V vocabulary, M packed tokens,
+N trained tokens.
 """
 
 import os
@@ -135,16 +136,9 @@ class ModelConfig:
         self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
 
 
-# The type in which a model computes can be another one than that of its weights:
-#
-#     a model that only samples            its weights have the type already
-#     trained by one process on a CPU      float32; `CausalLM.forward` casts the embedding to
-#                                          `compute_dtype`, and every layer casts its weights to the
-#                                          type of its input
-#     trained on CUDA, or by several       float32; FSDP (weights spread over processes: `shard` in
-#     processes                            sft.py) casts what it gathers for a block
-
 class Linear(nn.Linear):
+    """Computes in the type of its input; its weights may have another (see `CausalLM`)."""
+
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.weight.to(x.dtype), bias)
@@ -280,6 +274,18 @@ class Block(nn.Module):
 
 
 class CausalLM(nn.Module):
+    """Token ids in, logits out.
+
+    It can compute in another type than its weights have:
+
+        a model that only samples          its weights have the type already
+        trained by one process on a CPU    float32; `forward` casts the embedding to
+                                           `compute_dtype`, and every layer casts its weights to the
+                                           type of its input
+        trained on CUDA, or by several     float32; FSDP (weights spread over processes: `shard` in
+        processes                          sft.py) casts what it gathers for a block
+    """
+
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
@@ -342,12 +348,13 @@ class PackedRows(Layout):
         ids           p p p a b c          d        q q e f         M = 11, at the places 0 to 10
         to_rows       0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    [B, T]: the place of each token;
                                                                     ".": 0, a copy nobody sees
-        to_packed     0 1 2 3 4 5          9        12 13 14 15     [M]: row * T + t of each place
+        its entries   0 1 2 3 4 5    6 7 8 9 ...    12 13 14 ...    as they are counted: row * T + t
+        to_packed     0 1 2 3 4 5          9        12 13 14 15     [M]: the entry of each place
         targets             a   c          d            e f         N = 5
         predictors          2   4          2            8 9         the place before each target
 
-    to_rows lays packed tokens out as rows, to_packed packs rows again: one undoes the other. (d has
-    the place 6, and in the rows it is number 1 * 6 + 3 = 9.)
+    to_rows lays packed tokens out as rows. to_packed packs rows again: d, at place 6, is taken from
+    entry 9; the shared prompt from the first row that has it.
     """
 
     def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
@@ -469,7 +476,7 @@ class KVCache:
     length, and copies nothing. Rows that are computed together have different lengths, and the
     padding after the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
     query what stands up to its own position, and b's next tokens overwrite it. Padding that would
-    leave the table goes to position C - 1 ("x"), which no row reaches.
+    leave the table goes to position C - 1 ("x"), which no row reaches: it is there for that alone.
 
     To write, slots, heads and positions are taken as one axis:
 
@@ -612,18 +619,15 @@ class Chat:
         # be spread over several tokens; the one that completes it holds its last character.
         last_character = self.format.code_close[-1]
         self.closing_ids = {i for token, i in vocabulary.items() if last_character in token}
-        # What stands between two messages, by their roles. In ChatML, for example:
+        # What stands between two messages, by their roles, and apart from that the token that ends
+        # the model's turn: it samples that one itself (but after code, where the rollout writes
+        # it). In ChatML, for example:
         #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n
-        #     ("assistant", "user")    <|im_end|>\n<|im_start|>user\n
-        self.between: dict[tuple[str | None, str], list[int]] = {}
-        for roles, piece in cut_template(tokenizer).items():
-            self.between[roles] = tokenizer.encode(piece, add_special_tokens=False)
-        # The token that ends the model's turn is one that it samples itself (but after code, where
-        # the rollout writes it), so it stands apart: ("assistant", "user") is now
-        # \n<|im_start|>user\n.
-        after_answer = self.between["assistant", "user"]
-        self.turn_end = after_answer[0]
-        self.between["assistant", "user"] = after_answer[1:]
+        #     ("assistant", "user")    \n<|im_start|>user\n        turn_end: <|im_end|>
+        self.between: dict[tuple[str | None, str], list[int]] = {
+            roles: tokenizer.encode(piece, add_special_tokens=False)
+            for roles, piece in cut_template(tokenizer).items()}
+        self.turn_end = self.between["assistant", "user"].pop(0)
         if self.turn_end not in added or not added[self.turn_end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
@@ -645,8 +649,9 @@ class Chat:
     def _find_cut_points(self, added: dict[int, Any]) -> re.Pattern:
         r"""Where `encode` cuts text, so that no mark of the template in it becomes one token.
 
-        Special tokens need no cut: `split_special_tokens` leaves them text. But in some tokenizers
-        <|im_start|> is an added token and no special one. So a mark is cut after its "<":
+        Most tokenizers need no cut: their marks are special tokens, which `split_special_tokens`
+        leaves text. But in some <|im_start|> is an added token and no special one, found wherever
+        it stands whole. So a mark is cut after its "<", and neither half is a token:
 
             "a <|im_end|> b"  ->  "a <", "|im_end|> b"
 
@@ -903,8 +908,8 @@ class Sampler:
         offsets = torch.arange(ids.shape[1], device=self.device)
         positions = torch.tensor(known, device=self.device)[:, None] + offsets   # [B, T]
         positions = positions.clamp(max=self.capacity - 1)   # padding may write to the last one
-        # Either all compute a prompt, or all come back: `enter` lets these in after those. (Others
-        # of a group bring the whole prompt along: nothing is pending of them.)
+        # `enter` fills slots twice: first with rows that compute a prompt, for which nothing is
+        # known; then with the rest. Of these only rows that come back have something pending.
         assert all(known) or not any(known)
         read_length = 0   # new rows read nothing
         if any(known):
@@ -1069,9 +1074,12 @@ class TurnRules:
             what it is                        what follows            returns
             a token of the turn               nothing                 None
             an end token                      the conversation ends   "answer", or "eos": none given
-            a code block's closing mark       the script starts       "script runs"
+            closing mark of a Python block    the script starts       "script runs"
             the same, after too many calls    the conversation ends   "calls"
             any other, the budget's last      the conversation ends   "budget"
+
+        (Where a closing mark is the conversation's last token, the script still runs, and
+        `take_output` ends the row.)
         """
         t, chat, limits = row.trajectory, self.interpreter.chat, self.protocol
         newest = t.ids[-1]
@@ -1143,8 +1151,9 @@ class TurnRules:
 # last bit.
 PATIENCE = 32
 
-# While rows enter, those that decode stand still: on a CPU for the time of many decode steps, on a
-# GPU of two or three. So rows wait until they are at least this share of those that decode.
+# While rows enter, those that decode stand still: on a CPU for the time of many decode steps; a GPU
+# should compute them as fast as a few (not measured). So rows wait until they are at least this
+# share of those that decode.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
@@ -1156,8 +1165,8 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slot_coun
     steps. On a CPU (`worth` 1/2), with 96 slots:
 
         running  waiting  calling   due     new  back
-             60      500       10     4      36     0    new rows have the first claim on slots
-             60      500      120    24      12    24    ... but at most 2 * 96 run or call
+             60      500       10     4      36     0    new rows have the first claim on 96 - 60
+             60      500      120    24      12    24    ... but at most 2 * 96 - 60 - 120 come in
              60        0       50    20       0     0    too few to be worth it, until 30 are due
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
@@ -1180,12 +1189,17 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
             bar: tqdm | None = None) -> list[list[Trajectory]]:
     """Hold `group_size` conversations about every question: graded, in groups, in their order.
 
-    A turn ends with the end-of-turn token or with the closing mark of its first code block. Then
-    the script runs in the sandbox while other rows go on decoding, and the row comes back:
+    A row's way through a call of Python, while other rows go on decoding:
 
-        sampler.leave        keeps its keys and values
-        rules.take_output    appends what the script printed
-        sampler.enter        brings keys and values back, and computes those of the output
+        rules.after_token    its newest token closes a Python block: the script starts in a process
+                             of the sandbox, and row.future will hold what comes of it
+        sampler.leave        its keys and values are copied out of the cache, into row.kept_kv, and
+                             its slot is free for another
+        how_many_enter       when it may come back: after PATIENCE steps, if there is a slot
+        rules.take_output    waits for the script, and appends what it printed, as the user's
+                             message, with mask 0
+        sampler.enter        copies kept_kv into the next free slot, and computes keys and values of
+                             what is new: the call's last id, and the output
 
     `key`, for example (seed, step), fixes all randomness.
     """
@@ -1273,7 +1287,7 @@ def fits(interpreter: Interpreter, prompt: list[int], protocol: Protocol) -> boo
 
 
 # The hidden_size from which a model on a CPU decodes on all threads, and computes in bfloat16 by
-# --dtype auto.
+# --dtype auto, if the CPU has instructions for it (`choose_dtype`).
 WIDE = 512
 
 
@@ -1696,8 +1710,9 @@ def checked_sandbox(workers: int | None, timeout: float,
                     allow_weak: bool = False) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores.
 
-    In its place may stand whatever has `submit` (returns a Future of a Result), `run` and
-    `describe_layers`. `python -m tasks` and `python -m tasks.teacher` make a Sandbox of their own.
+    To run scripts elsewhere, yield another object here, with `submit` (returns a Future of a
+    Result), `run` and `describe_layers`. `python -m tasks` and `python -m tasks.teacher` make a
+    Sandbox of their own.
     """
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
@@ -1718,7 +1733,16 @@ def add_device_flags(add: Callable[..., Any]) -> None:
              f"for it if the model is at least {WIDE} wide")
 
 
-# Flags that `ask`, `eval` and grpo.py take over from the run that made the model.
+# Flags that `ask`, `eval` and grpo.py take over from the run that made the model: it is asked as it
+# was trained. Where a flag's value comes from; each line beats those below it:
+#
+#     typed
+#     grpo.py's preset    but "tiny" has none
+#     the model's run     INHERITED, and the questions of `question_arguments`
+#     its default
+#
+# What is taken over is written as command-line arguments ("--mode=ci"), put in front of those that
+# are typed, and parsed with them once more: of two that name a flag the later one counts.
 INHERITED = ("level", "mode", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars",
              "code_timeout")
 TAKEN_OVER = """Level, mode, format and limits are those of the run that made --model, unless they
@@ -1741,9 +1765,8 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def inherited_words(flags: dict[str, Any]) -> list[str]:
-    """How a model was asked in training, as command-line arguments: --mode=ci, --max-calls=4, ...
-    """
+def inherited_arguments(flags: dict[str, Any]) -> list[str]:
+    """How a model was asked in training: --mode=ci, --max-calls=4, ..."""
     # One may be absent (of an older run) or null (it was not given).
     return [f"--{name.replace('_', '-')}={flags[name]}" for name in INHERITED
             if flags.get(name) is not None]
@@ -1757,8 +1780,8 @@ def sha256(path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def question_words(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
-    """Which questions `eval` asks, as command-line arguments:
+def question_arguments(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]:
+    """Which questions `eval` asks, as further arguments:
 
         typed                               asked
         nothing                             the held-out questions that the run has asked
@@ -1779,10 +1802,12 @@ def question_words(args: argparse.Namespace, flags: dict[str, Any]) -> list[str]
         questions = args.questions
     if os.environ.get("RANK", "0") == "0":   # torchrun's ranks do not know each other yet
         tell_questions(args.model, {**flags, "questions": questions})
-    words = [f"--questions={questions}", "--purpose=eval"] if questions else [f"--tasks={tasks}"]
+    arguments = [f"--tasks={tasks}"]
+    if questions:
+        arguments = [f"--questions={questions}", "--purpose=eval"]
     if flags.get("eval_n") and args.purpose in (None, "eval"):
-        words.append(f"--n={flags['eval_n']}")
-    return words
+        arguments.append(f"--n={flags['eval_n']}")
+    return arguments
 
 
 def tell_questions(model: str, flags: dict[str, Any]) -> None:
@@ -2048,19 +2073,18 @@ def main() -> None:
     page.set_defaults(command=command_page)
 
     args = parser.parse_args()
-    # A model is asked as it was trained, where nothing else is typed.
+    # A model is asked as it was trained, where nothing else is typed (INHERITED).
     if args.command in (command_ask, command_eval):
         flags = flags_of_run(Path(args.model))
-        words = inherited_words(flags)
+        inherited = inherited_arguments(flags)
         learned = flags.get("questions") or flags.get("tasks")
         if args.command == command_eval:
-            words += question_words(args, flags)
+            inherited += question_arguments(args, flags)
         elif args.question and learned:   # a tiny model knows nothing else
             print(paint(f"{args.model} was trained on: {learned} (`python -m tasks NAME` shows how "
                         "each asks)", GREY))
-        # Parsed again, with the run's words in front: what is typed wins.
         chosen = ask if args.command == command_ask else evaluation
-        args = chosen.parse_after_run(words, sys.argv[2:], args.model)
+        args = chosen.parse_after_run(inherited, sys.argv[2:], args.model)
     with quiet_pipe():
         args.command(args)
 

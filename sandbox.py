@@ -44,8 +44,8 @@ script's. None needs root. Required are seccomp and one of private root and Land
 `Sandbox` raises, or with allow_weak warns. Not stopped: bugs of the kernel, side channels (time,
 caches), theft of CPU up to the limit, and of memory up to workers x (MEMORY_MB + DISK_MB +
 2 x FILE_MB). Without the private root, names and sizes of files show (never contents), and a script
-that fills its scratch is killed, not given an error. Linux on x86-64 and aarch64; macOS for
-development only, with allow_weak, in plain subprocesses.
+that fills its scratch is killed, not given an error. Linux on x86-64 and aarch64; on macOS and
+other processors for development only, with allow_weak, in plain subprocesses.
 
 A script sees what `python main.py` shows it, except, on purpose:
     - no process, socket or /proc: a PermissionError (FileNotFoundError) that a model can read;
@@ -281,8 +281,8 @@ class Sandbox(AbstractContextManager):
     def submit(self, code: str, stdin: str = "", timeout: float | None = None,
                seed: int | None = None) -> Future:
         """A Future of the Result: the script waits for a free worker, then has `timeout` seconds.
-        With a seed, `random` and numpy (on macOS `random` alone) draw the same numbers each time.
-        Whatever a script does is a Result, never an exception."""
+        With a seed, `random` and numpy draw the same numbers each time (in plain subprocesses only
+        `random`). Whatever a script does is a Result, never an exception."""
         seconds = self.timeout if timeout is None else float(timeout)
         if not 0 < seconds < 1e6:
             raise ValueError(f"a timeout is a number of seconds between 0 and 1e6, not {seconds}")
@@ -681,8 +681,9 @@ class ForkServer:
                     rss_mb=usage.ru_maxrss / 1024)
 
     def outlives(self, pid: int, deadline: float) -> bool:
-        """Watches a script until it has ended or has to. Returns whether the deadline (a
-        time.monotonic) was the reason. Answers at the thread gate meanwhile."""
+        """Watches a script until it has ended or has to, and answers at the thread gate meanwhile.
+        Returns True if it was still at work at the deadline (a time.monotonic); False if it has
+        ended, its scratch is full, or the trainer is gone."""
         end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
         watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
         # How long a single wait may last. A pidfd wakes us when the script ends: then this is only
@@ -950,8 +951,8 @@ def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
         # script may have replaced sys.stdout, so first our own streams stand there again.
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
-            # A __del__ may use main.py's names, which `clear` would take away before it runs. This
-            # way is slow, so only scripts with such a method take it.
+            # A __del__ may use main.py's names. Here they are there until the last has run: the
+            # whole namespace is dropped. That is slow, so only scripts with such a method take it.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
@@ -1059,11 +1060,10 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # Which mounts are there before ours? The table is opened a second time, as /proc will be
-    # covered, and that is read later: the kernel writes it as it is read, so it lists ours, too.
-    with open("/proc/self/mountinfo") as table:
-        earlier = set(read_mounts(table))
-    mount_table = open("/proc/self/mountinfo")
+    # The table of mounts, read now and again when ours are made, which it lists then, too: the
+    # kernel writes it as it is read. (It stays open, since /proc will be covered.)
+    table = open("/proc/self/mountinfo")
+    earlier = read_mounts(table)
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
     for path in readable:
@@ -1071,11 +1071,12 @@ def enter_private_root(readable: list[str]) -> None:
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
-    # Read-only is a flag of each mount, and a mount can bring along others, which lie in it. Not of
-    # those that were there before: some are below /proc (systemd's binfmt_misc), and covered now.
-    with mount_table:
-        mounts = read_mounts(mount_table)
-    for number in mounts.keys() - earlier:
+    # Read-only is a flag of each mount, and a mount can bring along others, which lie in it: all
+    # that were not there before. (Those that were, below /proc, are covered and out of reach.)
+    with table:
+        table.seek(0)
+        mounts = read_mounts(table)
+    for number in mounts.keys() - earlier.keys():
         if mounts[number] != new:  # directories are still made in the new root: it comes last
             make_read_only(mounts[number])
     os.makedirs(f"{new}{PRIVATE_BASE}/{SCRIPT}")
@@ -1086,7 +1087,8 @@ def enter_private_root(readable: list[str]) -> None:
     # pivot_root(new root, place for the old one). With "." for both the old root lies on top of the
     # new one; umount2(".") takes it off, and the new one is left.
     os.chdir(new)
-    system_call(REFUSED["pivot_root"], b".", b".")  # its number: scripts may not (below)
+    # libc has no function for it. Its number stands in the table of what scripts may not, below.
+    system_call(REFUSED["pivot_root"], b".", b".")
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
@@ -1273,8 +1275,10 @@ LIMITS = [
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
     Limit("prctl", 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
-    Limit("fcntl", 1, HARMLESS + LOCKS),  # all other commands fail
-    Limit("fcntl", 1, HARMLESS, error=0),  # locks do nothing and "succeed"
+    # Two limits, one after the other: all but these commands fail; and of what has passed, locks do
+    # nothing and "succeed".
+    Limit("fcntl", 1, HARMLESS + LOCKS),
+    Limit("fcntl", 1, HARMLESS, error=0),
     # A write that waits for the disk takes it from everybody, as fsync would.
     Limit("open", 1, [0], mask=os.O_SYNC),
     Limit("openat", 2, [0], mask=os.O_SYNC),
@@ -1382,7 +1386,7 @@ def send_answer(gate: int, question: bytes, error: int, flags: int) -> None:
     fcntl.ioctl(gate, SECCOMP_NOTIF_SEND, question + struct.pack("qiI", 0, error, flags))
 
 
-# ---- without any layer: macOS -------------------------------------------------------------------
+# ---- without any layer: macOS, other processors -------------------------------------------------
 
 def run_plain(job: Job, max_output: int) -> Result:
     """For development: an interpreter for each script, its process group killed at the end."""

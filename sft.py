@@ -334,10 +334,9 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
     """AdamW. On CUDA the fused one: it needs no temporary copies of all parameters."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98),
                                   weight_decay=weight_decay, fused=world.device.type == "cuda")
-    # Adam's state, made now and not in the first step, so that a checkpoint before that step has
-    # one. (grpo.py writes such a one if the sandbox fails in step 1. Without a state torch's
-    # `get_state_dict` would make it by a step with gradients 0, which would count for ever in the
-    # bias correction.) The fused optimiser counts steps on the device; the other is for CPUs.
+    # Adam's state, which torch makes in the first step. We make it now, for a checkpoint before
+    # that step (grpo.py writes one if the sandbox fails in step 1). If torch's `get_state_dict`
+    # finds no state, it takes a step with gradients 0, which all later ones would count.
     for parameter in model.parameters():
         optimizer.state[parameter] = {
             "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
@@ -455,7 +454,7 @@ def frequent_phrases(texts: list[str]) -> list[str]:
             for i in range(len(words)):
                 for j in range(i + 1, min(i + 12, len(words)) + 1):
                     phrase = "".join(words[i:j])
-                    if phrase not in text:   # a digit, quote or hole stands between two words
+                    if phrase not in text:   # something else stood between two of the words
                         break
                     found[phrase] += 1
         saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
@@ -562,7 +561,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, tokeni
 
 
 def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens; about 1,550 to 1,800 tokens in all.
+    """Rows that repeat a random segment between random tokens; about 1,550 to 1,850 tokens in all.
 
         ids        x y  A B C  z  A B C  u v w  A B C
         loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
@@ -772,9 +771,6 @@ def main() -> None:
     if args.width % 8:
         parser.error(f"--width {args.width} is not a multiple of 8: 4 heads of an even width")
     world = check_and_start(parser, args)
-    if args.model and args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr"):
-        world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has learned "
-                  "already: 1e-4 spoils less")
     # A wrong --data ends the program here, before --out is touched.
     if args.data:
         lines = read_conversations(args.data, args.keep_wrong, args.format)
@@ -892,10 +888,14 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
                      f"context of {context}")
     world = start_world(args.device, args.dtype, width)
     # The presets for real models bring a --lr of their own, and so does who types one.
-    has_tiny_lr = args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr")
-    if args.model and width >= WIDE and has_tiny_lr:
-        world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are meant "
-                  f"for the tiny model, and {args.model} is none: --preset laptop has others")
+    if args.model and args.preset in ("tiny", "quick") and args.lr == parser.get_default("lr"):
+        if width >= WIDE:
+            world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are "
+                      f"meant for the tiny model, and {args.model} is none: --preset laptop has "
+                      "others")
+        elif args.lr > 1e-4:   # sft.py's
+            world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has "
+                      "learned already: 1e-4 spoils less")
     if held_out:
         world.say(f"note: {len(held_out)} of --tasks are meant to be held out as whole tasks "
                   f"(split test), {held_out[0]} for one: who trains on them cannot ask them "
@@ -977,7 +977,13 @@ class RunDir:
             value_head.pt                (grpo.py) PPO's critic
             SHA256SUMS                   tells a damaged checkpoint (`sha256sum -c SHA256SUMS`)
         OUT/lock                         held by rank 0 as long as it lives
-        OUT.new, OUT.1, OUT.2, ...       --overwrite: the new run until its first step; older runs
+
+    --overwrite, where OUT holds a run:
+
+        it starts                   the new run writes to OUT.new; OUT is as it was
+        its first step is done      OUT becomes OUT.1 (or .2, ...), OUT.new becomes OUT
+        it is killed before that    OUT.new stays: --resume goes on with it, and another --overwrite
+                                    makes it OUT.1
 
     `resumed` is the checkpoint that the run goes on from, if any; `state` is what its state.json
     says, or else that of step 0. A resumed run ends as if it had not been stopped, although no
@@ -1014,8 +1020,8 @@ class RunDir:
             OUT alone                  (refused)        OUT.new       OUT
             OUT.new, or both           (refused)        OUT.new       OUT.new
 
-        OUT.new holds a run if an --overwrite was killed before its first step, with which it would
-        have taken the place of OUT. Directories with files that are no run's are refused, too.
+        OUT.new is what an --overwrite left that was killed before its first step. Directories with
+        files that are no run's are refused, too.
         """
         new = Path(f"{self.out}.new")
         leftovers = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
@@ -1039,8 +1045,8 @@ class RunDir:
         path = self._choose_path()
         self.locks = [hold_lock(path / "lock")]
         if self.flags["overwrite"] and is_run(path):
-            # `path` is OUT.new, in which an earlier --overwrite has left a run without a step. It
-            # becomes OUT.1, and the lock in it moves along. `hold_lock` makes OUT.new anew.
+            # `path` is OUT.new, left by an earlier --overwrite. The lock in it moves along;
+            # `hold_lock` makes OUT.new anew.
             self._move_aside(path)
             self.locks = [hold_lock(path / "lock")]
         if path != self.out and self.out.exists():
@@ -1081,14 +1087,15 @@ class RunDir:
                 print(f"note: the run began without --{name.replace('_', '-')}, which is "
                       f"{self.flags[name]} from now on", flush=True)
         compared = saved.keys() - self.MAY_CHANGE
-        # grpo.py notes its model and its questions by a path, and by a digest of what is there. If
-        # the run has noted a digest (sft.py does not), it alone counts: a file may have moved.
+        # Model and questions are noted by a path, and in grpo.py by a digest of what is there, too:
+        #
+        #     digests then and now    compared
+        #     both are there          the digests: a file may have moved
+        #     else                    the paths
         for name in ("model", "questions"):
             digest = f"{name}_sha256"
-            if saved.get(digest) and self.flags.get(digest):
-                compared.discard(name)
-            else:
-                compared.discard(digest)
+            has_both = saved.get(digest) and self.flags.get(digest)
+            compared.discard(name if has_both else digest)
         changed = [name for name in sorted(compared) if saved.get(name) != self.flags.get(name)]
         # What follows from a preset differs with it: only that one is to be mended.
         if "preset" in changed:

@@ -33,9 +33,14 @@ from fractions import Fraction
 from random import Random
 from typing import Any, Callable, Iterator
 
-# Every question belongs to one of them, for ever: `purpose_of` decides by a hash of its text, and
-# `Task.generate` draws until it fits. sft.py trains on "sft"; grpo.py trains on "rl", and validates
-# on "val"; both measure on "eval". (For questions of a user's own: OWN_PURPOSES in questions.py.)
+# What is held out, in two ways:
+#
+#     questions    of every task. Each question has one of these purposes, for ever: `purpose_of`
+#                  takes it from a hash of the text, and `Task.generate` draws until it fits. sft.py
+#                  trains on "sft"; grpo.py trains on "rl" and validates on "val"; both measure on
+#                  "eval". (OWN_PURPOSES in questions.py: those of a user's own questions)
+#     tasks        37 of the 144, as a whole: their class says split = "test". `--tasks train` leaves
+#                  them out, `--tasks test` asks them
 PURPOSES = ("sft", "rl", "val", "eval")
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed
@@ -70,8 +75,7 @@ class Task:
     """Base of all tasks; see the module's docstring for an example.
 
     suite     "rg" | "symbench" | "bbh"
-    split     "train" | "test": held out as a whole task. `--tasks train` leaves it out (see
-              `keys_called` in questions.py), and training on it says so (`check_and_start`)
+    split     "train" | "test": held out as a whole task; training on it says so
     grade     "A" same family as the original, "B" narrower than a human-written original,
               "C" a rule-based stand-in
     shortcut  for grades B and C: a sentence that names a cheap rule which answers far more than a

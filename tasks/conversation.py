@@ -158,7 +158,9 @@ class Turn(NamedTuple):
 
 
 def read_turn(text: str, format_name: str = "fence") -> Turn:
-    """The one rule for what ends a turn: the first closed code block, or else the end of the text.
+    """The one rule for what ends a turn: the first closed block of Python, or else the text's end.
+
+    In a fence only ```python, ```python3 and ```py are Python: any other block is text.
 
     Words after a code block are cut off: no rollout hears them. An answer beside code does not
     count, since the model has not yet seen what its code prints.

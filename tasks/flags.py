@@ -83,13 +83,14 @@ class CommandLine(argparse.ArgumentParser):
                     self.error(f"{name} {text!r}: a text is needed")
         return args
 
-    def parse_after_run(self, words: list[str], typed: list[str], run: str) -> argparse.Namespace:
-        """The flags with which a run was started, as words, and then what is typed, which wins.
+    def parse_after_run(self, inherited: list[str], typed: list[str],
+                        run: str) -> argparse.Namespace:
+        """Arguments taken over from a run, and then what is typed, which wins.
 
-        What is typed has been parsed alone before: an error is about the run's words.
+        What is typed has been parsed alone before: an error is about the others.
         """
         prog, self.prog = self.prog, f"the flags of the run in {run}"   # it begins every error
-        args = self.parse_args([*words, *typed])
+        args = self.parse_args([*inherited, *typed])
         self.prog = prog
         return args
 

@@ -34,7 +34,7 @@ def tool_failures(trajectories: list[Trajectory]) -> tuple[int, int]:
 
 
 def sandbox_problem(failures: float, calls: float, least: int = 2) -> str | None:
-    """What to say if at least so many calls failed, and 2 % of all; counts are of all ranks.
+    """What to say if at least so many calls failed, and over 2 % of all; counts are of all ranks.
 
     Such answers enter no loss. But where they are many, the sandbox is broken, and a model that
     knows how to break it could choose what it is trained on.
