@@ -42,6 +42,7 @@ import time
 from collections import defaultdict, deque
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from r1ci import (TAKEN_OVER, Chat, Interpreter, PackedRows, TokenScores, checked_sandbox,
@@ -64,7 +65,7 @@ from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questio
                              read_pass_rates)
 from tasks.report import (BEHAVIOURS, EXPLAIN_LEGEND, end_if_sandbox_failed, explain_group,
                           explain_tokens, paint_trajectory, report_table, sandbox_problem,
-                          share_right, tool_failures)
+                          tool_failures)
 
 Groups = list[list[Trajectory]]   # a group: the answers to one question
 Numbers = list[list[float]]   # a list per group, with a number per answer
@@ -126,7 +127,7 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
     # Every rank asks its share of the questions.
     mine = questions[world.rank::world.size]
     samples = args.potential_samples
-    rates: list[dict[str, float]] = [{} for _ in mine]
+    verdicts: list[dict[str, list[float]]] = [{} for _ in mine]   # of each question, by agent
     with tqdm(total=len(mine) * len(args.agents) * samples, desc="improvement potential",
               unit="answer", disable=not world.main, leave=False) as bar:
         for mode in args.agents:
@@ -135,18 +136,19 @@ def measure_pass_rates(args: argparse.Namespace, run: RunDir, actor: Actor,
                              key=(*key, mode, protocol.temperature), bar=bar)
             failed_and_all = tool_failures([t for group in groups for t in group])
             end_if_sandbox_failed(*world.sum(*failed_and_all))
-            for question_rates, group in zip(rates, without_failures(groups)):
+            for by_agent, group in zip(verdicts, without_failures(groups)):
                 if group:   # else the sandbox has failed them all: no rate of this agent's
-                    question_rates[mode] = share_right(group)
-    # All ranks get all rates, in the order of the questions.
+                    by_agent[mode] = [t.right for t in group]
+    # All ranks get all verdicts, in the order of the questions.
     pass_rates = []
     lines = ""
-    for question, by_agent in zip(questions, merge_shares(rates, len(questions))):
-        p = sum(by_agent.values()) / max(len(by_agent), 1)
+    for question, by_agent in zip(questions, merge_shares(verdicts, len(questions))):
+        rates = {mode: fmean(right) for mode, right in by_agent.items()}
+        p = sum(rates.values()) / max(len(rates), 1)
         pass_rates.append(p)
         lines += json.dumps(dict(task=question.task, level=question.level, seed=question.seed,
-                                 samples=samples * len(by_agent), pass_rate=p,
-                                 potential=potential(p), agents=by_agent)) + "\n"
+                                 samples=sum(map(len, by_agent.values())), pass_rate=p,
+                                 potential=potential(p), agents=rates)) + "\n"
     run.write(file, lines)
     return pass_rates
 
@@ -256,15 +258,16 @@ def reward_v1(t: Trajectory) -> float:
 
 
 def reward_v2(t: Trajectory) -> float:
-    """The paper's: 0.1 more for a good format, 0.1 less for a bad one, 0.1 less for over six turns.
+    r"""The paper's: 0.1 more for a good format, 0.1 less for a bad one; 0.1 less for over six
+    turns.
 
     The format is good if every reply before the one that answers is one code block, after words or
     none, without an answer beside it (this rule is ours):
 
-        "I count. ```python ... ```", then "<<<4>>>"   good: words, one block
-        "<<<4>>> ```python ... ```",  then "<<<4>>>"   bad: an answer before anything has run
-        "<<<4>>>" at once                              good: no reply comes before it
-        "I do not know." and nothing else              bad: neither an answer nor a program
+        "I count.\n```python ... ```", then "<<<4>>>"   good: words, one block
+        "<<<4>>>\n```python ... ```",  then "<<<4>>>"   bad: an answer before anything has run
+        "<<<4>>>" at once                               good: no reply comes before it
+        "I do not know." and nothing else               bad: neither an answer nor a program
     """
     replies = [message["content"] for message in t.messages if message["role"] == "assistant"]
     before_answer = replies if t.answer is None else replies[:-1]
@@ -337,9 +340,9 @@ def whiten(values: Numbers, divide_by_std: bool, world: World) -> Numbers:
 
 
 def left_to_critic(rewards: Numbers, divide_by_std: bool, world: World) -> Numbers:
-    """PPO: 0 for now. `choose_answers` keeps such answers for it, and at the start of `update`
-    `Learner.prepare` calls `estimate_advantages` (section PPO): by what the critic says of them,
-    every token gets an advantage of its own.
+    """PPO: 0 for now. `choose_answers` leaves none of them out, and at the start of `update`
+    `Learner.prepare` calls `estimate_advantages` (section PPO): by what the critic says, every
+    token gets an advantage of its own.
     """
     return [[0.0] * len(group) for group in rewards]
 
@@ -601,12 +604,11 @@ class UpdateMetrics:
     It sees the answers that are trained on: those with advantage 0 are not among them, unless
     --kl-coef or PPO needs them.
 
-        loss, kl, value_loss   sums over tokens of weight * value, as they are optimised; mean over
-                               the updates
-        clipfrac               sum of the weights of the clipped tokens, mean over the updates. The
-                               weights of all answers sum to 1, so it is the clipped share of all,
-                               in which those that are not trained on count as not clipped. (By
-                               --norm constant weights do not sum to 1.)
+        loss, kl, value_loss   sums over tokens of weight * value; mean over the updates
+        clipfrac               sum of the weights of the clipped tokens, mean over the updates: with
+                               weights that sum to 1 (not by --norm constant) the clipped share.
+                               Answers with advantage 0 are in what it is a share of, and are never
+                               clipped
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -826,8 +828,8 @@ def make_curriculum(args: argparse.Namespace, pass_rates: list[float], world: Wo
 
 def log_answers(run: RunDir, step: int, answers: list[Trajectory], rewards: list[float],
                 advantages: list[float] | None) -> None:
-    """Adds answers, the first of a step's first group, to trajectories.jsonl, with the step and
-    "group" 0, by which tasks/page.py finds them. Advantages None: PPO's, one a token.
+    """Adds some answers of a step's first group to trajectories.jsonl, with the step and "group" 0,
+    by which tasks/page.py finds them. Advantages None: PPO's, one a token.
     """
     for i, t in enumerate(answers):
         logps = [round(logp, 4) for logp, sampled in zip(t.logps, t.loss_mask) if sampled]
@@ -1246,8 +1248,9 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # Arguments beat the parser's defaults, which the preset has become: so what it sets is not
-    # taken over (INHERITED in r1ci.py has the whole order).
+    # What is typed beats the preset, and that beats how --model's run has asked it (INHERITED in
+    # r1ci.py). But the preset has become the parser's defaults, and the run's flags are arguments,
+    # which beat those: so where the preset has a value, the run's is left out.
     inherited = inherited_arguments({name: flags[name] for name in flags if name not in preset})
     args = parser.parse_after_run(inherited, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":

@@ -24,10 +24,10 @@ Read from top to bottom:
     8. the command line
 
 There is no training loop in this file: how to train is in sft.py. What is text stands in
-tasks/conversation.py, which is best read first: prompts, marks, what ends a turn, and the records
-Protocol (the limits of a conversation) and Trajectory (what was said). Letters for shapes: B rows,
-T tokens, D width, H heads, K key-value heads, C cache capacity, V vocabulary, M packed tokens,
-N trained tokens.
+tasks/conversation.py, which comes before this file: prompts, marks, what ends a turn, and the
+records Protocol (the limits of a conversation) and Trajectory (what was said). Letters for shapes:
+B rows, T tokens, D width, H heads, K key-value heads, C cache capacity, V vocabulary, M packed
+tokens, N trained tokens.
 """
 
 import os
@@ -340,21 +340,23 @@ class PackedRows(Layout):
 
     Their M tokens stand in one long row, and all layers but attention take it for a row like any
     other. Attention lays out B rows of T tokens again, padded on the right, where no earlier token
-    sees it, and packs what comes of it. B = 3 rows, T = 6, two of which share the prompt p p p:
+    sees it, and packs what comes of it.
+
+        place     a token's number in the long row
+        entry     its number in the padded table [B, T], counted row by row: row * T + t
+
+    B = 3 rows, T = 6, two of which share the prompt p p p:
 
         rows          p p p a b c    p p p d        q q e f
         loss_masks    0 0 0 1 0 1    0 0 0 1        0 0 1 1         1: this token is trained
 
         ids           p p p a b c          d        q q e f         M = 11, at the places 0 to 10
-        to_rows       0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    [B, T]: the place of each token;
-                                                                    ".": 0, a copy nobody sees
-        its entries   0 1 2 3 4 5    6 7 8 9 ...    12 13 14 ...    as they are counted: row * T + t
-        to_packed     0 1 2 3 4 5          9        12 13 14 15     [M]: the entry of each place
+        to_rows       0 1 2 3 4 5    0 1 2 6 . .    7 8 9 10 . .    [B, T]: the place of each entry;
+                                                                    ".": 0, nobody sees it
+        to_packed     0 1 2 3 4 5          9        12 13 14 15     [M]: the entry of each place (of
+                                                                    a shared prompt the first row's)
         targets             a   c          d            e f         N = 5
         predictors          2   4          2            8 9         the place before each target
-
-    to_rows lays packed tokens out as rows. to_packed packs rows again: d, at place 6, is taken from
-    entry 9; the shared prompt from the first row that has it.
     """
 
     def __init__(self, rows: list[list[int]], loss_masks: list[list[int]], device: torch.device,
@@ -475,8 +477,9 @@ class KVCache:
     Rows that decode stand in the first slots: a pass reads plain slices up to the longest row's
     length, and copies nothing. Rows that are computed together have different lengths, and the
     padding after the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
-    query what stands up to its own position, and b's next tokens overwrite it. Padding that would
-    leave the table goes to position C - 1 ("x"), which no row reaches: it is there for that alone.
+    query what stands up to its own position, and b's next tokens overwrite it. Padding can reach
+    beyond the table, where a row that is long already is computed beside one with much new text: it
+    goes to position C - 1 ("x"), which is there for that alone.
 
     To write, slots, heads and positions are taken as one axis:
 
@@ -520,7 +523,7 @@ class CacheLayout(Layout):
 
         kind of pass                           slots    read_length   attention is computed by
         new rows: all but their newest token   tensor   0             causal_attention
-        rows back from a script: its output    tensor   over 0        extend
+        rows back from a script: what is new   tensor   over 0        extend
         rows that decode: one token each       slice    over 0        extend
         the same, on CUDA in half precision    slice    over 0        decode_varlen
 
@@ -627,7 +630,7 @@ class Chat:
         self.between: dict[tuple[str | None, str], list[int]] = {
             roles: tokenizer.encode(piece, add_special_tokens=False)
             for roles, piece in cut_template(tokenizer).items()}
-        self.turn_end = self.between["assistant", "user"].pop(0)
+        self.turn_end = self.between["assistant", "user"].pop(0)   # the first of that piece
         if self.turn_end not in added or not added[self.turn_end].special:
             raise SystemExit(f"the chat template of the tokenizer {tokenizer.name_or_path} ends "
                              "the assistant's turn without a special token")
@@ -696,8 +699,9 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), encoded piece by piece, just as the rollout does.
 
-    So these are the ids that a rollout has, unless the model sampled a spelling that the tokenizer
-    would not choose (such as two tokens for a word that is one).
+    So these are the ids of a rollout in which the model said that and ended its last turn by this
+    token. (It may also sample a spelling that the tokenizer would not choose, such as two tokens
+    for a word that is one, and `TurnRules.after_token` has other ends.)
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -815,9 +819,9 @@ class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
     The host knows the rows, and tells the device in every step what it needs of them; the device
-    answers with what it has chosen. Each way all of it is in one small table of float64, which
-    holds ids without rounding: every copy makes one side wait for the other. Two rows in three
-    slots:
+    answers with what it has chosen. Each way all of it is in one small table, because every copy
+    makes one side wait for the other; and of float64, which holds ids without rounding. Two rows in
+    three slots:
 
                                slot 0   slot 1   slot 2 (free)
         rows                        a        b
@@ -857,12 +861,12 @@ class Sampler:
         two free slots:
 
             enter([a, b])   a computes the prompt: kept_kv of b and c. b starts from it
-            a calls         it leaves with a kept_kv of its own, and reads what its script printed
+            a calls         it leaves with a kept_kv of its own; its script's output is appended
             b ends          now both slots are free
             enter([a, c])   a starts from its own, and computes what is new; c from the prompt
         """
         # The rows that compute a prompt: first rows that have never entered (one that comes back
-        # has a kept_kv). And then, when all prompts are known, the rest of them.
+        # has a kept_kv). And then, when all prompts are known, all other rows.
         computing = [row for row in rows if row is row.group[0] and row.kept_kv is None]
         slots = self.fill_slots(computing)
         for slot, first in zip(slots, computing):
@@ -1013,7 +1017,7 @@ PASS_COST = 256   # tokens that could be computed in the time that one more pass
 
 
 def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.3) -> list[list[int]]:
-    """The indices of rows in batches, each of rows of about equal length.
+    """The indices of rows in batches, with little padding.
 
     The longest come first, so that memory runs out at once if it does. A batch holds at most
     `max_tokens` with its padding (or one row). Its padding is at most the share `waste`, or
@@ -1075,7 +1079,7 @@ class TurnRules:
             a token of the turn               nothing                 None
             an end token                      the conversation ends   "answer", or "eos": none given
             closing mark of a Python block    the script starts       "script runs"
-            the same, after too many calls    the conversation ends   "calls"
+            the same, --max-calls have run    the conversation ends   "calls"
             any other, the budget's last      the conversation ends   "budget"
 
         (Where a closing mark is the conversation's last token, the script still runs, and
@@ -1094,12 +1098,14 @@ class TurnRules:
             turn_ids.pop()
         turn = read_turn(chat.decode(turn_ids), chat.format_name)
         has_code = turn.code is not None
-        if not (must_end or has_code):   # a "`" that closed no block
+        if not (must_end or has_code):   # the mark's last character, which closed no block
             return None
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.
         t.messages.append({"role": "assistant", "content": turn.text})
-        if says_end:   # and holds no block: the turn would have ended where that closed
+        # An end token comes after words alone: had a block closed, one of the closing_ids would
+        # have ended the turn there.
+        if says_end:
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
         if not has_code:   # cut off: what stands there is no answer
@@ -1151,9 +1157,9 @@ class TurnRules:
 # last bit.
 PATIENCE = 32
 
-# While rows enter, those that decode stand still: on a CPU for the time of many decode steps; a GPU
-# should compute them as fast as a few (not measured). So rows wait until they are at least this
-# share of those that decode.
+# Rows that could enter wait until they are at least this share of those that decode. For while rows
+# enter, the others stand still: on a CPU for the time of many decode steps, on a GPU, we expect, of
+# a few.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
@@ -1166,7 +1172,7 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slot_coun
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on 96 - 60
-             60      500      120    24      12    24    ... but at most 2 * 96 - 60 - 120 come in
+             60      500      120    24      12    24    ... up to 2 * 96 that run or call
              60        0       50    20       0     0    too few to be worth it, until 30 are due
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
@@ -1195,7 +1201,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                              of the sandbox, and row.future will hold what comes of it
         sampler.leave        its keys and values are copied out of the cache, into row.kept_kv, and
                              its slot is free for another
-        how_many_enter       when it may come back: after PATIENCE steps, if there is a slot
+        how_many_enter       when it comes back: at least PATIENCE steps later, with others
         rules.take_output    waits for the script, and appends what it printed, as the user's
                              message, with mask 0
         sampler.enter        copies kept_kv into the next free slot, and computes keys and values of
@@ -2073,7 +2079,8 @@ def main() -> None:
     page.set_defaults(command=command_page)
 
     args = parser.parse_args()
-    # A model is asked as it was trained, where nothing else is typed (INHERITED).
+    # A model is asked as it was trained, where nothing else is typed: all is parsed again, with
+    # what is taken over in front (INHERITED).
     if args.command in (command_ask, command_eval):
         flags = flags_of_run(Path(args.model))
         inherited = inherited_arguments(flags)

@@ -25,6 +25,7 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
 
     w: the worker lays it on itself, and its forks inherit it (`build_layers`, `limit_forks`)
     f: each fork lays it on itself before the script begins (`confine`, `become_script`)
+    (neither: it lies in how the three kinds of process are made)
 
     own environment     no API key to print
     blind worker        it never reads a script or an output: what it held, its forks would inherit
@@ -459,9 +460,7 @@ class ForkServer:
         thread gate   self.thread_gate     the descriptor by which threads ask us; -1: no gate
         Landlock      self.landlock_rules  a descriptor of the rules; None: no Landlock
         seccomp       self.seccomp         whether it works
-                      self.program         of the filter; `install` puts a fork's own pid in
-
-    The seccomp filter is a list of instructions, "lines" (section seccomp has a worked example).
+                      self.program         its instructions (section seccomp explains them)
     """
 
     def __init__(self, preload: list[str], disable: list[str]):
@@ -664,11 +663,13 @@ class ForkServer:
         # Reap.
         _, status, usage = os.wait4(pid, 0)
         wall, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
-        code = -signal.SIGKILL if late else os.waitstatus_to_exitcode(status)
-        # k threads use k seconds of CPU in a second. So the limit of CPU time (`confine`: a second
-        # more than the timeout) can be reached before the deadline, and the kernel kills.
+        code = os.waitstatus_to_exitcode(status)
+        # k threads use k seconds of CPU in a second. So the limit of CPU time (`confine`: at least
+        # a second more than the timeout) can be reached before the deadline, and the kernel kills.
         if code == -signal.SIGKILL and cpu > timeout:
             late = True
+        if late:   # however it took SIGXCPU
+            code = -signal.SIGKILL
         # `told` is BEGAN if the script began; anything else is a failure of ours. No script can
         # write it: the pipe is closed when it begins. One that was too late to begin ran out of
         # time.
@@ -1060,8 +1061,8 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"
     enter_namespaces()
-    # The table of mounts, read now and again when ours are made, which it lists then, too: the
-    # kernel writes it as it is read. (It stays open, since /proc will be covered.)
+    # The table of mounts is read twice, before and after ours are made: what is new is ours. One
+    # open file serves for both, since /proc will be covered; the kernel writes it at each reading.
     table = open("/proc/self/mountinfo")
     earlier = read_mounts(table)
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
@@ -1071,8 +1072,8 @@ def enter_private_root(readable: list[str]) -> None:
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
-    # Read-only is a flag of each mount, and a mount can bring along others, which lie in it: all
-    # that were not there before. (Those that were, below /proc, are covered and out of reach.)
+    # Read-only is a flag of each mount. What we have bound can bring along others, mounted inside
+    # it: so every mount that is new in the table is made read-only.
     with table:
         table.seek(0)
         mounts = read_mounts(table)
@@ -1087,8 +1088,7 @@ def enter_private_root(readable: list[str]) -> None:
     # pivot_root(new root, place for the old one). With "." for both the old root lies on top of the
     # new one; umount2(".") takes it off, and the new one is left.
     os.chdir(new)
-    # libc has no function for it. Its number stands in the table of what scripts may not, below.
-    system_call(REFUSED["pivot_root"], b".", b".")
+    system_call(CALL_NUMBERS["pivot_root"], b".", b".")   # libc has no function for it
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
 
@@ -1141,7 +1141,8 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, MAKE_CHAR, MAKE_SOCK, MAKE_BLOCK = (
     1, 2, 4, 8, 0x40, 0x200, 0x800)
 BIND_TCP, CONNECT_TCP = 1, 2  # rights of the network
 ABSTRACT_SOCKETS, SIGNALS = 1, 2  # the scope: what reaches no process outside of the script
-CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1  # a flag, "only tell the ABI"; a kind of rule
+CREATE_RULESET_VERSION = 1  # a flag: only tell the ABI
+RULE_PATH_BENEATH = 1  # a kind of rule
 FIRST_RIGHTS = 0x1FFF  # the thirteen of ABI 1
 LATER_RIGHTS = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: refer, truncate, ioctl on a device
 
@@ -1228,6 +1229,7 @@ LIMITED = parse_table("""
     kill 62 129, tgkill 234 131, prlimit64 302 261, clone 56 220, clock_gettime 228 113,
     clock_getres 229 114, clock_nanosleep 230 115, socketpair 53 199, prctl 157 167, fcntl 72 25,
     open 2 -, openat 257 56, pwritev2 328 287, fallocate 285 47, ioctl 16 29""")
+CALL_NUMBERS = REFUSED | IGNORED | LIMITED   # we make some of these calls ourselves
 # From here on no call exists for scripts (ENOSYS): io_uring, pidfd, clone3 (glibc uses clone), ...
 FIRST_NEW_CALL = 424
 ALL_BITS = 0xFFFFFFFF
@@ -1275,8 +1277,8 @@ LIMITS = [
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
     Limit("prctl", 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
-    # Two limits, one after the other: all but these commands fail; and of what has passed, locks do
-    # nothing and "succeed".
+    # Two limits, one after the other. A lock passes the first and not the second, whose error 0
+    # means that the call returns 0 and does nothing.
     Limit("fcntl", 1, HARMLESS + LOCKS),
     Limit("fcntl", 1, HARMLESS, error=0),
     # A write that waits for the disk takes it from everybody, as fsync would.
@@ -1357,7 +1359,7 @@ def install(program: bytes, flags: int = 0) -> int:
     lines = ctypes.create_string_buffer(program, len(program))
     # A struct sock_fprog: how many lines of 8 bytes, and where they are.
     argument = struct.pack("HxxxxxxQ", len(lines) // 8, ctypes.addressof(lines))
-    return system_call(REFUSED["seccomp"], SECCOMP_SET_MODE_FILTER, flags, argument)
+    return system_call(CALL_NUMBERS["seccomp"], SECCOMP_SET_MODE_FILTER, flags, argument)
 
 
 # The thread gate: a second filter, which the worker lays on itself and each fork inherits. It lets

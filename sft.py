@@ -10,7 +10,7 @@ optimiser's step. Then supervised fine-tuning:
 1. Write conversations from the tasks' own programs: code and answer, answer in words, code that
    checks, code that fails and is corrected (how, and how often: write_messages and FORMS in
    tasks/teacher.py). Every script runs in the sandbox, and only conversations with a right answer
-   are kept. Or read them from a file (--data).
+   are kept (--keep-wrong adds others). Or read them from a file (--data).
 2. Load a pre-trained model and its tokenizer; without --model, make tiny ones.
 3. Turn conversations into token ids and a loss mask: 1 where the model itself will have to sample.
 4. Train on the tokens of mask 1, and on no other. The tiny model first learns to copy, from random
@@ -472,8 +472,8 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     chat marks, the system prompts, the fences, and the set phrases of the training conversations.
     All other words, and numbers, stay bytes: copying them is learned byte by byte.
 
-        "What is the greatest common divisor of 12 and 18?"
-         |------------ one token -------------| _ 1 2 _ a n d _ 1 8 ?     (_ is a blank)
+        "What is the greatest common divisor of 196, 188? Answer with one integer."
+         |------------ one token -------------| 1 9 6 , _ 1 8 8|------ one -------|   (_: a blank)
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -561,7 +561,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, tokeni
 
 
 def copy_examples(rng: random.Random, tokens: list[int], progress: float) -> list[Example]:
-    """Rows that repeat a random segment between random tokens; about 1,550 to 1,850 tokens in all.
+    """Rows that repeat a random segment between random tokens; about 1,550 to 1,900 tokens in all.
 
         ids        x y  A B C  z  A B C  u v w  A B C
         loss_mask  0 0  0 0 0  0  0 1 1  0 0 0  0 1 1      the A of a repetition cannot be foreseen
@@ -649,8 +649,9 @@ def train(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
     source = run.resumed or args.model
     is_new = source is None
     if is_new:
-        # All but the system prompts, which tiny_tokenizer knows.
-        texts = [message["content"] for line in lines for message in line["messages"][1:]]
+        # All but the system prompts: tiny_tokenizer knows those of the modes.
+        texts = [message["content"] for line in lines for message in line["messages"]
+                 if message["role"] != "system"]
         tokenizer = tiny_tokenizer(texts, args.format)
         # Made on the CPU; `shard` moves it to the rank's device.
         model = shard(tiny_model(args, vocab_size=len(tokenizer)), world, **sharding)
@@ -678,7 +679,7 @@ def train(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> None:
     if 0 < steps <= args.warmup:
         world.say(f"note: --warmup {args.warmup} ends after the last step, {steps}: --lr "
                   f"{args.lr:g} is not reached")
-    run.load(model, optimizer)
+    run.load(model, optimizer)   # of a checkpoint, if the run goes on from one
     first = run.state["step"] + 1
     # The newest steps, one after the other, whose gradient was not finite.
     skipped = run.state.get("skipped", 0)
@@ -985,6 +986,7 @@ class RunDir:
         it is killed before that    OUT.new stays: --resume goes on with it, and another --overwrite
                                     makes it OUT.1
 
+    `out` is OUT, and `path` where the run writes now: there, or OUT.new.
     `resumed` is the checkpoint that the run goes on from, if any; `state` is what its state.json
     says, or else that of step 0. A resumed run ends as if it had not been stopped, although no
     random state and no place in the data is stored: both follow from seed and step. Flags that
@@ -1032,8 +1034,9 @@ class RunDir:
         elif self.flags["resume"]:
             path = new if is_run(new) else self.out
         else:
-            raise SystemExit(f"{self.out} already holds a run: choose another --out, --resume it, "
-                             "or --overwrite it (which moves it aside)")
+            found = self.out if is_run(self.out) else new
+            raise SystemExit(f"{found} already holds a run: choose another --out, --resume it, or "
+                             "--overwrite it (which moves it aside)")
         for touched in (self.out, path):
             if touched.is_dir() and not is_run(touched) and set(os.listdir(touched)) - leftovers:
                 raise SystemExit(f"--out: {touched} is not empty and holds no run: choose another "
@@ -1089,9 +1092,9 @@ class RunDir:
         compared = saved.keys() - self.MAY_CHANGE
         # Model and questions are noted by a path, and in grpo.py by a digest of what is there, too:
         #
-        #     digests then and now    compared
-        #     both are there          the digests: a file may have moved
-        #     else                    the paths
+        #     digests then and now    compared                            left out
+        #     both are there          the digests: a file may have moved    the paths
+        #     else                    the paths                             the digests
         for name in ("model", "questions"):
             digest = f"{name}_sha256"
             has_both = saved.get(digest) and self.flags.get(digest)
@@ -1186,11 +1189,11 @@ class RunDir:
                 file.write(json.dumps(value, allow_nan=False) + "\n")
 
     def log(self, metrics: dict[str, Any]) -> None:
-        """A JSON line with all numbers of a step (null: not a finite one), and --log."""
+        """A JSON line with all numbers of a step, to six digits (null: not finite), and --log."""
         written = dict(metrics)
         for key, value in metrics.items():
             if isinstance(value, float):
-                written[key] = round(value, 6) if math.isfinite(value) else None
+                written[key] = float(f"{value:.6g}") if math.isfinite(value) else None
         self.add_line("metrics.jsonl", written)
         if self.world.main and self.flags["log"]:
             numbers = {key: value for key, value in written.items() if value is not None}

@@ -39,8 +39,8 @@ from typing import Any, Callable, Iterator
 #                  takes it from a hash of the text, and `Task.generate` draws until it fits. sft.py
 #                  trains on "sft"; grpo.py trains on "rl" and validates on "val"; both measure on
 #                  "eval". (OWN_PURPOSES in questions.py: those of a user's own questions)
-#     tasks        37 of the 144, as a whole: their class says split = "test". `--tasks train` leaves
-#                  them out, `--tasks test` asks them
+#     tasks        37 of the 144, as a whole: their class says split = "test". `--tasks train`
+#                  leaves them out, `--tasks test` asks them
 PURPOSES = ("sft", "rl", "val", "eval")
 LEVELS = (1, 2, 3, 4, 5)
 MAX_ANSWER = 20_000   # characters; a longer answer is wrong before it is parsed

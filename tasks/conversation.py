@@ -91,8 +91,9 @@ FORMATS = {
 
 MODES = ("ci", "text", "code", "guided")
 
-# By mode, in several wordings: supervised data uses all of them, rollouts the first. {open},
-# {close} and {answer} come from the format. "switch" is a mode of supervised data alone.
+# By mode, most in several wordings: supervised data uses all of them, rollouts the first. {open},
+# {close} and {answer} come from the format. "switch" is for served models alone that write
+# supervised data (PROMPT_SHARES in teacher.py).
 PROMPTS = {
     "ci": (
         "Solve the problem step by step. You may think in words, and at any point you may write"
@@ -320,8 +321,8 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
         ("assistant", "user")    "<|im_end|>\n<|im_start|>user\n"
 
     A conversation of sentinels is rendered and cut at them. A template may open the turn that is to
-    be generated otherwise than those before it (with "<think>"): here all open as that one does, so
-    that earlier tokens never change.
+    be generated otherwise than those before it ("<|im_start|>assistant\n<think>\n"): here all of
+    the model's turns are opened like that one, so that earlier tokens never change.
     """
 
     def gaps(*roles: str) -> list[str] | None:
@@ -339,9 +340,9 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
 
     talk = ("user", "assistant", "user", "assistant", "user")
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # plain:   [before the user, user -> assistant, assistant -> user, and these two again,
-    #           user -> what the model continues]
-    # system:  [before the system, system -> user, and then as plain from its second piece on]
+    # plain     0 before the user    1 user -> assistant    2 assistant -> user    3 as 1    4 as 2
+    #           5 user -> what the model continues
+    # system    0 before the system    1 system -> user    from 2 on as plain from 1 on
     sound = first is not None and plain is not None and all([
         # A conversation of one question opens and closes as a long one.
         first == [plain[0], plain[-1]],
