@@ -59,7 +59,7 @@ from tqdm import tqdm
 
 from sandbox import Sandbox
 from tasks import LEVELS, Instance
-from tasks.conversation import FORMATS, MODES, Protocol, Trajectory, extract_answer, read_turn
+from tasks.conversation import FORMATS, MODES, Protocol, Trajectory, extract_answer, find_block
 from tasks.flags import CommandLine, add_protocol_flags, protocol_of, quiet_pipe, real, whole
 from tasks.questions import (TASKS_HELP, TINY_TASKS, draw_questions, own_questions, parse_tasks,
                              read_pass_rates)
@@ -285,12 +285,11 @@ REWARDS = {"v1": reward_v1, "v2": reward_v2}
 def is_one_block(text: str, format_name: str) -> bool:
     """Whether a reply is one code block, after words or none, without an answer beside it."""
     marks = FORMATS[format_name]
-    # How often one block has the closing mark: once, but in a fence twice, as ```python begins with
-    # it, too. More of them would be a second block.
-    closing_marks_of_a_block = marks.show_code("").count(marks.code_close)
-    return (read_turn(text, format_name).code is not None
-            and text.count(marks.code_close) == closing_marks_of_a_block
-            and extract_answer(text, format_name) is None)
+    block = find_block(text, marks)
+    if block is None:
+        return False
+    beside = text[:block.start] + text[block.end:]
+    return marks.code_close not in beside and extract_answer(beside, format_name) is None
 
 
 # ---- 5. advantage --------------------------------------------------------------------------------
@@ -606,9 +605,9 @@ class UpdateMetrics:
 
         loss, kl, value_loss   sums over tokens of weight * value; mean over the updates
         clipfrac               sum of the weights of the clipped tokens, mean over the updates: with
-                               weights that sum to 1 (not by --norm constant) the clipped share.
-                               Answers with advantage 0 are in what it is a share of, and are never
-                               clipped
+                               weights that sum to 1 (not by --norm constant) the clipped share of
+                               all answers. Of eight, four have advantage 0; of the others a tenth
+                               of the tokens is clipped: .05
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -846,13 +845,18 @@ def save_checkpoint(run: RunDir, learner: Learner, actor: Actor, progress: Progr
 
 def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
                       questions: list[Instance], held_out: list[Instance]) -> Progress:
-    """1. Where the run stands: at its newest checkpoint, or before step 1 with p measured."""
+    """1. Where the run stands: at its newest checkpoint, or before step 1, with p
+
+        of --pass-rates     if that is typed
+        of OUT              measured by this run, before it was stopped without a checkpoint
+        measured now        else
+    """
     run.load(learner.model, learner.optimizer)
     if run.resumed:
         if learner.critic:
             learner.critic.load(run.resumed)
         return Progress(**{name: run.state[name] for name in Progress.__dataclass_fields__})
-    left_here = run.path / "pass_rates.jsonl"   # by a run that ended before its first checkpoint
+    left_here = run.path / "pass_rates.jsonl"
     pass_rates = None
     # Files are read first: a bad one should end the run before the long work.
     if args.pass_rates or left_here.exists():
@@ -926,7 +930,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
             if not all(math.isfinite(reward) for group in rewards for reward in group):
                 raise SystemExit(f"--reward {algorithm.reward} is no finite number for an answer "
                                  f"of step {step}")
-            # 5. Advantage. (PPO's are 0 here: at the start of `update` its critic sets them.)
+            # 5. Advantage. (PPO's are 0 here: `update` has `estimate_advantages` set them.)
             advantages = ADVANTAGES[algorithm.advantage](rewards, algorithm.std, world)
             # 6. Loss and update.
             if not args.keep_sampler:   # the copy that samples makes room for the update
@@ -1248,9 +1252,8 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # What is typed beats the preset, and that beats how --model's run has asked it (INHERITED in
-    # r1ci.py). But the preset has become the parser's defaults, and the run's flags are arguments,
-    # which beat those: so where the preset has a value, the run's is left out.
+    # The order of INHERITED in r1ci.py. Where the preset has a value, the run's is left out: as an
+    # argument it would beat the preset, which has become the parser's defaults.
     inherited = inherited_arguments({name: flags[name] for name in flags if name not in preset})
     args = parser.parse_after_run(inherited, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":

@@ -335,6 +335,13 @@ class CausalLM(nn.Module):
         return head(hidden, self.lm_head.weight.to(dtype))
 
 
+def pad(rows: list[list[int]], device: torch.device) -> Tensor:
+    """Rows of different lengths as one tensor [B, T], padded with 0 on the right."""
+    longest = max(map(len, rows))
+    padded = [row + [0] * (longest - len(row)) for row in rows]
+    return torch.tensor(padded, device=device)
+
+
 class PackedRows(Layout):
     """Rows to train on, without padding; a prompt that several of them share is there once.
 
@@ -478,8 +485,8 @@ class KVCache:
     length, and copies nothing. Rows that are computed together have different lengths, and the
     padding after the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
     query what stands up to its own position, and b's next tokens overwrite it. Padding can reach
-    beyond the table, where a row that is long already is computed beside one with much new text: it
-    goes to position C - 1 ("x"), which is there for that alone.
+    beyond the table: with C = 10, a row of 8 tokens and 1 new one, beside one that has 5 new ones,
+    is padded up to position 12. That goes to position C - 1 ("x"), which is there for that alone.
 
     To write, slots, heads and positions are taken as one axis:
 
@@ -492,7 +499,7 @@ class KVCache:
         heads = config.num_key_value_heads
         shape = (2, config.num_hidden_layers, slots, heads, capacity, config.head_dim)
         self.kv = torch.zeros(shape, device=device, dtype=dtype)
-        # Where each (slot, head) begins on the one axis, and where the last one ends.
+        # Where each (slot, head) begins on the one axis, and the last one ends (`decode_varlen`).
         self.borders = torch.arange(slots * heads + 1, device=device, dtype=torch.int32) * capacity
         self.starts = self.borders[:-1].view(slots, heads, 1)
         # [2, C, head_dim]: CacheLayout looks positions up in it.
@@ -622,11 +629,10 @@ class Chat:
         # be spread over several tokens; the one that completes it holds its last character.
         last_character = self.format.code_close[-1]
         self.closing_ids = {i for token, i in vocabulary.items() if last_character in token}
-        # What stands between two messages, by their roles, and apart from that the token that ends
-        # the model's turn: it samples that one itself (but after code, where the rollout writes
-        # it). In ChatML, for example:
-        #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n
-        #     ("assistant", "user")    \n<|im_start|>user\n        turn_end: <|im_end|>
+        # What stands between two messages, by their roles. The token that ends the model's turn
+        # stands apart, as turn_end: the model samples it itself (but after code). In ChatML:
+        #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n    (ends the user's turn)
+        #     ("assistant", "user")    \n<|im_start|>user\n                  turn_end: <|im_end|>
         self.between: dict[tuple[str | None, str], list[int]] = {
             roles: tokenizer.encode(piece, add_special_tokens=False)
             for roles, piece in cut_template(tokenizer).items()}
@@ -701,7 +707,7 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 
     So these are the ids of a rollout in which the model said that and ended its last turn by this
     token. (It may also sample a spelling that the tokenizer would not choose, such as two tokens
-    for a word that is one, and `TurnRules.after_token` has other ends.)
+    for a word that is one; and a budget, or a call too many, may end its last turn elsewhere.)
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -743,6 +749,8 @@ def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[in
 #      too many calls      v      '------------------------------------------' the sandbox
 #                        ended  <-- the sandbox failed, or the output exceeds the budget
 #
+# (`Sampler` is about what decodes. `TurnRules` and `rollout`, section 5, move the rows.)
+#
 #     row     a conversation (`Row`), from its prompt to its end
 #     slot    its place in the cache while it decodes. The first slots are taken: when a row leaves,
 #             the last one moves into its slot
@@ -756,8 +764,8 @@ class Row:
     group: list["Row"]            # the rows of its question; the first computes their prompt
     turn_start: int               # the length at which its present turn began
     # Keys and values [2, layers, K, tokens, head_dim] that it brings along when it enters: of its
-    # prompt, which the group's first row has computed; or, back from a script, of all before its
-    # call's last token.
+    # prompt but the last id, which the group's first row has computed; or, back from a script, of
+    # all before its call's last id.
     kept_kv: Tensor | None = None
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
@@ -788,8 +796,9 @@ SAMPLE_BLOCK = 512   # tokens; a vocabulary of 150,000 has 300 blocks
 def invert(probs: Tensor, noise: Tensor) -> Tensor:
     """probs [B, V], noise [B] -> the tokens [B] at which the sums of probs first exceed the noise.
 
-    In two steps, since float64 sums over a whole vocabulary take long: first the block of tokens
-    within which that happens, then the token. Noise .5 in blocks of 2 tokens instead of 512:
+    (On a first reading skip how.) In two steps, since float64 sums over a whole vocabulary take
+    long: first the block of tokens within which that happens, then the token. Noise .5 in blocks of
+    2 tokens instead of 512:
 
         probs  .1  .2  |  .3  .4       the sums at the ends of the blocks are .3 and 1: block 1
         within block 1:   .3  .7       .5 - .3 = .2 of the noise remains, and .3 exceeds it: token 2
@@ -797,10 +806,10 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
-    wanted = noise.double()[:, None] * ends[:, -1:]   # below the total, since noise is below 1
+    wanted = noise.double()[:, None] * ends[:, -1:]   # below the total, as noise is below 1
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
-    # Where probabilities are NaN, no sum exceeds anything: any token will do, since
-    # `Sampler.decode` ends the program. Hence both `clamp`.
+    # Both `clamp` are for two cases in which no sum exceeds anything, and any token will do: NaN,
+    # with which `Sampler.decode` ends the program; and free slots, whose noise is 1.
     chosen = chosen.clamp(max=ends.shape[1] - 1)
     rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
@@ -819,9 +828,9 @@ class Sampler:
     """Decodes up to `slots` rows together, one token a step for each.
 
     The host knows the rows, and tells the device in every step what it needs of them; the device
-    answers with what it has chosen. Each way all of it is in one small table, because every copy
-    makes one side wait for the other; and of float64, which holds ids without rounding. Two rows in
-    three slots:
+    answers with what it has chosen. Each way that is one small table, because every copy makes one
+    side wait for the other. (It is of float64, which holds ids without rounding.) Two rows in three
+    slots:
 
                                slot 0   slot 1   slot 2 (free)
         rows                        a        b
@@ -853,29 +862,29 @@ class Sampler:
 
     # Rows enter.
 
-    def enter(self, rows: list[Row]) -> None:
+    def enter(self, new: list[Row], returning: list[Row]) -> None:
         """Let rows decode: what the cache does not know of them is computed first.
 
-        A group's prompt is computed once, by its first row: rows wait in the order of their groups,
-        so the first enters before the others or together with them. Rows a, b and c of a group, and
-        two free slots:
+        A group's prompt is computed once, by its first row: new rows come in the order of their
+        groups, so the first enters before the others or together with them. Rows a, b and c of a
+        group, and two free slots:
 
-            enter([a, b])   a computes the prompt: kept_kv of b and c. b starts from it
-            a calls         it leaves with a kept_kv of its own; its script's output is appended
-            b ends          now both slots are free
-            enter([a, c])   a starts from its own, and computes what is new; c from the prompt
+            a and b are new     a computes the prompt: kept_kv of b and c. b starts from it
+            a calls             it leaves with a kept_kv of its own; its script's output is appended
+            b ends              now both slots are free
+            a returns           it starts from its own kept_kv, and computes what has been appended
+            c is new            it starts from the prompt
         """
-        # The rows that compute a prompt: first rows that have never entered (one that comes back
-        # has a kept_kv). And then, when all prompts are known, all other rows.
-        computing = [row for row in rows if row is row.group[0] and row.kept_kv is None]
-        slots = self.fill_slots(computing)
-        for slot, first in zip(slots, computing):
+        # First the rows that compute a prompt; then, when all prompts are known, all others.
+        firsts = [row for row in new if row is row.group[0]]
+        slots = self.fill_slots(firsts)
+        for slot, first in zip(slots, firsts):
             others = first.group[1:]
             if others:   # they start from the prompt that the first row has computed
                 prompt_kv = self.cache.save(slot, first.trajectory.prompt_len - 1)
                 for row in others:
                     row.kept_kv = prompt_kv
-        self.fill_slots([row for row in rows if row not in computing])
+        self.fill_slots(returning + [row for row in new if row not in firsts])
 
     def fill_slots(self, rows: list[Row]) -> range:
         """Give rows the next slots, with all but their newest id in the cache. Returns them.
@@ -885,6 +894,8 @@ class Sampler:
         another one of it           the prompt             nothing
         one back from its script    all before its call's  that id, and what the script printed
                                     last id
+
+        (The newest id, that is the last of the prompt or of the output, is left to the next step.)
         """
         slots = range(len(self.rows), len(self.rows) + len(rows))
         # What is to be computed: (slot, how many ids are in the cache, the ids to compute).
@@ -1040,13 +1051,6 @@ def micro_batches(lengths: list[int], max_tokens: int, waste: float = 0.3) -> li
     return batches
 
 
-def pad(rows: list[list[int]], device: torch.device) -> Tensor:
-    """Rows of different lengths as one tensor [B, T], padded with 0 on the right."""
-    longest = max(map(len, rows))
-    padded = [row + [0] * (longest - len(row)) for row in rows]
-    return torch.tensor(padded, device=device)
-
-
 # ---- 5. the rollout ------------------------------------------------------------------------------
 
 @dataclass
@@ -1085,12 +1089,12 @@ class TurnRules:
         (Where a closing mark is the conversation's last token, the script still runs, and
         `take_output` ends the row.)
         """
-        t, chat, limits = row.trajectory, self.interpreter.chat, self.protocol
+        t, chat, protocol = row.trajectory, self.interpreter.chat, self.protocol
         newest = t.ids[-1]
         says_end = newest in chat.stop_ids
         # Or a budget ends it, the turn's or the conversation's.
-        must_end = (says_end or len(t.ids) - row.turn_start >= limits.max_turn_tokens
-                    or len(t.ids) - t.prompt_len >= limits.max_tokens)
+        must_end = (says_end or len(t.ids) - row.turn_start >= protocol.max_turn_tokens
+                    or len(t.ids) - t.prompt_len >= protocol.max_tokens)
         if not (must_end or newest in chat.closing_ids):
             return None
         turn_ids = t.ids[row.turn_start:]
@@ -1103,15 +1107,15 @@ class TurnRules:
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.
         t.messages.append({"role": "assistant", "content": turn.text})
-        # An end token comes after words alone: had a block closed, one of the closing_ids would
-        # have ended the turn there.
+        # An end token comes after words alone: a block closes with the mark's last character, every
+        # token with that one is in closing_ids, and so the turn would have ended there.
         if says_end:
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
         if not has_code:   # cut off: what stands there is no answer
             return "budget"
         # t.calls counts the calls that came back. (allowed_calls: --max-calls, or 0 in mode text.)
-        if t.calls == limits.allowed_calls:
+        if t.calls == protocol.allowed_calls:
             return "calls"
         seed = int.from_bytes(keyed_bytes(*row.key, t.calls)[:4], "big")
         row.future = self.interpreter.sandbox.submit(turn.code, seed=seed)
@@ -1172,7 +1176,7 @@ def how_many_enter(running: int, waiting: int, calling: int, due: int, slot_coun
 
         running  waiting  calling   due     new  back
              60      500       10     4      36     0    new rows have the first claim on 96 - 60
-             60      500      120    24      12    24    ... up to 2 * 96 that run or call
+             60      500      120    24      12    24    ... but 192 run or call at most: 192 - 180
              60        0       50    20       0     0    too few to be worth it, until 30 are due
              60        0       50    30       0    30
               0        0       50     0       0    50    nobody decodes: nothing to wait for
@@ -1201,7 +1205,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                              of the sandbox, and row.future will hold what comes of it
         sampler.leave        its keys and values are copied out of the cache, into row.kept_kv, and
                              its slot is free for another
-        how_many_enter       when it comes back: at least PATIENCE steps later, with others
+        how_many_enter       when it comes back: PATIENCE steps later, with others, or if no other
+                             decodes
         rules.take_output    waits for the script, and appends what it printed, as the user's
                              message, with mask 0
         sampler.enter        copies kept_kv into the next free slot, and computes keys and values of
@@ -1227,14 +1232,11 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                                        calling=len(calling), due=due,
                                        slot_count=sampler.slot_count,
                                        worth=ENTER_WORTH[sampler.device.type])
+            new_rows = [waiting.popleft() for _ in range(new)]
             returning = [calling.popleft() for _ in range(back)]
-            entering = []
-            for row in returning:
-                if rules.take_output(row):   # else it has ended
-                    entering.append(row)
-            entering += [waiting.popleft() for _ in range(new)]
-            if entering:
-                sampler.enter(entering)
+            returning = [row for row in returning if rules.take_output(row)]   # or it has ended
+            if new_rows or returning:
+                sampler.enter(new_rows, returning)
             if not sampler.rows:
                 continue
             # 2. One token for every row.
@@ -1683,7 +1685,10 @@ def write_json(path: Path, value: Any) -> None:
 # ---- 8. the command line -------------------------------------------------------------------------
 
 def find_device(name: str) -> torch.device:
-    """The device that --device names: under torchrun, each process of a machine takes its own."""
+    """The device that --device names: under torchrun, each process of a machine takes its own.
+
+    A CUDA device is also made the one that torch uses where no other is named.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -1691,7 +1696,9 @@ def find_device(name: str) -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
     # A launcher may show each process only its own card: then that is number 0.
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    index = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
+    torch.cuda.set_device(index)   # `DecodeGraphs` records on the card that is set
+    return torch.device("cuda", index)
 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -1747,8 +1754,8 @@ def add_device_flags(add: Callable[..., Any]) -> None:
 #     the model's run     INHERITED, and the questions of `question_arguments`
 #     its default
 #
-# What is taken over is written as command-line arguments ("--mode=ci"), put in front of those that
-# are typed, and parsed with them once more: of two that name a flag the later one counts.
+# What is taken over is written as command-line arguments, put in front of those that are typed, and
+# parsed with them once more: of "--mode=ci --mode text" the later one counts.
 INHERITED = ("level", "mode", "format", "max_turn_tokens", "max_tokens", "max_calls", "tool_chars",
              "code_timeout")
 TAKEN_OVER = """Level, mode, format and limits are those of the run that made --model, unless they
@@ -1759,7 +1766,7 @@ def flags_of_run(directory: Path) -> dict[str, Any]:
     """The flags of the run that wrote this model, or this checkpoint; {} if no run did."""
     for file in (directory / "metrics.jsonl", directory / "state.json"):
         if file.exists():
-            # The first line holds them in both files (state.json has only one line).
+            # The first line holds them (of state.json the only one).
             _, value = next(read_jsonl(file), (0, {}))
             flags = value.get("flags", {})
             # These two are used as texts; they may be absent or null.
@@ -1799,11 +1806,7 @@ def question_arguments(args: argparse.Namespace, flags: dict[str, Any]) -> list[
     if args.tasks or args.bbh or not (questions or tasks):
         return []
     if args.questions:
-        typed = Path(args.questions)
-        is_own = questions and typed.is_file() and (
-            typed.resolve() == Path(questions).resolve()
-            or sha256(typed) == flags.get("questions_sha256"))
-        if not is_own:
+        if not is_same_file(args.questions, questions, flags.get("questions_sha256")):
             return []
         questions = args.questions
     if os.environ.get("RANK", "0") == "0":   # torchrun's ranks do not know each other yet
@@ -1814,6 +1817,15 @@ def question_arguments(args: argparse.Namespace, flags: dict[str, Any]) -> list[
     if flags.get("eval_n") and args.purpose in (None, "eval"):
         arguments.append(f"--n={flags['eval_n']}")
     return arguments
+
+
+def is_same_file(typed: str, noted: str | None, digest: str | None) -> bool:
+    """Whether a file that is typed is the one that a run has noted: at its path, or with what it
+    held.
+    """
+    if noted is None or not Path(typed).is_file():
+        return False
+    return Path(typed).resolve() == Path(noted).resolve() or sha256(typed) == digest
 
 
 def tell_questions(model: str, flags: dict[str, Any]) -> None:

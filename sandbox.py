@@ -623,7 +623,7 @@ class ForkServer:
     def run_fork(self, files: list[int], timeout: float, seed: int) -> dict:
         """Forks, watches until the deadline, kills, reaps. A script has no part in any of it.
 
-            how it ended (see `outlives`)   what the Result will say
+            how it ended                    what the Result will say
             by itself, or by a signal       its exit code; minus the signal
             deadline, or limit of CPU time  late: a timeout
             scratch full                    as a script that a signal has killed
@@ -649,12 +649,12 @@ class ForkServer:
             raise SandboxError("the system allows no more processes")
         os.close(write_end)
         # Watch.
-        late = self.outlives(pid, start + timeout)
+        late = self.reaches_deadline(pid, start + timeout)
         if late:
             # A chance to flush (`at_deadline`), no more. SIGXCPU is free for this: the kernel sends
             # it for used-up CPU time alone, and at our limit it kills at once (`set_limits`).
             os.kill(pid, signal.SIGXCPU)
-            self.outlives(pid, time.monotonic() + 0.1)
+            self.reaches_deadline(pid, time.monotonic() + 0.1)
         # Kill, always: one that has ended is a zombie until wait4, and its pid is still its own.
         os.kill(pid, signal.SIGKILL)
         if not self.seccomp:  # then it may have children
@@ -681,7 +681,7 @@ class ForkServer:
         return dict(late=late, code=code, failure=failure, wall=wall, cpu=cpu,
                     rss_mb=usage.ru_maxrss / 1024)
 
-    def outlives(self, pid: int, deadline: float) -> bool:
+    def reaches_deadline(self, pid: int, deadline: float) -> bool:
         """Watches a script until it has ended or has to, and answers at the thread gate meanwhile.
         Returns True if it was still at work at the deadline (a time.monotonic); False if it has
         ended, its scratch is full, or the trainer is gone."""
@@ -950,14 +950,17 @@ def run_script(source: bytes, work_dir: str, leave: Callable = os._exit,
         status = flush_streams(sys.stdout, sys.stderr) or status
         # 2. What main.py holds is deleted: its open files are flushed, and a __del__ may print. The
         # script may have replaced sys.stdout, so first our own streams stand there again.
+        #
+        #     it defines a __del__    the namespace is dropped as a whole, slowly: each __del__ may
+        #                             still use all names
+        #     a daemon thread runs    nothing: it uses the names
+        #     else                    the namespace is emptied
         sys.stdout, sys.stderr = streams
         if b"__del__" in source:
-            # A __del__ may use main.py's names. Here they are there until the last has run: the
-            # whole namespace is dropped. That is slow, so only scripts with such a method take it.
             del namespace
             sys.modules.pop("__main__", None)
             gc.collect()
-        elif len(sys._current_frames()) == 1:   # else a daemon thread runs, and uses the names
+        elif len(sys._current_frames()) == 1:
             namespace.clear()
         flush_streams(*streams)
     except BaseException:
@@ -1059,7 +1062,7 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 
 
 def enter_private_root(readable: list[str]) -> None:
-    new = "/proc"
+    new = "/proc"   # see above
     enter_namespaces()
     # The table of mounts is read twice, before and after ours are made: what is new is ours. One
     # open file serves for both, since /proc will be covered; the kernel writes it at each reading.
@@ -1073,12 +1076,12 @@ def enter_private_root(readable: list[str]) -> None:
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
     # Read-only is a flag of each mount. What we have bound can bring along others, mounted inside
-    # it: so every mount that is new in the table is made read-only.
+    # it: so every mount that is new in the table is made read-only (/proc/usr/lib, ...).
     with table:
         table.seek(0)
         mounts = read_mounts(table)
     for number in mounts.keys() - earlier.keys():
-        if mounts[number] != new:  # directories are still made in the new root: it comes last
+        if mounts[number] != new:  # the root itself comes last: directories are still made in it
             make_read_only(mounts[number])
     os.makedirs(f"{new}{PRIVATE_BASE}/{SCRIPT}")
     for path in ("/tmp", "/dev/shm"):
@@ -1125,7 +1128,7 @@ def read_mounts(table: io.TextIOBase) -> dict[str, str]:
 
 def make_read_only(point: str) -> None:
     # The kernel insists on the flags of the original. statvfs tells them by the numbers that mount
-    # takes, but for one.
+    # takes, but for ST_RELATIME.
     now = os.statvfs(point).f_flag
     flags = now & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
     if now & ST_RELATIME:
@@ -1214,7 +1217,7 @@ REFUSED = parse_table("""
                       pivot_root 155 41, bpf 321 280, perf_event_open 298 241,
                       userfaultfd 323 282, seccomp 317 277, io_setup 206 0, syslog 103 116,
                       modify_ldt 154 -, quotactl 179 60, lookup_dcookie 212 18""")
-# These return 0 and do nothing: programs use them in passing (shutil.copy sets modes and times, a
+# These return 0 and do nothing: programs use them in passing (shutil.copy2 sets modes and times, a
 # database locks and flushes), and none is worth a PermissionError.
 IGNORED = parse_table("""
     modes:            chmod 90 -, fchmod 91 52, fchmodat 268 53, setxattr 188 5, lsetxattr 189 6,
@@ -1255,7 +1258,7 @@ class Limit:
 
 
 # Stands for the pid of the process that a filter will confine. `install` puts that pid in its
-# place, in the bytes of the finished filter.
+# place, in the bytes of the finished filter: to assemble one for each script would take longer.
 OWN_PID = 0x5EC0_4321
 
 # The clocks 0 to 15 have none of these bits. All others belong to a process or thread.
@@ -1299,7 +1302,7 @@ LOAD, IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0
 ALLOW, KILL, FAIL, ASK = 0x7FFF0000, 0x80000000, 0x50000, 0x7FC00000
 Line = tuple[int, int, int, int]
 
-# Worked example. limit(62, Limit("kill", 0, [4711])), for kill on x86-64 by process 4711:
+# Worked example. limit_call(62, Limit("kill", 0, [4711])), for kill on x86-64 by process 4711:
 #
 #     line                            in words
 #     (IF_EQUAL, 0, 5, 62)            is the number that of kill? If not, over the next 5 lines
@@ -1313,11 +1316,11 @@ Line = tuple[int, int, int, int]
 # them and over the error: (IF_EQUAL, 2, 0, 0), (IF_EQUAL, 1, 0, 4711), (RETURN, ...).
 
 
-def refuse(number: int, error: int) -> list[Line]:
+def refuse_call(number: int, error: int) -> list[Line]:
     return [(IF_EQUAL, 0, 1, number), (RETURN, 0, 0, FAIL + error)]
 
 
-def limit(number: int, rule: Limit) -> list[Line]:
+def limit_call(number: int, rule: Limit) -> list[Line]:
     """The block of one limit, whose only ways out are the error and its last line."""
     block = [(LOAD, 0, 0, ARGUMENTS_AT + 8 * rule.argument), (AND, 0, 0, rule.mask)]
     # A value that passes jumps over those that follow, and over the error.
@@ -1332,7 +1335,7 @@ def assemble(lines: list[Line]) -> bytes:
 
 
 def make_program(threads: bool) -> bytes:
-    """The filter, about 330 lines."""
+    """The filter, about 330 lines on x86-64."""
     lines = [(LOAD, 0, 0, ARCHITECTURE_AT),
              # A 64-bit process can make 32-bit calls (int 0x80), whose numbers mean other calls.
              (IF_EQUAL, 1, 0, AUDIT_ARCH),
@@ -1343,12 +1346,12 @@ def make_program(threads: bool) -> bytes:
              (RETURN, 0, 0, FAIL + errno.ENOSYS)]
     for rule in LIMITS:
         if rule.call != "open" or "open" in LIMITED:  # aarch64 has none
-            lines += limit(LIMITED[rule.call], rule)
+            lines += limit_call(LIMITED[rule.call], rule)
     if not threads:  # a clone that passes its limit is for a thread: refused, too
-        lines += refuse(LIMITED["clone"], errno.EAGAIN)
+        lines += refuse_call(LIMITED["clone"], errno.EAGAIN)
     for table, error in ((REFUSED, errno.EPERM), (IGNORED, 0)):
         for number in table.values():
-            lines += refuse(number, error)
+            lines += refuse_call(number, error)
     return assemble([*lines, (RETURN, 0, 0, ALLOW)])
 
 

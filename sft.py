@@ -137,7 +137,6 @@ def start_world(device: str = "auto", dtype: str = "auto", width: int = 0) -> Wo
     own_device, backend = find_device(device), "gloo"
     if own_device.type == "cuda":
         backend = "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(own_device)
     if "RANK" in os.environ:   # torchrun tells each process who it is and where to meet the others
         # Ranks wait for each other where one writes or loads alone; torchrun notices the dead.
         try:
@@ -336,7 +335,7 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float,
                                   weight_decay=weight_decay, fused=world.device.type == "cuda")
     # Adam's state, which torch makes in the first step. We make it now, for a checkpoint before
     # that step (grpo.py writes one if the sandbox fails in step 1). If torch's `get_state_dict`
-    # finds no state, it takes a step with gradients 0, which all later ones would count.
+    # finds no state, it takes a step of its own, with gradients 0: Adam would count one too many.
     for parameter in model.parameters():
         optimizer.state[parameter] = {
             "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
@@ -383,9 +382,17 @@ def give_back_memory(model: nn.Module) -> None:
 # ---- 1. conversations ----------------------------------------------------------------------------
 #
 # From here on, `run` is the RunDir that the end of this file defines: the directory --out.
-# run.path is where it writes (that directory; with --overwrite first one beside it), run.resumed
-# the checkpoint that a resumed run goes on from (or None), run.state what that checkpoint remembers
-# (else it is at step 0), run.world the ranks.
+#
+#     run.world         the ranks
+#     run.path          where it writes: that directory; with --overwrite first one beside it
+#     run.resumed       the checkpoint that a resumed run goes on from, or None
+#     run.state         what that checkpoint remembers; else it is at step 0
+#
+#     run.load          before the first step: the checkpoint's weights and the optimiser's state
+#     run.take_place    after the first step, with --overwrite: the older run moves aside
+#     run.log           a step's numbers
+#     run.save          a checkpoint
+#     run.finish        the trained model
 
 def prepare_data(args: argparse.Namespace, run: "RunDir", sandbox: Sandbox) -> Path:
     """The file of conversations in the run's directory: written, unless a resumed run has it.
@@ -420,7 +427,7 @@ def require_batch(count: int, batch_size: int, source: str | Path) -> None:
 
 # ---- 2. the tiny model ---------------------------------------------------------------------------
 
-MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+CHAT_MARKS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHAT_TEMPLATE = (   # ChatML: the format of the Qwen models
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
@@ -454,7 +461,7 @@ def frequent_phrases(texts: list[str]) -> list[str]:
             for i in range(len(words)):
                 for j in range(i + 1, min(i + 12, len(words)) + 1):
                     phrase = "".join(words[i:j])
-                    if phrase not in text:   # something else stood between two of the words
+                    if phrase not in text:   # "of and", of "of 3 and": a digit stood between
                         break
                     found[phrase] += 1
         saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
@@ -482,7 +489,7 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(MARKS)
+    tokenizer.add_special_tokens(CHAT_MARKS)
     answer_format = FORMATS[format_name]
     phrases = [prompt for mode in MODES for prompt in system_prompts(mode, format_name)]
     phrases += ["system\n", "user\n", "assistant\n", *answer_format.marks, "print("]
@@ -797,7 +804,7 @@ def main() -> None:
     world.say(f"the model is in {run.path}; next: python grpo.py --model {run.path}{further}")
 
 
-# ---- flags that training runs share --------------------------------------------------------------
+# ---- flags that training runs share (on a first reading, skip from here) -------------------------
 
 def parse_with_preset(parser: argparse.ArgumentParser,
                       presets: dict[str, dict[str, Any]]) -> argparse.Namespace:
@@ -914,7 +921,7 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     return world
 
 
-# ---- run directory: logs and checkpoints (on a first reading, skip from here) --------------------
+# ---- run directory: logs and checkpoints ---------------------------------------------------------
 
 def sync(path: Path) -> None:
     """Wait until a file or a directory is on the disk, where no power cut takes it away again."""
@@ -965,8 +972,8 @@ class RunDir:
 
         OUT/metrics.jsonl                the flags, then a line a step
         OUT/data.jsonl                   (sft.py) the conversations that it trains on
-        OUT/pass_rates.jsonl             (grpo.py) p of every question; pass_rates-stage-K.jsonl:
-                                         measured again before stage K
+        OUT/pass_rates.jsonl             (grpo.py) p of every question, if it measured them;
+                                         pass_rates-stage-K.jsonl: again, before stage K
         OUT/trajectories.jsonl           grpo.py: some of the answers, with their advantages;
                                          sft.py: those to the held-out questions
         OUT/eval.json                    held-out accuracy
@@ -1020,10 +1027,10 @@ class RunDir:
             it finds a run in          without a flag   --overwrite   --resume
             neither OUT nor OUT.new    OUT              OUT           OUT
             OUT alone                  (refused)        OUT.new       OUT
-            OUT.new, or both           (refused)        OUT.new       OUT.new
+            OUT.new, or both           (refused)        OUT.new *     OUT.new
 
-        OUT.new is what an --overwrite left that was killed before its first step. Directories with
-        files that are no run's are refused, too.
+        OUT.new is what an --overwrite left that was killed before its first step (*: it is made
+        OUT.1 by `_claim`). Directories with files that are no run's are refused, too.
         """
         new = Path(f"{self.out}.new")
         leftovers = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
@@ -1046,14 +1053,12 @@ class RunDir:
     def _claim(self) -> Path:
         """On rank 0: where this run writes; nobody else may from now on."""
         path = self._choose_path()
+        if self.flags["overwrite"] and is_run(path):   # OUT.new, left by an earlier --overwrite
+            with hold_lock(path / "lock"):   # nobody is at work in it
+                self._move_aside(path)
         self.locks = [hold_lock(path / "lock")]
-        if self.flags["overwrite"] and is_run(path):
-            # `path` is OUT.new, left by an earlier --overwrite. The lock in it moves along;
-            # `hold_lock` makes OUT.new anew.
-            self._move_aside(path)
-            self.locks = [hold_lock(path / "lock")]
-        if path != self.out and self.out.exists():
-            self.locks.append(hold_lock(self.out / "lock"))   # nobody is at work in the old run
+        if path != self.out and self.out.exists():   # nor in the run that will be replaced
+            self.locks.append(hold_lock(self.out / "lock"))
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
         return path
 
@@ -1097,8 +1102,10 @@ class RunDir:
         #     else                    the paths                             the digests
         for name in ("model", "questions"):
             digest = f"{name}_sha256"
-            has_both = saved.get(digest) and self.flags.get(digest)
-            compared.discard(name if has_both else digest)
+            if saved.get(digest) and self.flags.get(digest):
+                compared.discard(name)
+            else:
+                compared.discard(digest)
         changed = [name for name in sorted(compared) if saved.get(name) != self.flags.get(name)]
         # What follows from a preset differs with it: only that one is to be mended.
         if "preset" in changed:
@@ -1370,7 +1377,7 @@ class Interrupt:
 
     def _ask(self, number: int, frame: Any) -> None:
         self.status = 128 + number
-        catch_signals(signal.SIG_DFL)
+        catch_signals(signal.SIG_DFL)   # a second signal kills
         try:  # not by print: the signal may have come amid one
             os.write(2, b"\nstopping after this step; a second signal stops at once\n")
         except OSError:   # the terminal is gone, and printing to it must not end the run

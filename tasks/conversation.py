@@ -340,9 +340,14 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
 
     talk = ("user", "assistant", "user", "assistant", "user")
     first, plain, system = gaps("user"), gaps(*talk), gaps("system", *talk)
-    # plain     0 before the user    1 user -> assistant    2 assistant -> user    3 as 1    4 as 2
-    #           5 user -> what the model continues
-    # system    0 before the system    1 system -> user    from 2 on as plain from 1 on
+    # By number, with what they are in ChatML:
+    #
+    #     plain   system
+    #       -       0       before the system                   <|im_start|>system
+    #       0       1       before the user                     <|im_start|>user
+    #      1, 3    2, 4     user to assistant                   <|im_end|> <|im_start|>assistant
+    #      2, 4    3, 5     assistant to user                   <|im_end|> <|im_start|>user
+    #       5       6       user to what the model continues    <|im_end|> <|im_start|>assistant
     sound = first is not None and plain is not None and all([
         # A conversation of one question opens and closes as a long one.
         first == [plain[0], plain[-1]],
@@ -360,7 +365,7 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
             "family, or put that one's chat_template.jinja into a copy of the directory"
         )
     # Before a turn of the model: always the last piece, which opens the one to be generated.
-    before_user, _, to_user, *_, to_model = plain
+    before_user, to_user, to_model = plain[0], plain[2], plain[5]
     # Without a role "system" its text opens the first question.
     before_system, after_system = system[:2] if system else (before_user, "\n\n")
     return {

@@ -331,7 +331,7 @@ def full_sampler(model: CausalLM, rows: int, context: int, steps: int) -> Sample
         group.append(Row(t, (), noise, group, turn_start=len(prompt)))
     protocol = Protocol(max_tokens=steps + 8, slots=rows)
     sampler = Sampler(model, chat.tokenizer_size, group, protocol)
-    sampler.enter(group)
+    sampler.enter(new=group, returning=[])
     return sampler
 
 

@@ -84,7 +84,7 @@ def test_rows_enter_decode_leave_and_come_back(attention):
     with fake_cuda() as recorder:
         rows = conversations(6)
         sampler = sampler_of(tiny.config(), rows)
-        sampler.enter(rows)
+        sampler.enter(new=rows, returning=[])
         assert sampler.cache.kv.dtype == torch.bfloat16 and sampler.cache.kv.is_cuda
         sampler.decode()
         row = sampler.rows[1]
@@ -92,7 +92,7 @@ def test_rows_enter_decode_leave_and_come_back(attention):
         sampler.leave(1, keep=True)
         assert row.kept_kv.is_cuda and row.kept_kv.shape[3] == PROMPT   # all but the newest token
         row.trajectory.append([8] * 20, sampled=False)        # what its script printed
-        sampler.enter([row])
+        sampler.enter(new=[], returning=[row])
         assert row.kept_kv is None and len(sampler.rows) == 6
         sampler.decode()
         assert recorder.operations
@@ -104,7 +104,7 @@ def test_a_captured_step_makes_the_host_wait_for_nothing(attention):
     with fake_cuda() as recorder:
         rows = conversations(6)
         sampler = sampler_of(tiny.config(), rows)
-        sampler.enter(rows)
+        sampler.enter(new=rows, returning=[])
         recorder.clear()
         sampler.decode()
         assert list(sampler.graphs.graphs) == [(6, 64)]   # slots, and the power of two above PROMPT
@@ -132,7 +132,7 @@ def test_a_wait_inside_the_capture_would_be_seen(monkeypatch):
     with fake_cuda() as recorder:
         rows = conversations(2)
         sampler = sampler_of(tiny.config(), rows)
-        sampler.enter(rows)
+        sampler.enter(new=rows, returning=[])
         sampler.decode()
         assert [wait.name for wait in recorder.waits if wait.in_graph] == ["tolist"]
 
@@ -146,7 +146,7 @@ def test_kernels_of_a_decode_step():
         with fake_cuda() as recorder:
             rows = conversations(64)
             sampler = sampler_of(config, rows)
-            sampler.enter(rows)
+            sampler.enter(new=rows, returning=[])
             recorder.clear()
             sampler.decode()
         names = [operation.name for operation in recorder.operations if operation.in_graph]

@@ -635,6 +635,9 @@ def test_how_many_rows_enter(running, waiting, calling, due, worth, expected):
 def test_a_process_that_sees_one_card_takes_it(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    made_default = []
+    monkeypatch.setattr(torch.cuda, "set_device", made_default.append)
     for cards, index in ((8, 3), (1, 0)):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
         assert r1ci.find_device("cuda") == torch.device("cuda", index)
+    assert made_default == [3, 0]   # graphs are recorded on the card that is set

@@ -539,11 +539,11 @@ def test_the_filter_decides_as_its_tables_say_on_both_architectures(monkeypatch,
 
 
 def test_the_worked_example_is_what_the_filter_says():
-    """The lines of the comment, read out of the source, against those that `limit` makes."""
+    """The lines of the comment, read out of the source, against those that `limit_call` makes."""
     source = Path(module.__file__).read_text()
-    example = source[source.index("# Worked example"):source.index("def refuse(")]
+    example = source[source.index("# Worked example"):source.index("def refuse_call(")]
     lines = [eval(line, vars(module)) for line in re.findall(r"^#     (\(.*?\))  ", example, re.M)]
-    assert len(lines) == 6 and lines == module.limit(62, module.Limit("kill", 0, [4711]))
+    assert len(lines) == 6 and lines == module.limit_call(62, module.Limit("kill", 0, [4711]))
 
 
 def test_plain_subprocesses_stand_in_on_macos(monkeypatch):
