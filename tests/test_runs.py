@@ -198,13 +198,13 @@ def test_a_signal_stops_a_run_in_any_phase_and_loses_nothing(forks, whole, tmp_p
     (signal.SIGTERM, ("rollout", 1), ["metrics.jsonl"]),             # the measurement of p
     pytest.param(signal.SIGUSR1, ("rollout", 3), ["checkpoints/step-000002"], marks=pytest.mark.slow),
     (signal.SIGINT, ("update", 3), ["checkpoints/step-000003"]),
-    pytest.param(signal.SIGTERM, ("evaluate", 3), ["checkpoints/step-000002"],
+    pytest.param(signal.SIGTERM, ("evaluate", 2), ["checkpoints/step-000002"],
                  marks=pytest.mark.slow),                            # validation
-    (signal.SIGHUP, ("evaluate", 8), ["config.json", "model.safetensors"])])
+    (signal.SIGHUP, ("evaluate", 4), ["config.json", "model.safetensors"])])
 def test_a_signal_stops_reinforcement_learning_in_any_phase_and_loses_nothing(forks, whole_grpo, tmp_path,
                                                                               number, at, kept):
     done = stop_and_resume(forks, tmp_path / "run", whole_grpo, number, at, kept)
-    if at == ("evaluate", 8):   # the first of the two in the end
+    if at == ("evaluate", 4):   # the first of the two in the end
         assert "update" not in done.calls and done.calls.count("evaluate") == 2
 
 
