@@ -490,7 +490,7 @@ def policy_batches(answers: list[TrainedAnswer], algorithm: Algorithm,
 @dataclass
 class Learner:
     """The model that is trained, and what an update needs beside the samples."""
-    model: nn.Module                # sharded over the ranks
+    model: nn.Module                # by `load_sharded`
     optimizer: torch.optim.Optimizer
     reference: nn.Module | None     # the first model, for the KL term
     critic: "Critic | None"         # PPO's
@@ -605,9 +605,10 @@ class UpdateMetrics:
 
         loss, kl, value_loss   sums over tokens of weight * value; mean over the updates
         clipfrac               sum of the weights of the clipped tokens, mean over the updates: with
-                               weights that sum to 1 (not by --norm constant) the clipped share of
-                               all answers. Of eight, four have advantage 0; of the others a tenth
-                               of the tokens is clipped: .05
+                               weights that sum to 1 (not by --norm constant) the clipped share.
+                               Answers with advantage 0 count, though they are not trained on: of
+                               eight, four are such, of the others a tenth of the tokens is clipped:
+                               .05
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?
@@ -780,8 +781,8 @@ def make_sides(args: argparse.Namespace, world: World,
                sandbox: Sandbox) -> tuple[Learner, Actor]:
     """The side that trains and the side that samples.
 
-    The learner has the sharded model with float32 master weights, its optimiser, and what the flags
-    add; the actor a plain copy of the model.
+    The learner has the model with float32 master weights (sharded, if there are several ranks or a
+    GPU), its optimiser, and what the flags add; the actor a plain copy of the model.
     """
     chat = Chat(load_tokenizer(args.model), args.format)
     model = load_sharded(args.model, world, replicas=args.replicas, offload=args.offload,
@@ -845,11 +846,11 @@ def save_checkpoint(run: RunDir, learner: Learner, actor: Actor, progress: Progr
 
 def resume_or_measure(args: argparse.Namespace, run: RunDir, learner: Learner, actor: Actor,
                       questions: list[Instance], held_out: list[Instance]) -> Progress:
-    """1. Where the run stands: at its newest checkpoint, or before step 1, with p
+    """1. Where the run stands: at its newest checkpoint, or before step 1. Then p comes from
 
-        of --pass-rates     if that is typed
-        of OUT              measured by this run, before it was stopped without a checkpoint
-        measured now        else
+        --pass-rates              if that is typed
+        OUT/pass_rates.jsonl      if this run was stopped after it had measured p
+        a measurement             else
     """
     run.load(learner.model, learner.optimizer)
     if run.resumed:
@@ -1252,8 +1253,9 @@ def parse_flags(parser: CommandLine) -> argparse.Namespace:
     args = parse_with_preset(parser, PRESETS)
     preset = PRESETS[args.preset]
     flags = flags_of_run(Path(args.model))
-    # The order of INHERITED in r1ci.py. Where the preset has a value, the run's is left out: as an
-    # argument it would beat the preset, which has become the parser's defaults.
+    # Typed > preset > the model's run > default (INHERITED in r1ci.py says how). Where the preset
+    # has a value, the run's is left out: as an argument it would beat the preset, which has become
+    # the parser's defaults.
     inherited = inherited_arguments({name: flags[name] for name in flags if name not in preset})
     args = parser.parse_after_run(inherited, sys.argv[1:], args.model)
     if args.group_size < 2 and args.advantage == "grpo":
@@ -1294,7 +1296,8 @@ def main() -> None:
             with quiet_pipe():
                 explain(args, world, sandbox)
             return
-        # What the files hold is part of how a run began. --explain, which begins none, is not.
+        # The flags that a run notes, and --resume compares: without --explain, and with digests of
+        # the files.
         del args.explain
         flags = dict(vars(args), model_sha256=world.on_main(lambda: model_sha256(args.model)))
         if args.questions:

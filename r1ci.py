@@ -41,7 +41,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 # Before torch: how often its threads look for more work before they sleep. By default they look for
 # milliseconds, and beside two busy scripts a matrix product took 8 ms instead of 0.5. If they sleep
-# at once, a step of the tiny model takes twice as long.
+# at once, a step of the tiny model takes twice as long. 5000, some microseconds, is between.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
@@ -485,8 +485,9 @@ class KVCache:
     length, and copies nothing. Rows that are computed together have different lengths, and the
     padding after the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
     query what stands up to its own position, and b's next tokens overwrite it. Padding can reach
-    beyond the table: with C = 10, a row of 8 tokens and 1 new one, beside one that has 5 new ones,
-    is padded up to position 12. That goes to position C - 1 ("x"), which is there for that alone.
+    beyond the table: with C = 10, a row with 8 tokens here (positions 0 to 7) and 1 to compute,
+    beside one with 5 to compute, is padded up to position 12. What is beyond goes to C - 1 ("x"),
+    which is there for that alone.
 
     To write, slots, heads and positions are taken as one axis:
 
@@ -550,7 +551,8 @@ class CacheLayout(Layout):
             later = columns > positions[:, None, :, None]              # [B, 1, T, read_length]
             mask = torch.zeros_like(later, dtype=cache.kv.dtype).masked_fill_(later, -torch.inf)
             # [B, 1, (H / K) T, read_length]: 0 where a query may look, else -inf. `extend` takes
-            # queries in the order (head, token), so the tokens' mask repeats per head.
+            # queries by head and token (of two heads and tokens: h0 t0, h0 t1, h1 t0, h1 t1), so
+            # the tokens' mask repeats per head.
             self.mask = mask.repeat(1, 1, cache.heads_per_kv_head, 1)
 
     def find_rope(self, config: ModelConfig, dtype: torch.dtype) -> Tensor:
@@ -591,7 +593,8 @@ class CacheLayout(Layout):
         K = len(self.row_lengths) // B
         q = q.reshape(B * K, H // K, head_dim)
         query_starts = torch.arange(B * K + 1, device=q.device, dtype=torch.int32)
-        y = flash_varlen(query=q, key=flat[0][:, None], value=flat[1][:, None],
+        keys, values = flat[:, :, None]   # [slots K C, 1, head_dim] each: a sequence has one head
+        y = flash_varlen(query=q, key=keys, value=values,
                          cu_seq_q=query_starts, cu_seq_k=self.cache.borders[:B * K + 1],
                          max_k=self.read_length, seqused_k=self.row_lengths)
         return y.view(B, H, 1, head_dim)
@@ -632,7 +635,7 @@ class Chat:
         # What stands between two messages, by their roles. The token that ends the model's turn
         # stands apart, as turn_end: the model samples it itself (but after code). In ChatML:
         #     ("user", "assistant")    <|im_end|>\n<|im_start|>assistant\n    (ends the user's turn)
-        #     ("assistant", "user")    \n<|im_start|>user\n                  turn_end: <|im_end|>
+        #     ("assistant", "user")    \n<|im_start|>user\n                  (turn_end is taken off)
         self.between: dict[tuple[str | None, str], list[int]] = {
             roles: tokenizer.encode(piece, add_special_tokens=False)
             for roles, piece in cut_template(tokenizer).items()}
@@ -764,8 +767,7 @@ class Row:
     group: list["Row"]            # the rows of its question; the first computes their prompt
     turn_start: int               # the length at which its present turn began
     # Keys and values [2, layers, K, tokens, head_dim] that it brings along when it enters: of its
-    # prompt but the last id, which the group's first row has computed; or, back from a script, of
-    # all before its call's last id.
+    # group's prompt, or its own from before its call (the table in `Sampler.fill_slots`).
     kept_kv: Tensor | None = None
     future: Future | None = None  # the run of its newest script
     called_at: int = 0            # the decode step of its newest call
@@ -790,7 +792,7 @@ def sample(logits: Tensor, noise: Tensor, temperature: float) -> tuple[Tensor, T
     return tokens, probs.gather(-1, tokens[:, None]).squeeze(-1).log()
 
 
-SAMPLE_BLOCK = 512   # tokens; a vocabulary of 150,000 has 300 blocks
+SAMPLE_BLOCK = 512   # tokens; a vocabulary of 150,000 has about 300 blocks
 
 
 def invert(probs: Tensor, noise: Tensor) -> Tensor:
@@ -837,7 +839,7 @@ class Sampler:
         told     newest id        512       40        1
                  length           131       88        1
                  noise            .37      .92        1
-        chosen   next id           40       17        -
+        chosen   next id           77       17        -
                  its logp        -1.2      -.3        -
 
     A step feeds a row's newest id: the cache always lacks just that one. On CUDA it may compute
@@ -1107,8 +1109,8 @@ class TurnRules:
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.
         t.messages.append({"role": "assistant", "content": turn.text})
-        # An end token comes after words alone: a block closes with the mark's last character, every
-        # token with that one is in closing_ids, and so the turn would have ended there.
+        # Then has_code is False: a block closes with its mark's last character, every token with
+        # that one is in closing_ids, and so the turn would have ended there.
         if says_end:
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
@@ -1723,9 +1725,9 @@ def checked_sandbox(workers: int | None, timeout: float,
                     allow_weak: bool = False) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores.
 
-    To run scripts elsewhere, yield another object here, with `submit` (returns a Future of a
-    Result), `run` and `describe_layers`. `python -m tasks` and `python -m tasks.teacher` make a
-    Sandbox of their own.
+    To run scripts elsewhere, yield another object here, without a `self_test`, which has `submit`
+    (returns a Future of a Result), `run` and `describe_layers`. `python -m tasks` and `python -m
+    tasks.teacher` make a Sandbox of their own.
     """
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))

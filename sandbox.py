@@ -507,7 +507,8 @@ class ForkServer:
             os.close(file)
 
     def build_layers(self, readable: list[str]) -> None:
-        """Finds out which layers work here: each is tried in a fork, which then ends.
+        """Finds out which layers work here: each is tried in a fork, which then ends. (Of Landlock
+        the making of its rules.)
 
         The private root is entered for good, before the others are tried. Landlock's rules and the
         filter's lines are kept: each script's fork lays them on itself. The gate is installed by
@@ -685,11 +686,11 @@ class ForkServer:
         """Watches a script until it has ended or has to, and answers at the thread gate meanwhile.
         Returns True if it was still at work at the deadline (a time.monotonic); False if it has
         ended, its scratch is full, or the trainer is gone."""
-        end = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
-        watched = [fd for fd in (end, self.thread_gate, self.trainer.fileno()) if fd >= 0]
+        pidfd = libc.syscall(PIDFD_OPEN, pid, 0)  # readable when it has ended. gVisor has none: -1
+        watched = [fd for fd in (pidfd, self.thread_gate, self.trainer.fileno()) if fd >= 0]
         # How long a single wait may last. A pidfd wakes us when the script ends: then this is only
         # how often the scratch is measured. Without one we also look whether the script has ended.
-        wait_seconds = 0.1 if end >= 0 else 0.005
+        wait_seconds = 0.1 if pidfd >= 0 else 0.005
         try:
             # WNOWAIT leaves it a zombie, which owns its pid until it is reaped: the kill before
             # that can reach no other process.
@@ -706,8 +707,8 @@ class ForkServer:
                     return False
             return False
         finally:
-            if end >= 0:
-                os.close(end)
+            if pidfd >= 0:
+                os.close(pidfd)
 
     def answer_thread_gate(self, pid: int) -> None:
         """A thread of the script wants to start another, and waits for our answer."""
@@ -1062,7 +1063,7 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 
 
 def enter_private_root(readable: list[str]) -> None:
-    new = "/proc"   # see above
+    new = "/proc"   # the new root, until it changes places with the old one
     enter_namespaces()
     # The table of mounts is read twice, before and after ours are made: what is new is ours. One
     # open file serves for both, since /proc will be covered; the kernel writes it at each reading.
@@ -1078,7 +1079,7 @@ def enter_private_root(readable: list[str]) -> None:
     # Read-only is a flag of each mount. What we have bound can bring along others, mounted inside
     # it: so every mount that is new in the table is made read-only (/proc/usr/lib, ...).
     with table:
-        table.seek(0)
+        table.seek(0)   # so it is written anew
         mounts = read_mounts(table)
     for number in mounts.keys() - earlier.keys():
         if mounts[number] != new:  # the root itself comes last: directories are still made in it
@@ -1261,7 +1262,7 @@ class Limit:
 # place, in the bytes of the finished filter: to assemble one for each script would take longer.
 OWN_PID = 0x5EC0_4321
 
-# The clocks 0 to 15 have none of these bits. All others belong to a process or thread.
+# The clocks 0 to 15 have none of these bits. All others belong to a process, a thread or a device.
 FOREIGN_CLOCK = ALL_BITS & ~15
 
 # A call may have several limits, and has to pass them all.
@@ -1280,8 +1281,8 @@ LIMITS = [
     # What libraries ask and set of their own process: whether it may be traced, and its name. Not
     # PR_SET_PDEATHSIG: a script dies with its worker.
     Limit("prctl", 0, [PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME]),
-    # Two limits, one after the other. A lock passes the first and not the second, whose error 0
-    # means that the call returns 0 and does nothing.
+    # Two limits, which the filter tests in this order. A lock passes the first and not the second,
+    # whose error 0 means that the call returns 0 and does nothing.
     Limit("fcntl", 1, HARMLESS + LOCKS),
     Limit("fcntl", 1, HARMLESS, error=0),
     # A write that waits for the disk takes it from everybody, as fsync would.

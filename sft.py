@@ -461,7 +461,9 @@ def frequent_phrases(texts: list[str]) -> list[str]:
             for i in range(len(words)):
                 for j in range(i + 1, min(i + 12, len(words)) + 1):
                     phrase = "".join(words[i:j])
-                    if phrase not in text:   # "of and", of "of 3 and": a digit stood between
+                    # Digits are no words: of "of 3 and" these are "of" and " and", and the text
+                    # has no "of and".
+                    if phrase not in text:
                         break
                     found[phrase] += 1
         saved = {phrase: times * (len(phrase) - 1) for phrase, times in found.items()
@@ -530,7 +532,8 @@ def render_examples(lines: list[dict[str, Any]], chat: Chat, context: int) -> li
 # ---- 4. training ---------------------------------------------------------------------------------
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    """Linear up over `warmup` steps, then a cosine down to zero; `step` counts from 1."""
+    """Linear up over `warmup` steps, then a cosine down to 0 in the last one; `step` counts from 1.
+    """
     if step <= warmup:
         return peak * step / warmup
     falling = max(steps - warmup, 2)   # else a single step after the warm-up would have rate 0
@@ -561,7 +564,7 @@ def sft_backward(model: nn.Module, examples: list[Example], world: World, tokeni
         tell_last_pass(model, is_last=number == len(batches))
         scores = token_logps(model, batch.packed, tokenizer_size)   # logps: [N]
         # Over the total of all ranks and micro-batches: how they are cut changes no gradient.
-        loss = -scores.logps.sum() / total
+        loss = -scores.logps.sum() / max(total, 1)
         (loss * world.size).backward()   # FSDP averages over the ranks: undo that
         loss_sum += loss.detach()
     return dict(loss=world.sum(float(loss_sum))[0], tokens=int(total))
@@ -867,7 +870,8 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     From here on a signal ends the program without a traceback, and --dtype is no longer "auto".
     """
     catch_signals(stop_at_once)
-    # Wrong --tasks end the program here, before --out is touched. (grpo.py --questions has none.)
+    # Wrong --tasks end the program here at the latest, before --out is touched. (With --questions
+    # there are none.)
     tasks = parse_tasks(args.tasks, args.level) if args.tasks else []
     held_out = [key for key, _ in tasks if TASKS[key].split == "test"]
     out = Path(args.out).resolve()
@@ -901,7 +905,7 @@ def check_and_start(parser: argparse.ArgumentParser, args: argparse.Namespace) -
             world.say(f"note: --lr {args.lr:g} and --max-turn-tokens {args.max_turn_tokens} are "
                       f"meant for the tiny model, and {args.model} is none: --preset laptop has "
                       "others")
-        elif args.lr > 1e-4:   # sft.py's
+        elif args.lr > 1e-4:   # sft.py's default is, grpo.py's is not
             world.say(f"note: --lr {args.lr:g} is meant for a new model, and {args.model} has "
                       "learned already: 1e-4 spoils less")
     if held_out:
@@ -1024,13 +1028,14 @@ class RunDir:
     def _choose_path(self) -> Path:
         """Where this run writes; what must not be touched is refused.
 
-            it finds a run in          without a flag   --overwrite   --resume
-            neither OUT nor OUT.new    OUT              OUT           OUT
-            OUT alone                  (refused)        OUT.new       OUT
-            OUT.new, or both           (refused)        OUT.new *     OUT.new
+            it finds a run in          without a flag   --resume   --overwrite
+            neither OUT nor OUT.new    OUT              OUT        OUT
+            OUT alone                  (refused)        OUT        OUT.new
+            OUT.new, or both           (refused)        OUT.new    OUT.new, when `_claim` has made
+                                                                   OUT.1 of what it holds
 
-        OUT.new is what an --overwrite left that was killed before its first step (*: it is made
-        OUT.1 by `_claim`). Directories with files that are no run's are refused, too.
+        OUT.new is what an --overwrite left that was killed before its first step. Directories with
+        files that are no run's are refused, too.
         """
         new = Path(f"{self.out}.new")
         leftovers = {"lock", "metrics.jsonl.part"}   # of a run that was killed before it had begun
@@ -1140,13 +1145,11 @@ class RunDir:
         return newest
 
     def _cut_back(self) -> None:
-        """Forget lines that were written after the checkpoint: their steps will be done again. A
-        run that was killed right after its save still has older checkpoints.
-        """
+        """Forget lines that were written after the checkpoint: their steps will be done again."""
         for log in self._logs():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
             self.write(log.name, "".join(lines[:self.state["lines"].get(log.name, 0)]))
-        self._delete_older(self.state)
+        self._delete_older(self.state)   # a run that was killed right after its save has them still
 
     def note_sandbox(self) -> None:
         """The log's first line says how scripts are confined: from now on perhaps otherwise."""

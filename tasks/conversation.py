@@ -382,7 +382,7 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a conversation is held; the same in training and evaluation, temperature aside."""
+    """How a conversation is held; in evaluation as in training, but for temperature (and mode)."""
 
     mode: str = "ci"
     format: str = "fence"  # of a served model; `rollout` in r1ci.py goes by its Chat's
