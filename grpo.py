@@ -258,8 +258,7 @@ def reward_v1(t: Trajectory) -> float:
 
 
 def reward_v2(t: Trajectory) -> float:
-    r"""The paper's: 0.1 more for a good format, 0.1 less for a bad one; 0.1 less for over six
-    turns.
+    r"""The paper's: + 0.1 for a good format, - 0.1 for a bad one, - 0.1 for more than six turns.
 
     The format is good if every reply before the one that answers is one code block, after words or
     none, without an answer beside it (this rule is ours):
@@ -542,8 +541,8 @@ def policy_loss(log_ratio: Tensor, advantages: Tensor, weights: Tensor, clip_low
 def kl_estimate(logps: Tensor, ref_logps: Tensor) -> Tensor:
     """KL(pi || reference) at every token [N]: exp(d) - d - 1 with d = log ref - log pi.
 
-    It is never negative (DeepSeekMath's equation 4, known as k3); d is clamped, so that exp stays
-    finite.
+    It is never negative, rounding aside (DeepSeekMath's equation 4, known as k3); d is clamped, so
+    that exp stays finite.
     """
     d = (ref_logps - logps).clamp(-20, 20)
     return d.exp() - d - 1
@@ -606,9 +605,9 @@ class UpdateMetrics:
         loss, kl, value_loss   sums over tokens of weight * value; mean over the updates
         clipfrac               sum of the weights of the clipped tokens, mean over the updates: with
                                weights that sum to 1 (not by --norm constant) the clipped share.
-                               Answers with advantage 0 count, though they are not trained on: of
-                               eight, four are such, of the others a tenth of the tokens is clipped:
-                               .05
+                               It is a share of all answers, also of those with advantage 0, which
+                               are not trained on: if four of eight have it, and a tenth of the
+                               others' tokens is clipped, it is .05
         entropy                of the model's distribution, mean over the sampled tokens
 
     Sampler and trainer should give a sampled token one probability. How far are they off?

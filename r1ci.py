@@ -24,10 +24,10 @@ Read from top to bottom:
     8. the command line
 
 There is no training loop in this file: how to train is in sft.py. What is text stands in
-tasks/conversation.py, which comes before this file: prompts, marks, what ends a turn, and the
-records Protocol (the limits of a conversation) and Trajectory (what was said). Letters for shapes:
-B rows, T tokens, D width, H heads, K key-value heads, C cache capacity, V vocabulary, M packed
-tokens, N trained tokens.
+tasks/conversation.py, to be read before: prompts, marks, what ends a turn, and the records Protocol
+(the limits of a conversation) and Trajectory (what was said). Letters for shapes: B rows, T tokens,
+D width, H heads, K key-value heads, C cache capacity, V vocabulary, M packed tokens, N trained
+tokens.
 """
 
 import os
@@ -41,7 +41,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_
 
 # Before torch: how often its threads look for more work before they sleep. By default they look for
 # milliseconds, and beside two busy scripts a matrix product took 8 ms instead of 0.5. If they sleep
-# at once, a step of the tiny model takes twice as long. 5000, some microseconds, is between.
+# at once, a step of the tiny model takes twice as long. 5000 looks take a tenth of a millisecond.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 # Rollout and update want device memory in other pieces: let the allocator grow and remap them.
 os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
@@ -485,8 +485,8 @@ class KVCache:
     length, and copies nothing. Rows that are computed together have different lengths, and the
     padding after the shorter ones is stored like any token ("p"). Nobody sees it: the mask shows a
     query what stands up to its own position, and b's next tokens overwrite it. Padding can reach
-    beyond the table: with C = 10, a row with 8 tokens here (positions 0 to 7) and 1 to compute,
-    beside one with 5 to compute, is padded up to position 12. What is beyond goes to C - 1 ("x"),
+    beyond the table: with C = 100, a row with 80 tokens here (positions 0 to 79) and 10 to compute,
+    beside one with 30 to compute, is padded up to position 109. What is beyond goes to C - 1 ("x"),
     which is there for that alone.
 
     To write, slots, heads and positions are taken as one axis:
@@ -708,9 +708,10 @@ class Chat:
 def render_messages(chat: Chat, messages: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """A conversation as (ids, loss_mask), encoded piece by piece, just as the rollout does.
 
-    So these are the ids of a rollout in which the model said that and ended its last turn by this
-    token. (It may also sample a spelling that the tokenizer would not choose, such as two tokens
-    for a word that is one; and a budget, or a call too many, may end its last turn elsewhere.)
+    So these are the ids of a rollout in which the model said that and ended its last turn by the
+    end-of-turn token. (It may also sample a spelling that the tokenizer would not choose, such as
+    two tokens for a word that is one; and a budget, or a call too many, may end its last turn
+    elsewhere.)
 
     Mask 1: what the model has to sample, that is the text of its turns and the end-of-turn token it
     stops with. After a code block the environment stops it: there that token has mask 0. A
@@ -808,10 +809,10 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     missing = -probs.shape[1] % SAMPLE_BLOCK
     blocks = F.pad(probs, (0, missing)).unflatten(1, (-1, SAMPLE_BLOCK))   # [B, n, SAMPLE_BLOCK]
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
-    wanted = noise.double()[:, None] * ends[:, -1:]   # below the total, as noise is below 1
+    wanted = noise.double()[:, None] * ends[:, -1:]   # below the total: noise is below 1
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
-    # Both `clamp` are for two cases in which no sum exceeds anything, and any token will do: NaN,
-    # with which `Sampler.decode` ends the program; and free slots, whose noise is 1.
+    # Both `clamp` are for what is no row's: NaN, with which `Sampler.decode` ends the program, and
+    # free slots, whose noise is 1. Then no sum exceeds anything, and any token will do.
     chosen = chosen.clamp(max=ends.shape[1] - 1)
     rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
@@ -1085,7 +1086,7 @@ class TurnRules:
             a token of the turn               nothing                 None
             an end token                      the conversation ends   "answer", or "eos": none given
             closing mark of a Python block    the script starts       "script runs"
-            the same, --max-calls have run    the conversation ends   "calls"
+            the same, after --max-calls       the conversation ends   "calls"
             any other, the budget's last      the conversation ends   "budget"
 
         (Where a closing mark is the conversation's last token, the script still runs, and
@@ -1109,9 +1110,9 @@ class TurnRules:
         # A closing token may carry more than the mark, as "```\n" does: t.ids keep what was
         # sampled, the message is cut at the mark.
         t.messages.append({"role": "assistant", "content": turn.text})
-        # Then has_code is False: a block closes with its mark's last character, every token with
-        # that one is in closing_ids, and so the turn would have ended there.
         if says_end:
+            # There is no code here: a block closes with its mark's last character, every token with
+            # that one is in closing_ids, and so the turn would have ended there.
             t.answer = turn.answer
             return "eos" if turn.answer is None else "answer"
         if not has_code:   # cut off: what stands there is no answer
@@ -1163,9 +1164,8 @@ class TurnRules:
 # last bit.
 PATIENCE = 32
 
-# Rows that could enter wait until they are at least this share of those that decode. For while rows
-# enter, the others stand still: on a CPU for the time of many decode steps, on a GPU, we expect, of
-# a few.
+# Rows that could enter wait until they are at least this share of those that decode, which stand
+# still meanwhile: on a CPU for the time of many decode steps, on a GPU, we expect, of a few.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 
@@ -1207,8 +1207,8 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                              of the sandbox, and row.future will hold what comes of it
         sampler.leave        its keys and values are copied out of the cache, into row.kept_kv, and
                              its slot is free for another
-        how_many_enter       when it comes back: PATIENCE steps later, with others, or if no other
-                             decodes
+        how_many_enter       decides when it comes back: PATIENCE steps later at the earliest,
+                             together with others; or at once, if no row decodes
         rules.take_output    waits for the script, and appends what it printed, as the user's
                              message, with mask 0
         sampler.enter        copies kept_kv into the next free slot, and computes keys and values of
@@ -1236,7 +1236,7 @@ def rollout(interpreter: Interpreter, instances: list[Instance], group_size: int
                                        worth=ENTER_WORTH[sampler.device.type])
             new_rows = [waiting.popleft() for _ in range(new)]
             returning = [calling.popleft() for _ in range(back)]
-            returning = [row for row in returning if rules.take_output(row)]   # or it has ended
+            returning = [row for row in returning if rules.take_output(row)]   # or it ends
             if new_rows or returning:
                 sampler.enter(new_rows, returning)
             if not sampler.rows:
@@ -1725,9 +1725,9 @@ def checked_sandbox(workers: int | None, timeout: float,
                     allow_weak: bool = False) -> Iterator[Sandbox]:
     """A sandbox that has passed its self-test; the processes of one machine share its cores.
 
-    To run scripts elsewhere, yield another object here, without a `self_test`, which has `submit`
-    (returns a Future of a Result), `run` and `describe_layers`. `python -m tasks` and `python -m
-    tasks.teacher` make a Sandbox of their own.
+    To run scripts elsewhere, yield another object here, and leave out `self_test`. It needs
+    `submit`, which returns a Future of a Result, `run` and `describe_layers`. `python -m tasks` and
+    `python -m tasks.teacher` make a Sandbox of their own.
     """
     if workers is None and hasattr(os, "sched_getaffinity"):
         workers = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
@@ -1752,8 +1752,8 @@ def add_device_flags(add: Callable[..., Any]) -> None:
 # was trained. Where a flag's value comes from; each line beats those below it:
 #
 #     typed
-#     grpo.py's preset    but "tiny" has none
-#     the model's run     INHERITED, and the questions of `question_arguments`
+#     grpo.py's preset    (that of "tiny" is empty)
+#     the model's run     INHERITED; for `eval` the questions, too (`question_arguments`)
 #     its default
 #
 # What is taken over is written as command-line arguments, put in front of those that are typed, and

@@ -25,7 +25,7 @@ likes. Its time, memory and scratch directory are its own. All else is kept from
 
     w: the worker lays it on itself, and its forks inherit it (`build_layers`, `limit_forks`)
     f: each fork lays it on itself before the script begins (`confine`, `become_script`)
-    (neither: it lies in how the three kinds of process are made)
+    (no letter: it follows from how the processes are started and watched)
 
     own environment     no API key to print
     blind worker        it never reads a script or an output: what it held, its forks would inherit
@@ -508,7 +508,7 @@ class ForkServer:
 
     def build_layers(self, readable: list[str]) -> None:
         """Finds out which layers work here: each is tried in a fork, which then ends. (Of Landlock
-        the making of its rules.)
+        only the making of its rules is tried.)
 
         The private root is entered for good, before the others are tried. Landlock's rules and the
         filter's lines are kept: each script's fork lays them on itself. The gate is installed by
@@ -669,7 +669,7 @@ class ForkServer:
         # a second more than the timeout) can be reached before the deadline, and the kernel kills.
         if code == -signal.SIGKILL and cpu > timeout:
             late = True
-        if late:   # however it took SIGXCPU
+        if late:   # whatever exit code it gave itself at SIGXCPU (`at_deadline`: 1)
             code = -signal.SIGKILL
         # `told` is BEGAN if the script began; anything else is a failure of ours. No script can
         # write it: the pipe is closed when it begins. One that was too late to begin ran out of

@@ -384,7 +384,7 @@ def give_back_memory(model: nn.Module) -> None:
 # From here on, `run` is the RunDir that the end of this file defines: the directory --out.
 #
 #     run.world         the ranks
-#     run.path          where it writes: that directory; with --overwrite first one beside it
+#     run.path          where it writes: that directory; to --overwrite a run, first OUT.new
 #     run.resumed       the checkpoint that a resumed run goes on from, or None
 #     run.state         what that checkpoint remembers; else it is at step 0
 #
@@ -481,8 +481,9 @@ def tiny_tokenizer(texts: list[str], format_name: str = "fence") -> Any:
     chat marks, the system prompts, the fences, and the set phrases of the training conversations.
     All other words, and numbers, stay bytes: copying them is learned byte by byte.
 
-        "What is the greatest common divisor of 196, 188? Answer with one integer."
-         |------------ one token -------------| 1 9 6 , _ 1 8 8|------ one -------|   (_: a blank)
+        one token      "What is the greatest common divisor of"
+        nine           " 196, 188", one for each byte
+        one            "? Answer with one integer."
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -995,7 +996,7 @@ class RunDir:
         it starts                   the new run writes to OUT.new; OUT is as it was
         its first step is done      OUT becomes OUT.1 (or .2, ...), OUT.new becomes OUT
         it is killed before that    OUT.new stays: --resume goes on with it, and another --overwrite
-                                    makes it OUT.1
+                                    makes it OUT.1 (or .2, ...)
 
     `out` is OUT, and `path` where the run writes now: there, or OUT.new.
     `resumed` is the checkpoint that the run goes on from, if any; `state` is what its state.json
@@ -1031,8 +1032,8 @@ class RunDir:
             it finds a run in          without a flag   --resume   --overwrite
             neither OUT nor OUT.new    OUT              OUT        OUT
             OUT alone                  (refused)        OUT        OUT.new
-            OUT.new, or both           (refused)        OUT.new    OUT.new, when `_claim` has made
-                                                                   OUT.1 of what it holds
+            OUT.new, or both           (refused)        OUT.new    OUT.new, when `_claim` has moved
+                                                                   aside what it holds
 
         OUT.new is what an --overwrite left that was killed before its first step. Directories with
         files that are no run's are refused, too.
@@ -1062,7 +1063,7 @@ class RunDir:
             with hold_lock(path / "lock"):   # nobody is at work in it
                 self._move_aside(path)
         self.locks = [hold_lock(path / "lock")]
-        if path != self.out and self.out.exists():   # nor in the run that will be replaced
+        if path != self.out and self.out.exists():   # nobody is at work there, either
             self.locks.append(hold_lock(self.out / "lock"))
         print(f"{self.sandbox_line}\nwriting to {path}", flush=True)
         return path
@@ -1102,9 +1103,9 @@ class RunDir:
         compared = saved.keys() - self.MAY_CHANGE
         # Model and questions are noted by a path, and in grpo.py by a digest of what is there, too:
         #
-        #     digests then and now    compared                            left out
-        #     both are there          the digests: a file may have moved    the paths
-        #     else                    the paths                             the digests
+        #     digests then and now    compared       left out
+        #     both are there          the digests    the paths: a file may have moved
+        #     else                    the paths      the digests
         for name in ("model", "questions"):
             digest = f"{name}_sha256"
             if saved.get(digest) and self.flags.get(digest):
@@ -1199,7 +1200,9 @@ class RunDir:
                 file.write(json.dumps(value, allow_nan=False) + "\n")
 
     def log(self, metrics: dict[str, Any]) -> None:
-        """A JSON line with all numbers of a step, to six digits (null: not finite), and --log."""
+        """A step's numbers as a JSON line, fractions to six digits (null: not finite); with --log
+        a tracker gets them, too.
+        """
         written = dict(metrics)
         for key, value in metrics.items():
             if isinstance(value, float):

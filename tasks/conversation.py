@@ -92,7 +92,7 @@ FORMATS = {
 MODES = ("ci", "text", "code", "guided")
 
 # By mode, most in several wordings: supervised data uses all of them, rollouts the first. {open},
-# {close} and {answer} come from the format. "switch" is for served models alone that write
+# {close} and {answer} come from the format. "switch" is used only where served models write
 # supervised data (PROMPT_SHARES in teacher.py).
 PROMPTS = {
     "ci": (
@@ -344,7 +344,8 @@ def cut_template(tokenizer: Any) -> dict[tuple[str | None, str], str]:
     #
     #     plain   system
     #       -       0       before the system                   <|im_start|>system
-    #       0       1       before the user                     <|im_start|>user
+    #       -       1       system to user                      <|im_end|> <|im_start|>user
+    #       0       -       before the user                     <|im_start|>user
     #      1, 3    2, 4     user to assistant                   <|im_end|> <|im_start|>assistant
     #      2, 4    3, 5     assistant to user                   <|im_end|> <|im_start|>user
     #       5       6       user to what the model continues    <|im_end|> <|im_start|>assistant

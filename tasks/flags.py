@@ -87,7 +87,7 @@ class CommandLine(argparse.ArgumentParser):
                         run: str) -> argparse.Namespace:
         """Arguments taken over from a run, and then what is typed, which wins.
 
-        What is typed has been parsed alone before: an error is about the others.
+        What is typed has been parsed alone before, so an error is about what was taken over.
         """
         prog, self.prog = self.prog, f"the flags of the run in {run}"   # it begins every error
         args = self.parse_args([*inherited, *typed])

@@ -141,7 +141,8 @@ def read_curve(steps: list[Line], name: str) -> list[list[float]]:
         part = points[start : start + width]
         step, _ = part[len(part) // 2]
         mean = sum(value for _, value in part) / len(part)
-        curve.append([step, float(f"{mean:.4g}")])
+        # A loss that is 0 but for rounding is 0.
+        curve.append([step, float(f"{round(mean, 6):.4g}")])
     return curve
 
 
@@ -178,14 +179,17 @@ def read_curriculum(directory: Path, flags: Line) -> list[dict[str, Any]]:
 
 
 def read_measurements(directory: Path) -> dict[int, tuple[list[float], int]]:
-    """Stage it was measured for -> (p of every training question, answers that each p is of)."""
+    """Stage it was measured for -> (p of every training question, the most answers that a p is of:
+    fewer where the sandbox has failed some).
+    """
     found = {}
     for path in directory.glob("pass_rates*.jsonl"):
         _, _, stage = path.stem.partition("-stage-")
         lines = [line for _, line in read_jsonl(path)]
         if lines:
             rates = [line["pass_rate"] for line in lines]
-            found[int(stage or 1)] = (rates, lines[0].get("samples", count_samples(rates)))
+            most = max(line.get("samples", 0) for line in lines)
+            found[int(stage or 1)] = (rates, most or count_samples(rates))
     if not found:  # p was taken from another run: the checkpoints remember it
         for path in sorted(directory.glob("checkpoints/step-*/state.json"))[-1:]:
             rates = read_json(path).get("pass_rates")

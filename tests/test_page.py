@@ -70,7 +70,8 @@ def run(tmp_path) -> Path:
     lines[2] |= {"val_accuracy": 0.5}
     write_lines(directory / "metrics.jsonl", lines)
     # 4p(1-p) is 0, 0.75, 1, 0.75: the two of stage 1 are p = 0.5 and the first of 0.75 and 0.25.
-    rates = [{"pass_rate": p, "samples": 4} for p in (0.0, 0.75, 0.5, 0.25)]
+    # Of the first one's answers the sandbox has failed three.
+    rates = [{"pass_rate": p, "samples": n} for p, n in ((0.0, 1), (0.75, 4), (0.5, 4), (0.25, 4))]
     write_lines(directory / "pass_rates.jsonl", rates)
     before = report(0.25, tasks={"rg/gcd": report(0.25)})
     after = report(0.75, tasks={"rg/gcd": report(0.75)}, before=before, step=4,
