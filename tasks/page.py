@@ -188,8 +188,8 @@ def read_measurements(directory: Path) -> dict[int, tuple[list[float], int]]:
         lines = [line for _, line in read_jsonl(path)]
         if lines:
             rates = [line["pass_rate"] for line in lines]
-            most = max(line.get("samples", 0) for line in lines)
-            found[int(stage or 1)] = (rates, most or count_samples(rates))
+            guess = count_samples(rates)
+            found[int(stage or 1)] = (rates, max(line.get("samples", guess) for line in lines))
     if not found:  # p was taken from another run: the checkpoints remember it
         for path in sorted(directory.glob("checkpoints/step-*/state.json"))[-1:]:
             rates = read_json(path).get("pass_rates")
