@@ -886,8 +886,8 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
     world = run.world
     if args.questions:
         known = len(own_questions(args.questions, "rl"))
-        world.say(f"{args.questions}: trains on {len(questions)} of {known} questions that it may "
-                  f"(--per-task), validates on {len(validation)}, holds out {len(held_out)}")
+        world.say(f"{args.questions}: trains on {len(questions)} (--per-task) of the {known} "
+                  f"questions for that, validates on {len(validation)}, holds out {len(held_out)}")
     learner, actor = make_sides(args, world, sandbox)
     algorithm = learner.algorithm
     # 1. Potential.
@@ -946,7 +946,7 @@ def train(args: argparse.Namespace, run: RunDir, sandbox: Sandbox, questions: li
                            **reward_metrics(rewards, world), **update_metrics, lr=lr,
                            t_switch=t_switch, t_sample=t_sample, t_update=t_update,
                            tok_s=tokens / t_sample, mem_gb=memory_gb(world.device))
-            # 7. Validation.
+            # 7. Validation. (The last step ends the last stage: every run has a best step.)
             stage_ends = curriculum.stage(step + 1) > stage
             validates = stage_ends or (args.eval_every > 0 and step % args.eval_every == 0)
             if validates:

@@ -472,9 +472,9 @@ def chunk_logps(
 class KVCache:
     """Keys and values of `slots` rows of at most `capacity` tokens, for one rollout.
 
-    It never outlives the rollout: then the weights change. A row's newest token is not in it: the
-    next step feeds that. One tensor [2 (keys, values), layers, slots, K, C, head_dim]; for one
-    layer and one head, after a pass that has computed two rows together:
+    It never outlives the rollout: in training the weights change then. A row's newest token is not
+    in it: the next step feeds that. One tensor [2 (keys, values), layers, slots, K, C, head_dim];
+    for one layer and one head, after a pass that has computed two rows together:
 
                  position 0   1   2   3   4   5  ...  C - 1
         slot 0            a   a   a   a   a   .        x       a row of six tokens: five are here
@@ -811,8 +811,8 @@ def invert(probs: Tensor, noise: Tensor) -> Tensor:
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)                  # [B, n]
     wanted = noise.double()[:, None] * ends[:, -1:]   # below the total: noise is below 1
     chosen = torch.searchsorted(ends, wanted, right=True)                  # [B, 1]
-    # Both `clamp` are for what is no row's: NaN, with which `Sampler.decode` ends the program, and
-    # free slots, whose noise is 1. Then no sum exceeds anything, and any token will do.
+    # Both `clamp` are for tokens that are never used: of NaN probabilities, with which
+    # `Sampler.decode` ends the program, and of free slots, whose noise is 1. No sum exceeds those.
     chosen = chosen.clamp(max=ends.shape[1] - 1)
     rest = wanted - F.pad(ends, (1, 0)).gather(1, chosen)                  # within the block
     block = blocks.gather(1, chosen[:, :, None].expand(-1, -1, SAMPLE_BLOCK)).squeeze(1)
@@ -1164,8 +1164,9 @@ class TurnRules:
 # last bit.
 PATIENCE = 32
 
-# Rows that could enter wait until they are at least this share of those that decode, which stand
-# still meanwhile: on a CPU for the time of many decode steps, on a GPU, we expect, of a few.
+# Rows that could enter wait until they are at least this share of those that decode. While they are
+# computed, the decoding rows stand still: on a CPU for the time of many decode steps, on a GPU, we
+# expect, of a few.
 ENTER_WORTH = {"cpu": 1 / 2, "cuda": 1 / 8}
 
 

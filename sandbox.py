@@ -454,7 +454,7 @@ def set_limits(**limits: int) -> None:
 class ForkServer:
     """The main object of a worker. Makes what all its scripts share, then forks one for each.
 
-    Two layers it enters itself, and its forks inherit them; two each fork lays on itself:
+    Of LAYERS it enters two itself, and its forks inherit them; two each fork lays on itself:
 
         private root  self.private_root    whether we are in one
         thread gate   self.thread_gate     the descriptor by which threads ask us; -1: no gate
@@ -547,7 +547,7 @@ class ForkServer:
                 layer()
                 report = "works"
             except BaseException as error:
-                report = str(error)
+                report = str(error) or repr(error)
             os.write(write_end, report.encode()[:500])
             os._exit(0)
         os.wait()
@@ -627,7 +627,7 @@ class ForkServer:
             how it ended                    what the Result will say
             by itself, or by a signal       its exit code; minus the signal
             deadline, or limit of CPU time  late: a timeout
-            scratch full                    as a script that a signal has killed
+            scratch full (see `overfull`)   as a script that a signal has killed
             trainer gone                    nobody reads it
         """
         # Seed and main.py are made before the fork, where writing to memory copies no page.
@@ -1064,11 +1064,13 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"   # the new root, until it changes places with the old one
+    # 1. Here we may mount, and from here on nobody else sees it.
     enter_namespaces()
-    # The table of mounts is read twice, before and after ours are made: what is new is ours. One
-    # open file serves for both, since /proc will be covered; the kernel writes it at each reading.
+    # 2. The table of mounts is read now, and again in step 4: what is new then is ours. One open
+    # file serves for both, since /proc will be covered; the kernel writes it at each reading.
     table = open("/proc/self/mountinfo")
     earlier = read_mounts(table)
+    # 3. An empty root, and in it what scripts may read.
     mount("", "/", MS_REC | MS_PRIVATE)  # nobody else sees the mounts that follow
     mount("root", new, MS_NOSUID | MS_NODEV, kind="tmpfs", options="size=1m,mode=755")
     for path in readable:
@@ -1076,8 +1078,8 @@ def enter_private_root(readable: list[str]) -> None:
         for target in (new + path, new + os.path.realpath(path)):
             if not os.path.exists(target):  # else it is inside an earlier one
                 bind(path, target)
-    # Read-only is a flag of each mount. What we have bound can bring along others, mounted inside
-    # it: so every mount that is new in the table is made read-only (/proc/usr/lib, ...).
+    # 4. Read-only is a flag of each mount. What we have bound can bring along others, mounted
+    # inside it: so every mount that is new in the table is made read-only (/proc/usr/lib, ...).
     with table:
         table.seek(0)   # so it is written anew
         mounts = read_mounts(table)
@@ -1089,8 +1091,8 @@ def enter_private_root(readable: list[str]) -> None:
         if not os.path.exists(new + path):
             os.symlink(f"{PRIVATE_BASE}/{SCRIPT}/{WORK}", new + path)
     mount("", new, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    # pivot_root(new root, place for the old one). With "." for both the old root lies on top of the
-    # new one; umount2(".") takes it off, and the new one is left.
+    # 5. The roots change places: pivot_root(new root, place for the old one). With "." for both the
+    # old root lies on top of the new one; umount2(".") takes it off, and the new one is left.
     os.chdir(new)
     system_call(CALL_NUMBERS["pivot_root"], b".", b".")   # libc has no function for it
     call("umount2", b".", MNT_DETACH)
@@ -1375,9 +1377,9 @@ def install_thread_gate() -> int:
     flags_of_clone = ARGUMENTS_AT
     gate = install(flags=SECCOMP_FILTER_FLAG_NEW_LISTENER, program=assemble([
         (LOAD, 0, 0, NUMBER_AT),
-        (IF_EQUAL, 0, 3, LIMITED["clone"]),  # another call: to the last line
+        (IF_EQUAL, 0, 3, LIMITED["clone"]),  # is it clone? If not, to the last line
         (LOAD, 0, 0, flags_of_clone),
-        (IF_ANY_BIT, 0, 1, CLONE_THREAD),  # a process, not a thread: to the last line
+        (IF_ANY_BIT, 0, 1, CLONE_THREAD),  # for a thread? If not, to the last line
         (RETURN, 0, 0, ASK),
         (RETURN, 0, 0, ALLOW)]))
     # Does this kernel know CONTINUE? We answer a question that nobody has asked. One that knows it

@@ -832,7 +832,7 @@ def add_run_flags(parser: argparse.ArgumentParser, out: str) -> None:
     add("--seed", type=whole(0), default=0, help="fixes all randomness")
     add_device_flags(add)
     add("--save-every", type=whole(0), default=0,
-        help="steps between checkpoints; 0: only when stopped")
+        help="steps between checkpoints; 0: only when stopped (grpo.py: and at validations)")
     add("--keep", type=whole(1), default=1, help="newest checkpoints kept")
     add("--stop-after", type=whole(0), default=0,
         help="save a checkpoint and stop after this step; resumed, it goes on. 0: never")

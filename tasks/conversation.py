@@ -91,9 +91,9 @@ FORMATS = {
 
 MODES = ("ci", "text", "code", "guided")
 
-# By mode, most in several wordings: supervised data uses all of them, rollouts the first. {open},
-# {close} and {answer} come from the format. "switch" is used only where served models write
-# supervised data (PROMPT_SHARES in teacher.py).
+# By mode, most in several wordings: rollouts use the first, supervised data all ("guided" is in
+# none of it; "switch" only where served models write it: PROMPT_SHARES in teacher.py). {open},
+# {close} and {answer} come from the format.
 PROMPTS = {
     "ci": (
         "Solve the problem step by step. You may think in words, and at any point you may write"

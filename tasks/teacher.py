@@ -9,8 +9,9 @@ A teacher may be a model of ours, too: `python r1ci.py eval --model runs/grpo --
 --samples 4 --trajectories FILE` samples it, and `choose FILE` keeps its right conversations
 (rejection sampling).
 
-A conversation is a JSON line: messages (role, content), task, level, seed, reward, stop_reason,
-calls; and mode (kind of system prompt), form (what its scripts are for), source.
+A conversation is a JSON line: messages (role, content), task, level, seed, reward, calls, mode
+(kind of system prompt), form (what its scripts are for); of programs also purpose and format, of a
+server also stop_reason and source.
 
     1. conversations from programs   2. collecting         3. files of others
     4. the choice                    5. the command line
