@@ -1866,7 +1866,7 @@ def command_ask(args: argparse.Namespace) -> None:
             for message in t.messages[2:]:
                 write(message["content"] + "\n", message["role"] == "assistant")
         else:
-            model, chat = open_model(args)
+            model, chat = open_model(args, check_model(args.model))
             stream = DecodeStream(skip_special_tokens=False)
 
             def write_ids(ids: list[int], sampled: bool) -> None:
@@ -1896,8 +1896,7 @@ def how_it_ended(t: Trajectory, protocol: Protocol) -> str:
     return ended.get(t.stop_reason, t.stop_reason)
 
 
-def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
-    config = check_model(args.model)
+def open_model(args: argparse.Namespace, config: ModelConfig) -> tuple[CausalLM, Chat]:
     device = find_device(args.device)
     dtype = choose_dtype(args.dtype, device, config.hidden_size)
     model = load_model(args.model, device, dtype).eval()
@@ -1907,7 +1906,8 @@ def open_model(args: argparse.Namespace) -> tuple[CausalLM, Chat]:
 def command_eval(args: argparse.Namespace) -> None:
     endpoint = find_endpoint(args.model, args.concurrency, args.request_timeout)
     if not endpoint:
-        check_model(args.model)   # a mistyped one: before questions are made, which takes a while
+        # A mistyped one ends here: before questions are made, which takes a while.
+        config = check_model(args.model)
     questions = questions_of_flags(args)
     for flag, file in (("--json", args.json), ("--trajectories", args.trajectories)):
         if file:
@@ -1917,7 +1917,7 @@ def command_eval(args: argparse.Namespace) -> None:
             raise SystemExit("a served model is asked by one process: leave torchrun out")
         dist.init_process_group("gloo")
     if not endpoint:
-        model, chat = open_model(args)
+        model, chat = open_model(args, config)
     reports: dict[str, dict[str, Any]] = {}
     trajectories: list[Trajectory] = []
     with checked_sandbox(args.workers, args.code_timeout, args.allow_weak) as sandbox:
