@@ -32,6 +32,7 @@ CURVES = (
     "zero_std_groups", "entropy", "loss", "grad_norm", "kl", "clipfrac",
 )
 MOST_POINTS = 400  # of a curve: more than a panel has pixels
+MOST_BARS = 20  # of a histogram of p, but the one at 0
 MOST_BYTES = 2_000_000  # of all runs' conversations together
 MOST_ROWS = 40  # where there are no groups but single rows: evenly spread over the run
 
@@ -168,7 +169,7 @@ def read_curriculum(directory: Path, flags: Line) -> list[dict[str, Any]]:
     measurements = []
     for first_stage, (rates, samples) in found.items():
         groups = arrange(rates, flags.get("order", "potential"), count)
-        bins = min(samples, 20)
+        bins = min(samples, MOST_BARS)
         bars = [[i / bins] + [0] * count for i in range(bins + 1)]
         for stage, group in enumerate(groups, 1):
             for p in group:
@@ -199,11 +200,13 @@ def read_measurements(directory: Path) -> dict[int, tuple[list[float], int]]:
 
 
 def count_samples(rates: list[float]) -> int:
-    """The smallest number of answers of which all these can be the shares that are right."""
-    for count in range(1, 20):
+    """The smallest number of answers of which all these can be the shares that are right: MOST_BARS
+    at most, since more bars are not drawn.
+    """
+    for count in range(1, MOST_BARS):
         if all(abs(p * count - round(p * count)) < 1e-6 for p in rates):
             return count
-    return 20
+    return MOST_BARS
 
 
 def arrange(rates: list[float], order: str, stages: int) -> list[list[float]]:
