@@ -1814,9 +1814,10 @@ def question_arguments(args: argparse.Namespace, flags: dict[str, Any]) -> list[
         questions = args.questions
     if os.environ.get("RANK", "0") == "0":   # torchrun's ranks do not know each other yet
         tell_questions(args.model, {**flags, "questions": questions})
-    arguments = [f"--tasks={tasks}"]
     if questions:
         arguments = [f"--questions={questions}", "--purpose=eval"]
+    else:
+        arguments = [f"--tasks={tasks}"]
     if flags.get("eval_n") and args.purpose in (None, "eval"):
         arguments.append(f"--n={flags['eval_n']}")
     return arguments
