@@ -16,7 +16,7 @@ from grpo import (ADVANTAGES, Actor, Algorithm, Curriculum, Learner, TrainedAnsw
                   group_advantages, kl_estimate, order_value, policy_loss, potential, token_weight,
                   update)
 from sft import World, check_gradients, copy_weights
-from tasks.conversation import Protocol, Trajectory
+from tasks.conversation import FORMATS, Protocol, Trajectory
 from tasks.report import end_if_sandbox_failed, explain_tokens, sandbox_problem, tool_failures
 from test_scripts import GRPO, inside, metrics, refusal
 
@@ -113,8 +113,11 @@ def test_answers_that_the_sandbox_failed_do_not_count_in_the_pass_rate(monkeypat
     monkeypatch.setattr(grpo, "end_if_sandbox_failed", lambda *_: None)  # that many would end the run
     args = SimpleNamespace(agents=["ci"], potential_samples=4)
     questions = tiny.task_instances("rg/gcd", 2, purpose="rl")
-    run = SimpleNamespace(world=WORLD, write=lambda *_: None)
+    files = {}
+    run = SimpleNamespace(world=WORLD, write=files.__setitem__)
     assert grpo.measure_pass_rates(args, run, actor(), questions, stage=1) == [0.5, 0.0]
+    lines = [json.loads(line) for line in files["pass_rates.jsonl"].splitlines()]
+    assert [line["samples"] for line in lines] == [2, 0]   # of four each
 
 
 def test_a_question_that_comes_twice_in_a_step_is_answered_anew_each_time(monkeypatch):
@@ -220,6 +223,14 @@ def test_the_second_reward_adds_format_and_turns(replies, reward, stop_reason, v
     t = row(*replies, reward=reward, stop_reason=stop_reason)
     assert grpo.REWARDS["v2"](t) == pytest.approx(v2)
     assert grpo.REWARDS["v1"](t) == reward and t.right == reward
+
+
+@pytest.mark.parametrize("name, printed", [("fence", "<<<4>>>"), ("fence", "a ``` b"), ("tags", "<answer>4</answer>"),
+                                           ("boxed", r"\boxed{4}")])
+def test_marks_that_a_program_prints_are_not_beside_it(name, printed):
+    code = FORMATS[name].show_code(f'print("{printed}")')
+    assert grpo.is_one_block(f"I count.\n{code}", name)
+    assert not grpo.is_one_block(f"{FORMATS[name].show_answer('4')}\n{code}", name)
 
 
 def test_a_row_is_void_if_a_turn_has_neither_code_nor_answer():

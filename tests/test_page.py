@@ -13,7 +13,7 @@ from test_scripts import inside, refusal
 
 import grpo
 from tasks.conversation import Trajectory
-from tasks.page import MOST_BYTES, arrange, decode_each, write_page
+from tasks.page import MOST_BYTES, arrange, decode_each, read_curve, write_page
 
 # What a hostile model writes to get out of the page's data and have its script run.
 HOSTILE = ("</script><script>document.title = 'hacked'</script><!-- <img src=x onerror=alert(1)>"
@@ -146,6 +146,11 @@ def test_what_was_run_and_how_it_ended_is_as_its_files_say(run):
     assert told["curves"] == {"reward": [[1, 0.1], [2, 0.2], [3, 0.3], [4, 0.4]],
                               "val_accuracy": [[2, 0.5]],
                               "grad_norm": [[1, 1.0], [2, 1.0], [4, 1.0]]}
+
+
+def test_a_loss_that_is_0_but_for_rounding_is_drawn_as_0():
+    steps = [{"step": 1, "loss": -3e-8}, {"step": 2, "loss": 4e-8}, {"step": 3, "loss": 0.012346}]
+    assert read_curve(steps, "loss") == [[1, 0.0], [2, 0.0], [3, 0.01235]]
 
 
 def test_the_curriculum_is_told_by_question_and_by_stage(run):

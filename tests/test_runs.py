@@ -293,8 +293,13 @@ def test_a_new_run_finds_nothing_of_one_that_was_killed_before_its_first_step(tm
         (directory / "metrics.jsonl").write_text('{"flags": {}}\n')
     (new / "pass_rates.jsonl").write_text("p")
     world = sft.World(rank=0, size=1, device=torch.device("cpu"), dtype=torch.float32)
+    sandbox = types.SimpleNamespace(describe_layers=lambda: "a sandbox")
     flags = dict(out=str(out), resume=False, overwrite=True, log=None)
-    run = sft.RunDir(flags, world, types.SimpleNamespace(describe_layers=lambda: "a sandbox"))
+    with pytest.raises(SystemExit, match="run.new already holds a run"):   # where OUT holds none
+        (out / "metrics.jsonl").rename(tmp_path / "elsewhere")
+        sft.RunDir({**flags, "overwrite": False}, world, sandbox)
+    (tmp_path / "elsewhere").rename(out / "metrics.jsonl")
+    run = sft.RunDir(flags, world, sandbox)
     assert run.path == new and {path.name for path in new.iterdir()} == {"lock", "metrics.jsonl"}
     assert (tmp_path / "run.1" / "pass_rates.jsonl").read_text() == "p"
     run.take_place()

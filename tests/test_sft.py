@@ -188,6 +188,13 @@ def test_the_supervised_loss_is_the_mean_over_all_trained_tokens_for_any_split()
             assert (a - parameter.grad).abs().max() < 1e-4 * (1 + a.abs().max())
 
 
+def test_a_batch_without_a_trained_token_has_loss_0_and_no_gradient():
+    model = tiny.model()
+    metrics = sft.sft_backward(model, [sft.Example([1, 2, 3], [0, 0, 0])], WORLD, tiny.chat().tokenizer_size, 99)
+    assert metrics == {"loss": 0.0, "tokens": 0}
+    assert all(parameter.grad.abs().max() == 0 for parameter in model.parameters() if parameter.grad is not None)
+
+
 def test_what_is_masked_moves_no_bit_of_the_gradient():
     """Pitfall 3: other tokens in the place of masked targets, seen by no trained token behind them."""
     ids, mask = list(range(40, 60)), [0] * 4 + [1] * 8 + [0] * 8

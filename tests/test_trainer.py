@@ -421,8 +421,9 @@ def test_what_is_replaced_is_on_the_disk_before_the_older_one_goes(world, tmp_pa
 def test_metrics_are_json_whatever_the_numbers_are(world, tmp_path):
     run = open_run(tmp_path / "run", world)
     run.log({"step": 1, "loss": float("nan"), "kl": float("inf"), "lr": 0.12345678})
+    run.log({"step": 2, "lr": 1e-7})   # the first one of --preset paper
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
-    assert lines[1] == '{"step": 1, "loss": null, "kl": null, "lr": 0.123457}'
+    assert lines[1:] == ['{"step": 1, "loss": null, "kl": null, "lr": 0.123457}', '{"step": 2, "lr": 1e-07}']
 
 
 def test_one_run_at_a_time_writes_to_a_directory(world, tmp_path):
