@@ -1064,7 +1064,7 @@ def mount(source: str, target: str, flags: int, kind: str = "", options: str = "
 
 def enter_private_root(readable: list[str]) -> None:
     new = "/proc"   # the new root, until it changes places with the old one
-    # 1. Here we may mount, and from here on nobody else sees it.
+    # 1. In namespaces of our own we may mount.
     enter_namespaces()
     # 2. The table of mounts is read now, and again in step 4: what is new then is ours. One open
     # file serves for both, since /proc will be covered; the kernel writes it at each reading.
